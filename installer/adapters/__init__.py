@@ -1,0 +1,1 @@
+"""Owns every contact with the outside: processes, waits, Terraform, Helm, Kubernetes, images."""

@@ -1,0 +1,1 @@
+"""Owns the cluster providers: one module or package each, found by name."""

@@ -1,0 +1,145 @@
+"""Owns the exception tree and the exit codes: every error says what, why, a hint and a command.
+
+PlatformError
+├── UsageError            2   the command line does not fit
+├── ConfigurationError    3   environment or catalogue files; carries every Problem found
+├── PreflightError        4   the machine or account is not ready
+├── StepError             5   a step of the run failed
+│   ├── CommandFailed         a program ended with an unexpected status
+│   └── WaitTimedOut          something never became what it should
+├── SmokeError            6   the platform is up and a probe says it does not work
+├── LeftoversError        7   `down` could not prove that nothing is left
+├── LockedError           8   somebody else is working on this environment
+└── Interrupted         130   Ctrl-C or SIGTERM
+Anything else that escapes is a bug: exit code 1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+
+
+class Exit(IntEnum):
+    """The exit codes of the command line; documented in docs/operations.md."""
+
+    DONE = 0
+    BUG = 1
+    USAGE = 2
+    CONFIGURATION = 3
+    PREFLIGHT = 4
+    STEP = 5
+    SMOKE = 6
+    LEFTOVERS = 7
+    LOCKED = 8
+    INTERRUPTED = 130
+
+
+class PlatformError(Exception):
+    """An error a user can act on.
+
+    `what` is one line; `why` the last thing observed, may be many lines; `hint` says what to do;
+    `command` can be pasted into a shell; `evidence` names a folder with logs, when there is one.
+    """
+
+    exit_code = Exit.BUG
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        why: str = "",
+        hint: str = "",
+        command: str = "",
+        evidence: Path | None = None,
+    ) -> None:
+        super().__init__(what)
+        self.what = what
+        self.why = why
+        self.hint = hint
+        self.command = command
+        self.evidence = evidence
+
+
+class UsageError(PlatformError):
+    exit_code = Exit.USAGE
+
+
+@dataclass(frozen=True, order=True)
+class Problem:
+    """One mistake in one file: where it stands, what it is and how to mend it (line 0: whole file)."""
+
+    file: str
+    line: int
+    what: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}" if self.line else self.file
+        return f"{place}: {self.what}" + (f" ({self.hint})" if self.hint else "")
+
+
+class ConfigurationError(PlatformError):
+    """All mistakes of all files at once; nothing has been touched."""
+
+    exit_code = Exit.CONFIGURATION
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        count = f"{len(problems)} problem" + ("s" if len(problems) != 1 else "")
+        super().__init__(
+            f"{count} in the configuration; nothing was touched",
+            why="\n".join(str(problem) for problem in problems),
+        )
+        self.problems = problems
+
+
+class PreflightError(PlatformError):
+    exit_code = Exit.PREFLIGHT
+
+
+class StepError(PlatformError):
+    """A step failed. `transient` says that running again may simply succeed."""
+
+    exit_code = Exit.STEP
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        why: str = "",
+        hint: str = "",
+        command: str = "",
+        evidence: Path | None = None,
+        transient: bool = False,
+    ) -> None:
+        super().__init__(what, why=why, hint=hint, command=command, evidence=evidence)
+        self.transient = transient
+
+
+class CommandFailed(StepError):
+    """A program ended with a status the caller did not expect; `why` holds the end of its output."""
+
+    def __init__(self, what: str, *, returncode: int, why: str, command: str, hint: str = "") -> None:
+        super().__init__(what, why=why, command=command, hint=hint)
+        self.returncode = returncode
+
+
+class WaitTimedOut(StepError):
+    """The deadline passed; `why` holds what was seen last."""
+
+
+class SmokeError(PlatformError):
+    exit_code = Exit.SMOKE
+
+
+class LeftoversError(PlatformError):
+    exit_code = Exit.LEFTOVERS
+
+
+class LockedError(PlatformError):
+    exit_code = Exit.LOCKED
+
+
+class Interrupted(PlatformError):
+    exit_code = Exit.INTERRUPTED
