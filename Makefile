@@ -1,0 +1,54 @@
+# Owns the habits: one word for each thing a person does with this checkout.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+LOCK := $(BIN)/uv pip compile -q pyproject.toml --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url --no-emit-find-links
+
+.PHONY: up host test unit check fix bench soak lock clean
+
+up: $(VENV)/.ready host    ## virtual environment, pinned dependencies, the local environment
+	$(BIN)/mlops-platform up --env local --yes
+
+host:                      ## Debian packages the host cluster needs, only those that are missing
+	@sh scripts/host-packages
+
+$(VENV)/.ready: requirements.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -q --require-hashes -r requirements.txt
+	$(BIN)/pip install -q --no-deps --no-build-isolation -e .
+	touch $@
+
+$(VENV)/.ready-dev: requirements-dev.txt $(VENV)/.ready
+	$(BIN)/pip install -q --require-hashes -r requirements-dev.txt
+	touch $@
+
+check: $(VENV)/.ready-dev  ## format, lint, types, Terraform, unit tests: what a commit must pass
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	sh scripts/terraform-check
+	$(BIN)/pytest -q tests/unit
+
+fix: $(VENV)/.ready-dev    ## format, and mend what the linter can mend
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+unit: $(VENV)/.ready-dev
+	$(BIN)/pytest -q tests/unit
+
+test: check host           ## everything that can be tested on this machine
+	$(BIN)/pytest -q tests/integration tests/e2e -m 'not soak'
+
+soak: $(VENV)/.ready-dev host  ## the full number of kills; SEED=n repeats a run
+	$(BIN)/pytest -q tests/e2e -m soak -s
+
+bench: $(VENV)/.ready-dev host ## writes bench/results.json and docs/performance.md
+	$(BIN)/python -m bench
+
+lock: $(VENV)/.ready-dev   ## newest versions that pyproject.toml allows, with hashes
+	$(LOCK) --upgrade --group build -o requirements.txt
+	$(LOCK) --upgrade --group dev -o requirements-dev.txt
+
+clean:                     ## the virtual environment; state and cache belong to mlops-platform
+	rm -rf $(VENV)
