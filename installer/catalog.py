@@ -72,7 +72,7 @@ class Provided(Strict):
 
 
 class SecretNeed(Strict):
-    """A generated Secret: `keys` are random values of `bytes` entropy, `fixed` ones are names, not secrets."""
+    """A generated Secret: `keys` are random, `bytes` of entropy each; `fixed` are no secrets."""
 
     keys: list[Name] = Field(default_factory=list)
     fixed: dict[str, str] = Field(default_factory=dict)

@@ -81,10 +81,10 @@ def _scalar(node: yaml.Node) -> Any:
     """One value with YAML's own typing (SafeLoader builds it from the resolved tag)."""
     loader = yaml.SafeLoader("")
     try:
-        value = loader.construct_object(node, deep=True)  # type: ignore[no-untyped-call]
+        value = loader.construct_object(node, deep=True)
         return tuple(value) if isinstance(value, list) else value
     finally:
-        loader.dispose()  # type: ignore[no-untyped-call]
+        loader.dispose()
 
 
 def check(document: Document, model: type[Model]) -> tuple[Model | None, tuple[Problem, ...]]:
@@ -126,7 +126,7 @@ def _known_keys(model: type[BaseModel], place: tuple[Key, ...]) -> list[str]:
         if step:
             here = step["properties"][part]
         else:
-            nested = next((o for o in options if "items" in o or "additionalProperties" in o), {})
+            nested: dict[str, Any] = next((o for o in options if "items" in o or "additionalProperties" in o), {})
             here = nested.get("items") or nested.get("additionalProperties") or {}
         here = _resolve(schema, here)
     return list(here.get("properties", {}))

@@ -206,15 +206,12 @@ class _Pump:
         return "ended"
 
     def _move(self, key: selectors.SelectorKey) -> None:
-        stream = key.fileobj
-        assert not isinstance(stream, int)
         if key.data == "stdin":
             self._write()
             return
         data = os.read(key.fd, 65536)
         if not data:
-            self._selector.unregister(stream)
-            stream.close()
+            self._selector.unregister(key.fileobj)
             return
         self._chunks[key.data].append(data)
         if self._log:

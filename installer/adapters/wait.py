@@ -10,7 +10,6 @@ from typing import TypeVar
 from installer.cancel import Cancel
 from installer.errors import WaitTimedOut
 
-
 T = TypeVar("T")
 
 
