@@ -1,0 +1,210 @@
+"""Owns the environment file: what `--env staging` means; strict, all problems in one pass."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, Field
+
+from installer.catalog import Catalog, Component, Cpu, Memory, Name, Pinned, Strict
+from installer.errors import ConfigurationError, Problem, UsageError
+from installer.quantities import to_bytes, to_cores
+from installer.yamlfile import Document, check, load
+
+
+def _environment_name(value: str) -> str:
+    """Names become interface, cgroup, namespace and bucket names: the shortest limit holds."""
+    if not re.fullmatch(r"[a-z]([-a-z0-9]{0,18}[a-z0-9])?", value):
+        raise ValueError("not a name | lower-case letters, digits and dashes, at most 20, a letter first")
+    return value
+
+
+def _domain(value: str) -> str:
+    label = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
+    if len(value) > 200 or not re.fullmatch(rf"{label}(\.{label})+", value):
+        raise ValueError("not a domain | such as mlops.example.com, lower case")
+    return value
+
+
+class ClusterSpec(Strict):
+    """Which cluster provider, and what it is asked for."""
+
+    provider: Name = Field(description="host, aws or existing: a folder or module in installer/clusters/")
+    version: Pinned | None = Field(default=None, description="Kubernetes version; default: the provider's")
+
+
+class ComponentSpec(Strict):
+    """What an environment changes of one component."""
+
+    cpu: Cpu | None = Field(default=None, description="CPU request, such as 250m")
+    memory: Memory | None = Field(default=None, description="memory request and limit, such as 1Gi")
+    disk: Memory | None = Field(default=None, description="size of its data volume, such as 20Gi")
+    values: dict[str, Any] = Field(default_factory=dict, description="chart values, merged last")
+
+
+class SmokeChoice(Strict):
+    """How far smoke tests may go here."""
+
+    disruptive: bool = Field(default=False, description="may pods be deleted to prove that data survives?")
+
+
+class Environment(Strict):
+    """One environment file."""
+
+    name: Annotated[str, AfterValidator(_environment_name)]
+    summary: str = ""
+    domain: Annotated[str, AfterValidator(_domain)]
+    cluster: ClusterSpec
+    components: dict[Name, ComponentSpec] = Field(min_length=1, description="what runs here")
+    smoke: SmokeChoice = SmokeChoice()
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """An environment, the file it came from, and that file's name for people."""
+
+    environment: Environment
+    document: Document
+
+
+def folders(shipped: Path) -> tuple[Path, ...]:
+    """Where environment files are looked for; the first hit wins, so a user's own comes first."""
+    own = os.environ.get("MLOPS_PLATFORM_ENVIRONMENTS")
+    return (*((Path(own),) if own else ()), Path("environments"), shipped)
+
+
+def find(name: str, shipped: Path) -> Path:
+    """The file of an environment given by name or by path. Raises UsageError naming those that exist."""
+    if name.endswith((".yaml", ".yml")):
+        if Path(name).is_file():
+            return Path(name)
+        raise UsageError(f"{name}: no such file")
+    for folder in folders(shipped):
+        if (folder / f"{name}.yaml").is_file():
+            return folder / f"{name}.yaml"
+    known = ", ".join(available(shipped)) or "none"
+    raise UsageError(
+        f"no environment named {name}",
+        why=f"known: {known}",
+        hint=f"write environments/{name}.yaml; `mlops-platform env schema` prints its schema",
+    )
+
+
+def available(shipped: Path) -> Mapping[str, Path]:
+    """Every environment that can be named, with its file."""
+    found: dict[str, Path] = {}
+    for folder in reversed(folders(shipped)):
+        found.update({path.stem: path for path in sorted(folder.glob("*.yaml"))})
+    return dict(sorted(found.items()))
+
+
+def read(
+    path: Path, catalog: Catalog, cluster_providers: Mapping[str, Any], earlier: tuple[Problem, ...] = ()
+) -> Loaded:
+    """Read and check one file against the catalogue. Raises ConfigurationError with every problem.
+
+    `earlier` are the catalogue's own problems, so that one pass shows everything.
+    """
+    document = load(path)
+    environment, problems = check(document, Environment)
+    raw = document.data if isinstance(document.data, dict) else {}
+    found = [*earlier, *problems, *_cross_problems(document, raw, path, catalog, cluster_providers)]
+    if found or environment is None:
+        raise ConfigurationError(tuple(dict.fromkeys(found)))
+    return Loaded(environment, document)
+
+
+def _cross_problems(
+    document: Document,
+    raw: Mapping[str, Any],
+    path: Path,
+    catalog: Catalog,
+    cluster_providers: Mapping[str, Any],
+) -> list[Problem]:
+    """What only the catalogue can tell; works on raw data, so it also runs when the model failed."""
+    problems: list[Problem] = []
+    if isinstance(raw.get("name"), str) and raw["name"] != path.stem:
+        problems.append(document.problem(("name",), f"name: differs from the file's, {path.stem}"))
+    cluster = raw.get("cluster")
+    provider = cluster.get("provider") if isinstance(cluster, dict) else None
+    if isinstance(provider, str) and provider not in cluster_providers:
+        known = ", ".join(cluster_providers)
+        problems.append(document.problem(("cluster", "provider"), f"no cluster provider {provider}", known))
+    chosen = raw.get("components")
+    if not isinstance(chosen, dict):
+        return problems
+    for name, spec in chosen.items():
+        if name not in catalog.entries:
+            known = ", ".join(catalog.entries)
+            problems.append(document.problem(("components", name), f"no component {name}", f"known: {known}"))
+            continue
+        problems += _requirement_problems(document, catalog, name, chosen)
+        problems += _size_problems(document, catalog[name], spec if isinstance(spec, dict) else {})
+    return problems
+
+
+def _requirement_problems(
+    document: Document, catalog: Catalog, name: str, chosen: Mapping[str, Any]
+) -> list[Problem]:
+    problems = []
+    for wanted in catalog[name].requires:
+        able = catalog.providers(wanted)
+        here = [a for a in able if a in chosen]
+        place = ("components", name)
+        if not here:
+            problems.append(
+                document.problem(
+                    place,
+                    f"{name} requires {wanted}, which is not chosen",
+                    f"add {' or '.join(able) or wanted}",
+                )
+            )
+        if len(here) > 1:
+            problems.append(
+                document.problem(place, f"{wanted} is provided twice: {', '.join(here)}", "keep one")
+            )
+    return problems
+
+
+def _size_problems(document: Document, component: Component, spec: Mapping[str, Any]) -> list[Problem]:
+    """A size below what the component was measured to need can only fail later."""
+    problems = []
+    for key, convert, least in (
+        ("memory", to_bytes, component.resources.memory),
+        ("cpu", to_cores, "10m"),
+        ("disk", to_bytes, "64Mi"),
+    ):
+        given = spec.get(key)
+        if not isinstance(given, str):
+            continue
+        try:
+            small = convert(given) < convert(least)
+            large = convert(given) > (2**46 if convert is to_bytes else 1024)
+        except ValueError:
+            continue  # the model has said so already
+        place = ("components", component.name, key)
+        if key == "disk" and not to_bytes(component.resources.disk):
+            problems.append(document.problem(place, f"{component.name} keeps no data volume", "remove disk"))
+        elif small:
+            problems.append(document.problem(place, f"{given}: {component.name} needs at least {least}"))
+        elif large:
+            problems.append(document.problem(place, f"{given}: no machine has that"))
+    return problems
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of an environment file, for editors."""
+    result: dict[str, Any] = Environment.model_json_schema()
+    result["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    result["title"] = "mlops-platform environment"
+    return result
+
+
+def as_data(environment: BaseModel) -> dict[str, Any]:
+    """Plain data for digests and for `env show`."""
+    return environment.model_dump(mode="json", exclude_none=True)
