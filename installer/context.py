@@ -1,0 +1,104 @@
+"""Owns what the steps of one run share: the environment, the tools and the way to the cluster."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from installer.cancel import Cancel
+from installer.catalog import Catalog, Component
+from installer.clusters.base import ClusterAccess, ClusterProvider
+from installer.engine.steps import Slot
+from installer.environment import Environment
+from installer.paths import Paths
+
+if TYPE_CHECKING:
+    from installer.adapters.helm import Helm
+    from installer.adapters.images import Images
+    from installer.adapters.kube import Kube
+    from installer.adapters.programs import Programs
+    from installer.adapters.terraform import Terraform
+    from installer.secrets import SecretSource
+
+
+class Workbench:
+    """Clients that exist once the cluster does; made on first use, shared by all threads."""
+
+    def __init__(self, access: Slot[ClusterAccess], before_change: Callable[[Kube], None]) -> None:
+        self._access = access
+        self._before_change = before_change
+        self._lock = threading.Lock()
+        self._changing = False
+        self._images: frozenset[str] | None = None
+
+    @cached_property
+    def kube(self) -> Kube:
+        from installer.adapters.kube import Kube
+
+        return Kube(self._access.get().kubeconfig)
+
+    def images(self, cluster: ClusterProvider) -> frozenset[str]:
+        """What the nodes held when first asked: many steps ask, one call answers."""
+        with self._lock:
+            if self._images is None:
+                self._images = cluster.images_present()
+            return self._images
+
+    def changing(self) -> Kube:
+        """The client, for a step about to change the cluster: takes the environment's lease first."""
+        with self._lock:
+            if not self._changing:
+                self._before_change(self.kube)
+                self._changing = True
+        return self.kube
+
+
+@dataclass(frozen=True)
+class Context:
+    """Frozen; what becomes known during the run lives in the slots."""
+
+    environment: Environment
+    catalog: Catalog
+    paths: Paths
+    cluster: ClusterProvider
+    programs: Programs
+    images: Images
+    terraform: Terraform
+    cancel: Cancel
+    run_folder: Path
+    access: Slot[ClusterAccess]
+    bench: Workbench
+    before_secrets: Callable[[SecretSource], None] = field(default=lambda _: None)
+
+    @property
+    def state(self) -> Path:
+        """This environment's state folder."""
+        return self.paths.environment(self.environment.name)
+
+    @property
+    def components(self) -> tuple[Component, ...]:
+        """The chosen components, in the catalogue's order."""
+        chosen = self.environment.components
+        return tuple(e.component for n, e in self.catalog.entries.items() if n in chosen)
+
+    def provider_of(self, capability: str) -> Component:
+        """The chosen component behind a capability; the environment check has proven there is one."""
+        name = next(n for n in self.catalog.providers(capability) if n in self.environment.components)
+        return self.catalog[name]
+
+    @cached_property
+    def helm(self) -> Helm:
+        from installer.adapters.helm import HELM, Helm
+
+        binary = self.programs.folder(HELM) / "helm"
+        return Helm(binary, self.access.get().kubeconfig, self.state / "helm")
+
+    @cached_property
+    def secrets(self) -> SecretSource:
+        from installer.secrets import KubernetesSecrets
+
+        return KubernetesSecrets(self.bench.kube)
