@@ -104,7 +104,11 @@ def available(shipped: Path) -> Mapping[str, Path]:
 
 
 def read(
-    path: Path, catalog: Catalog, cluster_providers: Mapping[str, Any], earlier: tuple[Problem, ...] = ()
+    path: Path,
+    catalog: Catalog,
+    cluster_providers: Mapping[str, Any],
+    earlier: tuple[Problem, ...] = (),
+    expected_name: str = "",
 ) -> Loaded:
     """Read and check one file against the catalogue. Raises ConfigurationError with every problem.
 
@@ -113,7 +117,11 @@ def read(
     document = load(path)
     environment, problems = check(document, Environment)
     raw = document.data if isinstance(document.data, dict) else {}
-    found = [*earlier, *problems, *_cross_problems(document, raw, path, catalog, cluster_providers)]
+    found = [
+        *earlier,
+        *problems,
+        *_cross_problems(document, raw, expected_name or path.stem, catalog, cluster_providers),
+    ]
     if found or environment is None:
         raise ConfigurationError(tuple(dict.fromkeys(found)))
     return Loaded(environment, document)
@@ -122,14 +130,14 @@ def read(
 def _cross_problems(
     document: Document,
     raw: Mapping[str, Any],
-    path: Path,
+    expected_name: str,
     catalog: Catalog,
     cluster_providers: Mapping[str, Any],
 ) -> list[Problem]:
     """What only the catalogue can tell; works on raw data, so it also runs when the model failed."""
     problems: list[Problem] = []
-    if isinstance(raw.get("name"), str) and raw["name"] != path.stem:
-        problems.append(document.problem(("name",), f"name: differs from the file's, {path.stem}"))
+    if isinstance(raw.get("name"), str) and raw["name"] != expected_name:
+        problems.append(document.problem(("name",), f"name: differs from the file's, {expected_name}"))
     cluster = raw.get("cluster")
     provider = cluster.get("provider") if isinstance(cluster, dict) else None
     if isinstance(provider, str) and provider not in cluster_providers:

@@ -126,7 +126,9 @@ def _known_keys(model: type[BaseModel], place: tuple[Key, ...]) -> list[str]:
         if step:
             here = step["properties"][part]
         else:
-            nested: dict[str, Any] = next((o for o in options if "items" in o or "additionalProperties" in o), {})
+            nested: dict[str, Any] = next(
+                (o for o in options if "items" in o or "additionalProperties" in o), {}
+            )
             here = nested.get("items") or nested.get("additionalProperties") or {}
         here = _resolve(schema, here)
     return list(here.get("properties", {}))

@@ -66,6 +66,19 @@ class ClusterProvider(Protocol):
         """Go tool modules that must be built before Terraform runs."""
 
     @property
+    def recipe_folders(self) -> tuple[Path, ...]:
+        """Folders with image recipes of the cluster's own (its DNS, its pause container)."""
+
+    @property
+    def images(self) -> tuple[str, ...]:
+        """Names of the recipes that must be built before the cluster starts."""
+
+    @property
+    def external_resources(self) -> bool:
+        """True: objects in the cluster make things outside of it (load balancers, disks), which must
+        go before the cluster does."""
+
+    @property
     def embedded(self) -> bool:
         """True: no image registry and no charts reachable, images are built here and loaded."""
 
@@ -98,6 +111,9 @@ class ClusterProvider(Protocol):
 
     def inventory(self) -> Sequence[Leftover]:
         """Everything of this environment that exists now outside the state folder, plus state files."""
+
+    def destroy_files(self, *, keep_data: bool, progress: Progress) -> None:
+        """Remove the cluster's own files; with `keep_data` all but what brings the data back."""
 
     def sweep(self, found: Sequence[Leftover], progress: Progress) -> None:
         """Delete what Terraform does not know of."""

@@ -1,0 +1,6 @@
+"""Owns `python -m installer`."""
+
+from installer.cli import main
+
+if __name__ == "__main__":
+    main()

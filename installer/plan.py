@@ -1,0 +1,139 @@
+"""Owns the plan: environment + catalogue -> one visible graph of steps. Read this file first.
+
+    programs ─► images ─► cluster (Terraform ─► node ─► add-ons, images on it)
+                                    └► component: namespace ─► accounts ─► jobs ─► release ─► smoke
+                                                                  ▲
+                                          smoke of what it requires ┘
+
+A component is built only on what has been proven, so `requires` edges lead to the provider's smoke.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from installer.adapters.helm import HELM
+from installer.catalog import Component
+from installer.context import Context
+from installer.engine.steps import Graph, Step
+from installer.provision import Account, accounts_of
+from installer.steps.build import BuildImage, BuildProgram
+from installer.steps.check import CheckMachine
+from installer.steps.cluster import ApplyAddons, CreateCluster, LoadImage, ReviveCluster
+from installer.steps.component import InstallRelease, MakeAccount, PrepareNamespace, RunJob, SmokeTest
+
+
+def plan_up(context: Context) -> Graph:
+    """Everything `up` may do, in dependency order."""
+    steps: list[Step] = [CheckMachine(context), *_building(context), *_cluster(context)]
+    for component in context.components:
+        steps += _component(context, component)
+    return Graph.of(steps)
+
+
+def plan_smoke(context: Context, names: Iterable[str]) -> Graph:
+    """Only the probes of the named components, in the graph's order; nothing is recalled from earlier runs."""
+    chosen = set(names) or {c.name for c in context.components}
+    return Graph.of(
+        [
+            SmokeTest(
+                context, c, tuple(f"{n}/smoke" for n in _needed(context, c) if n in chosen), always=True
+            )
+            for c in context.components
+            if c.name in chosen and c.smoke
+        ]
+    )
+
+
+def _building(context: Context) -> list[Step]:
+    """Programs the cluster and the chosen images are made of, and the images."""
+    names = image_names(context)
+    programs = {p.name: p for p in context.cluster.programs}
+    programs[HELM.name] = HELM
+    for name in names:
+        programs.update({p.name: p for p in context.images.programs(name)})
+    steps: list[Step] = [
+        BuildProgram(context, program, requires=("check/machine",)) for program in programs.values()
+    ]
+    for name in names:
+        base = context.images.base(name)
+        needed = [f"program/{p.name}" for p in context.images.programs(name)]
+        steps.append(BuildImage(context, name, (*needed, f"image/{base}" if base else "check/machine")))
+    return steps
+
+
+def image_names(context: Context) -> tuple[str, ...]:
+    """Recipes this environment needs, bases before what stands on them."""
+    wanted = list(context.cluster.images)
+    for component in context.components:
+        wanted += _images_of(context, component)
+    found: dict[str, None] = {}
+    for name in wanted:
+        for each in reversed((name, *context.images.bases(name))):
+            found.setdefault(each)
+    return tuple(found)
+
+
+def _images_of(context: Context, component: Component) -> list[str]:
+    """Images a component's pods use, directly: its own, its jobs', its probes', its provisioning's."""
+    if not context.cluster.embedded or not component.embedded:
+        return []
+    images = [
+        component.embedded.image,
+        *(j.image for j in component.jobs),
+        *(s.image for s in component.smoke),
+    ]
+    return list(dict.fromkeys([*images, *(p.image for p in component.provides.values() if p.script)]))
+
+
+def _cluster(context: Context) -> list[Step]:
+    before = [f"program/{p.name}" for p in context.cluster.programs]
+    before += [f"image/{name}" for name in context.cluster.images]
+    steps: list[Step] = [CreateCluster(context, tuple(before)), ReviveCluster(context)]
+    loaded = [i for c in context.components for i in _images_of(context, c)]
+    steps += [LoadImage(context, name) for name in dict.fromkeys([*context.cluster.images, *loaded])]
+    needed = [f"cluster/image-{name}" for name in context.cluster.images]
+    steps.append(ApplyAddons(context, ("cluster/node", *needed)))
+    return steps
+
+
+def _component(context: Context, component: Component) -> list[Step]:
+    """One component's steps, each after the one before, accounts side by side."""
+    name = component.name
+    steps: list[Step] = [PrepareNamespace(context, component)]
+    images = tuple(f"cluster/image-{i}" for i in _images_of(context, component))
+    accounts = [_account(context, component, a) for a in accounts_of(context, component)]
+    steps += accounts
+    before = (f"{name}/namespace", *(a.id for a in accounts), *_proven(context, component))
+    jobs: list[Step] = []
+    for job in component.jobs:
+        jobs.append(RunJob(context, component, job, (*before, *images, *(j.id for j in jobs))))
+    steps += jobs
+    needs = (*before, *images[:1], *(j.id for j in jobs), f"program/{HELM.name}")
+    steps.append(InstallRelease(context, component, needs))
+    if component.smoke:
+        steps.append(
+            SmokeTest(context, component, (f"{name}/release", *images, *_proven(context, component)))
+        )
+    return steps
+
+
+def _account(context: Context, component: Component, account: Account) -> MakeAccount:
+    """An account is made at a proven provider, in the component's own namespace."""
+    provider = context.catalog[account.provider]
+    image = provider.provides[account.capability].image
+    requires = (f"{component.name}/namespace", _proof(provider), f"cluster/image-{image}")
+    return MakeAccount(context, account, component.layer, requires)
+
+
+def _needed(context: Context, component: Component) -> tuple[str, ...]:
+    return context.catalog.edges(component.name, context.environment.components)
+
+
+def _proven(context: Context, component: Component) -> tuple[str, ...]:
+    return tuple(_proof(context.catalog[n]) for n in _needed(context, component))
+
+
+def _proof(component: Component) -> str:
+    """The step after which others may stand on a component."""
+    return f"{component.name}/smoke" if component.smoke else f"{component.name}/release"

@@ -1,0 +1,128 @@
+"""Owns what a component's Helm release is made of: its source, and its values in layers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import string
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from installer.adapters.helm import ChartSource, InTreeChart, KustomizeTree, Release, RepositoryChart
+from installer.catalog import Component, values_file
+from installer.context import Context
+from installer.environment import ComponentSpec
+from installer.errors import ConfigurationError, Problem
+
+_CHARTS = Path(__file__).resolve().parent / "charts"
+OWNED = {"app.kubernetes.io/part-of": "mlops-platform"}
+
+
+def release_of(context: Context, component: Component) -> Release:
+    """The desired release. Reads the component's Secrets for their digest, so its namespace must exist."""
+    return Release(
+        name=component.name,
+        namespace=component.namespace,
+        source=_source(context, component),
+        values=values_of(context, component),
+        timeout_seconds=600,
+        labels=OWNED,
+    )
+
+
+def _source(context: Context, component: Component) -> ChartSource:
+    """Embedded clusters reach no chart; elsewhere the official one comes first."""
+    if context.cluster.embedded and component.embedded:
+        return InTreeChart(_CHARTS / component.embedded.chart)
+    if component.chart:
+        chart = component.chart
+        return RepositoryChart(chart.repo, chart.name, chart.version, chart.digest)
+    if component.kustomize:
+        tree = component.kustomize
+        return KustomizeTree(tree.repo, tree.ref, tree.path, tree.digest)
+    place = f"helm-values/{component.name}/component.yaml"
+    raise ConfigurationError(
+        (
+            Problem(
+                place, 1, f"{component.name} has no chart for this kind of cluster", "choose another cluster"
+            ),
+        )
+    )
+
+
+def values_of(context: Context, component: Component) -> dict[str, Any]:
+    """The component's values < the environment's < what only this run knows (image, secrets' digest)."""
+    embedded = context.cluster.embedded and component.embedded
+    file = component.embedded.values if embedded and component.embedded else "values.yaml"
+    values = substitute(values_file(context.catalog.folder(component.name) / file), words(context, component))
+    spec = context.environment.components[component.name]
+    if embedded and component.embedded:
+        values = merge(values, sizes(values, spec))
+        values["image"] = context.images.reference(component.embedded.image)
+        values["checksum"] = context.secrets.digest(component.namespace, used_secrets(component))
+    return merge(values, spec.values)
+
+
+def used_secrets(component: Component) -> tuple[str, ...]:
+    """Names of every Secret made for a component."""
+    needs = component.needs
+    names = [f"{component.name}-{n}" for n in needs.secrets]
+    names += [f"{component.name}-{kind}" for kind in ("database", "bucket") if getattr(needs, kind)]
+    return tuple(names)
+
+
+def words(context: Context, component: Component) -> dict[str, str]:
+    """What `${…}` may say in a component's values."""
+    return {
+        "name": component.name,
+        "namespace": component.namespace,
+        "domain": context.environment.domain,
+        "environment": context.environment.name,
+        "version": component.version,
+    }
+
+
+def substitute(value: Any, known: Mapping[str, str]) -> Any:
+    """Fill `${word}` in every string of a tree. `$$` is a dollar; an unknown word raises KeyError."""
+    if isinstance(value, str):
+        return string.Template(value).substitute(known)
+    if isinstance(value, Mapping):
+        return {substitute(k, known): substitute(v, known) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [substitute(item, known) for item in value]
+    return value
+
+
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`over` wins, mappings are merged, lists replaced: Helm's own rule for several value files."""
+    result = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)
+        result[key] = merge(result[key], value) if both else value
+    return result
+
+
+def sizes(values: Mapping[str, Any], spec: ComponentSpec) -> dict[str, Any]:
+    """An environment's cpu, memory and disk as values of the in-tree chart."""
+    changed: dict[str, Any] = {}
+    if spec.cpu:
+        changed = merge(changed, {"resources": {"requests": {"cpu": spec.cpu}}})
+    if spec.memory:
+        both = {"requests": {"memory": spec.memory}, "limits": {"memory": spec.memory}}
+        changed = merge(changed, {"resources": both})
+    if spec.disk:
+        volumes = {name: {"size": spec.disk} for name in values.get("volumes", {})}
+        changed = merge(changed, {"volumes": volumes})
+    return changed
+
+
+def smoke_digest(context: Context, component: Component) -> str:
+    """What a passed smoke test was a proof of: the release, its probes, and everything it stands on."""
+    folder = context.catalog.folder(component.name)
+    parts: list[Any] = [context.helm.digest(release_of(context, component))]
+    parts += [hashlib.sha256((folder / s.script).read_bytes()).hexdigest() for s in component.smoke]
+    parts += [s.model_dump(mode="json") for s in component.smoke]
+    for name in context.catalog.edges(component.name, context.environment.components):
+        parts.append(smoke_digest(context, context.catalog[name]))
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,0 +1,95 @@
+"""Owns opening an environment: files read and checked, tools found, one Context for a command."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from installer import clusters, environment
+from installer.cancel import Cancel
+from installer.catalog import Catalog, read_catalog_leniently
+from installer.clusters.base import ClusterAccess
+from installer.context import Context, Workbench
+from installer.engine.steps import Slot
+from installer.environment import Environment
+from installer.errors import UsageError
+from installer.paths import Paths
+
+if TYPE_CHECKING:
+    from installer.adapters.kube import Kube
+
+RECORDED = "environment.yaml"
+
+
+@dataclass(frozen=True)
+class Opened:
+    """An environment that has been read and found to be without mistakes."""
+
+    paths: Paths
+    catalog: Catalog
+    environment: Environment
+    file: Path
+
+    @property
+    def state(self) -> Path:
+        return self.paths.environment(self.environment.name)
+
+    def record(self) -> None:
+        """Keep the file with the state, so that `down` works when the file is gone."""
+        self.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        target = self.state / RECORDED
+        if self.file != target:
+            target.write_bytes(self.file.read_bytes())
+
+
+def shipped_environments() -> Path:
+    return Path(__file__).resolve().parent / "environments"
+
+
+def open_environment(name: str, paths: Paths | None = None) -> Opened:
+    """Find and check an environment. Raises UsageError or ConfigurationError with every problem."""
+    where = paths or Paths.default()
+    catalog, problems = read_catalog_leniently(where.assets / "helm-values")
+    try:
+        file = environment.find(name, shipped_environments())
+    except UsageError:
+        file = where.environment(name) / RECORDED
+        if not file.is_file():
+            raise
+    known = dict.fromkeys(clusters.names())
+    stem = name if file.name == RECORDED else file.stem
+    loaded = environment.read(file, catalog, known, problems, expected_name=stem)
+    return Opened(where, catalog, loaded.environment, file)
+
+
+def context(
+    opened: Opened,
+    cancel: Cancel,
+    run_folder: Path,
+    before_change: Callable[[Kube], None] = lambda _: None,
+) -> Context:
+    """Tools for one run. Starts nothing and touches nothing."""
+    from installer.adapters.images import Images, find_recipes
+    from installer.adapters.programs import Programs
+    from installer.adapters.terraform import Terraform
+
+    paths, chosen = opened.paths, opened.environment
+    programs = Programs(paths.cache)
+    cluster = clusters.make(chosen.cluster, chosen.name, opened.state, programs)
+    recipes = find_recipes(paths.assets / "images", paths.assets / "helm-values", *cluster.recipe_folders)
+    access: Slot[ClusterAccess] = Slot("the way to the cluster")
+    return Context(
+        environment=chosen,
+        catalog=opened.catalog,
+        paths=paths,
+        cluster=cluster,
+        programs=programs,
+        images=Images(paths.cache, programs, recipes),
+        terraform=Terraform(cluster.root, opened.state / "terraform"),
+        cancel=cancel,
+        run_folder=run_folder,
+        access=access,
+        bench=Workbench(access, before_change),
+    )

@@ -1,0 +1,199 @@
+"""Owns the steps of one component: namespace and secrets, accounts, jobs, release, smoke."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from installer.catalog import Component, JobSpec
+from installer.context import Context
+from installer.engine.steps import Difference
+from installer.errors import SmokeError
+from installer.progress import Progress
+
+if TYPE_CHECKING:
+    from installer.provision import Account
+
+
+@dataclass(frozen=True)
+class PrepareNamespace:
+    """The namespace with its pod-security label, and the secrets the component generates once."""
+
+    context: Context
+    component: Component
+    requires: tuple[str, ...] = ("cluster/addons",)
+
+    @property
+    def id(self) -> str:
+        return f"{self.component.name}/namespace"
+
+    @property
+    def layer(self) -> str:
+        return self.component.layer
+
+    def _secrets(self) -> list[str]:
+        return [f"{self.component.name}-{name}" for name in self.component.needs.secrets]
+
+    def observe(self) -> Difference | None:
+        from installer.adapters.kube.namespaces import namespace_is_ours
+
+        component = self.component
+        if not namespace_is_ours(self.context.bench.kube, component.namespace):
+            return Difference("make the namespace")
+        held = self.context.secrets.names(component.namespace)
+        missing = [name for name in self._secrets() if name not in held]
+        return Difference(f"make {', '.join(missing)}") if missing else None
+
+    def run(self, progress: Progress) -> None:
+        from installer.adapters.kube.namespaces import ensure_namespace
+
+        component = self.component
+        ensure_namespace(self.context.bench.changing(), component.namespace, self.context.environment.name)
+        for name, need in component.needs.secrets.items():
+            self.context.secrets.ensure(component.namespace, f"{component.name}-{name}", need)
+
+
+@dataclass(frozen=True)
+class MakeAccount:
+    """A component's own database or bucket at whoever provides it."""
+
+    context: Context
+    account: Account
+    layer: str
+    requires: tuple[str, ...]
+
+    @property
+    def id(self) -> str:
+        return f"{self.account.component}/{self.account.kind}"
+
+    def observe(self) -> Difference | None:
+        from installer.provision import observe
+
+        return observe(self.context.bench.kube, self.account)
+
+    def run(self, progress: Progress) -> None:
+        from installer.provision import run
+
+        run(self.context.bench.changing(), self.account, self.context.secrets, progress, self.context.cancel)
+
+
+@dataclass(frozen=True)
+class RunJob:
+    """A Job to completion before the release rolls; its digest on the Job says it need not run again."""
+
+    context: Context
+    component: Component
+    job: JobSpec
+    requires: tuple[str, ...]
+
+    @property
+    def id(self) -> str:
+        return f"{self.component.name}/{self.job.name}"
+
+    @property
+    def layer(self) -> str:
+        return self.component.layer
+
+    def observe(self) -> Difference | None:
+        from installer.workloads import observe_job
+
+        return observe_job(self.context.bench.kube, self.component, self.job, self.context.images)
+
+    def run(self, progress: Progress) -> None:
+        from installer.workloads import run_component_job
+
+        run_component_job(
+            self.context.bench.changing(),
+            self.component,
+            self.job,
+            self.context.images,
+            progress,
+            self.context.cancel,
+        )
+
+
+@dataclass(frozen=True)
+class InstallRelease:
+    """The component's Helm release, upgraded only when its digest differs."""
+
+    context: Context
+    component: Component
+    requires: tuple[str, ...]
+
+    @property
+    def id(self) -> str:
+        return f"{self.component.name}/release"
+
+    @property
+    def layer(self) -> str:
+        return self.component.layer
+
+    def observe(self) -> Difference | None:
+        from installer.adapters.kube.readiness import waiting_for
+        from installer.releases import release_of
+
+        component = self.component
+        wanted = self.context.helm.digest(release_of(self.context, component))
+        found = self.context.helm.installed().get((component.namespace, component.name))
+        if not found:
+            return Difference("install")
+        if found.status != "deployed":
+            return Difference(f"recover from {found.status}")
+        if found.digest != wanted:
+            return Difference("upgrade", tuple(self.context.helm.diff(release_of(self.context, component))))
+        waiting = waiting_for(self.context.bench.kube, component.namespace, component.name)
+        return Difference(waiting) if waiting else None
+
+    def run(self, progress: Progress) -> None:
+        from installer.releases import release_of
+
+        self.context.bench.changing()
+        helm, component = self.context.helm, self.component
+        helm.recover(component.namespace, component.name, progress)
+        helm.upgrade(release_of(self.context, component), progress, self.context.cancel)
+
+
+@dataclass(frozen=True)
+class SmokeTest:
+    """The component's probes; passed once for a release, they are not run again by `up`."""
+
+    context: Context
+    component: Component
+    requires: tuple[str, ...]
+    always: bool = False
+
+    @property
+    def id(self) -> str:
+        return f"{self.component.name}/smoke"
+
+    @property
+    def layer(self) -> str:
+        return self.component.layer
+
+    def _digest(self) -> str:
+        from installer.releases import smoke_digest
+
+        return smoke_digest(self.context, self.component)
+
+    def observe(self) -> Difference | None:
+        from installer.smoke.record import passed
+
+        if self.always or not passed(self.context.bench.kube, self.component.name, self._digest()):
+            return Difference("prove")
+        return None
+
+    def run(self, progress: Progress) -> None:
+        from installer.smoke import record, runner
+
+        kube = self.context.bench.changing()
+        results = runner.run_component(self.context, self.component, kube, progress)
+        record.write(kube, self.component.name, self._digest(), results)
+        failed = [r for r in results if not r.ok]
+        if failed:
+            raise SmokeError(
+                f"{self.component.name}: {len(failed)} of {len(results)} probes failed",
+                why="\n".join(f"{r.name}: {r.detail}" for r in failed),
+                hint="everything stays up; look at the evidence, mend, and run smoke again",
+                command=f"mlops-platform smoke {self.component.name} --env {self.context.environment.name}",
+                evidence=self.context.run_folder / "evidence" / self.component.name,
+            )
