@@ -1,0 +1,103 @@
+"""Proves how programs are run: output, input, status, deadline, cancel, and that none is left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from installer.adapters.process import ProcessId, pasteable, run, spawn
+from installer.adapters.wait import Pending, wait_until
+from installer.cancel import Cancel
+from installer.errors import CommandFailed, Interrupted, PreflightError
+
+STUBBORN = "import signal,sys,time; signal.signal(15, signal.SIG_IGN); print('up', flush=True); time.sleep(600)"
+
+
+def test_output_is_complete_and_lines_come_as_they_are_written(tmp_path: Path) -> None:
+    lines: list[str] = []
+    script = "for i in 1 2 3; do echo out $i; echo err $i >&2; done; head -c 200000 /dev/zero | tr '\\0' x"
+    done = run(["sh", "-c", script], on_line=lines.append, log=tmp_path / "log")
+    assert done.stdout.count("out") == 3 and done.stdout.endswith("x" * 1000)
+    assert done.stderr == "err 1\nerr 2\nerr 3\n"
+    assert [line for line in lines if line.startswith("out")] == ["out 1", "out 2", "out 3"]
+    assert (tmp_path / "log").stat().st_size == len(done.stdout) + len(done.stderr)
+
+
+def test_a_large_input_does_not_deadlock_with_a_large_output() -> None:
+    text = "y" * 5_000_000
+    assert run(["cat"], stdin=text).stdout == text
+
+
+def test_a_program_that_does_not_read_its_input_still_ends_with_its_own_status() -> None:
+    with pytest.raises(CommandFailed) as caught:
+        run(["sh", "-c", "exit 3"], stdin="z" * 5_000_000)
+    assert caught.value.returncode == 3
+
+
+def test_failure_says_the_end_of_the_output_and_a_command_to_paste() -> None:
+    with pytest.raises(CommandFailed) as caught:
+        run(["sh", "-c", "echo 'no such table' >&2; exit 7"], env={"A": "b c"}, what="migrate")
+    error = caught.value
+    assert (error.what, error.why, error.returncode) == ("migrate: exit 7", "no such table", 7)
+    assert error.command == "A='b c' sh -c 'echo '\"'\"'no such table'\"'\"' >&2; exit 7'"
+
+
+def test_a_missing_program_is_a_preflight_error() -> None:
+    with pytest.raises(PreflightError, match="no-such-program-here: no such program"):
+        run(["no-such-program-here"])
+
+
+def test_after_the_deadline_the_whole_session_is_gone(tmp_path: Path) -> None:
+    pid_file = tmp_path / "pid"
+    with pytest.raises(CommandFailed, match="no end after"):
+        run(["sh", "-c", f"sleep 600 & echo $! > {pid_file}; wait"], seconds=0.5)
+    assert ProcessId.of(int(pid_file.read_text())) is None
+
+
+def test_cancel_asks_kindly_then_forced_cancel_kills(tmp_path: Path) -> None:
+    cancel, started = Cancel(), threading.Event()
+
+    def stop() -> None:
+        started.wait(10)
+        cancel.request()
+        cancel.request()
+
+    thread = threading.Thread(target=stop)
+    thread.start()
+    with pytest.raises(Interrupted):
+        run([sys.executable, "-c", STUBBORN], cancel=cancel, on_line=lambda _: started.set())
+    thread.join()
+
+
+def test_a_grandchild_that_keeps_our_pipes_open_does_not_hold_us() -> None:
+    done = run(["sh", "-c", "sleep 300 & echo done $!"], seconds=20)
+    pid = int(done.stdout.split()[1])
+    assert done.seconds < 10
+    os.kill(pid, signal.SIGKILL)
+
+
+def test_spawned_programs_write_to_files_and_live_in_their_own_session(tmp_path: Path) -> None:
+    process = spawn(["sh", "-c", "echo hello; ps -o sid= -p $$"], stdout=tmp_path / "out")
+    process.wait()
+    word, session = (tmp_path / "out").read_text().split()
+    assert word == "hello" and int(session) == process.pid != os.getsid(0)
+
+
+def test_a_process_id_is_not_mistaken_for_a_later_process() -> None:
+    process = spawn(["sleep", "600"], stdout=Path(os.devnull))
+    identity = ProcessId.of(process.pid)
+    assert identity and identity.alive
+    assert not ProcessId(process.pid, identity.start_ticks - 1).alive
+    assert not ProcessId(process.pid, identity.start_ticks - 1).kill()
+    assert identity.kill(signal.SIGKILL)
+    wait_until("death", lambda: Pending("alive") if identity.alive else True, seconds=10)
+    process.wait()
+
+
+def test_pasteable_quotes() -> None:
+    assert pasteable(["helm", "upgrade", "a b"], {"X": "$y"}) == "X='$y' helm upgrade 'a b'"

@@ -1,0 +1,45 @@
+"""Proves the one wait: result, deadline with the last observation, cancel, and errors that pass through."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from installer.adapters.wait import Pending, wait_until
+from installer.cancel import Cancel
+from installer.errors import Interrupted, WaitTimedOut
+
+
+def test_returns_the_first_result_and_reports_each_new_observation_once() -> None:
+    seen: list[str] = []
+    answers = iter([Pending("0/2"), Pending("0/2"), Pending("1/2"), "ready"])
+    found = wait_until("pods", lambda: next(answers), seconds=10, on_seen=seen.append, first_delay=0.001)
+    assert (found, seen) == ("ready", ["0/2", "1/2"])
+
+
+def test_the_deadline_names_what_was_seen_last() -> None:
+    with pytest.raises(WaitTimedOut) as caught:
+        wait_until("pod minio-0", lambda: Pending("ContainerCreating"), seconds=0.01, command="kubectl get pods")
+    assert caught.value.why == "last seen: ContainerCreating"
+    assert caught.value.command == "kubectl get pods"
+
+
+def test_cancel_ends_a_long_wait_at_once() -> None:
+    cancel, waiting = Cancel(), threading.Event()
+    thread = threading.Thread(target=lambda: (waiting.wait(10), cancel.request()))
+    thread.start()
+    with pytest.raises(Interrupted):
+        wait_until(
+            "never", lambda: Pending("no"), seconds=600, cancel=cancel,
+            on_seen=lambda _: waiting.set(), first_delay=300, longest_delay=300,
+        )
+    thread.join()
+
+
+def test_an_error_of_the_observer_is_not_a_reason_to_wait() -> None:
+    def broken() -> str | Pending:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        wait_until("x", broken, seconds=10)
