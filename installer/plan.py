@@ -11,16 +11,29 @@ A component is built only on what has been proven, so `requires` edges lead to t
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from installer.adapters.helm import HELM
 from installer.catalog import Component
+from installer.clusters.base import Leftover
 from installer.context import Context
-from installer.engine.steps import Graph, Step
+from installer.engine.steps import Graph, Slot, Step
 from installer.provision import Account, accounts_of
 from installer.steps.build import BuildImage, BuildProgram
 from installer.steps.check import CheckMachine
 from installer.steps.cluster import ApplyAddons, CreateCluster, LoadImage, ReviveCluster
 from installer.steps.component import InstallRelease, MakeAccount, PrepareNamespace, RunJob, SmokeTest
+from installer.teardown.drain import DeleteVolumes, Uninstall
+from installer.teardown.proof import DestroyCluster, Prove, Sweep
+
+
+@dataclass(frozen=True)
+class Down:
+    """The graph of `down`, and what its proof will have seen and found."""
+
+    graph: Graph
+    seen: Slot[int]
+    left: Slot[tuple[Leftover, ...]]
 
 
 def plan_up(context: Context) -> Graph:
@@ -43,6 +56,27 @@ def plan_smoke(context: Context, names: Iterable[str]) -> Graph:
             if c.name in chosen and c.smoke
         ]
     )
+
+
+def plan_down(context: Context, *, keep_data: bool, alive: bool) -> Down:
+    """The graph reversed: what stands on a component goes before it; then the cluster; then the proof.
+
+    A cluster that does not answer cannot be drained; where objects in it make things outside, that is
+    for the sweep to find. With `keep_data` releases stay, for the next `up` to find them running.
+    """
+    steps: list[Step] = []
+    if alive and not keep_data:
+        dependents = {
+            c.name: tuple(f"{d.name}/uninstall" for d in context.components if c.name in _needed(context, d))
+            for c in context.components
+        }
+        steps += [Uninstall(context, c, dependents[c.name]) for c in context.components]
+        steps.append(DeleteVolumes(context, tuple(step.id for step in steps)))
+    seen: Slot[int] = Slot("what was there before")
+    left: Slot[tuple[Leftover, ...]] = Slot("what is left")
+    steps.append(DestroyCluster(context, tuple(step.id for step in steps)))
+    steps += [Sweep(context, keep_data, seen), Prove(context, keep_data, left)]
+    return Down(Graph.of(steps), seen, left)
 
 
 def _building(context: Context) -> list[Step]:

@@ -257,9 +257,8 @@ def _end(process: subprocess.Popen[bytes], cancel: Cancel | None) -> None:
             process.wait(_POLL_SECONDS)
         except subprocess.TimeoutExpired:
             continue
-    if process.poll() is None:
-        _signal_session(process.pid, signal.SIGKILL)
-        process.wait()
+    _signal_session(process.pid, signal.SIGKILL)  # also what the program itself left behind
+    process.wait()
 
 
 def _signal_session(pid: int, number: int) -> None:

@@ -1,0 +1,1 @@
+"""Owns the way down: drain, destroy, sweep, and the proof that nothing is left."""
