@@ -15,7 +15,9 @@ from installer.adapters.wait import Pending, wait_until
 from installer.cancel import Cancel
 from installer.errors import CommandFailed, Interrupted, PreflightError
 
-STUBBORN = "import signal,sys,time; signal.signal(15, signal.SIG_IGN); print('up', flush=True); time.sleep(600)"
+STUBBORN = (
+    "import signal,sys,time; signal.signal(15, signal.SIG_IGN); print('up', flush=True); time.sleep(600)"
+)
 
 
 def test_output_is_complete_and_lines_come_as_they_are_written(tmp_path: Path) -> None:
@@ -56,7 +58,8 @@ def test_after_the_deadline_the_whole_session_is_gone(tmp_path: Path) -> None:
     pid_file = tmp_path / "pid"
     with pytest.raises(CommandFailed, match="no end after"):
         run(["sh", "-c", f"sleep 600 & echo $! > {pid_file}; wait"], seconds=0.5)
-    assert ProcessId.of(int(pid_file.read_text())) is None
+    child = int(pid_file.read_text())
+    wait_until("death", lambda: Pending("alive") if ProcessId.of(child) else True, seconds=10)
 
 
 def test_cancel_asks_kindly_then_forced_cancel_kills(tmp_path: Path) -> None:

@@ -20,7 +20,9 @@ def test_returns_the_first_result_and_reports_each_new_observation_once() -> Non
 
 def test_the_deadline_names_what_was_seen_last() -> None:
     with pytest.raises(WaitTimedOut) as caught:
-        wait_until("pod minio-0", lambda: Pending("ContainerCreating"), seconds=0.01, command="kubectl get pods")
+        wait_until(
+            "pod minio-0", lambda: Pending("ContainerCreating"), seconds=0.01, command="kubectl get pods"
+        )
     assert caught.value.why == "last seen: ContainerCreating"
     assert caught.value.command == "kubectl get pods"
 
@@ -31,8 +33,13 @@ def test_cancel_ends_a_long_wait_at_once() -> None:
     thread.start()
     with pytest.raises(Interrupted):
         wait_until(
-            "never", lambda: Pending("no"), seconds=600, cancel=cancel,
-            on_seen=lambda _: waiting.set(), first_delay=300, longest_delay=300,
+            "never",
+            lambda: Pending("no"),
+            seconds=600,
+            cancel=cancel,
+            on_seen=lambda _: waiting.set(),
+            first_delay=300,
+            longest_delay=300,
         )
     thread.join()
 

@@ -1,0 +1,116 @@
+"""Owns driving the real command line against an environment of the test's own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+CLI = (sys.executable, "-m", "installer")
+ENVIRONMENT = """\
+name: {name}
+summary: made by a test
+domain: mlops.localhost
+cluster:
+  provider: host
+components:
+  postgres: {{}}
+  minio: {{}}
+  mlflow: {{}}
+smoke:
+  disruptive: {disruptive}
+"""
+
+
+@dataclass(frozen=True)
+class Result:
+    code: int
+    out: str
+    err: str
+    seconds: float
+
+    @property
+    def envelope(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.out)
+        return found
+
+
+@dataclass(frozen=True)
+class Platform:
+    """One environment in a home of its own; the cache is the machine's, so nothing is built twice."""
+
+    name: str
+    home: Path
+    folder: Path
+
+    @classmethod
+    def make(cls, name: str, folder: Path, *, disruptive: bool = True) -> Platform:
+        environments = folder / "environments"
+        environments.mkdir(parents=True, exist_ok=True)
+        text = ENVIRONMENT.format(name=name, disruptive=str(disruptive).lower())
+        (environments / f"{name}.yaml").write_text(text)
+        return cls(name, folder / "home", folder)
+
+    @property
+    def state(self) -> Path:
+        return self.home / self.name
+
+    @property
+    def env(self) -> dict[str, str]:
+        return {**os.environ, "MLOPS_PLATFORM_HOME": str(self.home), "MLOPS_PLATFORM_ENV": self.name}
+
+    def start(self, *args: str, env: dict[str, str] | None = None) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [*CLI, *args],
+            cwd=self.folder,
+            env={**self.env, **(env or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def run(self, *args: str, env: dict[str, str] | None = None, seconds: float = 1500) -> Result:
+        started = time.monotonic()
+        process = self.start(*args, env=env)
+        out, err = process.communicate(timeout=seconds)
+        return Result(process.returncode, out, err, time.monotonic() - started)
+
+    def ok(self, *args: str, seconds: float = 1500) -> Result:
+        """Run, and show everything when it did not end well."""
+        result = self.run(*args, seconds=seconds)
+        assert result.code == 0, f"{args}: exit {result.code}\n{result.out}\n{result.err}"
+        return result
+
+    def killed(self, *args: str, after: float) -> bool:
+        """Start, and kill -9 after so many seconds; False when it ended before that."""
+        process = self.start(*args)
+        try:
+            process.communicate(timeout=after)
+        except subprocess.TimeoutExpired:
+            os.kill(process.pid, signal.SIGKILL)
+            process.communicate()
+            return True
+        return False
+
+    @contextmanager
+    def opened(self, component: str, *args: str) -> Iterator[str]:
+        """`open COMPONENT` while the block runs; yields the address it prints."""
+        process = self.start("open", component, "--output", "json", *args)
+        try:
+            assert process.stdout and process.stderr
+            line = process.stdout.readline()
+            assert line, process.stderr.read()
+            yield json.loads(line)["data"]["url"]
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=30)
