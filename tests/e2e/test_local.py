@@ -1,0 +1,276 @@
+"""Proves the local platform as its user meets it: up, used, killed, broken, down, and nothing left."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from installer.adapters.process import ProcessId
+from installer.adapters.wait import Pending, wait_until
+from tests.e2e.platform import Platform
+
+pytestmark = pytest.mark.e2e
+
+
+def processes_named(platform: Platform, word: str) -> list[int]:
+    """Host pids of this environment's processes whose command line holds a word."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            argv = (folder / "cmdline").read_bytes().decode(errors="replace").replace("\0", " ")
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if word in argv and str(platform.state) in argv:
+            found.append(int(folder.name))
+    return found
+
+
+def kill(pids: list[int]) -> None:
+    assert pids, "nothing to kill: the test would prove nothing"
+    for pid in pids:
+        identity = ProcessId.of(pid)
+        assert identity and identity.kill(signal.SIGKILL)
+        wait_until("death", lambda i=identity: Pending("alive") if i.alive else True, seconds=30)
+
+
+def journal(platform: Platform) -> list[dict[str, Any]]:
+    last = max((platform.state / "runs").iterdir())
+    return [json.loads(line) for line in (last / "journal.jsonl").read_text().splitlines()]
+
+
+def test_up_again_has_nothing_to_do_and_starts_no_terraform(platform: Platform, tmp_path: Path) -> None:
+    """A wrapper in Terraform's place counts how often it is started."""
+    count = tmp_path / "count"
+    wrapper = tmp_path / "terraform"
+    wrapper.write_text(f'#!/bin/sh\necho run >> {count}\nexec terraform "$@"\n')
+    wrapper.chmod(0o755)
+    result = platform.run("up", "--output", "json", env={"MLOPS_PLATFORM_TERRAFORM": str(wrapper)})
+    assert result.code == 0, result.err
+    assert not [e for e in journal(platform) if e["event"] == "step_started"]
+    assert not count.exists()
+
+
+def test_status_says_ready_and_proven(platform: Platform) -> None:
+    rows = platform.ok("status", "--output", "json").envelope["data"]["rows"]
+    assert {row["component"] for row in rows} == {"postgres", "minio", "mlflow"}
+    for row in rows:
+        ready, _, wanted = row["ready"].partition("/")
+        assert ready == wanted != "0", row
+        assert row["smoke"].startswith("✔"), row
+
+
+def test_smoke_writes_junit_with_both_signs(platform: Platform, tmp_path: Path) -> None:
+    report = tmp_path / "smoke.xml"
+    platform.ok("smoke", "--junit", str(report))
+    suites = ET.parse(report).getroot().findall("testsuite")
+    assert {s.get("name") for s in suites} == {"postgres", "minio", "mlflow"}
+    cases = [c.get("name") or "" for s in suites for c in s.findall("testcase")]
+    assert len(cases) >= 30
+    assert sum("refused" in c for c in cases) >= 10
+    assert not [c for s in suites for c in s.iter() if c.tag in ("failure", "error")]
+
+
+def test_a_real_client_from_outside_over_open(platform: Platform) -> None:
+    client = """
+import sys, mlflow
+mlflow.set_tracking_uri(sys.argv[1])
+mlflow.set_experiment("outside")
+with mlflow.start_run() as run:
+    mlflow.log_param("from", "outside"); mlflow.log_metric("m", 0.5)
+    mlflow.log_text("hello", "note.txt")
+found = mlflow.get_run(run.info.run_id)
+assert found.data.params == {"from": "outside"} and found.data.metrics == {"m": 0.5}
+assert mlflow.artifacts.load_text(found.info.artifact_uri + "/note.txt") == "hello"
+print(run.info.run_id)
+"""
+    with platform.opened("mlflow") as url:
+        done = subprocess.run(
+            [sys.executable, "-c", client, url],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.split()[-1]) == 32
+
+
+def test_open_says_when_its_port_is_taken(platform: Platform) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        result = platform.run("open", "mlflow", "--port", port)
+    assert result.code == 5
+    assert port in result.err and "hint" in result.err
+
+
+def test_two_ups_at_once_one_works_the_other_says_who(platform: Platform) -> None:
+    """The first holds the lock for as long as it is stopped; the second must not touch anything."""
+    first = platform.start("smoke", "minio")
+    wait_until(
+        "the lock",
+        lambda: True if _holder(platform) == first.pid else Pending("not held"),
+        seconds=30,
+    )
+    second = platform.run("up")
+    assert second.code == 8
+    assert str(first.pid) in second.err and "since" in second.err
+    out, err = first.communicate(timeout=300)
+    assert first.returncode == 0, out + err
+
+
+def _holder(platform: Platform) -> int:
+    try:
+        return int(json.loads((platform.state / "lock").read_text())["pid"])
+    except (FileNotFoundError, ValueError, KeyError):
+        return 0
+
+
+def test_the_supervisor_killed_comes_back_with_its_data(platform: Platform) -> None:
+    kill(processes_named(platform, "--kill-child"))
+    assert platform.run("status").code != 0
+    platform.ok("up")
+    with platform.opened("mlflow") as url:
+        assert "outside" in _experiments(url)
+
+
+def _experiments(url: str) -> list[str]:
+    import mlflow
+
+    client = mlflow.MlflowClient(tracking_uri=url)
+    return [e.name for e in client.search_experiments()]
+
+
+def test_etcd_killed_comes_back_by_itself(platform: Platform) -> None:
+    kill(processes_named(platform, "--data-dir"))
+    wait_until(
+        "the API after etcd's death",
+        lambda: True if platform.run("status").code == 0 else Pending("no answer"),
+        seconds=60,
+    )
+    assert platform.ok("up", "--output", "json").envelope["outcome"] == "done"
+
+
+def test_minio_killed_while_an_artifact_is_uploaded_loses_nothing(platform: Platform, tmp_path: Path) -> None:
+    """The client retries; afterwards every artifact that was acknowledged is whole."""
+    import mlflow
+
+    payload = random.Random(7).randbytes(20 * 2**20)
+    artifact = tmp_path / "weights.bin"
+    artifact.write_bytes(payload)
+    with platform.opened("mlflow") as url:
+        client = mlflow.MlflowClient(tracking_uri=url)
+        experiment = client.get_experiment_by_name("outside")
+        assert experiment
+        run = client.create_run(experiment.experiment_id)
+        uploading = threading.Event()
+        acknowledged: list[str] = []
+        failures: list[str] = []
+
+        def upload() -> None:
+            for i in range(6):
+                uploading.set()
+                try:
+                    client.log_artifact(run.info.run_id, str(artifact), f"try-{i}")
+                    acknowledged.append(f"try-{i}")
+                except (mlflow.MlflowException, OSError) as error:
+                    failures.append(f"{i}: {error}")
+
+        thread = threading.Thread(target=upload)
+        thread.start()
+        uploading.wait(30)
+        kill(_minio(platform))
+        thread.join()
+        platform.ok("up")
+        assert acknowledged, failures
+        for name in acknowledged:
+            found = client.download_artifacts(run.info.run_id, f"{name}/weights.bin", str(tmp_path))
+            assert Path(found).read_bytes() == payload
+
+
+def _minio(platform: Platform) -> list[int]:
+    """MinIO's command line names no folder of ours: it is found by its cgroup."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            argv = (folder / "cmdline").read_bytes()
+            cgroup = (folder / "cgroup").read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if argv.startswith(b"/minio\0") and f"mlops-{platform.name}/" in cgroup:
+            found.append(int(folder.name))
+    return found
+
+
+def test_down_keeping_data_then_up_has_the_data(platform: Platform) -> None:
+    platform.ok("down", "--keep-data", "--yes")
+    assert not processes_named(platform, "etcd")
+    platform.ok("up")
+    with platform.opened("mlflow") as url:
+        assert "outside" in _experiments(url)
+
+
+@pytest.mark.parametrize("kills", [3])
+def test_up_killed_at_random_moments_resumes(tmp_path: Path, kills: int) -> None:
+    """kill -9 of the command line; nothing it had finished is done twice, nothing is lost."""
+    _kill_and_resume(Platform.make("e2e-kill", tmp_path), kills, longest=40)
+
+
+@pytest.mark.soak
+def test_up_killed_ten_times(tmp_path: Path) -> None:
+    _kill_and_resume(Platform.make("e2e-soak", tmp_path), 10, longest=25)
+
+
+def _kill_and_resume(platform: Platform, kills: int, longest: float) -> None:
+    seed = int(os.environ.get("SEED", time.time_ns() % 10**6))
+    print(f"SEED={seed}")
+    moments = random.Random(seed)
+    try:
+        for _ in range(kills):
+            platform.killed("up", "--yes", after=moments.uniform(0.3, longest / kills))
+        platform.ok("up", "--yes")
+        assert platform.ok("up", "--output", "json").envelope["data"]["changed"] == 0
+    finally:
+        platform.ok("down", "--yes")
+
+
+def test_two_environments_side_by_side(platform: Platform, tmp_path: Path) -> None:
+    other = Platform.make("e2e-two", tmp_path, disruptive=False)
+    try:
+        other.ok("up", "--yes")
+        assert platform.ok("status").code == 0
+    finally:
+        other.ok("down", "--yes")
+    assert platform.ok("up", "--output", "json").envelope["data"]["changed"] == 0
+
+
+def test_a_leftover_is_listed_and_never_exit_0(tmp_path: Path) -> None:
+    """An interface with this environment's name, held by nobody the tool may stop."""
+    platform = Platform.make("e2e-left", tmp_path)
+    platform.state.mkdir(parents=True)
+    held = platform.state / "node" / "held"
+    held.mkdir(parents=True)
+    subprocess.run(["mount", "-t", "tmpfs", "none", str(held)], check=True)
+    busy = subprocess.Popen(["sleep", "600"], cwd=held)
+    try:
+        result = platform.run("down", "--yes")
+        assert result.code == 7, result.err
+        assert str(held) in result.out + result.err
+    finally:
+        busy.kill()
+        busy.wait()
+        subprocess.run(["umount", str(held)], check=False)
+    platform.ok("down", "--yes")

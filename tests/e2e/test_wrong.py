@@ -1,0 +1,76 @@
+"""Proves what a user reads when the machine or the files are not right, and that nothing is touched."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.platform import Platform
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture
+def wrong(tmp_path: Path) -> Platform:
+    return Platform.make("wrong", tmp_path)
+
+
+def path_without(program: str, folder: Path) -> str:
+    """A PATH with every program this machine has, but one."""
+    folder.mkdir()
+    for place in ("/usr/sbin", "/usr/bin", "/sbin", "/bin", "/usr/local/go/bin", "/usr/local/bin"):
+        for file in Path(place).iterdir() if Path(place).is_dir() else []:
+            link = folder / file.name
+            if file.name != program and not link.is_symlink():
+                link.symlink_to(file)
+    return str(folder)
+
+
+def test_no_terraform(wrong: Platform, tmp_path: Path) -> None:
+    result = wrong.run("up", "--yes", env={"PATH": path_without("terraform", tmp_path / "bin")})
+    assert result.code == 4
+    assert "terraform" in result.err and "hint" in result.err
+    assert not (wrong.state / "node").exists()
+
+
+def test_an_old_terraform(wrong: Platform, tmp_path: Path) -> None:
+    old = tmp_path / "terraform"
+    old.write_text('#!/bin/sh\necho \'{"terraform_version": "0.13.7"}\'\n')
+    old.chmod(0o755)
+    result = wrong.run("up", "--yes", env={"MLOPS_PLATFORM_TERRAFORM": str(old)})
+    assert result.code == 4
+    assert "0.13.7" in result.err
+
+
+def test_twenty_mistakes_are_reported_at_once(wrong: Platform) -> None:
+    case = Path(__file__).parent.parent / "cases/environments/twenty.yaml"
+    shutil.copy(case, wrong.folder / "environments/twenty.yaml")
+    result = wrong.run("up", "--env", "twenty", "--output", "json")
+    assert result.code == 3
+    assert len(result.envelope["error"]["problems"]) >= 20
+    assert not wrong.home.exists()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "small"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300m", "none", str(folder)], check=True)
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_disk_too_small_is_refused_with_figures(wrong: Platform, small_disk: Path) -> None:
+    result = wrong.run("up", "--yes", env={"MLOPS_PLATFORM_CACHE": str(small_disk / "cache")})
+    assert result.code == 4
+    assert "GB needed" in result.err and "free" in result.err
+
+
+def test_an_unknown_environment_names_the_known_ones(wrong: Platform) -> None:
+    result = wrong.run("up", "--env", "stagign")
+    assert result.code == 2
+    assert "local" in result.err
