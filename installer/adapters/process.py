@@ -104,8 +104,11 @@ def spawn(
     stderr: Path | None = None,
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
+    pass_fds: Sequence[int] = (),
 ) -> subprocess.Popen[bytes]:
     """Start a program that outlives us: own session, output to files (appended), no stdin.
+
+    It inherits `pass_fds` under the same numbers, such as a lock that is to live as long as it does.
 
     A program that writes to a pipe dies with its reader; one that writes to a file does not
     (docs/traps.md, "a piped Terraform").
@@ -119,6 +122,7 @@ def spawn(
             stdout=out,
             stderr=err,
             start_new_session=True,
+            pass_fds=pass_fds,
         )
 
 
