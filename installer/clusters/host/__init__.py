@@ -1,0 +1,22 @@
+"""Owns the `host` cluster provider: a real Kubernetes node on this machine, in namespaces of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from installer.adapters.programs import Programs
+    from installer.clusters.host.provider import HostProvider
+    from installer.environment import ClusterSpec
+
+
+def make(spec: ClusterSpec, environment: str, state: Path, programs: Programs) -> HostProvider:
+    """The provider of one environment. Raises ConfigurationError for a Kubernetes version not pinned here."""
+    # PID 1 of the node lives in this package too: what it does not need is imported here, not above.
+    from installer.adapters.images import Images, find_recipes
+    from installer.clusters.host.provider import RECIPES, HostProvider, refuse_other_version
+
+    refuse_other_version(spec.version, environment)
+    images = Images(programs.cache, programs, find_recipes(RECIPES))
+    return HostProvider(environment, state, programs, images)

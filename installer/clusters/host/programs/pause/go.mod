@@ -1,0 +1,3 @@
+module mlops-platform/programs/pause
+
+go 1.26.0
