@@ -101,10 +101,12 @@ class Engine:
             self._end(step, "skipped", "interrupted" if self._cancel.requested else "not started")
         for listener in self._listeners:
             listener.end()
+        if self._journal and self._journal.broken:
+            self._failures.append(Failure("journal", _unrecorded(self._journal)))
         return self._result()
 
     def _startable(self, waiting: dict[str, Step], running: int) -> list[Step]:
-        if self._cancel.requested or self._bug:
+        if self._cancel.requested or self._bug or (self._journal and self._journal.broken):
             return []
         ready = [
             s
@@ -137,7 +139,7 @@ class Engine:
             kind = self._observe_and_run(step, start)
         except PlatformError as error:
             self._failed(step, error, start)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001
             # Anything else is a bug. It must reach the user with its trace; nothing new is started.
             self._bug = True
             if self._journal:
@@ -195,6 +197,15 @@ class Engine:
             dict(self._times),
             critical_path(self._times, {s.id: tuple(s.requires) for s in self._steps.values()}),
         )
+
+
+def _unrecorded(journal: Journal) -> StepError:
+    return StepError(
+        "the run's journal cannot be written; nothing new was started",
+        why=str(journal.broken),
+        hint="make room on that disk, then run the same command again",
+        command=f"df -h {journal.folder}",
+    )
 
 
 def _fields(text: str, seconds: float, error: BaseException | None) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -46,6 +47,7 @@ class Journal:
         self._lock = threading.Lock()
         self._file: int | None = None
         self._started = time.monotonic()
+        self.broken: OSError | None = None
 
     @classmethod
     def start(cls, state: Path, command: str, environment: str, version: str, redactor: Redactor) -> Journal:
@@ -55,7 +57,7 @@ class Journal:
         folder, extra = runs / stamp, 0
         while folder.exists():
             extra += 1
-            folder = runs / f"{stamp}.{extra}"
+            folder = runs / f"{stamp}.{extra:02}"
         folder.mkdir(parents=True, mode=0o700)
         for old in sorted(p for p in runs.iterdir() if p.is_dir())[:-KEEP_RUNS]:
             shutil.rmtree(old)
@@ -74,7 +76,11 @@ class Journal:
         return journal
 
     def write(self, event: str, **fields: Any) -> None:
-        """Append one event; the important ones are on the disk when this returns."""
+        """Append one event; the important ones are on the disk when this returns.
+
+        Never raises: a step on its way must not be torn by a full disk. What went wrong is kept in
+        `broken`, and the engine starts nothing new on a run that leaves no record.
+        """
         line = {
             "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
             "elapsed": round(time.monotonic() - self._started, 3),
@@ -83,12 +89,19 @@ class Journal:
         }
         data = self._redactor.clean(json.dumps(line, ensure_ascii=False)) + "\n"
         with self._lock:
-            if self._file is None:
-                flags = os.O_CREAT | os.O_APPEND | os.O_WRONLY
-                self._file = os.open(self.folder / "journal.jsonl", flags, 0o600)
-            os.write(self._file, data.encode())
-            if event in _SYNCED:
-                os.fdatasync(self._file)
+            try:
+                self._append(data.encode(), sync=event in _SYNCED)
+            except OSError as error:
+                self.broken = error
+
+    def _append(self, data: bytes, *, sync: bool) -> None:
+        if self._file is None:
+            flags = os.O_CREAT | os.O_APPEND | os.O_WRONLY
+            self._file = os.open(self.folder / "journal.jsonl", flags, 0o600)
+        if os.write(self._file, data) != len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        if sync:
+            os.fdatasync(self._file)
 
 
 @dataclass(frozen=True)

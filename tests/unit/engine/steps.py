@@ -1,0 +1,51 @@
+"""Owns small real steps for the engine's tests: they record what was done to them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from installer.engine.events import StepEvent
+from installer.engine.steps import Difference
+from installer.progress import Progress
+
+
+@dataclass
+class Act:
+    """A step that differs until it has run; `work` is what running it does."""
+
+    id: str
+    requires: tuple[str, ...] = ()
+    work: Callable[[Progress], None] = lambda _: None
+    settled: bool = False
+    runs: int = 0
+    layer: str = "test"
+
+    def observe(self) -> Difference | None:
+        return None if self.settled else Difference("make it so")
+
+    def run(self, progress: Progress) -> None:
+        self.runs += 1
+        self.work(progress)
+        self.settled = True
+
+
+@dataclass
+class Heard:
+    """A listener that keeps everything."""
+
+    steps: tuple[tuple[str, str], ...] = ()
+    events: list[StepEvent] = field(default_factory=list)
+    ended: bool = False
+
+    def begin(self, steps: tuple[tuple[str, str], ...], edges: dict[str, tuple[str, ...]]) -> None:
+        self.steps = steps
+
+    def event(self, event: StepEvent) -> None:
+        self.events.append(event)
+
+    def end(self) -> None:
+        self.ended = True
+
+    def kinds(self, step: str) -> list[str]:
+        return [e.kind for e in self.events if e.step == step]

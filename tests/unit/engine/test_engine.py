@@ -1,0 +1,170 @@
+"""Proves the engine: parallel where free, failures isolated, cancel, resume, and a record of all of it."""
+
+from __future__ import annotations
+
+import resource
+import threading
+from pathlib import Path
+
+import pytest
+
+from installer.cancel import Cancel
+from installer.engine.engine import Engine, RunResult, critical_path, observe_all
+from installer.engine.journal import Journal, Redactor, runs
+from installer.engine.steps import Graph, Slot
+from installer.errors import Interrupted, PlatformError, StepError
+from installer.progress import Progress
+from tests.unit.engine.steps import Act, Heard
+
+
+def run(*steps: Act, cancel: Cancel | None = None, journal: Journal | None = None) -> tuple[RunResult, Heard]:
+    heard = Heard()
+    engine = Engine(Graph.of(list(steps)), journal, (heard,), cancel or Cancel())
+    return engine.run(), heard
+
+
+def test_steps_run_after_what_they_require_and_once() -> None:
+    order: list[str] = []
+
+    def noting(name: str) -> Act:
+        needs = {"a": (), "b": ("a",), "c": ("a",), "d": ("b", "c")}[name]
+        return Act(name, needs, lambda _: order.append(name))
+
+    steps = [noting(name) for name in "dcba"]
+    result, heard = run(*steps)
+    assert set(result.done) == {"a", "b", "c", "d"}
+    assert (order[0], order[-1], {s.runs for s in steps}) == ("a", "d", {1})
+    assert heard.ended and heard.kinds("d") == ["started", "done"]
+
+
+def test_free_steps_run_side_by_side() -> None:
+    """Each waits for the other: one after another they would never end."""
+    meeting = threading.Barrier(2, timeout=30)
+
+    def meet(_: Progress) -> None:
+        meeting.wait()
+
+    result, _ = run(Act("a", work=meet), Act("b", work=meet))
+    assert set(result.done) == {"a", "b"}
+
+
+def test_a_failure_skips_what_stands_on_it_and_nothing_else() -> None:
+    def fail(_: Progress) -> None:
+        raise StepError("broken", why="seen", hint="mend", transient=True)
+
+    steps = [Act("a", work=fail), Act("b", ("a",)), Act("c", ("b",)), Act("other"), Act("last", ("other",))]
+    result, heard = run(*steps)
+    assert result.skipped == ("b", "c")
+    assert set(result.done) == {"other", "last"}
+    assert heard.kinds("c") == ["skipped"]
+    with pytest.raises(StepError, match="broken"):
+        result.raise_first()
+
+
+def test_a_second_run_does_only_what_is_missing() -> None:
+    broken = {"now": True}
+
+    def once_broken(_: Progress) -> None:
+        if broken["now"]:
+            raise StepError("no")
+
+    steps = [Act("a"), Act("b", ("a",), once_broken), Act("c", ("b",))]
+    run(*steps)
+    broken["now"] = False
+    result, heard = run(*steps)
+    assert (result.unchanged, result.done) == (("a",), ("b", "c"))
+    assert [s.runs for s in steps] == [1, 2, 1]
+    assert heard.kinds("a") == ["unchanged"]
+
+
+def test_cancel_lets_running_steps_end_and_starts_nothing_new() -> None:
+    cancel = Cancel()
+    result, _ = run(Act("a", work=lambda _: cancel.request()), Act("b", ("a",)), cancel=cancel)
+    assert (result.done, result.skipped) == (("a",), ("b",))
+
+
+def test_an_interruption_is_the_error_only_when_nothing_worse_happened() -> None:
+    def interrupted(_: Progress) -> None:
+        raise Interrupted("stop")
+
+    def failed(_: Progress) -> None:
+        raise StepError("worse")
+
+    result, _ = run(Act("a", work=interrupted))
+    with pytest.raises(Interrupted):
+        result.raise_first()
+    result, _ = run(Act("a", work=interrupted), Act("b", work=failed))
+    with pytest.raises(StepError, match="worse"):
+        result.raise_first()
+
+
+def test_a_bug_reaches_the_caller_with_its_trace_in_the_journal(tmp_path: Path) -> None:
+    journal = Journal.start(tmp_path, "up", "test", "0", Redactor())
+
+    def bug(_: Progress) -> None:
+        raise ZeroDivisionError("seven")
+
+    result, _ = run(Act("a", work=bug), Act("b", ("a",)), journal=journal)
+    with pytest.raises(ZeroDivisionError):
+        result.raise_first()
+    record = next(runs(tmp_path))
+    trace = next(e["trace"] for e in record.events if e["event"] == "bug")
+    assert "ZeroDivisionError: seven" in trace
+
+
+def test_a_journal_that_cannot_be_written_stops_the_run_and_says_so(tmp_path: Path) -> None:
+    """A file-size limit stands in for the full disk: the same error from the same call."""
+    journal = Journal.start(tmp_path, "up", "test", "0", Redactor())
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    size = (journal.folder / "journal.jsonl").stat().st_size
+
+    def fill(_: Progress) -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+
+    try:
+        result, _ = run(Act("a", work=fill), Act("b", ("a",)), journal=journal)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert (result.done, result.skipped) == (("a",), ("b",))
+    with pytest.raises(PlatformError) as caught:
+        result.raise_first()
+    assert "journal" in caught.value.what and "large" in caught.value.why
+
+
+def test_the_plan_observes_all_and_says_what_it_cannot_know_yet() -> None:
+    slot: Slot[str] = Slot("the way to the cluster")
+
+    class Reads(Act):
+        def observe(self) -> None:
+            slot.get()
+
+    planned = observe_all(Graph.of([Act("a"), Act("b", settled=True), Reads("c")]))
+    assert [(p.step, bool(p.difference), bool(p.unknown)) for p in planned] == [
+        ("a", True, False),
+        ("b", False, False),
+        ("c", False, True),
+    ]
+
+
+def test_the_critical_path_is_the_chain_that_decided_the_length() -> None:
+    times = {"a": (0.0, 2.0), "b": (0.0, 5.0), "d": (5.0, 6.0), "e": (2.0, 3.0)}
+    edges: dict[str, tuple[str, ...]] = {
+        "d": ("c", "a"),
+        "c": ("b",),  # unchanged: looked through
+        "e": ("a",),
+    }
+    assert critical_path(times, edges) == ("b", "d")
+    assert critical_path({}, edges) == ()
+
+
+@pytest.mark.parametrize(
+    ("steps", "message"),
+    [
+        ([Act("a", ("b",)), Act("b", ("a",))], "cycle of steps: a → b → a"),
+        ([Act("a"), Act("a")], "step twice"),
+        ([Act("a", ("gone",))], "no step"),
+    ],
+)
+def test_a_graph_that_cannot_be_run_is_refused(steps: list[Act], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Graph.of(list(steps))
