@@ -15,11 +15,15 @@ from installer.errors import Problem
 
 Model = TypeVar("Model", bound=BaseModel)
 Key = str | int
+_PLAIN = frozenset(tag for tag in yaml.SafeLoader.yaml_constructors if tag)
 
 
 @dataclass(frozen=True)
 class Document:
-    """A parsed file: plain data, the line of every key, and what was already wrong with it."""
+    """A parsed file: plain data, the line of every key, and what was already wrong with it.
+
+    `data` is None when the file could not be read at all: `problems` says why, and nothing else can.
+    """
 
     file: str
     data: Any
@@ -44,10 +48,10 @@ def load(path: Path, shown_as: str = "") -> Document:
         text = path.read_text(encoding="utf-8")
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except (OSError, UnicodeDecodeError) as error:
-        return Document(name, {}, problems=(Problem(name, 0, f"cannot be read: {error}"),))
+        return Document(name, None, problems=(Problem(name, 0, f"cannot be read: {error}"),))
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 0
-        return Document(name, {}, problems=(Problem(name, line, f"not YAML: {error.problem}"),))
+        return Document(name, None, problems=(Problem(name, line, f"not YAML: {error.problem}"),))
     lines: dict[tuple[Key, ...], int] = {}
     problems: list[Problem] = []
     data = _build(root, (), lines, problems, name) if root else {}
@@ -62,6 +66,10 @@ def _build(
     file: str,
 ) -> Any:
     lines.setdefault(place, node.start_mark.line + 1)
+    if node.tag not in _PLAIN:
+        what = f"{node.tag}: a tag that is not plain YAML"
+        problems.append(Problem(file, node.start_mark.line + 1, what, "write the value itself"))
+        return None
     if isinstance(node, yaml.MappingNode):
         result: dict[Any, Any] = {}
         for key_node, value_node in node.value:
@@ -89,6 +97,8 @@ def _scalar(node: yaml.Node) -> Any:
 
 def check(document: Document, model: type[Model]) -> tuple[Model | None, tuple[Problem, ...]]:
     """The file as `model`, or None and every problem in it, each with its line and a hint."""
+    if document.data is None and document.problems:
+        return None, document.problems
     if not isinstance(document.data, dict):
         problem = document.problem((), "must be a mapping of keys to values")
         return None, (*document.problems, problem)
