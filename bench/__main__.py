@@ -1,0 +1,188 @@
+"""Owns the run of all figures: an environment of its own, up, again, down; nothing is left afterwards."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from bench.figures import Figure, write
+from bench.measure import CLI, Timing, median, timed
+from installer.cancel import Cancel
+from installer.engine.journal import RunRecord, runs
+from installer.progress import Silent
+from installer.session import Opened, context, open_environment, shipped_environments
+
+NAME = "bench"
+MEGABYTE, GIGABYTE = 10**6, 10**9
+
+
+@dataclass(frozen=True)
+class Bench:
+    """One environment named bench, in a home of its own."""
+
+    folder: Path
+    cache: str = ""
+
+    @property
+    def env(self) -> dict[str, str]:
+        own = {
+            "MLOPS_PLATFORM_HOME": str(self.folder / "home"),
+            "MLOPS_PLATFORM_ENVIRONMENTS": str(self.folder),
+            "MLOPS_PLATFORM_ENV": NAME,
+        }
+        return own | ({"MLOPS_PLATFORM_CACHE": self.cache} if self.cache else {})
+
+    @property
+    def last(self) -> RunRecord:
+        return next(runs(self.folder / "home" / NAME))
+
+    def make(self) -> None:
+        text = (shipped_environments() / "local.yaml").read_text()
+        (self.folder / f"{NAME}.yaml").write_text(text.replace("name: local", f"name: {NAME}"))
+
+    def cli(self, *args: str) -> Timing:
+        say(" ".join(args))
+        return timed([*CLI, *args], self.env)
+
+    def median(self, *args: str, runs: int = 5) -> Timing:
+        say(" ".join(args))
+        return median([*CLI, *args], self.env, runs)
+
+
+def say(text: str) -> None:
+    sys.stderr.write(f"bench: {text}\n")
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory(prefix="mlops-bench-") as name:
+        bench = Bench(Path(name))
+        bench.make()
+        bench.cli("up", "--yes")  # whatever is not built yet is built now
+        bench.cli("down", "--yes")
+        try:
+            figures, steps = warm(bench)
+            figures += command_line(bench)
+        finally:
+            bench.cli("down", "--yes")
+        figures += node(bench)
+        figures += rebuild(bench)
+    cold_figures, cold_steps = cold() if os.environ.get("COLD") else ([], {})
+    write([*figures, *cold_figures], steps, cold_steps)
+    for figure in (*figures, *cold_figures):
+        say(figure.row)
+
+
+def warm(bench: Bench) -> tuple[list[Figure], dict[str, float]]:
+    """From nothing to proven with everything built: as it is, then one step after another."""
+    parallel = bench.cli("up", "--yes")
+    record = bench.last
+    finished = _finished(record)
+    down = bench.cli("down", "--yes")
+    alone = bench.cli("up", "--yes", "--parallel", "1")
+    return [
+        Figure("warm `up`, nothing to proven", parallel.wall, "s", 60),
+        Figure("warm `up` ÷ its critical path", parallel.wall / finished["critical_seconds"], "", 1.15),
+        Figure("warm `up` ÷ its steps one after another", parallel.wall / alone.wall, "", 0.6),
+        Figure("`down` of the whole environment", down.wall, "s", 10),
+    ], record.durations
+
+
+def command_line(bench: Bench) -> list[Figure]:
+    again, status = bench.median("up"), bench.median("status")
+    return [
+        Figure("`up` with nothing to do", again.wall, "s", 3),
+        Figure("its processor time", again.cpu, "s", 1),
+        Figure("`status`", status.wall, "s", 1.5),
+        Figure("`--help`", bench.median("--help", runs=15).wall * 1000, "ms", 150),
+        Figure("peak memory of the command line", max(again.peak, status.peak) / MEGABYTE, "MB", 150),
+    ]
+
+
+def node(bench: Bench) -> list[Figure]:
+    """The node alone, without Terraform and components: new, then from its state folder."""
+    os.environ.update(bench.env)
+    cluster = context(open_environment(NAME), Cancel(), bench.folder).cluster
+    started = time.monotonic()
+    cluster.prepare(Silent())
+    cluster.revive(Silent(), Cancel())
+    fresh = time.monotonic() - started
+    config = str(cluster.variables()["config"])
+    at_node = [sys.executable, "-m", "installer.clusters.host.node"]
+    timed([*at_node, "stop", "--config", config], {})
+    started = time.monotonic()
+    cluster.revive(Silent(), Cancel())
+    again = time.monotonic() - started
+    bench.cli("down", "--yes")
+    return [
+        Figure("node, nothing to Ready", fresh, "s", 6),
+        Figure("node, state folder to Ready", again, "s", 5),
+    ]
+
+
+def rebuild(bench: Bench) -> list[Figure]:
+    """What changing one file of the largest image costs: its layer anew, and the archive."""
+    opened = open_environment(NAME)
+    work = context(opened, Cancel(), bench.folder)
+    name = max(work.images.names(), key=work.images.size)
+    assets = bench.folder / "assets"
+    shutil.copytree(opened.paths.assets / "images", assets / "images")
+    shutil.copytree(opened.paths.assets / "helm-values", assets / "helm-values")
+    recipe = next(assets.glob(f"*/{name}/image.yaml"))
+    stamp = recipe.with_name("changed")
+    stamp.write_text(str(time.time_ns()))
+    document = yaml.safe_load(recipe.read_text())
+    document.setdefault("files", {})["/changed"] = stamp.name
+    recipe.write_text(yaml.safe_dump(document))
+    changed = context(_moved(opened, assets), Cancel(), bench.folder)
+    started = time.monotonic()
+    changed.images.build(name, Silent(), Cancel())
+    return [Figure(f"rebuild of image {name} after a change", time.monotonic() - started, "s")]
+
+
+def _moved(opened: Opened, assets: Path) -> Opened:
+    return replace(opened, paths=replace(opened.paths, assets=assets))
+
+
+def cold() -> tuple[list[Figure], dict[str, float]]:
+    """Everything from nothing, in a cache of its own that is thrown away."""
+    with tempfile.TemporaryDirectory(prefix="mlops-cold-") as name:
+        bench = Bench(Path(name), cache=f"{name}/cache")
+        bench.make()
+        try:
+            up = bench.cli("up", "--yes")
+            steps = bench.last.durations
+            left = _size(Path(name))
+        finally:
+            bench.cli("down", "--yes")
+    return [
+        Figure("cold `up`, nothing built", up.wall / 60, "min", 20),
+        Figure("disk a cold `up` leaves", left / GIGABYTE, "GB", 12),
+    ], steps
+
+
+def _finished(record: RunRecord) -> Mapping[str, Any]:
+    assert record.finished, "the run has ended, so its journal says so"
+    return record.finished
+
+
+def _size(folder: Path) -> int:
+    """Bytes on disk below a folder, hard links once."""
+    seen: dict[tuple[int, int], int] = {}
+    for here, _, files in os.walk(folder):
+        for file in files:
+            stat = (Path(here) / file).lstat()
+            seen[stat.st_dev, stat.st_ino] = stat.st_blocks * 512
+    return sum(seen.values())
+
+
+if __name__ == "__main__":
+    main()

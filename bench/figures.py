@@ -1,0 +1,73 @@
+"""Owns what a figure is, and how all of them are written down: JSON for machines, a page for people."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "docs/performance.md"
+RESULTS = ROOT / "bench/results.json"
+BEGIN, END = "<!-- figures: begin (`make bench` writes them) -->", "<!-- figures: end -->"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure; `most` is what it should not exceed, None where it is only written down."""
+
+    name: str
+    value: float
+    unit: str
+    most: float | None = None
+
+    @property
+    def good(self) -> bool:
+        return self.most is None or self.value <= self.most
+
+    @property
+    def row(self) -> str:
+        target = "" if self.most is None else f"≤ {self.most:g} {self.unit}".strip()
+        mark = "" if self.most is None else ("✔" if self.good else "✘")
+        return f"| {self.name} | {self.value:.3g} {self.unit} | {target} | {mark} |"
+
+
+def write(figures: list[Figure], steps: dict[str, float], cold: dict[str, float]) -> None:
+    """Replace the results, and the part of the page between its marks."""
+    when = datetime.now(UTC).strftime("%Y-%m-%d")
+    machine = f"{os.cpu_count()} cores, {platform.machine()}, Linux {platform.release()}"
+    RESULTS.write_text(
+        json.dumps(
+            {
+                "date": when,
+                "machine": machine,
+                "figures": [asdict(figure) for figure in figures],
+                "warm_up_steps": steps,
+                "cold_up_steps": cold,
+            },
+            indent=1,
+            ensure_ascii=False,
+        )
+        + "\n"
+    )
+    lines = [
+        f"Measured {when} in one run: {machine}.",
+        "",
+        "| figure | seen | target | |",
+        "| --- | --- | --- | --- |",
+    ]
+    lines += [figure.row for figure in figures]
+    for title, each in (("A warm `up`", steps), ("A cold `up`", cold)):
+        if each:
+            lines += ["", f"{title}, seconds by step (steps of half a second and more):", ""]
+            lines += [f"    {seconds:7.1f}  {step}" for step, seconds in _longest(each)]
+    before, _, rest = PAGE.read_text().partition(BEGIN)
+    after = rest.partition(END)[2]
+    PAGE.write_text(f"{before}{BEGIN}\n" + "\n".join(lines) + f"\n{END}{after}")
+
+
+def _longest(steps: dict[str, float]) -> list[tuple[str, float]]:
+    return [(s, t) for s, t in sorted(steps.items(), key=lambda item: -item[1]) if t >= 0.5]
