@@ -55,6 +55,26 @@ def test_twenty_mistakes_are_reported_at_once(wrong: Platform) -> None:
     assert not wrong.home.exists()
 
 
+def test_a_broken_component_is_reported_with_its_line(wrong: Platform, tmp_path: Path) -> None:
+    """The checkout a user has edited, not ours: the package runs from where it lies."""
+    root = Path(__file__).parent.parent.parent
+    for folder in ("installer", "helm-values", "images", "terraform"):
+        shutil.copytree(root / folder, wrong.folder / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    broken = wrong.folder / "helm-values/minio/component.yaml"
+    broken.write_text(broken.read_text().replace("version: ", "version: '>=1' #") + "provdes: {}\n")
+    result = wrong.run("up", "--yes", "--output", "json")
+    assert result.code == 3
+    problems = result.envelope["error"]["problems"]
+    assert {Path(p["file"]).parent.name for p in problems} == {"minio"}
+    assert {"not a pinned version", "unknown key"} <= {w for p in problems for w in _said(p["what"])}
+    assert all(p["line"] > 0 for p in problems)
+    assert not wrong.home.exists()
+
+
+def _said(what: str) -> set[str]:
+    return {words for words in ("not a pinned version", "unknown key") if words in what}
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     folder = tmp_path / "small"
