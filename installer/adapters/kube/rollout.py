@@ -1,0 +1,143 @@
+"""Owns reading workloads and pods: rolled out or not, and what a pod is waiting for, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Object = Mapping[str, Any]
+
+WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet")
+# States that only a change of configuration ends; the rest may heal by themselves.
+STUCK = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
+HOPELESS = frozenset({"InvalidImageName", "ErrImageNeverPull"})
+PULL_FAILED = frozenset({"ErrImagePull", "ImagePullBackOff"})
+
+
+@dataclass(frozen=True)
+class State:
+    """Why a pod, or a workload without one, is not ready. `reason` is Kubernetes' own word."""
+
+    kind: str
+    name: str
+    uid: str
+    reason: str
+    detail: str = ""
+    container: str = ""
+    restarts: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}: {self.reason}" + (f" ({self.detail})" if self.detail else "")
+
+
+def belongs(workload: Object, name: str) -> bool:
+    """Part of release `name`: by the common label, or by the note Helm leaves on everything it makes."""
+    meta = workload["metadata"]
+    labels, notes = meta.get("labels") or {}, meta.get("annotations") or {}
+    by_label = labels.get("app.kubernetes.io/instance")
+    return not name or name in (by_label, notes.get("meta.helm.sh/release-name"))
+
+
+def replicas(workload: Object) -> tuple[int, int]:
+    """How many of a workload's pods are ready, and how many it wants."""
+    status = workload.get("status", {})
+    if workload["kind"] == "DaemonSet":
+        return status.get("numberReady", 0), status.get("desiredNumberScheduled", 0)
+    return status.get("readyReplicas", 0), workload["spec"].get("replicas", 1)
+
+
+def rolling(workload: Object) -> str:
+    """'' once its newest version runs everywhere and is ready, else how far it is.
+
+    As `kubectl rollout status`: https://github.com/kubernetes/kubectl/blob/master/pkg/polymorphichelpers/rollout_status.go
+    """
+    status = workload.get("status", {})
+    if status.get("observedGeneration", 0) < workload["metadata"].get("generation", 0):
+        return "its change has not been seen yet"
+    ready, wanted = replicas(workload)
+    updated = status.get(
+        "updatedNumberScheduled" if workload["kind"] == "DaemonSet" else "updatedReplicas", 0
+    )
+    if updated < wanted and not _by_hand(workload):
+        return f"{updated} of {wanted} pods are of the new version"
+    if ready < wanted:
+        return f"{ready} of {wanted} pods ready"
+    if workload["kind"] == "Deployment" and status.get("replicas", 0) > wanted:
+        return f"{status['replicas'] - wanted} old pods still end"
+    return ""
+
+
+def _by_hand(workload: Object) -> bool:
+    """Pods of an OnDelete strategy, or below a partition, keep their version on purpose."""
+    strategy = workload["spec"].get("updateStrategy") or {}
+    return strategy.get("type") == "OnDelete" or bool((strategy.get("rollingUpdate") or {}).get("partition"))
+
+
+def pods_of(workload: Object, pods: Sequence[Object]) -> list[Object]:
+    """Pods that the workload's own selector matches (matchExpressions are left to their labels)."""
+    wanted = (workload["spec"].get("selector") or {}).get("matchLabels") or {}
+    return [p for p in pods if wanted.items() <= (p["metadata"].get("labels") or {}).items()]
+
+
+def refused(workload: Object) -> str:
+    """Why a Deployment cannot make pods at all: quota, pod security, a missing service account."""
+    for condition in workload.get("status", {}).get("conditions") or []:
+        if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
+            return str(condition.get("message", condition.get("reason", "")))
+    return ""
+
+
+def pod_state(pod: Object) -> State | None:
+    """None when the pod is ready."""
+    meta, status = pod["metadata"], pod.get("status", {})
+    name, uid = meta["name"], meta.get("uid", "")
+    conditions = {c["type"]: c for c in status.get("conditions") or []}
+    if "deletionTimestamp" in meta:
+        return State("pod", name, uid, "Terminating")
+    if conditions.get("Ready", {}).get("status") == "True":
+        return None
+    scheduled = conditions.get("PodScheduled", {})
+    if scheduled.get("status") == "False":
+        return State("pod", name, uid, scheduled.get("reason", "Pending"), scheduled.get("message", ""))
+    for state in _containers(name, uid, status):
+        return state
+    return State(name, uid, status.get("reason") or status.get("phase", "Pending"), status.get("message", ""))
+
+
+def _containers(name: str, uid: str, status: Object) -> Iterator[State]:
+    """What holds the pod up, the most telling first: init containers run before all others."""
+    init = status.get("initContainerStatuses") or []
+    for done, container in enumerate(init):
+        if not container.get("ready") and not container.get("started"):
+            state = _container(name, uid, container)
+            text = f"init {done}/{len(init)} {container['name']}"
+            detail = f"{text}: {state.detail}" if state.detail else text
+            yield State("pod", name, uid, state.reason, detail, container["name"], state.restarts)
+    found = [_container(name, uid, c) for c in status.get("containerStatuses") or [] if not c.get("ready")]
+    yield from sorted(found, key=lambda s: s.reason in ("ContainerCreating", "PodInitializing", "NotReady"))
+
+
+def _container(name: str, uid: str, container: Object) -> State:
+    state = container.get("state") or {}
+    restarts = container.get("restartCount", 0)
+    if "waiting" in state:
+        reason = state["waiting"].get("reason", "Waiting")
+        detail = state["waiting"].get("message", "")
+        if reason == "CrashLoopBackOff":
+            detail = f"{_ended((container.get('lastState') or {}).get('terminated'))}, {restarts} restarts"
+    elif "terminated" in state:
+        reason, detail = "Ended", _ended(state["terminated"])
+    else:
+        reason, detail = "NotReady", f"{container['name']} runs, its probe has not passed yet"
+        if restarts:
+            detail += f", {restarts} restarts"
+    return State("pod", name, uid, reason, detail, container["name"], restarts)
+
+
+def _ended(terminated: Object | None) -> str:
+    """'exit 1' or 'OOMKilled'."""
+    if not terminated:
+        return "ended"
+    reason = terminated.get("reason", "")
+    return reason if reason not in ("", "Error", "Completed") else f"exit {terminated.get('exitCode')}"
