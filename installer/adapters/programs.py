@@ -58,7 +58,7 @@ class Programs:
     """Programs of the cache. A key is a name and the digest of all that goes into the binaries."""
 
     def __init__(self, cache: Path) -> None:
-        self._cache = cache
+        self.cache = cache
         # As many at once as memory holds; each uses all cores, so more would not be quicker.
         self._slots = threading.BoundedSemaphore(_builds_at_once())
 
@@ -73,7 +73,7 @@ class Programs:
 
     def folder(self, program: Program) -> Path:
         """Where the binaries lie once built. Raises PreflightError when there is no Go."""
-        return self._cache / "programs" / self.key(program)
+        return self.cache / "programs" / self.key(program)
 
     def built(self, program: Program) -> bool:
         """False also when there is no Go to say what would be built."""
@@ -92,10 +92,10 @@ class Programs:
                 self._compile(program, work, progress, cancel)
             return work / "bin"
 
-        return build_once(self._cache, target, make, progress=progress, cancel=cancel)
+        return build_once(self.cache, target, make, progress=progress, cancel=cancel)
 
     def _compile(self, program: Program, work: Path, progress: Progress, cancel: Cancel) -> None:
-        env = _environment(self._cache / "build" / "go", work / "tmp")
+        env = _environment(self.cache / "build" / "go", work / "tmp")
         (work / "tmp").mkdir()
         what = "tool" if re.search(r"^tool\b", _go_mod(program), re.MULTILINE) else "./..."
         go = [str(find_go().binary), "-C", str(program.module)]

@@ -18,14 +18,20 @@ POOLS = (IPv4Network("10.64.0.0/11"), IPv4Network("100.96.0.0/11"))
 _NARROW = 16
 
 
-def candidates() -> tuple[IPv4Network, ...]:
-    return tuple(subnet for pool in POOLS for subnet in pool.subnets(new_prefix=16))
+def candidates(first: int = 0) -> tuple[IPv4Network, ...]:
+    found: list[IPv4Network] = []
+    for pool in POOLS:
+        subnets = list(pool.subnets(new_prefix=16))
+        at = first % len(subnets)
+        found += subnets[at:] + subnets[:at]
+    return tuple(found)
 
 
-def pick(taken: Iterable[IPv4Network]) -> IPv4Network:
-    """The first range that overlaps nothing taken. Raises PreflightError when there is none."""
+def pick(taken: Iterable[IPv4Network], *, first: int = 0) -> IPv4Network:
+    """A range that overlaps nothing taken, looked for from the candidate number `first` (of each pool)
+    on, round and round. Raises PreflightError when there is none."""
     used = tuple(taken)
-    for candidate in candidates():
+    for candidate in candidates(first):
         if not any(candidate.overlaps(each) for each in used):
             return candidate
     pools = " and ".join(str(pool) for pool in POOLS)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import socket
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
@@ -65,7 +64,7 @@ class Api:
             for line in response:
                 event: dict[str, Any] = json.loads(line)
                 yield event
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, http.client.HTTPException, ValueError) as error:  # ValueError: half a line
             raise Unreachable(f"{type(error).__name__}: {error}") from error
         finally:
             connection.close()
@@ -77,8 +76,6 @@ class Api:
     def _send(
         connection: http.client.HTTPSConnection, method: str, path: str, body: object
     ) -> http.client.HTTPResponse:
-        connection.connect()
-        connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         text = None if body is None else json.dumps(body)
         connection.request(method, path, text, {"Content-Type": "application/json"})
         return connection.getresponse()

@@ -33,7 +33,7 @@ def daemons(node: Node) -> tuple[Daemon, ...]:
         Daemon("containerd", ("containerd", "--config", str(INSIDE / "config" / "containerd.toml"))),
         _kubelet(node),
         _controller_manager(node),
-        _scheduler(node),
+        _scheduler(),
         _proxy(),
         _volumes(node),
     )
@@ -131,7 +131,7 @@ def _controller_manager(node: Node) -> Daemon:
     return Daemon("controller-manager", (_kubernetes("kube-controller-manager"), *flags), needs_api=True)
 
 
-def _scheduler(node: Node) -> Daemon:
+def _scheduler() -> Daemon:
     kubeconfig = _PKI / "scheduler.conf"
     flags = _flags(
         kubeconfig=kubeconfig,

@@ -23,17 +23,11 @@ NODE_FILE = "node.json"
 
 
 @dataclass(frozen=True)
-class Node:
-    """One node. `folder` is its state; `range` the /16 that all its addresses come from."""
+class Place:
+    """Where a node is or was: enough to find, stop and remove it when nothing else is known of it."""
 
     environment: str
     folder: Path
-    range: IPv4Network
-    kubernetes: Path
-    etcd: Path
-    plugins: Path
-    pause_image: str
-    pause_archive: Path
 
     @property
     def name(self) -> str:
@@ -46,6 +40,12 @@ class Node:
         return hashlib.sha256(str(self.folder).encode()).hexdigest()[:8]
 
     @property
+    def number(self) -> int:
+        """Any number, always the same: nodes made at the same time in two homes look for addresses from
+        different ends."""
+        return int(self._key, 16)
+
+    @property
     def group(self) -> str:
         """The folder that holds all its processes, in every cgroup hierarchy."""
         return f"mlops-{self.environment}-{self._key}"
@@ -54,6 +54,39 @@ class Node:
     def interface(self) -> str:
         """The host's end of the one veth pair; the kernel allows 15 characters."""
         return f"mlops-{self._key}"
+
+    @property
+    def alias(self) -> str:
+        """Written on the interface: what tells ours from another one of that name."""
+        return f"mlops-platform/{self.environment}/{self._key}"
+
+    @property
+    def pki(self) -> Path:
+        return self.folder / "pki"
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "config"
+
+    @property
+    def logs(self) -> Path:
+        return self.folder / "logs"
+
+    @property
+    def file(self) -> Path:
+        return self.folder / NODE_FILE
+
+
+@dataclass(frozen=True)
+class Node(Place):
+    """One node. `folder` is its state; `range` the /16 that all its addresses come from."""
+
+    range: IPv4Network
+    kubernetes: Path
+    etcd: Path
+    plugins: Path
+    pause_image: str
+    pause_archive: Path
 
     @property
     def link(self) -> IPv4Network:
@@ -88,26 +121,6 @@ class Node:
     @property
     def endpoint(self) -> str:
         return f"https://{self.address}:{API_PORT}"
-
-    @property
-    def pki(self) -> Path:
-        return self.folder / "pki"
-
-    @property
-    def config(self) -> Path:
-        return self.folder / "config"
-
-    @property
-    def logs(self) -> Path:
-        return self.folder / "logs"
-
-    @property
-    def volumes(self) -> Path:
-        return self.folder / "volumes"
-
-    @property
-    def file(self) -> Path:
-        return self.folder / NODE_FILE
 
     def text(self) -> str:
         """node.json: what `read` reads."""

@@ -1,4 +1,4 @@
-"""Owns the node's keys and certificates: made once, renewed before they end, never outside the state folder."""
+"""Owns the node's keys and certificates: made once, renewed in time, never outside the state folder."""
 
 from __future__ import annotations
 
@@ -16,13 +16,12 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from installer.clusters.host import renewal
 from installer.clusters.host.files import write_private
 from installer.clusters.host.layout import INSIDE, Node
 
 AUTHORITY_YEARS = 10
 CERTIFICATE_DAYS = 365
-RENEW_DAYS = 30
-ENDS_FILE = "ends"
 _CLOCK_SKEW = timedelta(minutes=5)
 
 
@@ -63,7 +62,7 @@ def identities(node: Node) -> tuple[Identity, ...]:
 
 
 def ensure(node: Node, kubeconfig: Path, *, now: datetime | None = None) -> datetime:
-    """Make what is missing, renew what ends within RENEW_DAYS; return when the first of all ends.
+    """Make what is missing, renew what ends within renewal.RENEW; return when the first of all ends.
 
     An identity whose certificate names other addresses, or comes from another authority, is made anew.
     """
@@ -80,22 +79,11 @@ def ensure(node: Node, kubeconfig: Path, *, now: datetime | None = None) -> date
         write_private(node.pki / f"{user}.conf", _inside_kubeconfig(node, user))
     write_private(kubeconfig, _admin_kubeconfig(node))
     first = min(ends)
-    write_private(node.pki / ENDS_FILE, first.isoformat())
+    renewal.record(node, first)
     return first
 
 
-def ends_soon(node: Node, now: datetime | None = None) -> bool:
-    """Whether the running programs' certificates are due; cheap, for a run that changes nothing."""
-    try:
-        ends = datetime.fromisoformat((node.pki / ENDS_FILE).read_text())
-    except FileNotFoundError:
-        return False
-    return (now or datetime.now(UTC)) > ends - timedelta(days=RENEW_DAYS)
-
-
-def _authority(
-    folder: Path, name: str, now: datetime
-) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+def _authority(folder: Path, name: str, now: datetime) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
     files = folder / f"{name}.crt", folder / f"{name}.key"
     if all(file.exists() for file in files):
         key = serialization.load_pem_private_key(files[1].read_bytes(), None)
@@ -160,7 +148,7 @@ def _still_good(
         seen = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         if seen != _alternatives(identity):
             return False
-    return now < certificate.not_valid_after_utc - timedelta(days=RENEW_DAYS)
+    return now < certificate.not_valid_after_utc - renewal.RENEW
 
 
 def _belongs(key: Path, certificate: x509.Certificate) -> bool:

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
+import os
 import re
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any, Protocol
 
 from installer.adapters import process
 from installer.cancel import Cancel
 from installer.clusters.base import Check, ClusterAccess, Leftover, Program
-from installer.clusters.host import addons, addresses, checks, config, inventory
+from installer.clusters.host import addons, addresses, checks, config, inventory, renewal
 from installer.clusters.host.containerd import Socket
-from installer.clusters.host.daemons import etcd_binary
-from installer.clusters.host.layout import Node
+from installer.clusters.host.daemons import daemons, etcd_binary
+from installer.clusters.host.layout import NODE_FILE, Node, Place
 from installer.clusters.host.node.start import clear, command, wrong
 from installer.clusters.host.node.supervision import Supervision
-from installer.errors import ConfigurationError, Problem, StepError
+from installer.errors import ConfigurationError, Problem, StepError, WaitTimedOut
 from installer.paths import Paths
 from installer.progress import Progress
 
@@ -33,17 +37,10 @@ ETCD = Program("etcd", HERE / "programs" / "etcd")
 COREDNS = Program("coredns", HERE / "programs" / "coredns")
 PAUSE = Program("pause", HERE / "programs" / "pause")
 STORAGE_CLASS = addons.STORAGE_CLASS
-REGION = "host"
 # Enough to bring the data back: what is in etcd, the volumes, the keys both are read with, the addresses.
-KEPT_WITH_DATA = ("etcd", "volumes", "pki", "node.json")
+KEPT_WITH_DATA = ("etcd", "volumes", "pki", NODE_FILE)
 _START_SECONDS = 300
 _LOADS_AT_ONCE = 2
-
-
-class ProgramStore(Protocol):
-    """Where built programs lie, whether or not they have been built."""
-
-    def folder(self, program: Program) -> Path: ...
 
 
 class ImageStore(Protocol):
@@ -59,9 +56,9 @@ class HostProvider:
 
     environment: str
     state: Path
-    built_programs: ProgramStore
+    built_programs: checks.ProgramStore
     built_images: ImageStore
-    minimum: checks.Requirements = checks.Requirements()
+    minimum: checks.Requirements = checks.MINIMUM
     name: str = "host"
     root: Path = Paths.default().assets / "terraform" / "host"
     programs: tuple[Program, ...] = (KUBERNETES, ETCD, COREDNS, PAUSE)
@@ -78,18 +75,23 @@ class HostProvider:
     def kubeconfig(self) -> Path:
         return self.state.absolute() / "kubeconfig"
 
+    @property
+    def place(self) -> Place:
+        """Where the node is or was, known also when nothing of it is left."""
+        return Place(self.environment, self.folder)
+
     def checks(self) -> Sequence[Check]:
-        return checks.all_checks(self.folder, self.minimum, self.programs)
+        return checks.all_checks(self.place, self.minimum, self.programs, self.built_programs)
 
     def variables(self) -> Mapping[str, Any]:
         """Before `prepare` the certificate authority is '' and the addresses are those it would pick."""
-        node = self._known() or self._proposed()
+        node = self._planned()
         authority = node.pki / "ca.crt"
         return {
             "name": self.environment,
             "config": str(node.file),
             "python": sys.executable,
-            "fingerprint": self._fingerprint(node),
+            "fingerprint": _fingerprint(node),
             "endpoint": node.endpoint,
             "ca": authority.read_text() if authority.exists() else "",
             "kubeconfig": str(self.kubeconfig),
@@ -100,10 +102,11 @@ class HostProvider:
         """Keys, configuration files and node.json. Raises PreflightError when no address range is free."""
         from installer.clusters.host import pki
 
+        archive = self.built_images.build("pause", progress, Cancel())
         progress.say("keys and configuration files")
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with _one_at_a_time(self.state):
-            node = self._prepared()
+        with _one_at_a_time(self.state.parent):
+            node = replace(self._planned(), pause_archive=archive)
             node.write()
         pki.ensure(node, self.kubeconfig)
         config.write(node)
@@ -118,25 +121,20 @@ class HostProvider:
         )
 
     def alive(self) -> str:
-        from installer.clusters.host.renewal import due
-
         node = self._known()
         if node is None:
             return "the node was never made"
-        return wrong(node) or due(node)
+        return wrong(node) or renewal.due(node)
 
     def revive(self, progress: Progress, cancel: Cancel) -> None:
         """Also renews certificates that end soon, which takes a restart when the node is running."""
-        from installer.clusters.host.renewal import due
-
-        node = self._need()
-        if Supervision(node).alive() and due(node):
-            self._node("stop", node, progress, cancel)
+        if Supervision(self.place).alive() and renewal.due(self.place):
+            self._node("stop", progress, cancel)
         self.prepare(progress)
-        self._node("start", node, progress, cancel)
+        self._node("start", progress, cancel)
 
     def addons(self) -> Sequence[Mapping[str, Any]]:
-        return addons.manifests(self._known() or self._proposed(), self.built_images.reference("coredns"))
+        return addons.manifests(self._planned(), self.built_images.reference("coredns"))
 
     def images_present(self) -> frozenset[str]:
         return self._socket().images()
@@ -151,58 +149,59 @@ class HostProvider:
                 load.result()
 
     def inventory(self) -> Sequence[Leftover]:
-        return inventory.look(self._known() or self._proposed(), self.kubeconfig)
+        return inventory.look(self.place, self.kubeconfig)
 
     def destroy_files(self, *, keep_data: bool, progress: Progress) -> None:
-        """Raises StepError while the node runs: its files are in use."""
-        node = self._known() or self._proposed()
-        if Supervision(node).alive():
-            raise StepError("the node still runs", hint="stop it first", command=self._pasteable("stop", node))
+        """What is in use stays, for the proof to find: files of a node that runs, or that hold a mount."""
+        if Supervision(self.place).alive():
+            progress.note(f"{self.folder}: the node still runs, its files stay")
+            return
         progress.say("removing the node's files")
+        mounts = inventory.mounts_below(self.folder)
         kept = KEPT_WITH_DATA if keep_data else ()
         for path in sorted(self.folder.iterdir()) if self.folder.exists() else ():
-            if path.name not in kept:
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
+            mounted = any(path == mount or path in mount.parents for mount in mounts)
+            if path.name not in kept and not mounted:
+                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
         self.kubeconfig.unlink(missing_ok=True)
         if self.folder.exists() and not any(self.folder.iterdir()):
             self.folder.rmdir()
 
     def sweep(self, found: Sequence[Leftover], progress: Progress) -> None:
-        """A node that still runs is stopped as it should be; only what is left then is ended by force."""
-        node = self._known() or self._proposed()
-        if Supervision(node).alive() and node.file.exists():
-            self._node("stop", node, progress, Cancel())
-        for leftover in found:
-            progress.note(f"removing {leftover.kind} {leftover.id} {leftover.detail}".rstrip())
-        clear(node, Supervision(node))
-        inventory.unmount(node)
+        """A node that still runs is stopped as it should be; only what is left then is ended by force.
+
+        What is not provably ours (a mount, an interface without our alias) is left for the proof to list.
+        """
+        if Supervision(self.place).alive() and self.place.file.exists():
+            self._node("stop", progress, Cancel())
+        for leftover in (each for each in found if each.kind == "process"):
+            progress.note(f"ending {leftover.kind} {leftover.id} {leftover.detail}".rstrip())
+        try:
+            clear(self.place, Supervision(self.place))
+        except WaitTimedOut as error:
+            progress.note(f"{error.what}: {error.why}")
 
     def _known(self) -> Node | None:
-        file = self.folder / "node.json"
-        return Node.read(file) if file.exists() else None
+        return Node.read(self.place.file) if self.place.file.exists() else None
 
-    def _need(self) -> Node:
-        node = self._known()
-        if node is None:
-            raise StepError("the node was never made", hint="mlops-platform up makes it")
-        return node
-
-    def _proposed(self) -> Node:
-        """The node as `prepare` would make it now."""
-        claimed = (*addresses.routed(), *addresses.claimed_beside(self.folder))
-        return self._node_with(addresses.pick(claimed))
-
-    def _prepared(self) -> Node:
-        """Keeps the addresses of a node that has data: they are in its Services and certificates."""
+    def _planned(self) -> Node:
+        """The node as `prepare` would make it now. One that has data keeps its addresses, which are in its
+        Services and certificates."""
         known = self._known()
         if known is None:
-            return self._proposed()
+            return self._node_with(self._free_range())
+        if shutil.which("go") is None:  # nothing can be built then, nor told from what is built
+            return known
         fresh = not (self.folder / "etcd" / "member").exists() and not Supervision(known).alive()
         if fresh and addresses.conflict(known):
-            return self._proposed()
+            return self._node_with(self._free_range())
         return self._node_with(known.range)
 
-    def _node_with(self, range_: Any) -> Node:
+    def _free_range(self) -> IPv4Network:
+        claimed = (*addresses.routed(), *addresses.claimed_beside(self.folder))
+        return addresses.pick(claimed, first=self.place.number)
+
+    def _node_with(self, range_: IPv4Network) -> Node:
         etcd = self.built_programs.folder(ETCD)
         return Node(
             environment=self.environment,
@@ -214,3 +213,60 @@ class HostProvider:
             pause_image=self.built_images.reference("pause"),
             pause_archive=Path(),
         )
+
+    def _node(self, act: str, progress: Progress, cancel: Cancel) -> None:
+        """Start or stop the node just as Terraform does. Raises CommandFailed, Interrupted."""
+        process.run(
+            command(act, self.place),
+            seconds=_START_SECONDS,
+            cancel=cancel,
+            on_line=progress.say,
+            what=f"{act} of node {self.environment}",
+        )
+
+    def _socket(self) -> Socket:
+        running = Supervision(self.place).running()
+        if running is None:
+            raise StepError("the node is not running", hint="mlops-platform up starts it, with its data")
+        return Socket(running.init.pid)
+
+
+def refuse_other_version(version: str | None, environment: str) -> None:
+    """Raises ConfigurationError for a Kubernetes version that is not the one pinned here."""
+    pinned = kubernetes_version()
+    if version is not None and version.removeprefix("v") != pinned:
+        what = f"cluster.version: the host cluster has no Kubernetes {version}"
+        raise ConfigurationError((Problem(f"{environment}.yaml", 0, what, f"leave it out, or say {pinned}"),))
+
+
+def kubernetes_version() -> str:
+    """'1.35.4', from the tool module."""
+    text = (KUBERNETES.module / "go.mod").read_text()
+    found = re.search(r"^\s*k8s\.io/kubernetes v(\S+)", text, re.MULTILINE)
+    assert found, "the tool module pins k8s.io/kubernetes"
+    return found[1]
+
+
+def _fingerprint(node: Node) -> str:
+    """Digest of all that a running node was started with: another one takes a restart."""
+    sources = sorted([*(HERE / "node").glob("*.py"), HERE / "volumes.py", HERE / "api.py"])
+    digest = hashlib.sha256()
+    for text in (
+        replace(node, pause_archive=Path()).text(),
+        json.dumps(dict(config.render(node)), sort_keys=True),
+        *(" ".join(daemon.argv) for daemon in daemons(node)),
+        *(source.read_text() for source in sources),
+    ):
+        digest.update(hashlib.sha256(text.encode()).digest())
+    return digest.hexdigest()[:16]
+
+
+@contextmanager
+def _one_at_a_time(home: Path) -> Iterator[None]:
+    """Two environments of one home made at the same time must not pick the same addresses."""
+    descriptor = os.open(home, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)  # held for milliseconds
+        yield
+    finally:
+        os.close(descriptor)

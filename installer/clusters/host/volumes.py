@@ -94,7 +94,8 @@ class Volumes:
         if listed is None:
             return False
         # All of the list first: one claim that cannot be served must not keep others waiting.
-        if not all([self._one(act, each) for each in listed["items"]]):
+        served = [self._one(act, each) for each in listed["items"]]
+        if not all(served):
             return False
         for event in self._api.watch(path, listed["metadata"]["resourceVersion"]):
             if event["type"] == "ERROR":  # the version is too old by now

@@ -1,6 +1,6 @@
 """Owns the node's own command line: start and stop for Terraform and people, the rest for ourselves.
 
-    python -m installer.clusters.host.node start|stop --config FILE
+python -m installer.clusters.host.node start|stop --config FILE
 """
 
 from __future__ import annotations
@@ -22,6 +22,15 @@ _UNSHARE = (
     *("--fork", "--kill-child=KILL", "--propagation", "private"),
 )
 
+# All the node's programs inherit: nothing of the caller's, whose variables may hold credentials.
+_ENVIRONMENT = {
+    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "HOME": "/run/tmp",
+    "TMPDIR": "/run/tmp",
+    "LANG": "C.UTF-8",
+    "PYTHONPATH": str(Path(__file__).resolve().parents[4]),
+}
+
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog=f"python -m {__package__}")
@@ -31,6 +40,9 @@ def main() -> int:
     parser.add_argument("--lock", type=int, default=-1, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     try:
+        if arguments.act == "stop" and not arguments.config.exists():
+            _say(f"{arguments.config} is gone: the sweep ends what may still run")
+            return 0
         node = Node.read(arguments.config)
         if arguments.act == "start":
             start(node, _say)
@@ -51,7 +63,7 @@ def _supervise(node: Node, gate: int, lock: int) -> None:
     """Become the supervisor: join the cgroups, which the cgroup namespace then takes as its root."""
     cgroups.join(node.group)
     argv = [*_UNSHARE, *command("init", node, "--gate", str(gate), "--lock", str(lock))]
-    os.execvp(argv[0], argv)  # noqa: S606
+    os.execvpe(argv[0], argv, _ENVIRONMENT)  # noqa: S606
 
 
 def _say(text: str) -> None:

@@ -23,8 +23,10 @@ class Hierarchy:
 
     @property
     def controllers(self) -> tuple[str, ...]:
-        """What a version 2 hierarchy controls; none where version 1 has them all."""
-        return tuple((self.mount / "cgroup.controllers").read_text().split()) if self.version == 2 else ()
+        """What must be handed down to child groups: only version 2 asks for it, and only where it is
+        the machine's one hierarchy. Beside version 1 it controls nothing that the node needs."""
+        alone = self.version == 2 and self.mount == ROOT
+        return tuple((self.mount / "cgroup.controllers").read_text().split()) if alone else ()
 
 
 def hierarchies() -> tuple[Hierarchy, ...]:
@@ -40,7 +42,10 @@ def parse(mountinfo: str) -> tuple[Hierarchy, ...]:
         kind, _, options = right.split(" ", 2)
         mount = Path(left.split()[4])
         if kind in ("cgroup", "cgroup2") and (mount == ROOT or ROOT in mount.parents):
-            wanted = ",".join(o for o in options.split(",") if o not in ("rw", "ro"))
+            # A release agent may only be named in the machine's own cgroup namespace.
+            wanted = ",".join(
+                o for o in options.split(",") if o not in ("rw", "ro") and not o.startswith("release_agent=")
+            )
             found.append(Hierarchy(mount, 2 if kind == "cgroup2" else 1, "" if kind == "cgroup2" else wanted))
     return tuple(found)
 

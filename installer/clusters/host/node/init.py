@@ -10,12 +10,13 @@ import resource
 import selectors
 import signal
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from subprocess import Popen
 
+from installer.adapters import process
 from installer.clusters.host.api import Api, Unreachable
 from installer.clusters.host.daemons import Daemon, daemons
 from installer.clusters.host.layout import INSIDE, Node
@@ -29,11 +30,11 @@ _ETCD_SECONDS = 2.0
 _POLL_SECONDS = 0.1
 _MOST_FILES = 1 << 20
 _LOG_BYTES = 20_000_000
-_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def main(node: Node, gate: int) -> None:
     """PID 1's whole life. Returns when the node has been stopped; the kernel ends what is left."""
+    signals = Signals()
     if os.read(gate, 1) != b"1":
         log("the start was given up before the node was connected")
         return
@@ -45,8 +46,9 @@ def main(node: Node, gate: int) -> None:
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     most = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    os.chdir("/")
     log("namespaces, network and mounts are ready")
-    Init(node).run()
+    Init(node, signals).run()
 
 
 def log(text: str) -> None:
@@ -82,15 +84,14 @@ class Signals:
 class Init:
     """Runs the daemons. Single-threaded: whatever happens, happens in `_turn`."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, signals: Signals) -> None:
         self._node = node
-        self._signals = Signals()
+        self._signals = signals
         self._supervision = Supervision(node)
         self._daemons = {daemon.name: daemon for daemon in daemons(node)}
-        self._running: dict[int, tuple[str, subprocess.Popen[bytes]]] = {}
+        self._running: dict[int, tuple[str, Popen[bytes]]] = {}
         self._due: dict[str, float] = {}
         self._states: dict[str, DaemonState] = {}
-        self._environment = {"PATH": _PATH, "HOME": "/run/tmp", "TMPDIR": "/run/tmp", "LANG": "C.UTF-8"}
 
     def run(self) -> None:
         for daemon in self._daemons.values():
@@ -121,15 +122,7 @@ class Init:
         file = INSIDE / "logs" / f"{daemon.name}.log"
         if file.exists() and file.stat().st_size > _LOG_BYTES:
             file.rename(file.with_suffix(".log.1"))
-        with file.open("ab") as output:
-            child = subprocess.Popen(
-                daemon.argv,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                env=self._environment,
-                start_new_session=True,
-            )
+        child = process.spawn(daemon.argv, stdout=file)
         self._running[child.pid] = (daemon.name, child)
         before = self._states.get(daemon.name, DaemonState(0, ""))
         self._record(daemon.name, DaemonState(before.starts + 1, before.ended))

@@ -15,7 +15,7 @@ from installer.adapters.wait import Pending, wait_until
 from installer.clusters.host import addresses, containerd
 from installer.clusters.host.api import Api, Unreachable
 from installer.clusters.host.files import end_of
-from installer.clusters.host.layout import Node
+from installer.clusters.host.layout import Node, Place
 from installer.clusters.host.node import cgroups, network
 from installer.clusters.host.node.supervision import Running, Supervision
 from installer.errors import StepError
@@ -23,7 +23,6 @@ from installer.errors import StepError
 READY_SECONDS = 120
 # A program that ends this often in one start will not stay up by itself.
 _MOST_STARTS = 4
-_NAMESPACES = ("mount", "pid", "net", "uts", "ipc", "cgroup")
 _HEARTBEAT_SECONDS = 45
 
 Say = Callable[[str], None]
@@ -58,7 +57,7 @@ def not_ready(node: Node, api: Api, since: float) -> str:
 
 
 def wrong(node: Node) -> str:
-    """'' when the node runs and is Ready by a recent heartbeat, else what is wrong. Cheap, changes nothing."""
+    """'' when the node runs and is Ready by a recent heartbeat, else what is wrong. Changes nothing."""
     if not Supervision(node).alive():
         return "the node is not running"
     try:
@@ -71,22 +70,21 @@ def wrong(node: Node) -> str:
 
 def _begin(node: Node, supervision: Supervision, say: Say) -> Running:
     """What an earlier life left goes first: its lock is free, so all of it is dead or dying."""
-    lock = supervision.take()
-    if lock is None:
-        raise StepError(
-            f"{node.folder}: a supervisor holds the lock, and its node is not known",
-            why="its start was killed half-way, or it is just ending",
-            hint="run the same command again",
-            command=f"fuser -v {node.folder}/supervisor.lock",
-        )
+    lock = wait_until(
+        "the end of an earlier supervisor",
+        lambda: supervision.take() or Pending("its start was killed half-way, or it is just ending"),
+        seconds=10,
+        command=f"fuser -v {node.folder}/supervisor.lock",
+    )
     try:
         clear(node, supervision)
+        network.refuse_foreign(node)
         taken = addresses.conflict(node)
         if taken:
             raise StepError(
                 f"the node's address {node.host_address} is taken on this machine",
                 why=taken,
-                hint="take it away from there, or run `mlops-platform down` and `up`, which picks another range",
+                hint="take it away from there, or run `mlops-platform down`, then `up`, which picks others",
                 command=f"ip -4 addr show to {node.link}; ip -4 route show to match {node.address}",
             )
         say("starting the node's namespaces")
@@ -95,7 +93,7 @@ def _begin(node: Node, supervision: Supervision, say: Say) -> Running:
         os.close(lock)
 
 
-def clear(node: Node, supervision: Supervision) -> None:
+def clear(node: Place, supervision: Supervision) -> None:
     """End and remove everything of a node whose supervisor is dead. Raises WaitTimedOut."""
     cgroups.kill(node.group)
     network.remove(node)
@@ -140,7 +138,7 @@ def _spawn(node: Node, supervision: Supervision, lock: int) -> Running:
     return running
 
 
-def command(act: str, node: Node, *more: str) -> list[str]:
+def command(act: str, node: Place, *more: str) -> list[str]:
     return [sys.executable, "-m", __package__, act, "--config", str(node.file), *more]
 
 
@@ -164,7 +162,9 @@ def _load_pause(node: Node, running: Running, say: Say) -> None:
         _still_up(node, Supervision(node))
         return socket.serving or Pending("containerd's socket is not there")
 
-    wait_until("containerd", serving, seconds=30, longest_delay=0.1, command=f"cat {node.logs}/containerd.log")
+    wait_until(
+        "containerd", serving, seconds=30, longest_delay=0.1, command=f"cat {node.logs}/containerd.log"
+    )
     if node.pause_image not in socket.images():
         say("loading the pause image")
         socket.load(node.pause_archive)

@@ -14,7 +14,7 @@ from pathlib import Path
 from installer.adapters.process import ProcessId
 from installer.adapters.wait import Pending, wait_until
 from installer.clusters.host.files import write_private
-from installer.clusters.host.layout import Node
+from installer.clusters.host.layout import Place
 
 _CHANGE_SECONDS = 180
 # struct flock: type, whence, start, length, pid (0: a lock of the open file, not of a process). Such a
@@ -42,7 +42,7 @@ class DaemonState:
 class Supervision:
     """Process ids in files can be reused, a lock cannot: it is free exactly when its holders are dead."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Place) -> None:
         self._folder = node.folder
         self._lock = node.folder / "supervisor.lock"
         self._change = node.folder / "change.lock"
