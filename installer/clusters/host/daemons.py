@@ -122,6 +122,10 @@ def _controller_manager(node: Node) -> Daemon:
         cluster_cidr=node.pods,
         service_cluster_ip_range=node.services,
         use_service_account_credentials="true",
+        # An account of its own for every controller: by the default of 20 calls a second it took 4 s
+        # until the first controller worked (2026-11-24), and until then no pod could be made.
+        kube_api_qps=500,
+        kube_api_burst=1000,
         leader_elect="false",
         bind_address="127.0.0.1",
         # The default lies in /usr/libexec and would be made on the host.

@@ -24,6 +24,7 @@ from installer.clusters.host import addons, addresses, checks, config, inventory
 from installer.clusters.host.containerd import Socket
 from installer.clusters.host.daemons import daemons, etcd_binary
 from installer.clusters.host.layout import NODE_FILE, Node, Place
+from installer.clusters.host.node import cgroups
 from installer.clusters.host.node.start import clear, command, wrong
 from installer.clusters.host.node.supervision import Supervision
 from installer.errors import ConfigurationError, Problem, StepError, WaitTimedOut
@@ -174,8 +175,9 @@ class HostProvider:
         """
         if Supervision(self.place).alive() and self.place.file.exists():
             self._node("stop", progress, Cancel())
-        for leftover in (each for each in found if each.kind == "process"):
-            progress.note(f"ending {leftover.kind} {leftover.id} {leftover.detail}".rstrip())
+        left = cgroups.processes(self.place.group)
+        if left:
+            progress.note(f"killing {len(left)} processes left in the node's cgroup: {sorted(left)}")
         try:
             clear(self.place, Supervision(self.place))
         except WaitTimedOut as error:
