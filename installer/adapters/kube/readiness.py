@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 from installer.adapters.kube.client import Kube, KubeError, Object
 from installer.adapters.kube.rollout import (
@@ -19,6 +20,7 @@ from installer.adapters.kube.rollout import (
     refused,
     replicas,
     rolling,
+    selector_of,
 )
 from installer.adapters.wait import Pending, wait_until
 from installer.cancel import Cancel
@@ -26,6 +28,7 @@ from installer.errors import StepError, WaitTimedOut
 from installer.progress import Progress
 
 CRASHES = 3
+WORKLOADS_LABEL = "mlops-platform/workloads"  # on Helm's record: how many a release has in its namespace
 _STUCK_SECONDS, _PULL_SECONDS = 30.0, 120.0
 _LOG_LINES = 20
 _TELLING = frozenset(
@@ -37,6 +40,20 @@ def waiting_for(kube: Kube, namespace: str, name: str = "") -> str:
     """'' when every workload (of release `name`) is rolled out and ready, else one line on the first."""
     found = next(_unready(kube, namespace, name), None)
     return str(found) if found else ""
+
+
+def workload_count(manifest: str, namespace: str) -> int:
+    """How many workloads a rendered release has in its own namespace."""
+    import yaml
+
+    loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    objects = [o for o in yaml.load_all(manifest, Loader=loader) if o and o["kind"] in WORKLOADS]
+    return sum(1 for o in objects if o["metadata"].get("namespace", namespace) == namespace)
+
+
+def selectors(kube: Kube, namespace: str, name: str) -> list[str]:
+    """Label selectors of a release's pods, for looking after its workloads are gone."""
+    return [text for w in _workloads(kube, namespace, name) if (text := selector_of(w))]
 
 
 def counts(kube: Kube, namespace: str, name: str) -> tuple[int, int]:
@@ -90,7 +107,11 @@ def _workloads(kube: Kube, namespace: str, name: str) -> Iterator[Object]:
 def _unready(kube: Kube, namespace: str, name: str) -> Iterator[State]:
     """One state for each pod, or workload without one, that is not as it should be."""
     pods: list[Object] | None = None
-    for workload in _workloads(kube, namespace, name):
+    workloads = list(_workloads(kube, namespace, name))
+    missing = _expected(kube, namespace, name) - len(workloads)
+    if missing > 0:
+        yield State("release", name, "", "Missing", f"{missing} of its workloads are gone")
+    for workload in workloads:
         text = rolling(workload)
         if not text:
             continue
@@ -100,6 +121,14 @@ def _unready(kube: Kube, namespace: str, name: str) -> Iterator[State]:
             yield from (_explained(kube, namespace, state) for state in states)
         else:
             yield _podless(kube, namespace, workload, text)
+
+
+def _expected(kube: Kube, namespace: str, name: str) -> int:
+    """How many workloads Helm made; 0 when that is not known. Nothing else tells a deleted one."""
+    if not name:
+        return 0
+    records = kube.metadata("v1", "Secret", namespace, labels=f"owner=helm,status=deployed,name={name}")
+    return max((int(r["metadata"]["labels"].get(WORKLOADS_LABEL, 0)) for r in records), default=0)
 
 
 def _explained(kube: Kube, namespace: str, state: State) -> State:

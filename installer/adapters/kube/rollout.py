@@ -75,9 +75,20 @@ def _by_hand(workload: Object) -> bool:
 
 
 def pods_of(workload: Object, pods: Sequence[Object]) -> list[Object]:
-    """Pods that the workload's own selector matches (matchExpressions are left to their labels)."""
-    wanted = (workload["spec"].get("selector") or {}).get("matchLabels") or {}
+    """Pods that the workload's own selector matches."""
+    wanted = _match_labels(workload)
     return [p for p in pods if wanted.items() <= (p["metadata"].get("labels") or {}).items()]
+
+
+def selector_of(workload: Object) -> str:
+    """The same as a label selector, such as 'app=minio,tier=store'."""
+    return ",".join(f"{key}={value}" for key, value in sorted(_match_labels(workload).items()))
+
+
+def _match_labels(workload: Object) -> Mapping[str, str]:
+    """Charts write matchLabels; the few with matchExpressions have both."""
+    labels: Mapping[str, str] = (workload["spec"].get("selector") or {}).get("matchLabels") or {}
+    return labels
 
 
 def refused(workload: Object) -> str:

@@ -1,0 +1,21 @@
+"""Owns Helm: where a chart comes from, and a release's way in, on and out. Importing it starts nothing."""
+
+from pathlib import Path
+
+from installer.adapters.helm.helm import Helm
+from installer.adapters.helm.release import Installed, Release
+from installer.adapters.helm.sources import ChartSource, InTreeChart, KustomizeTree, RepositoryChart
+from installer.clusters.base import Program
+
+HELM = Program("helm", Path(__file__).resolve().parent / "program")
+
+__all__ = [
+    "HELM",
+    "ChartSource",
+    "Helm",
+    "InTreeChart",
+    "Installed",
+    "KustomizeTree",
+    "Release",
+    "RepositoryChart",
+]

@@ -1,0 +1,63 @@
+"""Owns the kinds of chart sources and what identifies each: a folder's contents, or a pinned digest."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class InTreeChart:
+    """A chart that ships with the product."""
+
+    folder: Path
+
+    def identity(self) -> tuple[str, ...]:
+        """Every file's name and contents."""
+        files = sorted(p for p in self.folder.rglob("*") if p.is_file())
+        return tuple(
+            f"{file.relative_to(self.folder)} {hashlib.sha256(file.read_bytes()).hexdigest()}"
+            for file in files
+        )
+
+
+@dataclass(frozen=True)
+class RepositoryChart:
+    """An official chart of a repository (https://…) or an OCI registry (oci://…/charts).
+
+    `digest` is 'sha256:…' of the chart archive. In a registry that is also the digest of the one layer
+    with the media type application/vnd.cncf.helm.chart.content.v1.tar+gzip, so both kinds mean the same.
+    https://helm.sh/docs/topics/registries/#oci-feature-deprecation-and-behavior-changes-with-v370
+    """
+
+    repo: str
+    name: str
+    version: str
+    digest: str
+
+    def identity(self) -> tuple[str, ...]:
+        return (self.repo, self.name, self.version, self.digest)
+
+
+@dataclass(frozen=True)
+class KustomizeTree:
+    """A folder with a kustomization in a repository's archive, `<repo>/archive/<ref>.tar.gz`.
+
+    `digest` is 'sha256:…' of the archive; `path` leads from its one top folder to the kustomization.
+    """
+
+    repo: str
+    ref: str
+    path: str
+    digest: str
+
+    def identity(self) -> tuple[str, ...]:
+        return (self.repo, self.ref, self.path, self.digest)
+
+    @property
+    def url(self) -> str:
+        return f"{self.repo.rstrip('/')}/archive/{self.ref}.tar.gz"
+
+
+ChartSource = InTreeChart | RepositoryChart | KustomizeTree
