@@ -1,15 +1,16 @@
-"""Owns what runs in every host cluster: its DNS, its default storage class, and who may make volumes."""
+"""Owns what every host cluster is given: DNS, a default storage class, rights of the node's programs."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from installer.clusters.host.layout import Node
+from installer.clusters.host.layout import API_SERVER_USER, VOLUMES_USER, Node
 from installer.clusters.host.volumes import PROVISIONER
 
 STORAGE_CLASS = "standard"
 _NAMESPACE = "kube-system"
+_RBAC = "rbac.authorization.k8s.io"
 _DNS = "coredns"
 # Ports above 1023 take no capability; the Service gives pods the usual 53.
 _DNS_PORT = 5353
@@ -34,9 +35,7 @@ cluster.local:{port} in-addr.arpa:{port} ip6.arpa:{port} {{
 }}
 .:{port} {{
     errors
-    health {{
-        lameduck 2s
-    }}
+    health
     template ANY ANY . {{
         rcode NXDOMAIN
     }}
@@ -49,7 +48,9 @@ Manifest = dict[str, Any]
 def manifests(node: Node, coredns: str) -> Sequence[Mapping[str, Any]]:
     """In the order of applying. `coredns` is its image's reference."""
     return (
-        *_rights("mlops-platform:volumes", _VOLUME_RULES, {"kind": "User", "name": "mlops-platform:volumes"}),
+        # Logs, exec and port-forward: the API server asks the kubelet, which asks who may.
+        _binding(API_SERVER_USER, "system:kubelet-api-admin", _user(API_SERVER_USER)),
+        *_rights(VOLUMES_USER, _VOLUME_RULES, _user(VOLUMES_USER)),
         _storage_class(),
         _object("v1", "ServiceAccount", _DNS, _NAMESPACE),
         *_rights(
@@ -81,22 +82,18 @@ def _object(version: str, kind: str, name: str, namespace: str = "", **rest: Any
     return {"apiVersion": version, "kind": kind, "metadata": {"name": name, **place}, **rest}
 
 
+def _user(name: str) -> Manifest:
+    return {"apiGroup": _RBAC, "kind": "User", "name": name}
+
+
+def _binding(name: str, role: str, subject: Manifest) -> Manifest:
+    reference = {"apiGroup": _RBAC, "kind": "ClusterRole", "name": role}
+    return _object(f"{_RBAC}/v1", "ClusterRoleBinding", name, roleRef=reference, subjects=[subject])
+
+
 def _rights(name: str, rules: Sequence[Manifest], subject: Manifest) -> tuple[Manifest, Manifest]:
     """A ClusterRole, and who has it."""
-    group = "rbac.authorization.k8s.io"
-    version = f"{group}/v1"
-    if subject["kind"] == "User":
-        subject = {"apiGroup": group, **subject}
-    return (
-        _object(version, "ClusterRole", name, rules=list(rules)),
-        _object(
-            version,
-            "ClusterRoleBinding",
-            name,
-            roleRef={"apiGroup": group, "kind": "ClusterRole", "name": name},
-            subjects=[subject],
-        ),
-    )
+    return _object(f"{_RBAC}/v1", "ClusterRole", name, rules=list(rules)), _binding(name, name, subject)
 
 
 def _storage_class() -> Manifest:

@@ -19,6 +19,9 @@ INSIDE_VOLUMES = Path("/var/lib/mlops-platform/volumes")
 CONTAINERD_SOCKET = Path("/run/containerd/containerd.sock")
 
 API_PORT = 6443
+# Identities that are given rights by name, beside those that Kubernetes itself knows.
+API_SERVER_USER = "mlops-platform:apiserver"
+VOLUMES_USER = "mlops-platform:volumes"
 NODE_FILE = "node.json"
 
 

@@ -18,7 +18,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from installer.clusters.host import renewal
 from installer.clusters.host.files import write_private
-from installer.clusters.host.layout import INSIDE, Node
+from installer.clusters.host.layout import API_SERVER_USER, INSIDE, VOLUMES_USER, Node
 
 AUTHORITY_YEARS = 10
 CERTIFICATE_DAYS = 365
@@ -44,13 +44,13 @@ def identities(node: Node) -> tuple[Identity, ...]:
     names = ("kubernetes", "kubernetes.default", service, f"{service}.cluster.local", "localhost")
     return (
         Identity("apiserver", "kube-apiserver", names=names, addresses=own),
-        Identity("apiserver-kubelet", "kube-apiserver-kubelet-client"),
+        Identity("apiserver-kubelet", API_SERVER_USER),
         Identity("front-proxy", "front-proxy-client", authority="front-proxy-ca"),
         Identity("admin", "admin", groups=("system:masters",)),
         Identity("controller-manager", "system:kube-controller-manager"),
         Identity("scheduler", "system:kube-scheduler"),
         Identity("proxy", "system:kube-proxy"),
-        Identity("volumes", "mlops-platform:volumes"),
+        Identity("volumes", VOLUMES_USER),
         Identity(
             "kubelet",
             f"system:node:{node.name}",
@@ -64,7 +64,7 @@ def identities(node: Node) -> tuple[Identity, ...]:
 def ensure(node: Node, kubeconfig: Path, *, now: datetime | None = None) -> datetime:
     """Make what is missing, renew what ends within renewal.RENEW; return when the first of all ends.
 
-    An identity whose certificate names other addresses, or comes from another authority, is made anew.
+    An identity whose certificate names something else, or comes from another authority, is made anew.
     """
     moment = now or datetime.now(UTC)
     node.pki.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -115,12 +115,8 @@ def _certificate(
         if _still_good(old, identity, authority, now) and _belongs(file.with_suffix(".key"), old):
             return old.not_valid_after_utc
     key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name(
-        [x509.NameAttribute(NameOID.ORGANIZATION_NAME, group) for group in identity.groups]
-        + [x509.NameAttribute(NameOID.COMMON_NAME, identity.common_name)]
-    )
     purposes = [ExtendedKeyUsageOID.CLIENT_AUTH]
-    builder = _builder(subject, authority.subject, key, now, timedelta(days=CERTIFICATE_DAYS))
+    builder = _builder(_subject(identity), authority.subject, key, now, timedelta(days=CERTIFICATE_DAYS))
     if identity.names:
         purposes.append(ExtendedKeyUsageOID.SERVER_AUTH)
         builder = builder.add_extension(_alternatives(identity), critical=False)
@@ -143,6 +139,8 @@ def _still_good(
     try:
         certificate.verify_directly_issued_by(authority)
     except (ValueError, TypeError, InvalidSignature):
+        return False
+    if certificate.subject != _subject(identity):
         return False
     if identity.names:
         seen = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
@@ -172,6 +170,11 @@ def _builder(
         not_valid_before=now - _CLOCK_SKEW,
         not_valid_after=now + validity,
     )
+
+
+def _subject(identity: Identity) -> x509.Name:
+    groups = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, group) for group in identity.groups]
+    return x509.Name([*groups, x509.NameAttribute(NameOID.COMMON_NAME, identity.common_name)])
 
 
 def _alternatives(identity: Identity) -> x509.SubjectAlternativeName:
