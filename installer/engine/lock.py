@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 LEASE, NAMESPACE = "mlops-platform", "mlops-platform"
 HEARTBEAT_SECONDS, EXPIRES_SECONDS = 5, 20
+_KEY = ("coordination.k8s.io/v1", "Lease", LEASE, NAMESPACE)
+_CONFLICT = 409
 
 
 @dataclass(frozen=True)
@@ -132,21 +134,36 @@ class LeaseLock:
 
     def acquire(self) -> str:
         """Returns '' or, when an old lock was taken over, a line that says whose. Raises LockedError."""
-        found = self._kube.get("coordination.k8s.io/v1", "Lease", LEASE, NAMESPACE)
-        took = ""
-        if found is None:
-            self._kube.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
-            self._kube.create(self._lease({}))
-        else:
-            holder = lease_holder(found)
-            if holder and holder != self._me:
-                if not holder.dead and not expired(found):
-                    raise locked(self._environment, holder)
-                took = f"took over the lock of {holder}: its heartbeat had stopped"
-            self._write(found)
+        from installer.adapters.kube import KubeError
+
+        try:
+            took = self._take()
+        except KubeError as error:
+            if error.status != _CONFLICT:
+                raise
+            # Somebody wrote between our reading and our writing: they have it.
+            raise locked(self._environment, self._holder() or "another run, just now") from error
         self._thread = threading.Thread(target=self._beat, name="lease", daemon=True)
         self._thread.start()
         return took
+
+    def _take(self) -> str:
+        from installer.adapters.kube.namespaces import ensure_namespace
+
+        found = self._kube.get(*_KEY)
+        if found is None:
+            ensure_namespace(self._kube, NAMESPACE, self._environment)
+            self._kube.create(self._lease({}))
+            return ""
+        holder = lease_holder(found)
+        if holder and holder != self._me and not holder.dead and not expired(found):
+            raise locked(self._environment, holder)
+        self._write(found)
+        return f"took over the lock of {holder}: its heartbeat had stopped" if holder else ""
+
+    def _holder(self) -> Holder | None:
+        found = self._kube.get(*_KEY)
+        return lease_holder(found) if found else None
 
     def release(self) -> None:
         """Free it, if it is still ours."""
@@ -154,25 +171,26 @@ class LeaseLock:
             return
         self._stop.set()
         self._thread.join()
-        found = self._kube.get("coordination.k8s.io/v1", "Lease", LEASE, NAMESPACE)
+        found = self._kube.get(*_KEY)
         if found and lease_holder(found) == self._me:
             free(self._kube, found)
 
     def _beat(self) -> None:
         """Renew; when somebody took it over, stop the run rather than work beside them."""
-        from installer.errors import StepError
+        from installer.adapters.kube import KubeError
 
         while not self._stop.wait(HEARTBEAT_SECONDS):
             try:
-                found = self._kube.get("coordination.k8s.io/v1", "Lease", LEASE, NAMESPACE)
-                if found and lease_holder(found) == self._me:
+                found = self._kube.get(*_KEY)
+                holder = lease_holder(found) if found else None
+                if found and holder == self._me:
                     self._write(found)
                     continue
-                self.lost = f"the lock was taken by {lease_holder(found) if found else 'somebody'}"
-                self._cancel.request()
-                return
-            except StepError as error:
-                self.lost = f"no heartbeat: {error.what}"  # a node that restarts; the next beat tells
+            except KubeError:
+                continue  # a server that restarts, or a write beside ours: the next beat tells which
+            self.lost = f"the lock was taken by {holder or 'somebody'}"
+            self._cancel.request()
+            return
 
     def _write(self, found: dict[str, Any]) -> None:
         """Optimistic: the server refuses when somebody else wrote since we read."""
