@@ -19,7 +19,7 @@ from installer.errors import StepError
 FIELD_MANAGER = "mlops-platform"
 _APPLY = "application/apply-patch+yaml"  # JSON is YAML
 _JSON = "application/json"
-_METADATA = f"{_JSON};as=PartialObjectMetadataList;g=meta.k8s.io;v=1"
+_METADATA = f"{_JSON};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _PAGE = 500
 _CONNECT_SECONDS = 5.0
 _CONNECTIONS = 16
