@@ -237,6 +237,7 @@ class Helm:
             "HELM_CONTENT_CACHE": str(self._folder / "cache" / "content"),
             "HELM_PLUGINS": str(self._folder / "data" / "plugins"),
             "HELM_DRIVER": "secret",
+            "KUBECACHEDIR": str(self._folder / "cache" / "kube"),
         }
 
 

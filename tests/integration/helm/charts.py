@@ -1,0 +1,67 @@
+"""Owns small charts for tests, written where a test wants them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_DEFINITION = """\
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata:
+  name: {plural}.example.test
+spec:
+  group: example.test
+  scope: Namespaced
+  names: {{kind: {kind}, plural: {plural}}}
+  versions:
+    - name: v1
+      served: true
+      storage: true
+      schema:
+        openAPIV3Schema: {{type: object, x-kubernetes-preserve-unknown-fields: true}}
+"""
+
+_CONFIG = """\
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: {{ .Release.Name }}
+data:
+  {{- range $key, $value := .Values.data }}
+  {{ $key }}: {{ $value | quote }}
+  {{- end }}
+"""
+
+# Helm waits for a hook's Job, and nothing here runs it: the way to hold Helm in the middle.
+_HOLD = """\
+{{- if .Values.hold }}
+apiVersion: batch/v1
+kind: Job
+metadata:
+  name: {{ .Release.Name }}-hold
+  annotations:
+    helm.sh/hook: pre-install,pre-upgrade
+spec:
+  template:
+    spec:
+      restartPolicy: Never
+      containers: [{name: hold, image: none}]
+{{- end }}
+"""
+
+
+def write_chart(folder: Path, *, version: str = "1.0.0", kind: str = "") -> Path:
+    """A chart with a ConfigMap of `data`; with `hold` it does not end; with `kind` it defines that kind."""
+    (folder / "templates").mkdir(parents=True, exist_ok=True)
+    (folder / "Chart.yaml").write_text(f"apiVersion: v2\nname: {folder.name}\nversion: {version}\n")
+    (folder / "values.yaml").write_text("data: {}\nhold: false\n")
+    (folder / "templates" / "config.yaml").write_text(_CONFIG)
+    (folder / "templates" / "hold.yaml").write_text(_HOLD)
+    if kind:
+        (folder / "crds").mkdir(exist_ok=True)
+        (folder / "crds" / "kind.yaml").write_text(definition(kind))
+    return folder
+
+
+def definition(kind: str) -> str:
+    return _DEFINITION.format(kind=kind, plural=f"{kind.lower()}s")

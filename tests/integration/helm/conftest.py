@@ -1,0 +1,30 @@
+"""Owns a Helm for each test: the real program, files of its own, the shared API server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from installer.adapters.helm import HELM, Helm
+from installer.adapters.kube import Kube
+from tests.integration.apiserver import ApiServer, built
+
+
+@pytest.fixture(scope="session")
+def helm_binary() -> Path:
+    return built(HELM) / "helm"
+
+
+@pytest.fixture
+def make_helm(helm_binary: Path, apiserver: ApiServer, kube: Kube, tmp_path: Path) -> Callable[[], Helm]:
+    """Each call is another run of the product on the same folders."""
+    return lambda: Helm(
+        helm_binary, apiserver.kubeconfig, tmp_path / "helm", cache=tmp_path / "cache", kube=kube
+    )
+
+
+@pytest.fixture
+def helm(make_helm: Callable[[], Helm]) -> Helm:
+    return make_helm()
