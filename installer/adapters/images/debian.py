@@ -19,6 +19,7 @@ from installer.progress import Progress
 SUITE = "bookworm"
 _KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 _SUITES = (SUITE, f"{SUITE}-updates", f"{SUITE}-security")
+_MERGED_USR = "/usr/share/mmdebstrap/hooks/merged-usr"
 _SECONDS = 1200.0
 
 # Not unpacked at all. Copyright files stay: the licences ask for it.
@@ -64,6 +65,9 @@ def install(wanted: Packages, root: Path, progress: Progress, cancel: Cancel) ->
     sources.write_text(sources_list(Path("/etc/apt")))
     options = [f"--dpkgopt=path-exclude={pattern}" for pattern in _EXCLUDED]
     options += [f"--dpkgopt={rule}" for rule in _DOCS]
+    # No fsync a file: a root that did not get ready is thrown away. Links for /bin and so on by the hook:
+    # left to itself apt takes the package usrmerge for it, which brings all of Perl along (50 MB).
+    options += ["--dpkgopt=force-unsafe-io", f"--hook-dir={_MERGED_USR}"]
     for path, file in wanted.preset:
         folder = shlex.quote(str(Path(path).parent))
         options.append(f'--essential-hook=mkdir -p "$1"{folder}')

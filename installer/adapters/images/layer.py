@@ -157,7 +157,7 @@ def fingerprints(layers: Iterable[Path], *, contents: bool = True) -> dict[str, 
                 elif member.islnk():  # a hard link has no bytes of its own, only the name of who has
                     seen[member.name] = seen[member.linkname]
                 else:
-                    digest = _digest_of(tar.extractfile(member)) if contents else ""
+                    digest = _digest_of(tar.extractfile(member)) if contents and member.isreg() else ""
                     link = member.linkname if member.issym() else ""
                     shape = (member.mode, member.uid, member.gid, link, member.size)
                     seen[member.name] = Fingerprint(member.type, *shape, digest)
@@ -171,7 +171,7 @@ def read_texts(layers: Iterable[Path], paths: Iterable[str]) -> dict[str, str]:
     for layer in layers:
         with tarfile.open(layer, "r:") as tar:
             for member in tar:
-                opened = tar.extractfile(member) if member.name in wanted else None
+                opened = tar.extractfile(member) if member.name in wanted and member.isreg() else None
                 if opened:
                     found[member.name] = opened.read().decode()
     return found
