@@ -108,7 +108,7 @@ class Programs:
             what=f"{program.name}: finding its packages",
         ).stdout.split()
         run(
-            tethered([*go, "build", "-v", *_FLAGS, "-o", f"{work / 'bin'}/", what]),
+            tethered([*go, "build", "-v", *_flags(program), "-o", f"{work / 'bin'}/", what]),
             env=env,
             seconds=_BUILD_SECONDS,
             cancel=cancel,
@@ -137,6 +137,12 @@ def _environment(cache: Path, temporary: Path) -> Mapping[str, str]:
 
 def _go_mod(program: Program) -> str:
     return (program.module / "go.mod").read_text()
+
+
+def _flags(program: Program) -> tuple[str, ...]:
+    """A file `ldflags` beside go.mod adds to the linker's: some programs are told their version that way."""
+    more = program.module / "ldflags"
+    return (*_FLAGS[:-1], " ".join([_FLAGS[-1], *(more.read_text().split() if more.exists() else ())]))
 
 
 def _require(program: Program) -> None:
