@@ -1,0 +1,157 @@
+"""Owns what lies in an environment's Terraform folder, and the record of its last run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from installer.adapters.terraform import state
+from installer.adapters.terraform.state import State, Unreadable
+
+Operation = Literal["apply", "destroy"]
+Ended = Literal["", "done", "failed"]
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One apply or destroy. `ended` is '' until it is known how; `serial` is that of the state at its
+    start and then at its end, None where there was no state; `boot` says whether pids still count."""
+
+    operation: Operation
+    digest: str
+    boot: str
+    since: str
+    ended: Ended
+    serial: int | None
+    lineage: str
+
+
+@dataclass(frozen=True)
+class Folder:
+    """`root` is the root module, never written to; `path` is ours."""
+
+    root: Path
+    path: Path
+
+    @property
+    def state(self) -> Path:
+        return self.path / "terraform.tfstate"
+
+    @property
+    def backup(self) -> Path:
+        """Written by Terraform: the state as the last run that wrote one found it."""
+        return self.path / "terraform.tfstate.backup"
+
+    @property
+    def data(self) -> Path:
+        """TF_DATA_DIR: providers, and where the backend is."""
+        return self.path / "data"
+
+    @property
+    def variables(self) -> Path:
+        return self.path / "terraform.tfvars.json"
+
+    @property
+    def events(self) -> Path:
+        return self.path / "events.jsonl"
+
+    @property
+    def complaints(self) -> Path:
+        """Terraform's stderr: warnings about its own configuration, crashes."""
+        return self.path / "events.err"
+
+    @property
+    def process(self) -> Path:
+        """/proc/PID/stat of the running Terraform, written by itself before it starts."""
+        return self.path / "process"
+
+    @property
+    def initialised(self) -> Path:
+        """What `init` was last done for."""
+        return self.path / "initialised"
+
+    def make(self) -> None:
+        self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def run(self) -> Run | None:
+        """The last run; None when there was none."""
+        try:
+            return Run(**json.loads((self.path / "run.json").read_text()))
+        except FileNotFoundError:
+            return None
+
+    def record(self, run: Run) -> None:
+        write_private(self.path / "run.json", json.dumps(asdict(run), indent=1))
+
+    def begin(self, operation: Operation, digest: str) -> Run:
+        """Record a run before it starts: from now on the last one is this, and unfinished."""
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        serial, lineage = self._known()
+        run = Run(operation, digest, boot_id(), now, "", serial, lineage)
+        for rest in (self.events, self.complaints, self.process):
+            rest.unlink(missing_ok=True)
+        self.record(run)
+        return run
+
+    def end(self, run: Run, ended: Ended) -> None:
+        serial, lineage = self._known()
+        self.record(Run(run.operation, run.digest, run.boot, run.since, ended, serial, lineage))
+
+    def _known(self) -> tuple[int | None, str]:
+        found = state.read(self.state)
+        return (found.serial, found.lineage) if isinstance(found, State) else (None, "")
+
+    def lost(self) -> str:
+        """Why a state that must be there is not, in words; '' when all is well.
+
+        No state, or an empty file, is well as long as no run has ever left one.
+        """
+        found, run = state.read(self.state), self.run()
+        if isinstance(found, State):
+            return ""
+        if isinstance(found, Unreadable) and not found.empty:
+            return found.why
+        expected = run is not None and run.serial is not None
+        return (found.why if found else "it is not there") if expected else ""
+
+    def root_digest(self) -> str:
+        """Of every file of the root module, the lock file of its providers among them."""
+        digest = hashlib.sha256()
+        for file in sorted(self.root.rglob("*")):
+            inside = file.relative_to(self.root)
+            # What running the root by hand leaves there is not part of it; its tests are not either.
+            if (
+                file.is_file()
+                and inside.parts[0] not in (".terraform", "tests")
+                and ".tfstate" not in file.name
+            ):
+                digest.update(f"{inside}\0{hashlib.sha256(file.read_bytes()).hexdigest()}\0".encode())
+        return digest.hexdigest()
+
+    def digest(self, variables: Mapping[str, Any], binary: str) -> str:
+        """Of all that decides what an apply does."""
+        text = json.dumps([self.root_digest(), variables, binary], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def boot_id() -> str:
+    return _BOOT.read_text().strip()
+
+
+def write_private(path: Path, text: str) -> None:
+    """All or nothing, on disk when it returns, for nobody else to read."""
+    beside = path.with_name(f".{path.name}.new")
+    beside.unlink(missing_ok=True)
+    file = os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+    with os.fdopen(file, "w") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(file)
+    beside.rename(path)

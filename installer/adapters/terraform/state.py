@@ -1,0 +1,95 @@
+"""Owns reading a state file, without Terraform: what is in it, whether it is whole, who has it locked."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+_FORMAT = 4  # since Terraform 0.12, and in every OpenTofu
+# struct flock of 64-bit Linux: type, whence, start, length, pid
+_FLOCK = "hhqqi4x"
+
+
+@dataclass(frozen=True)
+class State:
+    """`serial` grows with every write, `lineage` is the state's own name."""
+
+    serial: int
+    lineage: str
+    outputs: Mapping[str, Any]
+    resources: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A file that is there and is no state: `why` in words; `empty` when it has no bytes at all."""
+
+    why: str
+    empty: bool
+
+
+def read(path: Path) -> State | Unreadable | None:
+    """None when there is no file."""
+    try:
+        text = path.read_text()
+    except FileNotFoundError:
+        return None
+    except UnicodeDecodeError:
+        return Unreadable("not text", empty=False)
+    if not text:
+        # Terraform makes the file when it takes the lock, long before it writes it (seen with 1.11.4,
+        # 2026-11-24), and reads an empty one as "nothing exists".
+        return Unreadable("empty", empty=True)
+    try:
+        return _parse(json.loads(text))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        return Unreadable(f"{type(error).__name__}: {error}", empty=False)
+
+
+def _parse(data: Any) -> State:
+    if data["version"] != _FORMAT:
+        raise ValueError(f"state format {data['version']} is not known")
+    return State(
+        serial=int(data["serial"]),
+        lineage=str(data["lineage"]),
+        outputs={name: output["value"] for name, output in (data.get("outputs") or {}).items()},
+        resources=tuple(
+            _address(resource, instance)
+            for resource in data.get("resources") or ()
+            if resource["mode"] == "managed"
+            for instance in resource["instances"]
+        ),
+    )
+
+
+def _address(resource: Mapping[str, Any], instance: Mapping[str, Any]) -> str:
+    """As Terraform writes it: module.a.type.name["key"]."""
+    module = f"{resource['module']}." if resource.get("module") else ""
+    key = instance.get("index_key")
+    index = "" if key is None else f"[{json.dumps(key, ensure_ascii=False)}]"
+    return f"{module}{resource['type']}.{resource['name']}{index}"
+
+
+def lock_file(path: Path) -> Path:
+    """What Terraform writes beside a locked state: who, since when. It stays when its writer is killed."""
+    return path.with_name(f".{path.name}.lock.info")
+
+
+def lock_holder(path: Path) -> int | None:
+    """The pid that holds the state's real lock, which is the kernel's and dies with its holder.
+
+    https://github.com/hashicorp/terraform/blob/main/internal/states/statemgr/filesystem_lock_unix.go
+    """
+    try:
+        # Opening takes no lock, and closing drops only locks of our own process, which has none.
+        with path.open("rb+") as file:
+            asked = struct.pack(_FLOCK, fcntl.F_WRLCK, 0, 0, 0, 0)
+            kind, _, _, _, pid = struct.unpack(_FLOCK, fcntl.fcntl(file, fcntl.F_GETLK, asked))
+    except FileNotFoundError:
+        return None
+    return None if kind == fcntl.F_UNLCK else int(pid)

@@ -1,0 +1,93 @@
+"""Owns the Terraform of one environment: unchanged, apply, destroy, recover."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from installer.adapters.terraform import recovery, state
+from installer.adapters.terraform.binary import find_binary, identity, locate
+from installer.adapters.terraform.folder import Folder, Operation
+from installer.adapters.terraform.runner import Runner
+from installer.adapters.terraform.state import State
+from installer.cancel import Cancel
+from installer.errors import PreflightError
+from installer.progress import Progress
+
+
+class Terraform:
+    """One root module, one state. What only asks starts no program; what acts recovers first."""
+
+    def __init__(self, root: Path, folder: Path) -> None:
+        """`root` is only read. `folder` is made when needed, and holds all that is written."""
+        self._folder = Folder(root.absolute(), folder.absolute())
+
+    def unchanged(self, variables: Mapping[str, Any]) -> bool:
+        """True when the last run was a complete apply of just this and the state is the one it left.
+
+        False also without a Terraform to apply with. Does not look at what really exists.
+        """
+        run, found = self._folder.run(), state.read(self._folder.state)
+        if run is None or (run.operation, run.ended) != ("apply", "done") or not isinstance(found, State):
+            return False
+        if (run.serial, run.lineage) != (found.serial, found.lineage):
+            return False
+        try:
+            binary = identity(locate())
+        except PreflightError:
+            return False
+        return run.digest == self._folder.digest(variables, binary)
+
+    def outputs(self) -> Mapping[str, Any]:
+        """Values of the root's outputs as the state has them; empty when there is none."""
+        found = state.read(self._folder.state)
+        return found.outputs if isinstance(found, State) else {}
+
+    def resources(self) -> tuple[str, ...]:
+        """Addresses of what exists; with what a killed run may have made, or a line for a lost state.
+
+        Not empty means: there is something to recover or to destroy.
+        """
+        folder = self._folder
+        if why := folder.lost():
+            return (f"{folder.state} ({why})",)
+        found = state.read(folder.state)
+        known = found.resources if isinstance(found, State) else ()
+        return tuple(dict.fromkeys([*known, *recovery.unaccounted(folder)]))
+
+    def recover(self, progress: Progress, cancel: Cancel | None = None) -> None:
+        """See recovery.recover. Does nothing, at no cost, when the last run ended as it should."""
+        recovery.recover(self._folder, self._runner, progress, cancel)
+
+    def apply(self, variables: Mapping[str, Any], progress: Progress, cancel: Cancel) -> Mapping[str, Any]:
+        """Make it so; returns the outputs. A run that `recover` has joined may have done it all.
+
+        Raises CommandFailed with Terraform's diagnostics, StepError when it was killed, Interrupted.
+        """
+        if not self.unchanged(variables):
+            self._run("apply", variables, progress, cancel)
+        return self.outputs()
+
+    def destroy(self, variables: Mapping[str, Any], progress: Progress, cancel: Cancel) -> None:
+        """Destroy all that is in the state. Raises as `apply` does."""
+        self._run("destroy", variables, progress, cancel)
+
+    def _run(
+        self, operation: Operation, variables: Mapping[str, Any], progress: Progress, cancel: Cancel
+    ) -> None:
+        folder, runner = self._folder, self._runner()
+        folder.make()
+        self.recover(progress, cancel)  # a state that is lost must never be taken for an empty one
+        runner.init(progress, cancel)
+        run = folder.begin(operation, folder.digest(variables, identity(runner.binary.path)))
+        ending = runner.run(operation, variables, progress, cancel)
+        if ending.returncode == 0:
+            folder.end(run, "done")
+            return
+        if (ending.returncode or 0) > 0:  # killed by a signal it stays unfinished, for `recover`
+            folder.end(run, "failed")
+        runner.raise_for(operation, ending, cancel)
+
+    def _runner(self) -> Runner:
+        return Runner(self._folder, find_binary())

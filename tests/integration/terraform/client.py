@@ -1,0 +1,18 @@
+"""Owns a command line as small as one can be, for tests to kill.
+
+python -m tests.integration.terraform.client apply|destroy ROOT FOLDER JSON
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from installer.adapters.terraform import Terraform
+from installer.cancel import Cancel
+from installer.progress import Silent
+
+if __name__ == "__main__":
+    act, root, folder, variables = sys.argv[1:]
+    getattr(Terraform(Path(root), Path(folder)), act)(json.loads(variables), Silent(), Cancel())

@@ -1,0 +1,81 @@
+"""Owns one Terraform of the root `objects` in a folder of its own, and an end for whatever a test started."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from installer.adapters.process import ProcessId
+from installer.adapters.terraform import Terraform
+from installer.adapters.terraform.folder import Folder
+from installer.adapters.terraform.runner import recorded_process, session
+from installer.adapters.wait import Pending, wait_until
+
+ROOTS = Path(__file__).parent / "roots"
+
+
+@dataclass(frozen=True)
+class Site:
+    """A place where objects are made: `things` holds them, `folder` is the adapter's."""
+
+    folder: Folder
+    things: Path
+
+    def terraform(self) -> Terraform:
+        """A new one, as the next command line would have it."""
+        return Terraform(self.folder.root, self.folder.path)
+
+    def variables(self, count: int = 3, seconds: float = 0.0) -> dict[str, Any]:
+        return {"folder": str(self.things), "count_of_each": count, "seconds": seconds}
+
+    def objects(self) -> set[str]:
+        return {file.name.removeprefix("object-") for file in self.things.glob("object-*")}
+
+    def made(self) -> list[str]:
+        """Every act of making, in order; a name twice was made twice."""
+        file = self.things / "made"
+        return file.read_text().split() if file.exists() else []
+
+    def running(self) -> ProcessId:
+        """The Terraform that is just starting."""
+
+        def observe() -> ProcessId | Pending:
+            found = recorded_process(self.folder)
+            return found if found and found.alive else Pending("not started")
+
+        return wait_until("Terraform", observe, seconds=20, first_delay=0.005, longest_delay=0.005)
+
+    def until_event(self, kind: str) -> None:
+        def observe() -> bool | Pending:
+            text = self.folder.events.read_text() if self.folder.events.exists() else ""
+            return f'"type":"{kind}"' in text or Pending(f"{len(text)} bytes")
+
+        wait_until(f"event {kind}", observe, seconds=20, first_delay=0.01, longest_delay=0.02)
+
+
+def site_of(root: str, tmp_path: Path) -> Site:
+    things = tmp_path / "things"
+    things.mkdir()
+    return Site(Folder(ROOTS / root, tmp_path / "terraform"), things)
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    found = site_of("objects", tmp_path)
+    yield found
+    process = recorded_process(found.folder)
+    for each in (process, *session(process)) if process else ():
+        each.kill(signal.SIGKILL)
+
+
+@pytest.fixture(autouse=True)
+def no_configuration_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    """These roots need no provider, so no mirror either."""
+    for name in [n for n in os.environ if n.startswith("TF_")]:
+        monkeypatch.delenv(name)

@@ -1,0 +1,228 @@
+"""Proves that nothing is lost when the command line or Terraform is killed, or the state is."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from installer.adapters.terraform import find_binary
+from installer.adapters.terraform.runner import Runner, recorded_process, session
+from installer.adapters.terraform.state import lock_file, lock_holder
+from installer.adapters.wait import Pending, wait_until
+from installer.cancel import Cancel
+from installer.errors import Interrupted, LockedError, StepError
+from installer.progress import Silent
+from tests.integration.terraform.conftest import Site
+from tests.integration.terraform.test_terraform import ALL
+from tests.unit.adapters.terraform.told import Told
+
+pytestmark = pytest.mark.integration
+
+SECONDS = 0.15
+SEED = int(os.environ.get("SEED", "20261124"))
+
+
+def moments(count: int) -> list[float]:
+    """Spread over the second or so that two ranks of objects take."""
+    chosen = random.Random(SEED)
+    return [round(chosen.uniform(0.0, 0.6), 3) for _ in range(count)]
+
+
+def killed(site: Site, act: Callable[[], Any], moment: float) -> bool:
+    """Run `act`, kill its Terraform `moment` seconds after it started; False when it was quicker."""
+    with ThreadPoolExecutor(1) as pool:
+        result = pool.submit(act)
+        process, until = site.running(), time.monotonic() + moment
+        wait_until(
+            "the moment",
+            lambda: True if time.monotonic() >= until else Pending("too early"),
+            seconds=10,
+            first_delay=0.001,
+            longest_delay=0.002,
+        )
+        hit = process.kill(signal.SIGKILL)
+        if not isinstance(result.exception(timeout=30), StepError):
+            return False
+    return hit
+
+
+def check_kills(site: Site, moment: float) -> None:
+    variables = site.variables(seconds=SECONDS)
+    hit = killed(site, lambda: site.terraform().apply(variables, Silent(), Cancel()), moment)
+    told = Told()
+    terraform = site.terraform()
+    assert hit != terraform.unchanged(variables)
+    terraform.recover(told)
+    assert not hit or any("was killed" in note for note in told.notes)
+    known = {a.removeprefix("terraform_data.").replace("[", "-").rstrip("]") for a in terraform.resources()}
+    made = Counter(site.made())
+    assert known <= set(made)  # what the state knows exists
+    outputs = terraform.apply(variables, told, Cancel())
+    assert set(outputs["names"]) == ALL == site.objects() and terraform.unchanged(variables)
+    # Only what no state knew of was made a second time, and never beside the first.
+    assert Counter(site.made()) == made + Counter(ALL - known)
+    assert not (site.things / "overlaps").exists()
+
+    # Quick commands, so that the kill falls between the steps of Terraform itself as well.
+    hit = killed(site, lambda: site.terraform().destroy(variables, Silent(), Cancel()), moment)
+    terraform = site.terraform()
+    if hit and terraform.resources():
+        terraform.recover(told)
+        terraform.destroy(variables, told, Cancel())
+    assert site.objects() == set() and terraform.resources() == ()
+    assert not lock_file(site.folder.state).exists()
+    leader = recorded_process(site.folder)
+    assert leader and session(leader) == ()
+
+
+@pytest.mark.parametrize("moment", moments(3))
+def test_terraform_killed_at_any_moment(site: Site, moment: float) -> None:
+    check_kills(site, moment)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("moment", moments(20))
+def test_terraform_killed_at_many_moments(site: Site, moment: float) -> None:
+    print(f"SEED={SEED} moment={moment}")
+    check_kills(site, moment)
+
+
+def kill_client(site: Site, act: str, seconds: float) -> None:
+    """A command line that dies while its Terraform is at work."""
+    arguments = [
+        act,
+        str(site.folder.root),
+        str(site.folder.path),
+        json.dumps(site.variables(seconds=seconds)),
+    ]
+    client = subprocess.Popen([sys.executable, "-m", "tests.integration.terraform.client", *arguments])
+    site.running()
+    site.until_event("provision_progress")
+    client.kill()
+    client.wait()
+
+
+def test_a_killed_command_line_loses_nothing_and_is_joined(site: Site) -> None:
+    kill_client(site, "apply", seconds=1)
+    told, terraform = Told(), site.terraform()
+    process = site.running()  # it goes on
+    assert not terraform.unchanged(site.variables(seconds=1))
+    assert terraform.resources() != ()  # `down` must not take this for nothing
+    terraform.recover(told)
+    assert told.notes[0].startswith("joined") and f"pid {process.pid}" in told.notes[0]
+    assert told.notes[1].endswith("went on to its end without us")
+    assert told.fractions[-1][:2] == (6, 6)
+    assert site.objects() == ALL and Counter(site.made()) == Counter(ALL)
+    assert terraform.unchanged(site.variables(seconds=1))
+    terraform.apply(site.variables(seconds=1), Silent(), Cancel())
+    assert Counter(site.made()) == Counter(ALL)
+
+
+def test_a_joined_terraform_can_be_interrupted(site: Site) -> None:
+    kill_client(site, "apply", seconds=30)
+    process, cancel = site.running(), Cancel()
+    with ThreadPoolExecutor(1) as pool:
+        recover = pool.submit(site.terraform().recover, Silent(), cancel)
+        cancel.request()
+        with pytest.raises(Interrupted):
+            recover.result(timeout=20)
+    assert not process.alive and len(site.terraform().resources()) == 3
+
+
+def test_a_destroy_without_its_command_line_is_joined(site: Site) -> None:
+    site.terraform().apply(site.variables(seconds=0.5), Silent(), Cancel())
+    kill_client(site, "destroy", seconds=0.5)
+    told, terraform = Told(), site.terraform()
+    assert terraform.resources() != ()
+    terraform.recover(told)
+    assert terraform.resources() == () and site.objects() == set()
+    assert not terraform.unchanged(site.variables(seconds=0.5))
+
+
+def test_the_lock_of_a_dead_terraform_is_released_and_said(site: Site) -> None:
+    assert killed(site, lambda: site.terraform().apply(site.variables(seconds=2), Silent(), Cancel()), 0.3)
+    assert lock_file(site.folder.state).exists()
+    told = Told()
+    site.terraform().recover(told)
+    assert any(note.startswith("released the state lock of ") for note in told.notes)
+    assert not lock_file(site.folder.state).exists()
+
+
+def test_a_terraform_run_by_hand_is_not_disturbed(site: Site) -> None:
+    site.terraform().apply(site.variables(), Silent(), Cancel())
+    runner = Runner(site.folder, find_binary())
+    argv = runner.argv(
+        "apply", auto_approve=True, var_file=str(site.folder.variables), replace="terraform_data.first[0]"
+    )
+    site.folder.variables.write_text(json.dumps(site.variables(seconds=60)))
+    by_hand = subprocess.Popen(
+        argv,
+        cwd=site.folder.root,
+        env={**os.environ, **runner.environment()},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_until("its lock", lambda: lock_holder(site.folder.state) or Pending("free"), seconds=20)
+        with pytest.raises(LockedError, match=f"pid {by_hand.pid}") as caught:
+            site.terraform().recover(Silent())
+        assert "apply" in caught.value.why
+    finally:
+        by_hand.send_signal(signal.SIGINT)
+        by_hand.wait(20)
+    site.terraform().apply(site.variables(), Silent(), Cancel())
+    assert site.objects() == ALL
+
+
+@pytest.mark.parametrize("rest", ["", '{"version": 4, "ser'], ids=["empty", "cut off"])
+def test_a_lost_state_comes_back_from_its_backup(site: Site, rest: str) -> None:
+    site.terraform().apply(site.variables(count=2), Silent(), Cancel())
+    site.terraform().apply(site.variables(count=3), Silent(), Cancel())
+    site.folder.state.write_text(rest)
+    terraform, told = site.terraform(), Told()
+    assert not terraform.unchanged(site.variables()) and terraform.resources() != ()
+    terraform.recover(told)
+    assert any("is restored from its backup" in note for note in told.notes)
+    # The backup is older than the last run, whose events say what it lacks.
+    lacking = [note for note in told.notes if "is in no state" in note]
+    assert terraform.resources() and len(terraform.resources()) + len(lacking) == 6
+    terraform.apply(site.variables(), told, Cancel())
+    assert len(terraform.resources()) == 6 and site.objects() == ALL
+
+
+@pytest.mark.parametrize("rest", ["", "garbage", None])
+def test_a_lost_state_without_a_backup_stops_everything(site: Site, rest: str | None) -> None:
+    site.terraform().apply(site.variables(), Silent(), Cancel())
+    site.folder.backup.unlink(missing_ok=True)
+    if rest is None:
+        site.folder.state.unlink()
+    else:
+        site.folder.state.write_text(rest)
+    for act in ("apply", "destroy"):
+        with pytest.raises(StepError, match="the record of what exists is lost") as caught:
+            getattr(site.terraform(), act)(site.variables(), Silent(), Cancel())
+    assert len(site.made()) == 6  # nothing was made a second time
+    subprocess.run(caught.value.command, shell=True, check=True)
+    assert site.terraform().resources() == ()
+
+
+def test_a_first_state_cut_off_by_a_kill_is_no_loss(site: Site) -> None:
+    """Terraform writes the file in place: a kill may fall into it."""
+    assert killed(site, lambda: site.terraform().apply(site.variables(seconds=0.3), Silent(), Cancel()), 0.45)
+    site.folder.state.write_text('{"version": 4, "serial": 1, "lin')
+    told = Told()
+    site.terraform().recover(told)
+    assert any("the first state was cut off" in note for note in told.notes)
+    site.terraform().apply(site.variables(), Silent(), Cancel())
+    assert site.objects() == ALL

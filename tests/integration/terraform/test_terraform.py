@@ -1,0 +1,182 @@
+"""Proves apply, no-op, outputs, destroy, errors and Ctrl-C with a real Terraform or OpenTofu."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from installer.adapters.terraform import find_binary
+from installer.adapters.terraform.runner import Runner, session
+from installer.cancel import Cancel
+from installer.errors import CommandFailed, Interrupted, StepError
+from installer.progress import Silent
+from tests.integration.terraform.conftest import ROOTS, Site, site_of
+from tests.unit.adapters.terraform.told import Told
+
+pytestmark = pytest.mark.integration
+
+ALL = {f"{rank}-{index}" for rank in ("first", "second") for index in range(3)}
+
+
+def tree(root: Path) -> list[str]:
+    return sorted(str(path) for path in root.rglob("*"))
+
+
+def test_apply_then_nothing_to_do_then_destroy(site: Site) -> None:
+    terraform, told, before = site.terraform(), Told(), tree(site.folder.root)
+    assert not terraform.unchanged(site.variables()) and terraform.resources() == ()
+    outputs = terraform.apply(site.variables(), told, Cancel())
+    assert set(outputs["names"]) == ALL == site.objects()
+    assert told.fractions[-1][:2] == (6, 6)
+    assert "terraform_data.first[0]: creating" in told.said and not told.notes
+
+    again = site.terraform()
+    assert again.unchanged(site.variables()) and again.outputs() == outputs
+    assert len(again.resources()) == 6 and "terraform_data.second[2]" in again.resources()
+    assert not again.unchanged(site.variables(count=2))
+
+    again.destroy(site.variables(), told, Cancel())
+    assert site.objects() == set() and again.resources() == ()
+    assert not again.unchanged(site.variables())
+    assert tree(site.folder.root) == before  # the root may lie in an installed wheel
+
+
+def test_fewer_objects_are_destroyed_by_apply(site: Site) -> None:
+    site.terraform().apply(site.variables(), Silent(), Cancel())
+    site.terraform().apply(site.variables(count=1), Silent(), Cancel())
+    assert site.objects() == {"first-0", "second-0"} and len(site.made()) == 6
+
+
+def test_what_only_asks_starts_no_program(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls, wrapper = tmp_path / "calls", tmp_path / "wrapper"
+    wrapper.write_text(f'#!/bin/sh\necho "$@" >>{calls}\nexec {find_binary().path} "$@"\n')
+    wrapper.chmod(0o755)
+    monkeypatch.setenv("MLOPS_PLATFORM_TERRAFORM", str(wrapper))
+    site.terraform().apply(site.variables(), Silent(), Cancel())
+    said = calls.read_text()
+    assert "apply" in said and str(site.things) not in said  # variables are in no argv
+    assert site.terraform().unchanged(site.variables())
+    assert site.terraform().outputs() and site.terraform().resources()
+    site.terraform().recover(Silent())
+    assert calls.read_text() == said
+    wrapper.write_text(wrapper.read_text() + "# another file\n")
+    assert not site.terraform().unchanged(site.variables())
+
+
+def test_the_no_op_path_does_not_load_what_it_does_not_need(site: Site) -> None:
+    site.terraform().apply(site.variables(), Silent(), Cancel())
+    script = (
+        "import sys; from pathlib import Path; from installer.adapters.terraform import Terraform;"
+        f"t = Terraform(Path({str(site.folder.root)!r}), Path({str(site.folder.path)!r}));"
+        f"assert t.unchanged({site.variables()!r}) and t.outputs();"
+        "print('python_terraform' in sys.modules)"
+    )
+    assert subprocess.check_output([sys.executable, "-c", script], text=True) == "False\n"
+
+
+def test_a_second_apply_of_the_same_does_not_init_again(site: Site) -> None:
+    first, second, third = Told(), Told(), Told()
+    site.terraform().apply(site.variables(count=1), first, Cancel())
+    site.terraform().apply(site.variables(count=2), second, Cancel())
+    site.folder.initialised.unlink()
+    site.terraform().apply(site.variables(count=3), third, Cancel())
+    assert ["init" in told.said for told in (first, second, third)] == [True, False, True]
+
+
+def test_what_is_written_is_for_nobody_else(site: Site) -> None:
+    site.terraform().apply(site.variables(), Silent(), Cancel())
+    assert site.folder.path.stat().st_mode & 0o777 == 0o700
+    assert site.folder.variables.stat().st_mode & 0o777 == 0o600
+
+
+def test_variables_of_the_user_s_shell_do_not_lead_astray(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TF_WORKSPACE", "another")
+    monkeypatch.setenv("TF_CLI_ARGS_apply", "-target=nothing.here")
+    monkeypatch.setenv("TF_CLI_CONFIG_FILE", "/nowhere/.terraformrc")
+    site.terraform().apply(site.variables(), Silent(), Cancel())
+    assert site.objects() == ALL and site.terraform().unchanged(site.variables())
+
+
+def test_an_error_reaches_the_user_with_all_terraform_said(tmp_path: Path) -> None:
+    site, told = site_of("failing", tmp_path), Told()
+    with pytest.raises(CommandFailed) as caught:
+        site.terraform().apply({"status": 3}, told, Cancel())
+    error = caught.value
+    assert error.what.endswith("apply: terraform_data.ill: local-exec provisioner error")
+    assert "exit status 3" in error.why and "the disk said no" in error.why
+    assert f"-chdir={ROOTS / 'failing'} apply -var-file=" in error.command
+    assert "TF_DATA_DIR=" in error.command
+    assert any("advice" in note or "assertion" in note for note in told.notes)
+    assert not site.terraform().unchanged({"status": 3})
+    # What was made before the error is in the state, and mending the cause is all it takes.
+    assert "terraform_data.well" in site.terraform().resources()
+    site.terraform().apply({"status": 0}, told, Cancel())
+    assert site.terraform().unchanged({"status": 0})
+    # The command in the message works as it is pasted.
+    pasted = subprocess.run(
+        error.command.replace(" apply ", " plan -detailed-exitcode "), shell=True, capture_output=True
+    )
+    assert pasted.returncode == 0, pasted.stdout
+
+
+def test_a_root_that_cannot_be_read(tmp_path: Path) -> None:
+    site = site_of("unparsable", tmp_path)
+    with pytest.raises(CommandFailed, match="init: exit 1") as caught:
+        site.terraform().apply({}, Silent(), Cancel())
+    assert "main.tf" in caught.value.why
+    assert site.terraform().resources() == ()
+
+
+def test_ctrl_c_ends_cleanly_and_the_state_is_saved(site: Site) -> None:
+    cancel = Cancel()
+    with ThreadPoolExecutor(1) as pool:
+        apply = pool.submit(site.terraform().apply, site.variables(seconds=30), Silent(), cancel)
+        process = site.running()
+        site.until_event("provision_progress")
+        cancel.request()
+        with pytest.raises(Interrupted, match="its state is saved"):
+            apply.result(timeout=20)
+    assert not process.alive and session(process) == ()
+    assert '"Stopping operation..."' in site.folder.events.read_text()
+    told = Told()
+    site.terraform().recover(told)
+    assert told.notes == [] and len(site.terraform().resources()) == 3  # begun, known, to be made anew
+    site.terraform().apply(site.variables(), Silent(), Cancel())
+    assert site.objects() == ALL
+
+
+def test_ctrl_c_twice_leaves_nothing_running(site: Site) -> None:
+    cancel = Cancel()
+    with ThreadPoolExecutor(1) as pool:
+        apply = pool.submit(site.terraform().apply, site.variables(seconds=30), Silent(), cancel)
+        process = site.running()
+        site.until_event("provision_progress")
+        cancel.request()
+        cancel.request()
+        with pytest.raises((Interrupted, StepError)):
+            apply.result(timeout=20)
+    assert not process.alive and session(process) == ()
+
+
+def test_an_object_is_imported_by_what_the_events_say_of_it(site: Site) -> None:
+    site.terraform().apply(site.variables(count=1), Silent(), Cancel())
+    runner = Runner(site.folder, find_binary())
+    subprocess.run(
+        [str(runner.binary.path), "state", "rm", "terraform_data.second[0]"],
+        cwd=site.folder.root,
+        env={**os.environ, **runner.environment()},
+        check=True,
+        capture_output=True,
+    )
+    assert site.terraform().resources() == ("terraform_data.first[0]",)
+    runner.import_object("terraform_data.second[0]", "some-id", None)
+    assert site.terraform().resources() == ("terraform_data.first[0]", "terraform_data.second[0]")
