@@ -92,10 +92,16 @@ class Context:
 
     @cached_property
     def helm(self) -> Helm:
-        from installer.adapters.helm import HELM, Helm
+        from installer.adapters.helm import HELM, KUSTOMIZE, Helm
 
-        binary = self.programs.folder(HELM) / "helm"
-        return Helm(binary, self.access.get().kubeconfig, self.state / "helm")
+        return Helm(
+            self.programs.folder(HELM) / "helm",
+            self.access.get().kubeconfig,
+            self.state / "helm",
+            cache=self.paths.cache,
+            kube=self.bench.kube,
+            kustomize=lambda progress, cancel: self.programs.build(KUSTOMIZE, progress, cancel) / "kustomize",
+        )
 
     @cached_property
     def secrets(self) -> SecretSource:

@@ -8,9 +8,12 @@ from installer.adapters.helm.sources import ChartSource, InTreeChart, KustomizeT
 from installer.clusters.base import Program
 
 HELM = Program("helm", Path(__file__).resolve().parent / "program")
+# Built when the first kustomize tree is installed: most platforms have none.
+KUSTOMIZE = Program("kustomize", Path(__file__).resolve().parent / "kustomize-program")
 
 __all__ = [
     "HELM",
+    "KUSTOMIZE",
     "ChartSource",
     "Helm",
     "InTreeChart",

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import ipaddress
+import re
+import shlex
+import shutil
+import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +19,16 @@ import yaml
 
 from installer.adapters.buildonce import build_once
 from installer.adapters.helm.release import Release
-from installer.adapters.helm.sources import ChartSource, InTreeChart, RepositoryChart
+from installer.adapters.helm.sources import ChartSource, InTreeChart, KustomizeTree, RepositoryChart
 from installer.adapters.process import Completed
 from installer.cancel import Cancel
 from installer.errors import StepError
 from installer.progress import Progress
 
+Build = Callable[[Progress, Cancel], Path]  # makes a program when it is not there yet
+
 _DOWNLOAD_SECONDS = 300.0
+_CONNECT_SECONDS = 30.0
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -40,13 +48,7 @@ class Chart:
 class Charts:
     """Charts of one Helm; downloads are shared by all environments."""
 
-    def __init__(
-        self,
-        helm: Callable[..., Completed],
-        cache: Path,
-        folder: Path,
-        kustomize: Callable[[], Path] | None,
-    ) -> None:
+    def __init__(self, helm: Callable[..., Completed], cache: Path, folder: Path, kustomize: Build) -> None:
         self._helm = helm
         self._cache = cache
         self._folder = folder
@@ -60,26 +62,57 @@ class Charts:
         if isinstance(source, RepositoryChart):
             archive = self._pull(source, progress, cancel)
             return Chart(archive, self._definitions(archive))
-        raise NotImplementedError
+        return self._wrap(source, release, progress, cancel)
 
     def _pull(self, source: RepositoryChart, progress: Progress, cancel: Cancel) -> Path:
-        loopback = require_safe(source.repo)
+        plain = require_safe(source.repo)
+
+        def fetch(target: Path) -> None:
+            argv = [*_pull_arguments(source, plain=plain), "--destination", str(target.parent)]
+            self._helm(argv, cancel=cancel, seconds=_DOWNLOAD_SECONDS)
+            next(target.parent.glob("*.tgz")).rename(target)
+
+        return self._download(source, ".tgz", fetch, progress, cancel)
+
+    def _wrap(self, source: KustomizeTree, release: Release, progress: Progress, cancel: Cancel) -> Chart:
+        from installer.adapters.helm.kustomize import render, write_chart
+
+        if release.values:
+            raise StepError(
+                f"{release.name} is a kustomize tree and takes no values",
+                why=f"it was given {', '.join(sorted(release.values))}",
+                hint="remove them from the component or the environment file",
+            )
+        plain = require_safe(source.url)
+        archive = self._download(
+            source, ".tar.gz", lambda target: fetch_file(source.url, target, plain=plain), progress, cancel
+        )
+        objects = render(self._kustomize(progress, cancel), archive, source)
+        folder = self._folder / "kustomize" / f"{release.namespace}.{release.name}"
+        return Chart(folder, write_chart(folder, objects, source, release.name, release.namespace))
+
+    def _download(
+        self,
+        source: RepositoryChart | KustomizeTree,
+        ending: str,
+        fetch: Callable[[Path], None],
+        progress: Progress,
+        cancel: Cancel,
+    ) -> Path:
+        """The archive out of the cache; downloaded and checked when it is not there, checked when it is."""
         title = title_of(source)
 
         def make(work: Path) -> Path:
-            progress.say(f"downloading chart {title}")
-            self._helm(
-                [*_pull_arguments(source, plain=loopback), "--destination", str(work)],
-                cancel=cancel,
-                seconds=_DOWNLOAD_SECONDS,
-            )
-            archive = next(work.glob("*.tgz"))
-            require_digest(archive, source.digest, f"chart {title} of {source.repo}")
+            progress.say(f"downloading {title}")
+            archive = work / f"archive{ending}"
+            fetch(archive)
+            require_digest(archive, source.digest, f"{title} of {source.repo}")
             return archive
 
-        target = self._cache / "charts" / f"{title}-{source.digest.removeprefix('sha256:')[:12]}.tgz"
+        name = re.sub(r"[^A-Za-z0-9._-]", "_", title)
+        target = self._cache / "charts" / f"{name}-{source.digest.removeprefix('sha256:')[:12]}{ending}"
         build_once(self._cache, target, make, progress=progress, cancel=cancel)
-        require_digest(target, source.digest, f"{target}, once downloaded,")
+        require_digest(target, source.digest, f"{target}, right when it was downloaded,")
         return target
 
     def _definitions(self, chart: Path) -> tuple[Mapping[str, Any], ...]:
@@ -109,6 +142,22 @@ def require_safe(url: str) -> bool:
         why="anybody on the way could change what is installed",
         hint="only a loopback address may be http://",
     )
+
+
+def fetch_file(url: str, target: Path, *, plain: bool) -> None:
+    """Download one file; the user's proxies are used but for loopback. Raises a transient StepError."""
+    opener = urllib.request.build_opener(*([urllib.request.ProxyHandler({})] if plain else []))
+    try:
+        with opener.open(url, timeout=_CONNECT_SECONDS) as answer, target.open("wb") as file:
+            shutil.copyfileobj(answer, file)
+    except (OSError, http.client.HTTPException) as error:  # URLError and HTTPError are OSErrors
+        raise StepError(
+            f"{url}: cannot be downloaded",
+            why=f"{type(error).__name__}: {error}",
+            hint="is the address right, and reachable from here?",
+            command=f"curl --location --output /dev/null {shlex.quote(url)}",
+            transient=True,
+        ) from error
 
 
 def _is_loopback(host: str) -> bool:

@@ -6,13 +6,12 @@ import json
 import os
 import re
 import threading
-from collections.abc import Callable, Mapping
-from functools import cached_property
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from installer.adapters.buildonce import tethered
-from installer.adapters.helm.charts import Charts, title_of
+from installer.adapters.helm.charts import Build, Charts, title_of
 from installer.adapters.helm.release import (
     CHART_LABEL,
     DIGEST_LABEL,
@@ -53,24 +52,18 @@ class Helm:
         kubeconfig: Path,
         folder: Path,
         *,
-        cache: Path | None = None,
-        kube: Kube | None = None,
-        kustomize: Callable[[], Path] | None = None,
+        cache: Path,
+        kube: Kube,
+        kustomize: Build,
     ) -> None:
         self._binary = binary
         self._kubeconfig = kubeconfig
         self._folder = folder
-        self._given = kube
-        self._charts = Charts(self._run, cache or folder / "cache", folder, kustomize)
+        self._kube = kube
+        self._charts = Charts(self._run, cache, folder, kustomize)
         self._lock = threading.Lock()
         self._installed: Mapping[tuple[str, str], Installed] | None = None
         self._identities: dict[ChartSource, tuple[str, ...]] = {}
-
-    @cached_property
-    def _kube(self) -> Kube:
-        from installer.adapters.kube import Kube
-
-        return self._given or Kube(self._kubeconfig)
 
     def digest(self, release: Release) -> str:
         """What the release is made of, in 16 hex digits: chart contents, values, labels."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from installer.adapters.helm import HELM, Helm
+from installer.adapters.helm import HELM, KUSTOMIZE, Helm
 from installer.adapters.kube import Kube
 from tests.integration.apiserver import ApiServer, built
 
@@ -21,7 +21,12 @@ def helm_binary() -> Path:
 def make_helm(helm_binary: Path, apiserver: ApiServer, kube: Kube, tmp_path: Path) -> Callable[[], Helm]:
     """Each call is another run of the product on the same folders."""
     return lambda: Helm(
-        helm_binary, apiserver.kubeconfig, tmp_path / "helm", cache=tmp_path / "cache", kube=kube
+        helm_binary,
+        apiserver.kubeconfig,
+        tmp_path / "helm",
+        cache=tmp_path / "cache",
+        kube=kube,
+        kustomize=lambda progress, cancel: built(KUSTOMIZE) / "kustomize",
     )
 
 
