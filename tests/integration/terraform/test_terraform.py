@@ -167,16 +167,18 @@ def test_ctrl_c_twice_leaves_nothing_running(site: Site) -> None:
     assert not process.alive and session(process) == ()
 
 
-def test_an_object_is_imported_by_what_the_events_say_of_it(site: Site) -> None:
-    site.terraform().apply(site.variables(count=1), Silent(), Cancel())
+def test_an_object_is_imported_by_what_the_events_say_of_it(tmp_path: Path) -> None:
+    site = site_of("failing", tmp_path)
+    site.terraform().apply({"status": 0}, Silent(), Cancel())
+    assert site.terraform().resources() == ("terraform_data.ill", "terraform_data.well")
     runner = Runner(site.folder, find_binary())
     subprocess.run(
-        [str(runner.binary.path), "state", "rm", "terraform_data.second[0]"],
+        [str(runner.binary.path), "state", "rm", "terraform_data.well"],
         cwd=site.folder.root,
         env={**os.environ, **runner.environment()},
         check=True,
         capture_output=True,
     )
-    assert site.terraform().resources() == ("terraform_data.first[0]",)
-    runner.import_object("terraform_data.second[0]", "some-id", None)
-    assert site.terraform().resources() == ("terraform_data.first[0]", "terraform_data.second[0]")
+    assert site.terraform().resources() == ("terraform_data.ill",)
+    runner.import_object("terraform_data.well", "some-id", None)
+    assert site.terraform().resources() == ("terraform_data.ill", "terraform_data.well")

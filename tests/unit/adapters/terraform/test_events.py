@@ -1,0 +1,77 @@
+"""Proves what people are told of Terraform's events, and what is concluded from them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from installer.adapters.terraform.events import Made, Story, Tail
+from tests.unit.adapters.terraform.told import Told
+
+CASES = Path(__file__).parent / "cases"
+
+
+def event(kind: str, **more: Any) -> str:
+    return json.dumps({"type": kind, "@message": "said", **more})
+
+
+def error(summary: str, detail: str = "", **more: Any) -> str:
+    return event("diagnostic", diagnostic={"severity": "error", "summary": summary, "detail": detail, **more})
+
+
+def test_a_run_is_told_in_few_words_and_unknown_types_are_passed_over() -> None:
+    story, told = Story(), Told()
+    Tail(CASES / "mixed.jsonl").feed(story, told)
+    assert told.said == [
+        "Acquiring state lock. This may take a few moments...",
+        "some_vpc.this: Refreshing state... [id=vpc-1]",
+        "some_vpc.this: changing",
+        "some_group.this: creating",
+        "some_group.this: destroying",
+        "terraform_data.node: creating",
+        "terraform_data.node: waiting for the node",
+        "some_group.this: destroying, 10s",
+    ]
+    assert told.fractions == [
+        (1, 5, "some_vpc.this"),
+        (2, 5, "some_group.this"),
+        (3, 5, "some_group.this"),
+        (4, 5, "terraform_data.node"),
+    ]
+    assert told.notes == ["Terraform warns: some_vpc.this: Argument is deprecated"]
+    # The old group's deletion says nothing about the new one.
+    assert list(story.made.values()) == [
+        Made("some_group.this", "g-1", built_in=False),
+        Made("terraform_data.node", "n-1", built_in=True),
+    ]
+    assert list(story.rest) == ["not json at all", '["a list"]', '{"type": "apply_start"}']
+    assert not story.succeeded
+
+
+def test_success_is_a_summary_of_an_apply_without_an_error() -> None:
+    def told(*lines: str) -> Story:
+        story = Story()
+        for line in lines:
+            story.line(line, Told())
+        return story
+
+    plan = event("change_summary", changes={"add": 1, "operation": "plan"})
+    done = event("change_summary", changes={"add": 1, "operation": "apply"})
+    gone = event("change_summary", changes={"remove": 1, "operation": "destroy"})
+    assert not told(plan).succeeded and told(plan, done).succeeded and told(plan, gone).succeeded
+    failed = told(plan, error("no", "because", address="a.b"), error("no", "because", address="a.b"), done)
+    assert not failed.succeeded and failed.why == "a.b: no\nbecause"
+    assert told("panic: runtime error", "goroutine 1").why == "panic: runtime error\ngoroutine 1"
+
+
+def test_a_line_is_read_once_and_whole(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    tail = Tail(path)
+    assert tail.lines() == []
+    text = "größe\nzwei\n".encode()
+    path.write_bytes(text[:3])  # in the middle of a letter
+    assert tail.lines() == []
+    path.write_bytes(text)
+    assert tail.lines() == ["größe", "zwei"]
+    assert tail.lines() == []
