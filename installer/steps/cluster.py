@@ -34,7 +34,7 @@ class CreateCluster:
     def run(self, progress: Progress) -> None:
         terraform, cluster = self.context.terraform, self.context.cluster
         cluster.prepare(progress)
-        terraform.recover(progress)
+        terraform.recover(progress, self.context.cancel)
         outputs = terraform.apply(cluster.variables(), progress, self.context.cancel)
         self.context.access.set(cluster.access(outputs))
 

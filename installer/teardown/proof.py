@@ -29,7 +29,7 @@ class DestroyCluster:
 
     def run(self, progress: Progress) -> None:
         terraform = self.context.terraform
-        terraform.recover(progress)
+        terraform.recover(progress, self.context.cancel)
         terraform.destroy(self.context.cluster.variables(), progress, self.context.cancel)
 
 

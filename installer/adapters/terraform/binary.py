@@ -71,7 +71,8 @@ def find_binary() -> Binary:
 
 def _parse(said: str) -> tuple[str, str]:
     """Product and version. Plain text names the product; `version -json` of OpenTofu calls it terraform."""
-    if plain := re.match(r"(Terraform|OpenTofu) v(\d+\.\d+\S*)", said):
+    # OpenTofu 1.12 writes warnings about its configuration to stdout, before the version.
+    if plain := re.search(r"^(Terraform|OpenTofu) v(\d+\.\d+\S*)", said, re.MULTILINE):
         return _PRODUCTS[plain[1]], plain[2]
     try:
         version = json.loads(said)["terraform_version"]

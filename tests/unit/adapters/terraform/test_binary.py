@@ -35,7 +35,7 @@ def test_the_variable_comes_before_terraform_before_tofu(
         "terraform",
         "1.11.4",
     )
-    other = program(tmp_path / "other", "OpenTofu v1.13.0-dev")
+    other = program(tmp_path / "other", "\nWarning: no such configuration file\n\nOpenTofu v1.13.0-dev")
     monkeypatch.setenv("MLOPS_PLATFORM_TERRAFORM", str(other))
     assert (find_binary().path, find_binary().version) == (other, "1.13.0-dev")
 
