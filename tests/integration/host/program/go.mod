@@ -1,0 +1,3 @@
+module mlops-platform/tests/hostprobe
+
+go 1.26.0

@@ -1,0 +1,39 @@
+// Hostprobe does what its arguments say, one after another, and prints what it saw; then it ends.
+package main
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+)
+
+func main() {
+	stop := make(chan os.Signal, 1)
+	signal.Notify(stop, syscall.SIGTERM)
+	for _, argument := range os.Args[1:] {
+		verb, rest, _ := strings.Cut(argument, "=")
+		switch verb {
+		case "lookup":
+			addresses, err := net.LookupHost(rest)
+			fmt.Println(rest, addresses, err)
+		case "connect":
+			connection, err := net.Dial("tcp", rest)
+			fmt.Println(rest, err)
+			if err == nil {
+				connection.Close()
+			}
+		case "write":
+			file, text, _ := strings.Cut(rest, ":")
+			fmt.Println(file, os.WriteFile(file, []byte(text), 0o600))
+		case "read":
+			text, err := os.ReadFile(rest)
+			fmt.Println(rest, string(text), err)
+		case "wait":
+			fmt.Println("waiting")
+			<-stop
+		}
+	}
+}

@@ -1,0 +1,159 @@
+"""Owns a host cluster of the tests' own, and what the machine looks like from outside of it."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from installer.adapters import process
+from installer.adapters.images import Images, find_recipes
+from installer.adapters.kube import Kube
+from installer.adapters.kube.readiness import wait_ready
+from installer.adapters.process import ProcessId
+from installer.adapters.programs import Programs
+from installer.adapters.wait import Pending, wait_until
+from installer.cancel import Cancel
+from installer.clusters.base import Leftover
+from installer.clusters.host.layout import Node
+from installer.clusters.host.node.supervision import Supervision
+from installer.clusters.host.provider import RECIPES, HostProvider
+from installer.paths import Paths
+from installer.progress import Silent
+
+PROBE = "hostprobe"
+QUIET = Silent()
+# What a program on the node may want to set for the whole machine.
+_SETTINGS = ("vm/overcommit_memory", "kernel/panic", "kernel/panic_on_oops", "net/ipv4/ip_forward")
+
+
+@dataclass(frozen=True)
+class World:
+    """One environment with only a host cluster in it."""
+
+    provider: HostProvider
+    images: Images
+
+    @classmethod
+    def make(cls, name: str, home: Path) -> World:
+        programs = Programs(Paths.default().cache)
+        images = Images(programs.cache, programs, find_recipes(RECIPES, Path(__file__).parent / "images"))
+        provider = HostProvider(name, home / name, programs, images)
+        for program in provider.programs:
+            programs.build(program, QUIET, Cancel())
+        return cls(provider, images)
+
+    @property
+    def node(self) -> Node:
+        return Node.read(self.provider.place.file)
+
+    @property
+    def supervision(self) -> Supervision:
+        return Supervision(self.provider.place)
+
+    @cached_property
+    def kube(self) -> Kube:
+        return Kube(self.provider.kubeconfig)
+
+    def start(self) -> float:
+        """Bring the node up, or back; returns the seconds until it was Ready."""
+        started = time.monotonic()
+        self.provider.revive(QUIET, Cancel())
+        return time.monotonic() - started
+
+    def furnish(self) -> None:
+        """Images and add-ons."""
+        names = (*self.provider.images, PROBE)
+        archives = [self.images.build(name, QUIET, Cancel()) for name in names]
+        self.provider.load_images(archives, QUIET, Cancel())
+        self.kube.apply(*self.provider.addons())
+        wait_ready(self.kube, "kube-system", progress=QUIET, cancel=Cancel())
+
+    def outside(self) -> list[Leftover]:
+        """What the inventory finds but for files."""
+        return [found for found in self.provider.inventory() if found.kind != "file"]
+
+    def run(self, name: str, *args: str, claim: str = "", wait: bool = True) -> str:
+        """A pod that does what `args` say, by the rules of `restricted`; returns its log once it ended."""
+        self.kube.apply(pod(self.images.reference(PROBE), name, args, claim))
+        if wait:
+            self.until(name, "Succeeded")
+        return self.kube.logs("test", name) if wait else ""
+
+    def until(self, name: str, phase: str) -> dict[str, Any]:
+        def observe() -> dict[str, Any] | Pending:
+            found = self.kube.get("v1", "Pod", name, "test")
+            status = found["status"] if found else {}
+            return found if found and status.get("phase") == phase else Pending(json.dumps(status))
+
+        return wait_until(f"pod {name} {phase}", observe, seconds=40, longest_delay=0.2)
+
+
+def pod(image: str, name: str, args: Sequence[str], claim: str) -> dict[str, Any]:
+    container: dict[str, Any] = {
+        "name": "probe",
+        "image": image,
+        "args": list(args),
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+    }
+    spec: dict[str, Any] = {
+        "restartPolicy": "Never",
+        "securityContext": {
+            "runAsNonRoot": True,
+            "fsGroup": 10001,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "containers": [container],
+    }
+    if claim:
+        container["volumeMounts"] = [{"name": "data", "mountPath": "/data"}]
+        spec["volumes"] = [{"name": "data", "persistentVolumeClaim": {"claimName": claim}}]
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "namespace": "test"},
+        "spec": spec,
+    }
+
+
+def machine(besides: Sequence[str] = ()) -> dict[str, Any]:
+    """What a node must not change on the machine. `besides`: interfaces that may come and go."""
+    links = json.loads(process.run(["ip", "-json", "link"]).stdout)
+    routes = json.loads(process.run(["ip", "-json", "-4", "route"]).stdout)
+    others = [link["ifname"] for link in links if not link["ifname"].startswith("mlops-")]
+    return {
+        "interfaces": sorted(set(others) - set(besides)),
+        "routes": sorted(r["dst"] for r in routes if not str(r.get("dev", "")).startswith("mlops-")),
+        "mounts": sorted(line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()),
+        "settings": {name: Path("/proc/sys", name).read_text() for name in _SETTINGS},
+        "folders": sorted(
+            str(p) for top in ("/var/lib", "/var/log", "/opt", "/run") for p in Path(top).iterdir()
+        ),
+        "rules": process.run(["iptables-save"]).stdout.count("KUBE-"),
+    }
+
+
+def kill(identity: ProcessId) -> None:
+    """SIGKILL, and wait for the death."""
+    assert identity.kill(9), "nothing to kill: the test would prove nothing"
+    wait_until("death", lambda: Pending("alive") if identity.alive else True, seconds=10, first_delay=0.01)
+
+
+def found_in(group: str, program: str) -> ProcessId:
+    """The one process of a node that runs a program, by the end of its command."""
+    from installer.clusters.host.node import cgroups
+
+    for pid in sorted(cgroups.processes(group)):
+        argv = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        identity = ProcessId.of(pid)
+        if argv[0].decode().endswith(program) and identity:
+            return identity
+    raise AssertionError(f"no {program} in {group}")
