@@ -140,7 +140,7 @@ class Helm:
             cancel=cancel,
             seconds=release.timeout_seconds + 30,
         )
-        count = workload_count(json.loads(said.stdout)["manifest"], release.namespace)
+        count = workload_count(json.loads(said.stdout).get("manifest", ""), release.namespace)
         self._note(release, revision, {WORKLOADS_LABEL: str(count)})
         wait_ready(
             self._kube,

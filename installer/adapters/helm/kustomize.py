@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import tarfile
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,17 @@ import yaml
 
 from installer.adapters.helm.sources import KustomizeTree
 from installer.adapters.process import run
-from installer.errors import CommandFailed, StepError
+from installer.errors import StepError
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 _SECONDS = 120.0
 _DEFINITION = "CustomResourceDefinition"
-# A tree may name resources on the network, which no digest covers. With a proxy that nobody is
-# behind and no git on the path, kustomize reaches nothing but the archive.
+_FILES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
+_FOLDERS = ("resources", "bases", "components")
+_FREE_TEXT = frozenset({"commonAnnotations", "annotations", "literals", "labels", "patch"})
+# A tree may name resources on the network, which no digest covers. `_require_whole` finds the usual
+# ways to; a proxy that is not there and no git on the path stop what it does not find.
 _OFFLINE = {
     **dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), "http://127.0.0.1:1"),
     **dict.fromkeys(("NO_PROXY", "no_proxy"), ""),
@@ -39,13 +43,47 @@ def render(kustomize: Path, archive: Path, tree: KustomizeTree) -> list[Object]:
         folder = (tops[0] / tree.path).resolve() if len(tops) == 1 else None
         if not folder or not folder.is_relative_to(Path(work).resolve()) or not folder.is_dir():
             raise StepError(f"{tree.url}: there is no folder {tree.path} in its one top folder")
-        try:
-            text = run([str(kustomize), "build", str(folder)], env=_OFFLINE, seconds=_SECONDS).stdout
-        except CommandFailed as error:
-            error.hint = "all of the tree must be in the archive: what it names on the network is not pinned"
-            error.command = f"{kustomize} build {tree.path}"  # in the unpacked archive
-            raise
+        _require_whole(folder, Path(work).resolve(), tree, set())
+        what = f"kustomize build {tree.path}"
+        text = run([str(kustomize), "build", str(folder)], env=_OFFLINE, seconds=_SECONDS, what=what).stdout
     return [found for found in yaml.load_all(text, Loader=_Loader) if found]
+
+
+def _require_whole(folder: Path, root: Path, tree: KustomizeTree, seen: set[Path]) -> None:
+    """Raises StepError when a kustomization, or one it is built on, names what is not in the archive."""
+    if folder in seen:
+        return
+    seen.add(folder)
+    file = next((folder / name for name in _FILES if (folder / name).is_file()), None)
+    if not file:
+        raise StepError(f"{tree.url}: {folder.relative_to(root)} has no kustomization")
+    content = yaml.load(file.read_bytes(), Loader=_Loader) or {}  # noqa: S506 - a safe loader
+    named = [entry for key in _FOLDERS for entry in content.get(key) or []]
+    outside = [entry for entry in named if not (folder / entry).exists()]
+    outside += [entry for entry in _strings(content) if re.match(r"([\w.-]+=)?https?://", entry)]
+    if outside:
+        raise StepError(
+            f"{tree.url}: {file.relative_to(root)} names what is not in the archive",
+            why="\n".join(dict.fromkeys(outside)),
+            hint="what comes over the network is not pinned; choose a tree that is whole",
+        )
+    for entry in named:
+        inner = (folder / entry).resolve()
+        if inner.is_dir():
+            _require_whole(inner, root, tree, seen)
+
+
+def _strings(value: Any) -> Iterator[str]:
+    """Every text that may be a path: not what people write into annotations and patches."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            if key not in _FREE_TEXT:
+                yield from _strings(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _strings(inner)
 
 
 def write_chart(

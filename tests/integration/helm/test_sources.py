@@ -1,0 +1,269 @@
+"""Charts from where official ones come from, served on loopback: pinned, refused, with a history."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+import tarfile
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from installer.adapters.helm import ChartSource, Helm, KustomizeTree, Release, RepositoryChart
+from installer.adapters.kube import Kube
+from installer.adapters.process import run
+from installer.cancel import Cancel
+from installer.errors import StepError
+from installer.progress import Silent
+from tests.fakes.files import FileServer, serving
+from tests.fakes.registry import Registry, registry
+from tests.integration.apiserver import ApiServer
+from tests.integration.helm.charts import definition, write_chart
+
+pytestmark = pytest.mark.integration
+
+CHART_LAYER = "application/vnd.cncf.helm.chart.content.v1.tar+gzip"
+
+
+def digest(file: Path) -> str:
+    return f"sha256:{hashlib.sha256(file.read_bytes()).hexdigest()}"
+
+
+@pytest.fixture
+def kind() -> str:
+    """A kind that no other test defines: definitions outlive what they came with."""
+    return f"Kind{secrets.token_hex(4)}"
+
+
+@pytest.fixture
+def package(helm_binary: Path, tmp_path: Path, kind: str) -> Callable[[str], Path]:
+    """A chart of that version, with the kind, packed by Helm."""
+
+    def make(version: str) -> Path:
+        chart = write_chart(tmp_path / f"source-{version}" / "official", version=version, kind=kind)
+        run([str(helm_binary), "package", str(chart), "--destination", str(tmp_path / "www")])
+        return tmp_path / "www" / f"official-{version}.tgz"
+
+    return make
+
+
+@pytest.fixture
+def www(tmp_path: Path) -> Iterator[FileServer]:
+    (tmp_path / "www").mkdir()
+    with serving(tmp_path / "www") as server:
+        yield server
+
+
+@pytest.fixture
+def oci() -> Iterator[Registry]:
+    with registry() as held:
+        yield held
+
+
+class Source:
+    """Two versions of one chart, whatever way it comes."""
+
+    def __init__(self, first: ChartSource, second: ChartSource, *, values: bool) -> None:
+        self.first, self.second, self.values = first, second, values
+
+
+@pytest.fixture(params=["repository", "oci", "kustomize"])
+def source(request: pytest.FixtureRequest) -> Source:
+    made: Source = request.getfixturevalue(f"source_{request.param}")
+    return made
+
+
+@pytest.fixture
+def source_repository(package: Callable[[str], Path], www: FileServer, helm_binary: Path) -> Source:
+    archives = [package(version) for version in ("1.0.0", "2.0.0")]
+    run([str(helm_binary), "repo", "index", str(archives[0].parent)])
+    first, second = (
+        RepositoryChart(www.url, "official", version, digest(archive))
+        for version, archive in zip(("1.0.0", "2.0.0"), archives, strict=True)
+    )
+    return Source(first, second, values=True)
+
+
+@pytest.fixture
+def source_oci(package: Callable[[str], Path], www: FileServer, oci: Registry, helm_binary: Path) -> Source:
+    archives = [package(version) for version in ("1.0.0", "2.0.0")]
+    for archive in archives:
+        run([str(helm_binary), "push", str(archive), f"{oci.url}/charts", "--plain-http"])
+    first, second = (
+        RepositoryChart(f"{oci.url}/charts", "official", version, layer_digest(oci, version))
+        for version in ("1.0.0", "2.0.0")
+    )
+    assert first.digest == digest(archives[0])  # the digest of the layer is the digest of the archive
+    return Source(first, second, values=True)
+
+
+def layer_digest(held: Registry, version: str) -> str:
+    manifest = json.loads(held.manifests[f"charts/official:{version}"][1])
+    (layer,) = (each for each in manifest["layers"] if each["mediaType"] == CHART_LAYER)
+    found: str = layer["digest"]
+    return found
+
+
+@pytest.fixture
+def source_kustomize(tmp_path: Path, www: FileServer, kind: str, namespace: str) -> Source:
+    return Source(
+        *(kustomize_tree(tmp_path, www, ref, kind, namespace) for ref in ("v1", "v2")), values=False
+    )
+
+
+def kustomize_tree(
+    tmp_path: Path, www: FileServer, ref: str, kind: str, namespace: str, resource: str = "../base"
+) -> KustomizeTree:
+    """An archive with an overlay on a base, as a code host serves it: one top folder.
+
+    As many such trees do, it brings the namespace it is meant for.
+    """
+    root = tmp_path / f"tree-{ref}" / f"project-{ref}"
+    (root / "overlay").mkdir(parents=True)
+    (root / "base").mkdir()
+    (root / "base" / "kustomization.yaml").write_text(
+        "resources: [kind.yaml, space.yaml]\n"
+        "generatorOptions: {disableNameSuffixHash: true}\n"
+        "configMapGenerator: [{name: official, literals: ['version={{ not.a.template }}']}]\n"
+    )
+    (root / "base" / "kind.yaml").write_text(definition(kind))
+    space = f"apiVersion: v1\nkind: Namespace\nmetadata: {{name: {namespace}}}\n"
+    (root / "base" / "space.yaml").write_text(space)
+    overlay = f"resources: [{resource}]\ncommonAnnotations: {{version: {ref}}}\n"
+    (root / "overlay" / "kustomization.yaml").write_text(overlay)
+    archive = tmp_path / "www" / "project" / "archive" / f"{ref}.tar.gz"
+    archive.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(archive, "w:gz") as opened:
+        opened.add(root, root.name)
+    return KustomizeTree(f"{www.url}/project", ref, "overlay", digest(archive))
+
+
+def release(namespace: str, source: ChartSource, *, values: bool) -> Release:
+    return Release("official", namespace, source, {"data": {"colour": "blue"}} if values else {})
+
+
+def served(kube: Kube, kind: str) -> bool:
+    name = f"{kind.lower()}s.example.test"
+    return kube.get("apiextensions.k8s.io/v1", "CustomResourceDefinition", name) is not None
+
+
+def config(kube: Kube, namespace: str) -> object:
+    return kube.get("v1", "ConfigMap", "official", namespace)
+
+
+def test_it_has_a_history_a_rollback_and_an_uninstall_and_its_definitions_stay(
+    source: Source,
+    make_helm: Callable[[], Helm],
+    kube: Kube,
+    namespace: str,
+    kind: str,
+    helm_binary: Path,
+    apiserver: ApiServer,
+) -> None:
+    helm = make_helm()
+    helm.upgrade(release(namespace, source.first, values=source.values), Silent(), Cancel())
+    assert config(kube, namespace)
+    assert served(kube, kind)
+    kube.apply(thing(kind, namespace))
+    second = release(namespace, source.second, values=source.values)
+    assert helm.installed()[namespace, "official"].digest != helm.digest(second)
+    assert helm.diff(second)[0].startswith("chart: ")
+    helm.upgrade(second, Silent(), Cancel())
+    found = make_helm().installed()[namespace, "official"]
+    assert (found.revision, found.status, found.digest) == (2, "deployed", helm.digest(second))
+
+    access = ["-n", namespace, "--kubeconfig", str(apiserver.kubeconfig)]
+    run([str(helm_binary), "rollback", "official", "1", *access])
+    said = run([str(helm_binary), "history", "official", "-o", "json", *access]).stdout
+    assert [(e["revision"], e["status"]) for e in json.loads(said)] == [
+        (1, "superseded"),
+        (2, "superseded"),
+        (3, "deployed"),
+    ]
+    assert kube.get("example.test/v1", kind, "mine", namespace)
+    later = make_helm()
+    later.uninstall(namespace, "official", Silent())
+    assert config(kube, namespace) is None
+    assert kube.get("example.test/v1", kind, "mine", namespace)
+    assert kube.get("v1", "Namespace", namespace)
+
+
+def thing(kind: str, namespace: str) -> dict[str, object]:
+    meta = {"name": "mine", "namespace": namespace}
+    return {"apiVersion": "example.test/v1", "kind": kind, "metadata": meta}
+
+
+def test_a_wrong_digest_is_refused_before_anything_is_installed(
+    source: Source, helm: Helm, kube: Kube, namespace: str, kind: str, tmp_path: Path
+) -> None:
+    assert isinstance(source.first, (RepositoryChart, KustomizeTree))
+    wrong = "sha256:" + "0" * 64
+    with pytest.raises(StepError) as refused:
+        changed = replace(source.first, digest=wrong)
+        helm.upgrade(release(namespace, changed, values=source.values), Silent(), Cancel())
+    assert refused.value.what.endswith("is not what was pinned")
+    assert refused.value.why == f"pinned {wrong}\nseen   {source.first.digest}"
+    assert config(kube, namespace) is None
+    assert not served(kube, kind)
+    assert (namespace, "official") not in helm.installed()
+    assert list((tmp_path / "cache" / "charts").iterdir()) == []
+
+
+def test_a_download_that_changed_in_the_cache_is_refused(
+    source: Source, make_helm: Callable[[], Helm], namespace: str, tmp_path: Path
+) -> None:
+    wanted = release(namespace, source.first, values=source.values)
+    make_helm().upgrade(wanted, Silent(), Cancel())
+    (cached,) = (tmp_path / "cache" / "charts").iterdir()
+    cached.write_bytes(cached.read_bytes() + b"x")
+    with pytest.raises(StepError, match="is not what was pinned"):
+        make_helm().upgrade(wanted, Silent(), Cancel())
+
+
+def test_a_chart_is_downloaded_once(
+    source_repository: Source, make_helm: Callable[[], Helm], namespace: str, www: FileServer
+) -> None:
+    wanted = release(namespace, source_repository.first, values=True)
+    make_helm().upgrade(wanted, Silent(), Cancel())
+    make_helm().upgrade(wanted, Silent(), Cancel())
+    assert www.asked == ["/index.yaml", "/official-1.0.0.tgz"]
+
+
+@pytest.mark.parametrize(
+    "repo", ["http://charts.example.test", "http://10.0.0.1/charts", "ftp://127.0.0.1/charts"]
+)
+def test_plain_http_is_for_loopback_only(helm: Helm, namespace: str, repo: str) -> None:
+    chart = RepositoryChart(repo, "official", "1.0.0", "sha256:" + "0" * 64)
+    with pytest.raises(StepError, match="over https:// or oci:// only"):
+        helm.upgrade(release(namespace, chart, values=True), Silent(), Cancel())
+
+
+def test_a_tree_cannot_name_what_is_not_in_its_archive(
+    helm: Helm, namespace: str, tmp_path: Path, www: FileServer, kind: str
+) -> None:
+    (tmp_path / "www" / "more.yaml").write_text(definition(kind))
+    tree = kustomize_tree(tmp_path, www, "v3", kind, namespace, resource=f"{www.url}/more.yaml")
+    with pytest.raises(StepError) as refused:
+        helm.upgrade(release(namespace, tree, values=False), Silent(), Cancel())
+    assert refused.value.what.endswith(
+        "project-v3/overlay/kustomization.yaml names what is not in the archive"
+    )
+    assert refused.value.why == f"{www.url}/more.yaml"
+    assert "/more.yaml" not in www.asked
+
+
+def test_a_tree_takes_no_values(helm: Helm, namespace: str, source_kustomize: Source) -> None:
+    with pytest.raises(StepError, match="takes no values"):
+        helm.upgrade(release(namespace, source_kustomize.first, values=True), Silent(), Cancel())
+
+
+def test_braces_of_a_tree_arrive_as_they_are(
+    helm: Helm, kube: Kube, namespace: str, tmp_path: Path, www: FileServer, kind: str
+) -> None:
+    tree = kustomize_tree(tmp_path, www, "v4", kind, namespace)
+    helm.upgrade(release(namespace, tree, values=False), Silent(), Cancel())
+    found = kube.get("v1", "ConfigMap", "official", namespace)
+    assert found and found["data"] == {"version": "{{ not.a.template }}"}
