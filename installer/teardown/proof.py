@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass
+from pathlib import Path
 
 from installer.clusters.base import Leftover
 from installer.context import Context
@@ -54,8 +55,10 @@ class Sweep:
         context.cluster.sweep(_outside(context), progress)
         context.cluster.destroy_files(keep_data=self.keep_data, progress=progress)
         if not self.keep_data:
+            # What the inventory still lists is in use: it stays, for the proof to name.
+            listed = [Path(found.id) for found in context.cluster.inventory()]
             for path in sorted(context.state.iterdir()):
-                if path.name not in KEPT:
+                if path.name not in KEPT and not any(path in (each, *each.parents) for each in listed):
                     shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
