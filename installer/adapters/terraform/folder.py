@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from installer.adapters.terraform import state
 from installer.adapters.terraform.state import State, Unreadable
+from installer.errors import StepError
 
 Operation = Literal["apply", "destroy"]
 Ended = Literal["", "done", "failed"]
@@ -48,6 +49,11 @@ class Folder:
     def backup(self) -> Path:
         """Written by Terraform: the state as the last run that wrote one found it."""
         return self.path / "terraform.tfstate.backup"
+
+    @property
+    def errored(self) -> Path:
+        """Where Terraform puts a state it could not write to its place: its working directory."""
+        return self.root / "errored.tfstate"
 
     @property
     def data(self) -> Path:
@@ -121,6 +127,20 @@ class Folder:
         expected = run is not None and run.serial is not None
         return (found.why if found else "it is not there") if expected else ""
 
+    def rescued(self) -> State | None:
+        """A newer state than ours that the last run had to leave in the root, which others may share."""
+        run, ours, rescued = self.run(), state.read(self.state), state.read(self.errored)
+        if run is None or run.ended == "done" or not isinstance(rescued, State):
+            return None
+        if isinstance(ours, State):
+            newer = (rescued.lineage, True) == (ours.lineage, rescued.serial > ours.serial)
+        elif run.lineage:
+            newer = rescued.lineage == run.lineage
+        else:
+            since = datetime.fromisoformat(run.since).timestamp()
+            newer = self.errored.stat().st_mtime >= since
+        return rescued if newer else None
+
     def root_digest(self) -> str:
         """Of every file of the root module, the lock file of its providers among them."""
         digest = hashlib.sha256()
@@ -146,12 +166,20 @@ def boot_id() -> str:
 
 
 def write_private(path: Path, text: str) -> None:
-    """All or nothing, on disk when it returns, for nobody else to read."""
+    """All or nothing, on disk when it returns, for nobody else to read. Raises StepError (disk full)."""
     beside = path.with_name(f".{path.name}.new")
-    beside.unlink(missing_ok=True)
-    file = os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
-    with os.fdopen(file, "w") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(file)
-    beside.rename(path)
+    try:
+        beside.unlink(missing_ok=True)
+        file = os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+        with os.fdopen(file, "w") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(file)
+        beside.rename(path)
+    except OSError as error:
+        raise StepError(
+            f"{path} cannot be written",
+            why=str(error),
+            hint="make room, then run the same command again",
+            command=f"df -h {path.parent}",
+        ) from error

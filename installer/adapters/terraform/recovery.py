@@ -35,6 +35,7 @@ def recover(
     if run and unfinished:
         story = _finish(folder, run, progress, cancel)
     _release_lock(folder, progress)
+    _take_rescued(folder, progress)
     restored = _restore(folder, run, progress)
     if run and (restored or unfinished):
         if not unfinished:
@@ -121,6 +122,15 @@ def _release_lock(folder: Folder, progress: Progress) -> None:
             whose = "of a process that is gone"
         file.unlink()
         progress.note(f"released the state lock {whose}")
+
+
+def _take_rescued(folder: Folder, progress: Progress) -> None:
+    """With its disk full, Terraform saves the state in the root: the same as its `state push` of it."""
+    rescued = folder.rescued()
+    if rescued:
+        write_private(folder.state, folder.errored.read_text())
+        folder.errored.unlink()
+        progress.note(f"took the state that could not be saved from {folder.errored}")
 
 
 def _restore(folder: Folder, run: Run | None, progress: Progress) -> bool:

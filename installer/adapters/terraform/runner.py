@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ _LOCK_TIMEOUT = "10s"
 _SAY_WHO = 'read -r stat </proc/$$/stat && echo "$stat" >"$0" && exec "$@"'
 _STAT_SESSION = 3
 _GRACE_SECONDS = 1.0
+_ALMOST_NOTHING_BYTES = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -139,7 +141,7 @@ class Runner:
     def raise_for(self, operation: Operation, ending: Ending, cancel: Cancel) -> None:
         """The error for a run that did not succeed."""
         what = f"{self.binary.product} {operation}"
-        why = ending.story.why or tail(_text(self.folder.complaints))
+        why = ending.story.why or tail(_text(self.folder.complaints)) or self._full()
         if cancel.requested:
             saved = "it was killed" if cancel.forced else "its state is saved"
             raise Interrupted(
@@ -163,6 +165,11 @@ class Runner:
             command=self.command(operation),
             hint="what was made is in its state; mend the cause and run the same command again",
         )
+
+    def _full(self) -> str:
+        """A full disk takes Terraform's own words about it too."""
+        free = shutil.disk_usage(self.folder.path).free
+        return f"the disk of {self.folder.path} is full" if free < _ALMOST_NOTHING_BYTES else ""
 
 
 def follow(folder: Folder, process: ProcessId | None, progress: Progress, cancel: Cancel | None) -> Story:

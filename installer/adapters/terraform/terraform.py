@@ -50,10 +50,14 @@ class Terraform:
         Not empty means: there is something to recover or to destroy.
         """
         folder = self._folder
-        if why := folder.lost():
+        rescued = folder.rescued()
+        if not rescued and (why := folder.lost()):
             return (f"{folder.state} ({why})",)
         found = state.read(folder.state)
-        known = found.resources if isinstance(found, State) else ()
+        known = [
+            *(found.resources if isinstance(found, State) else ()),
+            *(rescued.resources if rescued else ()),
+        ]
         return tuple(dict.fromkeys([*known, *recovery.unaccounted(folder)]))
 
     def recover(self, progress: Progress, cancel: Cancel | None = None) -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from installer.adapters.terraform import find_binary
+from installer.adapters.terraform.folder import Folder
 from installer.adapters.terraform.runner import Runner, session
 from installer.cancel import Cancel
 from installer.errors import CommandFailed, Interrupted, StepError
@@ -21,6 +24,15 @@ from tests.unit.adapters.terraform.told import Told
 pytestmark = pytest.mark.integration
 
 ALL = {f"{rank}-{index}" for rank in ("first", "second") for index in range(3)}
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "small"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300k", "none", str(folder)], check=True)
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
 
 
 def tree(root: Path) -> list[str]:
@@ -128,6 +140,33 @@ def test_an_error_reaches_the_user_with_all_terraform_said(tmp_path: Path) -> No
     assert pasted.returncode == 0, pasted.stdout
 
 
+def test_a_disk_that_becomes_full_during_an_apply_loses_nothing(tmp_path: Path, small_disk: Path) -> None:
+    things, root = tmp_path / "things", tmp_path / "root"
+    things.mkdir()
+    shutil.copytree(ROOTS / "objects", root)  # Terraform writes into it, for lack of another place
+    site = Site(Folder(root, small_disk / "terraform"), things)
+    with ThreadPoolExecutor(1) as pool:
+        apply = pool.submit(site.terraform().apply, site.variables(seconds=1), Silent(), Cancel())
+        site.until_event("provision_progress")
+        with (
+            pytest.raises(OSError, match="No space left"),
+            (small_disk / "rest").open("wb", buffering=0) as rest,
+        ):
+            while True:
+                rest.write(bytes(4096))
+        with pytest.raises(CommandFailed, match="exit 1") as caught:
+            apply.result(timeout=30)
+    assert f"the disk of {site.folder.path} is full" in caught.value.why
+    assert site.terraform().resources() != ()  # not until there is space, but not forgotten either
+    (small_disk / "rest").unlink()
+    told = Told()
+    site.terraform().recover(told)
+    assert any("errored.tfstate" in note for note in told.notes)
+    assert len(site.terraform().resources()) == len(site.objects()) == 3
+    site.terraform().apply(site.variables(), told, Cancel())
+    assert site.objects() == ALL and tree(root) == [str(root / "main.tf")]
+
+
 def test_a_root_that_cannot_be_read(tmp_path: Path) -> None:
     site = site_of("unparsable", tmp_path)
     with pytest.raises(CommandFailed, match="init: exit 1") as caught:
@@ -173,7 +212,7 @@ def test_an_object_is_imported_by_what_the_events_say_of_it(tmp_path: Path) -> N
     assert site.terraform().resources() == ("terraform_data.ill", "terraform_data.well")
     runner = Runner(site.folder, find_binary())
     subprocess.run(
-        [str(runner.binary.path), "state", "rm", "terraform_data.well"],
+        [str(runner.binary.path), "state", "rm", f"-backup={tmp_path / 'backup'}", "terraform_data.well"],
         cwd=site.folder.root,
         env={**os.environ, **runner.environment()},
         check=True,

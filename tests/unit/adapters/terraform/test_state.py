@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from installer.adapters.terraform import state
-from installer.adapters.terraform.folder import Folder, Run
+from installer.adapters.terraform.folder import Folder, Run, write_private
 from installer.adapters.terraform.state import State, Unreadable
+from installer.errors import StepError
 
 CASES = Path(__file__).parent / "cases"
 
@@ -139,3 +140,35 @@ def test_a_record_survives_being_read_back(tmp_path: Path) -> None:
     folder.end(begun, "done")
     ended = folder.run()
     assert ended and (ended.ended, ended.serial, ended.lineage) == ("done", 9, "l")
+
+
+@pytest.mark.parametrize(
+    ("rescued", "ours", "ended", "taken"),
+    [
+        ((5, "a"), (4, "a"), "failed", True),
+        ((5, "a"), (4, "a"), "", True),
+        ((5, "a"), (4, "a"), "done", False),  # it is of an earlier run
+        ((4, "a"), (4, "a"), "failed", False),
+        ((5, "b"), (4, "a"), "failed", False),  # of another environment that shares the root
+        ((1, "b"), None, "failed", True),  # the first apply: nobody knows the lineage yet
+        (None, (4, "a"), "failed", False),
+    ],
+)
+def test_which_state_in_the_root_is_ours(
+    tmp_path: Path, rescued: Any, ours: Any, ended: Any, taken: bool
+) -> None:
+    folder = Folder(tmp_path / "root", tmp_path / "f")
+    folder.root.mkdir()
+    folder.make()
+    run = folder.begin("apply", "digest")
+    for path, known in ((folder.errored, rescued), (folder.state, ours)):
+        if known:
+            path.write_text(json.dumps({"version": 4, "serial": known[0], "lineage": known[1]}))
+    folder.end(run, ended)
+    assert bool(folder.rescued()) is taken
+
+
+def test_a_record_that_cannot_be_written_is_said_as_such() -> None:
+    with pytest.raises(StepError, match="cannot be written") as caught:
+        write_private(Path("/dev/full/record.json"), "x")
+    assert "df -h" in caught.value.command
