@@ -195,8 +195,10 @@ class _Pump:
                 return "deadline"
             for key, _ in self._selector.select(_POLL_SECONDS):
                 self._move(key)
-            # A grandchild may hold our pipes open for ever: the program itself having ended counts.
-            if self._process.poll() is not None and not self._selector.select(_POLL_SECONDS):
+            # A grandchild may hold our pipes open for ever: the program itself having ended counts. (With
+            # both pipes closed there is nothing to look at, and select would only wait its time out.)
+            open_pipes = bool(self._selector.get_map())
+            if open_pipes and self._process.poll() is not None and not self._selector.select(_POLL_SECONDS):
                 break
         while self._process.poll() is None:
             if cancel and cancel.requested:
