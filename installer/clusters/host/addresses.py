@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 from ipaddress import IPv4Network
 from pathlib import Path
+from typing import Any
 
 from installer.adapters import process
 from installer.clusters.host.layout import NODE_FILE, Node
@@ -45,7 +46,7 @@ def pick(taken: Iterable[IPv4Network], *, first: int = 0) -> IPv4Network:
 
 def routed() -> tuple[IPv4Network, ...]:
     """What this machine routes, but for default routes (also one split in halves, as VPNs do)."""
-    rows = json.loads(process.run(["ip", "-json", "-4", "route"], seconds=10).stdout or "[]")
+    rows = _ip("route", "show", "table", "all")
     networks = (IPv4Network(row["dst"], strict=False) for row in rows if row["dst"] != "default")
     return tuple(network for network in networks if network.prefixlen > 1)
 
@@ -65,17 +66,22 @@ def claimed_beside(folder: Path) -> tuple[IPv4Network, ...]:
 
 def conflict(node: Node) -> str:
     """'' when the node's link is free on this machine, else what holds it, in words."""
-    rows = json.loads(process.run(["ip", "-json", "-4", "addr"], seconds=10).stdout or "[]")
-    for row in rows:
+    for row in _ip("addr"):
         for address in row.get("addr_info", ()):
             held = IPv4Network(f"{address['local']}/{address['prefixlen']}", strict=False)
             if row["ifname"] != node.interface and held.overlaps(node.link):
                 return f"{address['local']}/{address['prefixlen']} on interface {row['ifname']}"
-    rows = json.loads(process.run(["ip", "-json", "-4", "route"], seconds=10).stdout or "[]")
-    for row in rows:
+    for row in _ip("route"):
         if row["dst"] == "default" or row.get("dev") == node.interface:
             continue
         network = IPv4Network(row["dst"], strict=False)
         if network.prefixlen >= _NARROW and network.overlaps(node.link):
             return f"route {network} over {row.get('dev', row.get('gateway', '?'))}"
     return ""
+
+
+def _ip(*what: str) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = json.loads(
+        process.run(["ip", "-json", "-4", *what], seconds=10).stdout or "[]"
+    )
+    return rows

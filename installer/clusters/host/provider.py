@@ -27,7 +27,7 @@ from installer.clusters.host.layout import NODE_FILE, Node, Place
 from installer.clusters.host.node import cgroups
 from installer.clusters.host.node.start import clear, command, wrong
 from installer.clusters.host.node.supervision import Supervision
-from installer.errors import ConfigurationError, Problem, StepError, WaitTimedOut
+from installer.errors import ConfigurationError, Problem, StepError
 from installer.paths import Paths
 from installer.progress import Progress
 
@@ -174,14 +174,13 @@ class HostProvider:
         What is not provably ours (a mount, an interface without our alias) is left for the proof to list.
         """
         if Supervision(self.place).alive() and self.place.file.exists():
-            self._node("stop", progress, Cancel())
+            with _noted(progress):
+                self._node("stop", progress, Cancel())
         left = cgroups.processes(self.place.group)
         if left:
             progress.note(f"killing {len(left)} processes left in the node's cgroup: {sorted(left)}")
-        try:
+        with _noted(progress):
             clear(self.place, Supervision(self.place))
-        except WaitTimedOut as error:
-            progress.note(f"{error.what}: {error.why}")
 
     def _known(self) -> Node | None:
         return Node.read(self.place.file) if self.place.file.exists() else None
@@ -261,6 +260,15 @@ def _fingerprint(node: Node) -> str:
     ):
         digest.update(hashlib.sha256(text.encode()).digest())
     return digest.hexdigest()[:16]
+
+
+@contextmanager
+def _noted(progress: Progress) -> Iterator[None]:
+    """A sweep goes on with the next thing; what is left in the end, the proof lists."""
+    try:
+        yield
+    except StepError as error:
+        progress.note(f"{error.what}: {error.why}")
 
 
 @contextmanager

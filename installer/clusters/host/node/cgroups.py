@@ -94,7 +94,7 @@ def processes(group: str) -> frozenset[int]:
         for folder, _, _ in os.walk(top):
             try:
                 found.update(map(int, (Path(folder) / "cgroup.procs").read_text().split()))
-            except (FileNotFoundError, OSError):  # it was removed while we looked (ENODEV for a dying one)
+            except OSError:  # it was removed while we looked (ENODEV for a dying one)
                 continue
     return frozenset(found - {0})
 

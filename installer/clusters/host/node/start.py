@@ -64,7 +64,7 @@ def wrong(node: Node) -> str:
         return not_ready(node, Api(node, node.pki, "admin"), time.time() - _HEARTBEAT_SECONDS)
     except Unreachable as error:
         return f"the API server does not answer: {error.why}"
-    except (FileNotFoundError, OSError) as error:  # TLS files that are missing or broken
+    except OSError as error:  # TLS files that are missing or broken
         return f"no way to the API server: {error}"
 
 
