@@ -41,7 +41,7 @@ test: check host           ## everything that can be tested on this machine
 	$(BIN)/pytest -q tests/integration tests/e2e -m 'not soak'
 
 soak: $(VENV)/.ready-dev host  ## the full number of kills; SEED=n repeats a run
-	$(BIN)/pytest -q tests/e2e -m soak -s
+	$(BIN)/pytest -q tests/integration tests/e2e -m soak -s
 
 bench: $(VENV)/.ready-dev host ## writes bench/results.json and docs/performance.md
 	$(BIN)/python -m bench

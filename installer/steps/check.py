@@ -36,7 +36,7 @@ def _terraform() -> Check:
     try:
         binary = find_binary()
     except PlatformError as error:
-        return Check("terraform", "failure", "missing", error.what, error.hint)
+        return Check("terraform", "failure", error.what, error.why, error.hint)
     return Check(binary.product, "ok", binary.version)
 
 
