@@ -134,7 +134,7 @@ def _debian_programs() -> Iterator[Check]:
 
 def _version(name: str, oldest: tuple[int, ...]) -> Check:
     said = process.run([name, "--version"], seconds=20).stdout
-    found = re.search(r"\b(\d+)\.(\d+)\.\d+", said)
+    found = re.search(r"(?<![\d.])(\d+)\.(\d+)\.\d+", said)
     if not found:
         return Check(name, "warning", "version unknown", f"it says: {said.strip()[:80]}")
     seen = f"{name} {found[0]}"

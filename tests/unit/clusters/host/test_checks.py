@@ -1,0 +1,77 @@
+"""Owns the proof that a machine that lacks something is told what, why and how to mend it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from installer.clusters.base import Check
+from installer.clusters.host import checks
+from installer.clusters.host.checks import GIBIBYTE, Requirements
+from tests.unit.clusters.host.made import a_provider
+
+
+def _all(home: Path, minimum: Requirements = checks.MINIMUM) -> dict[str, Check]:
+    provider = a_provider(home)
+    found = checks.all_checks(provider.place, minimum, provider.programs, provider.built_programs)
+    return {check.name: check for check in found}
+
+
+def test_this_machine_is_ready_and_every_check_has_a_figure(tmp_path: Path) -> None:
+    found = _all(tmp_path)
+    assert {name: c for name, c in found.items() if c.status != "ok"} == {}
+    assert all(check.seen for check in found.values())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_too_small_a_machine(tmp_path: Path) -> None:
+    found = _all(tmp_path, Requirements(cores=4000, memory=2**50))
+    assert (found["cores"].status, found["memory"].status) == ("failure", "failure")
+    assert "4000 cores are needed" in found["cores"].why
+    found = _all(tmp_path, Requirements(memory=GIBIBYTE, good_memory=2**50))
+    assert found["memory"].status == "warning"
+
+
+def test_each_missing_program_is_named_with_its_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    found = [*checks._debian_programs()]
+    assert {check.status for check in found} == {"failure"}
+    fixes = {check.name: check.fix for check in found}
+    assert fixes["ip"] == "apt-get install --no-install-recommends iproute2"
+    assert {"containerd", "runc", "iptables-restore", "unshare"} <= set(fixes)
+
+
+@pytest.mark.parametrize(
+    ("said", "status"),
+    [
+        ("containerd github.com/containerd/containerd 1.5.9~ds1 1.5.9~ds1-2", "failure"),
+        ("containerd github.com/containerd/containerd 1.6.20~ds1 1.6.20~ds1-1+deb12u1", "ok"),
+        ("containerd github.com/containerd/containerd/v2 v2.1.4 abc", "ok"),
+        ("containerd of my own making", "warning"),
+    ],
+)
+def test_versions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, status: str) -> None:
+    program = tmp_path / "containerd"
+    program.write_text(f"#!/bin/sh\necho '{said}'\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    assert checks._version("containerd", (1, 6)).status == status
+
+
+def test_go_missing_or_too_old_for_what_must_be_built(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider = a_provider(tmp_path)
+    go = tmp_path / "sdk" / "bin" / "go"
+    go.parent.mkdir(parents=True)
+    monkeypatch.setenv("PATH", str(go.parent))
+    assert checks._go(provider.programs, provider.built_programs).seen == "missing"
+    go.write_text("")
+    go.chmod(0o755)
+    (tmp_path / "sdk" / "VERSION").write_text("go1.20.1\n")
+    check = checks._go(provider.programs, provider.built_programs)
+    assert (check.status, check.seen) == ("failure", "go 1.20.1")
+    assert "etcd" in check.why

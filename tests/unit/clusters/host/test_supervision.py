@@ -1,0 +1,46 @@
+"""Owns the proof that the lock says who lives: with real processes and a real kill."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from installer.adapters import process
+from installer.adapters.process import ProcessId
+from installer.clusters.host.node.supervision import DaemonState, Running, Supervision
+from tests.unit.clusters.host.made import a_node
+
+
+def test_the_lock_lives_as_long_as_whoever_inherited_it(tmp_path: Path) -> None:
+    supervision = Supervision(a_node(tmp_path))
+    assert not supervision.alive()
+    lock = supervision.take()
+    assert lock is not None
+    holder = process.spawn(["sleep", "60"], stdout=tmp_path / "log", pass_fds=(lock,))
+    os.close(lock)
+    try:
+        assert supervision.alive()
+        assert supervision.take() is None
+        assert supervision.alive(), "asking must not take it away"
+        assert supervision.running() is None, "nobody has said who it is"
+        identity = ProcessId.of(holder.pid)
+        assert identity
+        supervision.record(Running(identity, identity, 1.5))
+        assert supervision.running() == Running(identity, identity, 1.5)
+    finally:
+        holder.kill()
+        holder.wait()
+    assert not supervision.alive()
+    assert supervision.running() is None
+    again = supervision.take()
+    assert again is not None
+    os.close(again)
+
+
+def test_states_of_programs_are_kept_until_forgotten(tmp_path: Path) -> None:
+    supervision = Supervision(a_node(tmp_path))
+    states = {"etcd": DaemonState(2, "killed by SIGKILL")}
+    supervision.record_daemons(states)
+    assert supervision.daemons() == states
+    supervision.forget()
+    assert supervision.daemons() == {}
