@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import os
+import re
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from typing import Annotated
 
 import typer
 
-Output = Literal["text", "json"]
+from installer.console import Console, Output
+from installer.errors import Exit, Interrupted, PlatformError, UsageError
 
 app = typer.Typer(
     name="mlops-platform",
@@ -14,9 +21,18 @@ app = typer.Typer(
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # drawing help with rich costs a fifth of a second
 )
-env_app = typer.Typer(help="Environments: list, show, and the schema of their files.", no_args_is_help=True)
-cache_app = typer.Typer(help="What has been built on this machine: show it, prune it.", no_args_is_help=True)
+env_app = typer.Typer(
+    help="Environments: list, show, and the schema of their files.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+cache_app = typer.Typer(
+    help="What has been built on this machine: show it, prune it.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
 app.add_typer(env_app, name="env")
 app.add_typer(cache_app, name="cache")
 
@@ -53,17 +69,23 @@ Junit = Annotated[str, typer.Option("--junit", help="Also write the results as J
 
 
 @app.command()
-def up(env: Env = "local", output: Out = "text", yes: Yes = False, verbose: Verbose = False) -> None:
+def up(
+    env: Env = "local",
+    output: Out = Output.TEXT,
+    yes: Yes = False,  # noqa: ARG001 - taken so that scripts need not tell the commands apart
+    verbose: Verbose = False,
+    parallel: Annotated[int, typer.Option("--parallel", min=1, max=64, help="Steps at once.")] = 16,
+) -> None:
     """Bring an environment up and prove it. Running it again resumes, or does nothing."""
     from installer.commands import up as command
 
-    _end(command.run(env, output=output, yes=yes, verbose=verbose))
+    _end(Console("up", env, output, verbose), lambda console: command.run(console, parallel=parallel))
 
 
 @app.command()
 def down(
     env: Env = "local",
-    output: Out = "text",
+    output: Out = Output.TEXT,
     yes: Yes = False,
     verbose: Verbose = False,
     keep_data: Annotated[
@@ -73,23 +95,26 @@ def down(
     """Take an environment down and prove that nothing is left."""
     from installer.commands import down as command
 
-    _end(command.run(env, output=output, yes=yes, verbose=verbose, keep_data=keep_data))
+    _end(
+        Console("down", env, output, verbose),
+        lambda console: command.run(console, yes=yes, keep_data=keep_data),
+    )
 
 
 @app.command()
-def plan(env: Env = "local", output: Out = "text", verbose: Verbose = False) -> None:
+def plan(env: Env = "local", output: Out = Output.TEXT, verbose: Verbose = False) -> None:
     """Show what `up` would do. Changes nothing."""
     from installer.commands import plan as command
 
-    _end(command.run(env, output=output, verbose=verbose))
+    _end(Console("plan", env, output, verbose), command.run)
 
 
 @app.command()
-def status(env: Env = "local", output: Out = "text", verbose: Verbose = False) -> None:
+def status(env: Env = "local", output: Out = Output.TEXT, verbose: Verbose = False) -> None:
     """Show every component: version, readiness, last smoke test, drift."""
     from installer.commands import status as command
 
-    _end(command.run(env, output=output, verbose=verbose))
+    _end(Console("status", env, output, verbose), command.run)
 
 
 @app.command()
@@ -98,43 +123,49 @@ def smoke(
         list[str] | None, typer.Argument(autocompletion=_complete_component, help="Default: all of them.")
     ] = None,
     env: Env = "local",
-    output: Out = "text",
+    output: Out = Output.TEXT,
     verbose: Verbose = False,
     junit: Junit = "",
 ) -> None:
     """Prove each layer, and that what must be refused is refused."""
     from installer.commands import smoke as command
 
-    _end(command.run(env, components or [], output=output, verbose=verbose, junit=junit))
+    _end(
+        Console("smoke", env, output, verbose),
+        lambda console: command.run(console, tuple(components or ()), junit=junit),
+    )
 
 
 @app.command()
-def check(env: Env = "local", output: Out = "text", verbose: Verbose = False) -> None:
+def check(env: Env = "local", output: Out = Output.TEXT, verbose: Verbose = False) -> None:
     """Preflight: is this machine ready? Every line with its fix."""
     from installer.commands import check as command
 
-    _end(command.run(env, output=output, verbose=verbose))
+    _end(Console("check", env, output, verbose), command.run)
 
 
 @app.command("open")
 def open_(
     component: Component,
     env: Env = "local",
-    output: Out = "text",
+    output: Out = Output.TEXT,
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Local port; 0: any free one.")] = 0,
     verbose: Verbose = False,
 ) -> None:
     """Forward a component's port to this machine; print its address and how to log in."""
     from installer.commands import open_ as command
 
-    _end(command.run(env, component, output=output, port=port, verbose=verbose))
+    _end(
+        Console("open", env, output, verbose),
+        lambda console: command.run(console, component, port=port),
+    )
 
 
 @app.command()
 def logs(
     component: Component,
     env: Env = "local",
-    output: Out = "text",
+    output: Out = Output.TEXT,
     tail: Annotated[int, typer.Option("--tail", min=0, help="Lines from the end; 0: all.")] = 100,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as new lines come.")] = False,
     previous: Annotated[bool, typer.Option("--previous", "-p", help="Of the container before.")] = False,
@@ -144,49 +175,49 @@ def logs(
     from installer.commands import logs as command
 
     _end(
-        command.run(
-            env, component, output=output, tail=tail, follow=follow, previous=previous, verbose=verbose
-        )
+        Console("logs", env, output, verbose),
+        lambda console: command.run(console, component, tail=tail, follow=follow, previous=previous),
     )
 
 
 @app.command()
 def unlock(
     env: Env = "local",
-    output: Out = "text",
+    output: Out = Output.TEXT,
     force: Annotated[bool, typer.Option("--force", help="Even when its holder seems alive.")] = False,
     verbose: Verbose = False,
 ) -> None:
     """Say who holds an environment, and free it when they are gone."""
     from installer.commands import unlock as command
 
-    _end(command.run(env, output=output, force=force, verbose=verbose))
+    _end(Console("unlock", env, output, verbose), lambda console: command.run(console, force=force))
 
 
 @app.command()
-def kubeconfig(env: Env = "local", output: Out = "text", verbose: Verbose = False) -> None:
+def kubeconfig(env: Env = "local", output: Out = Output.TEXT, verbose: Verbose = False) -> None:
     """Print the path of an environment's kubeconfig."""
     from installer.commands import kubeconfig as command
 
-    _end(command.run(env, output=output, verbose=verbose))
+    _end(Console("kubeconfig", env, output, verbose), command.run)
 
 
 @env_app.command("list")
-def env_list(output: Out = "text") -> None:
+def env_list(output: Out = Output.TEXT) -> None:
     """List environments, and which of them are up here."""
     from installer.commands import env as command
 
-    _end(command.run_list(output=output))
+    _end(Console("env list", "", output), command.run_list)
 
 
 @env_app.command("show")
 def env_show(
-    env: Annotated[str, typer.Argument(autocompletion=_complete_environment)] = "local", output: Out = "text"
+    env: Annotated[str, typer.Argument(autocompletion=_complete_environment)] = "local",
+    output: Out = Output.TEXT,
 ) -> None:
     """Show one environment as it is understood, defaults filled in."""
     from installer.commands import env as command
 
-    _end(command.run_show(env, output=output))
+    _end(Console("env show", env, output), command.run_show)
 
 
 @env_app.command("schema")
@@ -194,20 +225,20 @@ def env_schema() -> None:
     """Print the JSON Schema of environment files, for editors."""
     from installer.commands import env as command
 
-    _end(command.run_schema())
+    _end(Console("env schema"), command.run_schema)
 
 
 @cache_app.command("show")
-def cache_show(output: Out = "text") -> None:
+def cache_show(output: Out = Output.TEXT) -> None:
     """Show what is cached, how large it is, and what is in use."""
     from installer.commands import cache as command
 
-    _end(command.run_show(output=output))
+    _end(Console("cache show", "", output), command.run_show)
 
 
 @cache_app.command("prune")
 def cache_prune(
-    output: Out = "text",
+    output: Out = Output.TEXT,
     everything: Annotated[
         bool, typer.Option("--all", help="Also what is in use: it is built again.")
     ] = False,
@@ -215,15 +246,53 @@ def cache_prune(
     """Remove build caches and old versions."""
     from installer.commands import cache as command
 
-    _end(command.run_prune(output=output, everything=everything))
+    _end(
+        Console("cache prune", "", output), lambda console: command.run_prune(console, everything=everything)
+    )
 
 
-def _end(code: int) -> None:
-    """Typer's way to leave with a status."""
-    if code:
-        raise typer.Exit(code)
+def _end(console: Console, act: Callable[[Console], int]) -> None:
+    """Run a command and leave with its status, as Typer wants it."""
+    raise typer.Exit(_guarded(console, act))
 
 
 def main() -> None:
-    """The console script."""
-    app()
+    """The console script. What is wrong with the command line itself is said like every other error."""
+    raise SystemExit(_guarded(Console("", output=_asked_output()), _typer))
+
+
+def _typer(_: Console) -> int:
+    """Typer's own exceptions are private to it, so they are told by what they have."""
+    try:
+        return int(app(standalone_mode=False) or 0)
+    except Exception as error:
+        said = getattr(error, "format_message", None)
+        if said is None:
+            raise
+        place = getattr(getattr(error, "ctx", None), "command_path", "mlops-platform")
+        text = said()
+        if not text:  # no arguments: the help has been printed
+            return int(Exit.USAGE)
+        raise UsageError(text[:1].lower() + text[1:].rstrip("."), command=f"{place} --help") from error
+
+
+def _asked_output() -> Output:
+    """What a command line that could not be parsed would have wanted of us."""
+    words = " ".join(sys.argv[1:])
+    return Output.JSON if re.search(r"(--output[ =]|-o ?)json\b", words) else Output.TEXT
+
+
+def _guarded(console: Console, act: Callable[[Console], int]) -> int:
+    """The one place that maps errors to exit codes."""
+    try:
+        return act(console)
+    except PlatformError as error:
+        return console.error(error)
+    except KeyboardInterrupt:
+        return console.error(Interrupted("interrupted"))
+    except BrokenPipeError:
+        # Our reader has gone, as `head` does. Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+    except Exception as error:  # noqa: BLE001 - a bug: said shortly, with -v in full
+        return console.bug(traceback.format_exc(), f"{type(error).__name__}: {error}")

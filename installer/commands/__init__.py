@@ -1,0 +1,1 @@
+"""Owns one file a command: parse, call, render."""

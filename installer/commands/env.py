@@ -1,0 +1,45 @@
+"""Owns `env list`, `env show` and `env schema`."""
+
+from __future__ import annotations
+
+from installer.console import Console
+
+
+def run_list(console: Console) -> int:
+    """Every environment that can be named, and those that were made here from a file that is gone."""
+    from installer.console.text import table
+    from installer.environment import available
+    from installer.paths import Paths
+    from installer.session import RECORDED, shipped_environments
+
+    home = Paths.default().home
+    files = {name: str(path) for name, path in available(shipped_environments()).items()}
+    made = {p.parent.name: str(p) for p in sorted(home.glob(f"*/{RECORDED}"))}
+    rows = []
+    for name, file in sorted((made | files).items()):
+        up = (home / name / "kubeconfig").exists()
+        rows.append({"name": name, "state": "up" if up else "-", "file": file})
+    cells = [(row["name"], row["state"], row["file"]) for row in rows]
+    return console.done({"environments": rows}, table(("name", "here", "file"), cells))
+
+
+def run_show(console: Console) -> int:
+    import yaml
+
+    from installer.environment import as_data
+    from installer.session import open_environment
+
+    opened = open_environment(console.environment)
+    console.environment = opened.environment.name
+    data = as_data(opened.environment)
+    text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True).rstrip()
+    return console.done(data, f"# {opened.file}\n{text}")
+
+
+def run_schema(console: Console) -> int:
+    import json
+
+    from installer.environment import schema
+
+    console.raw(json.dumps(schema(), indent=2) + "\n")
+    return 0

@@ -1,0 +1,47 @@
+"""Owns `smoke`: the probes of chosen components, always run, never recalled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from installer.console import Console
+from installer.errors import UsageError
+
+
+def run(console: Console, components: Sequence[str], *, junit: str) -> int:
+    from installer.console import screens
+    from installer.plan import plan_smoke
+    from installer.reach import reach, read_only
+    from installer.runs import counts, running
+    from installer.session import open_environment
+    from installer.summary import proven
+
+    opened = open_environment(console.environment)
+    name = console.environment = opened.environment.name
+    refuse_unknown(components, tuple(opened.environment.components), name)
+    reach(read_only(opened))  # what is not up must not get a run, nor a state folder
+    with running(console, opened) as run:
+        reach(run.context)
+        try:
+            result = run.engine(plan_smoke(run.context, components))
+        finally:
+            if junit:
+                _write_junit(Path(junit), run.context.run_folder)
+        found = proven(run.context, components)
+    return console.done(counts(result), screens.smoke(name, found, result))
+
+
+def refuse_unknown(wanted: Sequence[str], known: Sequence[str], name: str) -> None:
+    """Raises UsageError, naming those there are."""
+    unknown = [each for each in wanted if each not in known]
+    if unknown:
+        raise UsageError(
+            f"{name} has no component {', '.join(unknown)}", hint=f"it has {', '.join(sorted(known))}"
+        )
+
+
+def _write_junit(file: Path, run_folder: Path) -> None:
+    from installer.smoke import junit
+
+    junit.write(file, run_folder)

@@ -1,0 +1,130 @@
+"""Owns the screens a command ends with, as text; everything on them was worked out before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from installer.console.text import WIDTH, ago, duration, labelled, plural, table
+
+if TYPE_CHECKING:
+    from installer.clusters.base import Check, Leftover
+    from installer.engine.engine import Planned, RunResult
+    from installer.status import Row
+    from installer.summary import Proven, Summary
+
+_CHECK_MARKS = {"ok": "✔", "warning": "!", "failure": "✘"}
+
+
+def up(summary: Summary, result: RunResult) -> str:
+    """One line when there was nothing to do, else what is here, where, and what comes next."""
+    name = summary.environment
+    if not result.done:
+        smoke = f", smoke passed {ago(summary.proven.when)}" if summary.proven else ""
+        steps = plural(len(result.unchanged), "step")
+        return f"{name}: nothing to do ({steps} unchanged{smoke}) · {duration(result.seconds)}"
+    steps = f"{plural(len(result.done), 'step')} done, {len(result.unchanged)} unchanged"
+    lines = [f"{name} is up, {duration(result.seconds)} ({steps}).{_smoke(summary.proven)}", ""]
+    doors = [(d.what, d.where, d.login) for d in summary.doors]
+    wide = table(("what", "where", "log in"), doors)
+    if max(map(len, wide.splitlines())) <= WIDTH:
+        lines.append(wide)
+    else:  # a long hint on logging in stands below its address
+        lines.append(table(("what", "where"), [row for d in doors for row in _folded(*d)]))
+    lines.append("")
+    for number, command in enumerate(summary.next):
+        lines += labelled("" if number else "next", command, wrap=False)
+    return "\n".join(lines)
+
+
+def _folded(what: str, where: str, login: str) -> list[tuple[str, str]]:
+    return [(what, where), *([("", f"log in: {login}")] if login else [])]
+
+
+def _smoke(proven: Proven | None) -> str:
+    if not proven:
+        return ""
+    return f"\nSmoke: {proven.passed} passed, {proven.failed} failed ({proven.refused} of them refusals)."
+
+
+def smoke(name: str, proven: Proven | None, result: RunResult) -> str:
+    return f"{name}: proven, {duration(result.seconds)}.{_smoke(proven)}"
+
+
+def down(name: str, result: RunResult, seen: int, left: Sequence[Leftover], *, kept: bool) -> str:
+    """What went, and the proof."""
+    layers: dict[str, list[str]] = {}
+    for step in result.done:
+        layers.setdefault(step.partition("/")[2], []).append(step.partition("/")[0])
+    lines = [f"{name} is down, {duration(result.seconds)}.", ""]
+    gone = layers.get("uninstall", [])
+    if gone:
+        lines += labelled("releases", f"✔ {len(gone)} uninstalled: {', '.join(gone)}")
+    if "destroy" in layers:
+        lines += labelled("cluster", "✔ destroyed")
+    if kept:
+        lines += labelled("kept", f"data; `mlops-platform up --env {name}` brings it back")
+    lines += labelled("proof", f"{'✘' if left else '✔'} {len(left)} left of {seen} seen")
+    return "\n".join(lines)
+
+
+def plan(name: str, provider: str, planned: Sequence[Planned]) -> str:
+    """Differences by layer; what is unchanged only as a count, what cannot be known yet with its reason."""
+    lines = [f"{name} · {provider} cluster", ""]
+    layers = dict.fromkeys(p.layer for p in planned)
+    for layer in layers:
+        here = [p for p in planned if p.layer == layer]
+        label = layer
+        for each in here:
+            if each.difference:
+                mark = "-" if each.difference.destroys else "+"
+                lines += labelled(label, f"{mark} {each.step}: {each.difference.summary}")
+                lines += [f"{'':16}{change}" for change in each.difference.changes]
+                label = ""
+        same = sum(1 for p in here if not p.difference and not p.unknown)
+        if same:
+            lines += labelled(label, f"= {same} unchanged")
+            label = ""
+        later = [p.step for p in here if p.unknown]
+        if later:
+            lines += labelled(label, f"? {', '.join(later)}")
+    if any(p.unknown for p in planned):
+        lines += ["", *labelled("?", "not known until the cluster can be asked")]
+    destroys = [p.step for p in planned if p.difference and p.difference.destroys]
+    lines += ["", *labelled("data loss", ", ".join(destroys) or "none")]
+    return "\n".join(lines)
+
+
+def status(name: str, rows: Sequence[Row]) -> str:
+    headers = ("layer", "component", "version", "ready", "smoke", "drift", "since")
+    cells = [(r.layer, r.component, r.version, r.ready, r.smoke, r.drift, r.since) for r in rows]
+    lines = [table(headers, cells)]
+    notes = [(r.component, r.note) for r in rows if r.note]
+    if notes:
+        lines.append("")
+        lines += [line for component, note in notes for line in labelled(component, note)]
+    bad = [r.component for r in rows if not r.good]
+    if bad:
+        lines += ["", *labelled("next", f"mlops-platform logs {bad[0]} --env {name}", wrap=False)]
+    return "\n".join(lines)
+
+
+def check(checks: Sequence[Check]) -> str:
+    """Every line with its figure; what is wrong with its reason and its fix."""
+    width = max(len(c.name) for c in checks)
+    lines = []
+    for each in checks:
+        lines.append(f"  {_CHECK_MARKS[each.status]} {each.name:<{width}}  {each.seen}".rstrip())
+        if each.status != "ok":
+            lines += _below("why", each.why) + _below("fix", each.fix)
+    failures = sum(c.status == "failure" for c in checks)
+    warnings = sum(c.status == "warning" for c in checks)
+    ending = "ready" if not failures else f"not ready: {plural(failures, 'failure')}"
+    if warnings:
+        ending += f", {plural(warnings, 'warning')}"
+    return "\n".join([*lines, "", f"  {ending}"])
+
+
+def _below(label: str, text: str) -> list[str]:
+    lines = labelled(label, text, width=5) if text else []
+    return [" " * 4 + line for line in lines]

@@ -1,0 +1,109 @@
+"""Owns what `status` knows of each component: readiness, last proof, drift, age; asked, never guessed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from installer.catalog import Component
+from installer.console.text import age, ago
+from installer.context import Context
+
+if TYPE_CHECKING:
+    from installer.adapters.helm.release import Installed
+    from installer.smoke.record import Record
+
+EMPTY, UNAVAILABLE, NONE = "empty", "unavailable", "-"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One component. `ready` is 'ready/wanted', `empty` (there is none) or `unavailable` (not asked)."""
+
+    layer: str
+    component: str
+    version: str
+    ready: str
+    smoke: str
+    drift: str
+    since: str
+    note: str = ""
+
+    @property
+    def good(self) -> bool:
+        ready, _, wanted = self.ready.partition("/")
+        return self.ready == EMPTY or (ready == wanted and self.smoke[:1] != "✘" and self.drift == NONE)
+
+
+def rows_of(context: Context) -> Sequence[Row]:
+    """All components, asked side by side. Raises KubeError only when nothing could be asked."""
+    from installer.smoke.record import read
+
+    with ThreadPoolExecutor(8) as pool:
+        installed = pool.submit(context.helm.installed)
+        records = pool.submit(read, context.bench.kube)
+        known, proofs = installed.result(), records.result()
+        return tuple(pool.map(lambda c: _row(context, c, known, proofs), context.components))
+
+
+def _row(
+    context: Context,
+    component: Component,
+    known: Mapping[tuple[str, str], Installed],
+    proofs: Mapping[str, Record],
+) -> Row:
+    from installer.adapters.kube import KubeError
+
+    found = known.get((component.namespace, component.name))
+    if not found:
+        return _plain(component, EMPTY, "not installed")
+    try:
+        ready, note = _ready(context, component)
+        drift = _drift(context, component, found)
+    except KubeError as error:
+        return _plain(component, UNAVAILABLE, f"{error.what}: {error.why}")
+    if found.status != "deployed":
+        note = f"release is {found.status}; run up again"
+    smoke = _smoke(proofs.get(component.name))
+    return Row(
+        component.layer,
+        component.name,
+        component.version,
+        ready,
+        smoke,
+        drift,
+        age(found.updated),
+        note,
+    )
+
+
+def _plain(component: Component, ready: str, note: str) -> Row:
+    return Row(component.layer, component.name, component.version, ready, NONE, NONE, NONE, note)
+
+
+def _ready(context: Context, component: Component) -> tuple[str, str]:
+    from installer.adapters.kube.readiness import counts, waiting_for
+
+    kube = context.bench.kube
+    ready, wanted = counts(kube, component.namespace, component.name)
+    if not wanted:
+        return EMPTY, waiting_for(kube, component.namespace, component.name)
+    note = waiting_for(kube, component.namespace, component.name) if ready != wanted else ""
+    return f"{ready}/{wanted}", note
+
+
+def _smoke(record: Record | None) -> str:
+    if not record:
+        return NONE
+    mark = "✘" if record.failed else "✔"
+    failed = f"{record.failed} failed " if record.failed else ""
+    return f"{mark} {failed}{ago(record.when)}"
+
+
+def _drift(context: Context, component: Component, found: Installed) -> str:
+    """What is wanted now against what was installed, by digest: no Helm is started."""
+    from installer.releases import release_of
+
+    return NONE if found.digest == context.helm.digest(release_of(context, component)) else "values"

@@ -1,0 +1,73 @@
+"""Owns what `up` ends with: what runs, where, how to log in, what was proven, what is not here."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from installer.context import Context
+
+
+@dataclass(frozen=True)
+class Proven:
+    """Probes of all components together, and when the oldest of their proofs was made."""
+
+    passed: int
+    failed: int
+    refused: int
+    when: datetime
+
+
+@dataclass(frozen=True)
+class Door:
+    """Something a person opens: what, the command or address, how to log in."""
+
+    what: str
+    where: str
+    login: str
+
+
+@dataclass(frozen=True)
+class Summary:
+    environment: str
+    doors: Sequence[Door]
+    proven: Proven | None
+    next: Sequence[str]
+
+    @property
+    def data(self) -> dict[str, Any]:
+        proven = self.proven
+        smoke = {**asdict(proven), "when": proven.when.isoformat()} if proven else None
+        return {"doors": [asdict(door) for door in self.doors], "smoke": smoke, "next": list(self.next)}
+
+
+def summary_of(context: Context) -> Summary:
+    name = context.environment.name
+    opened = [
+        (component.name, served.login)
+        for component in context.components
+        for served in component.serves.values()
+        if served.ui
+    ]
+    doors = [Door(c, f"mlops-platform open {c} --env {name}", login) for c, login in opened]
+    doors.append(Door("kubectl", f"export KUBECONFIG=$(mlops-platform kubeconfig --env {name})", ""))
+    commands = [*(f"open {c}" for c, _ in opened[:1]), "smoke", "down"]
+    return Summary(name, doors, proven(context), [f"mlops-platform {c} --env {name}" for c in commands])
+
+
+def proven(context: Context, names: Collection[str] = ()) -> Proven | None:
+    """What the records in the cluster say, of all components or of some; None when nothing was proven."""
+    from installer.smoke.record import read
+
+    here = {c.name for c in context.components if not names or c.name in names}
+    records = [r for name, r in read(context.bench.kube).items() if name in here]
+    if not records:
+        return None
+    return Proven(
+        sum(r.passed for r in records),
+        sum(r.failed for r in records),
+        sum(r.refused for r in records),
+        min(r.when for r in records),
+    )
