@@ -44,6 +44,7 @@ class Console:
         self.environment = environment
         self.json = output is Output.JSON
         self.verbose = verbose
+        self.above: Callable[[str], None] | None = None  # where a tree is being drawn
         self.clean: Callable[[str], str] = str
         self._out = out or sys.stdout
         self._err = err or sys.stderr
@@ -62,6 +63,9 @@ class Console:
         if self._deaf:
             return
         try:
+            if self.above:
+                self.above(self.clean(text))
+                return
             self._err.write(self._coloured(self.clean(text), self._err) + "\n")
             self._err.flush()
         except (BrokenPipeError, ConnectionError, OSError):
