@@ -38,8 +38,9 @@ ETCD = Program("etcd", HERE / "programs" / "etcd")
 COREDNS = Program("coredns", HERE / "programs" / "coredns")
 PAUSE = Program("pause", HERE / "programs" / "pause")
 STORAGE_CLASS = addons.STORAGE_CLASS
-# Enough to bring the data back: what is in etcd, the volumes, the keys both are read with, the addresses.
-KEPT_WITH_DATA = ("etcd", "volumes", "pki", NODE_FILE)
+# Enough to bring the data back: what is in etcd, the volumes, the keys both are read with, the addresses;
+# and the images: pods that come back before theirs are loaded wait 20 s for kubelet to try again.
+KEPT_WITH_DATA = ("etcd", "volumes", "pki", NODE_FILE, "containerd")
 _START_SECONDS = 300
 _LOADS_AT_ONCE = 2
 

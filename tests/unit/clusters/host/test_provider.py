@@ -82,7 +82,13 @@ def test_files_go_but_for_what_brings_the_data_back(tmp_path: Path) -> None:
     for name in ("etcd", "volumes", "containerd", "kubelet"):
         (provider.folder / name).mkdir()
     provider.destroy_files(keep_data=True, progress=Silent())
-    assert {path.name for path in provider.folder.iterdir()} == {"etcd", "volumes", "pki", "node.json"}
+    assert {p.name for p in provider.folder.iterdir()} == {
+        "etcd",
+        "volumes",
+        "pki",
+        "node.json",
+        "containerd",
+    }
     assert not provider.kubeconfig.exists()
     provider.destroy_files(keep_data=False, progress=Silent())
     assert not provider.folder.exists()
