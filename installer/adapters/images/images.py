@@ -10,7 +10,7 @@ from pathlib import Path
 from installer.adapters.buildonce import build_once
 from installer.adapters.images import oci
 from installer.adapters.images.layer import pack
-from installer.adapters.images.parts import Below, Part, Workplace, digest, parts, runtime_inputs
+from installer.adapters.images.parts import FORMAT, Below, Part, Workplace, digest, parts, runtime_inputs
 from installer.adapters.images.recipe import Read, Recipe, read_recipes
 from installer.adapters.images.store import Image, Store, read_image, read_layer, write
 from installer.adapters.programs import Programs
@@ -122,7 +122,7 @@ class Images:
             plain = [layer for _, layer in layers]
             config = self._store.put(oci.config(_runtime(chain), plain))
             manifest = self._store.put(oci.manifest(config, plain))
-            blobs = tuple(layer.blob for layer in plain)
+            blobs = tuple(layer.packed.blob for layer in plain)
             write(Image(self.reference(name), manifest, config, blobs), work / "record")
             return work / "record"
 
@@ -132,20 +132,20 @@ class Images:
         self, part: Part, before: Sequence[tuple[str, oci.Layer]], progress: Progress, cancel: Cancel
     ) -> oci.Layer:
         """The part's layer, from the store or made now."""
-        under = [(kind, layer.blob.digest) for kind, layer in before if kind in part.stands_on]
-        key = digest([part.kind, part.inputs, under])
+        under = [(kind, layer.packed.diff) for kind, layer in before if kind in part.stands_on]
+        key = digest([FORMAT, part.kind, part.inputs, under])
         record = self._store.layer_record(part.kind, key)
-        blob = read_layer(record)
-        if blob and not self._store.holds(blob):
+        packed = read_layer(record)
+        if packed and not self._store.holds(packed.blob):
             record.unlink(missing_ok=True)
 
         def make(work: Path) -> Path:
-            below = [Below(kind, self._store.path(layer.blob)) for kind, layer in before]
+            below = [Below(kind, self._store.path(layer.packed.blob)) for kind, layer in before]
             place = Workplace(work, below, self._cache, self._programs, progress, cancel)
             entries = part.make(place)
             progress.say(f"writing the {part.kind} layer")
-            made = pack(entries, work / "layer", key)
-            self._store.adopt(work / "layer", made)
+            made = pack(entries, work / "layer", key, cancel)
+            self._store.adopt(work / "layer", made.blob)
             write(made, work / "record")
             return work / "record"
 

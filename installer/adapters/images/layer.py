@@ -8,14 +8,18 @@ import os
 import posixpath
 import stat
 import tarfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
-from installer.adapters.images.store import Blob
+from installer.adapters.buildonce import tethered
+from installer.adapters.images.store import Blob, Packed
+from installer.adapters.process import run
+from installer.cancel import Cancel
 
 _BLOCK = 1 << 20
+_ZSTD_SECONDS = 300.0
 _EARLIEST = 315532800  # 1980: zip files, which Python programs make of their own sources, know no earlier day
 
 
@@ -184,15 +188,16 @@ def _digest_of(opened: IO[bytes] | None) -> str:
     return digest.hexdigest()
 
 
-def pack(entries: Iterable[Entry], target: Path, key: str) -> Blob:
-    """Write a tar that depends on nothing but the entries and `key` (hexadecimal).
+def pack(entries: Iterable[Entry], target: Path, key: str, cancel: Cancel) -> Packed:
+    """Write a compressed tar that depends on nothing but the entries and `key` (hexadecimal).
 
     The time of all files comes from the key: a constant would make a web server's ETag, time and
     size, the same for two versions of a page, and a browser would keep the old one.
     """
     time = _EARLIEST + int(key[:7], 16)
+    plain = target.with_name(f"{target.name}.tar")
     first_of: dict[int, str] = {}
-    with target.open("wb") as opened:
+    with plain.open("wb") as opened:
         out = _Hashing(opened)
         with tarfile.open(fileobj=out, mode="w", format=tarfile.GNU_FORMAT, copybufsize=_BLOCK) as tar:  # type: ignore[call-overload]
             for entry in sorted(entries, key=lambda e: e.path.split("/")):
@@ -201,7 +206,30 @@ def pack(entries: Iterable[Entry], target: Path, key: str) -> Blob:
                     if first != entry.path:
                         entry = replace(entry, kind=tarfile.LNKTYPE, link=first, source=None)
                 _add(tar, entry, time)
-    return Blob(out.digest.hexdigest(), out.size)
+    # containerd 1.6 spends most of an import on SHA-256, twice for a plain tar: compressed, a layer
+    # is imported in two thirds of the time and takes a third of the disk. Its result is the same
+    # whatever the number of threads.
+    _zstd(["-3", "-T0", str(plain), "-o", str(target)], cancel)
+    plain.unlink()
+    with target.open("rb") as packed:
+        return Packed(Blob(_digest_of(packed), target.stat().st_size), out.digest.hexdigest())
+
+
+def unpacked(packed: Path, target: Path, cancel: Cancel) -> Path:
+    """Write the plain tar of a layer to `target`, unless it is there."""
+    if not target.exists():
+        _zstd(["-d", str(packed), "-o", str(target)], cancel)
+    return target
+
+
+def _zstd(arguments: Sequence[str], cancel: Cancel) -> None:
+    run(
+        tethered(["zstd", "-q", *arguments]),
+        seconds=_ZSTD_SECONDS,
+        cancel=cancel,
+        what="compressing a layer",
+        hint="is the package zstd installed?",
+    )
 
 
 def _add(tar: tarfile.TarFile, entry: Entry, time: int) -> None:

@@ -10,7 +10,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from installer.adapters.images.store import Blob, Image, Store
+from installer.adapters.images.store import Blob, Image, Packed, Store
 from installer.adapters.programs import ARCHITECTURE
 
 REGISTRY = "docker.io/local"
@@ -35,7 +35,7 @@ class Runtime:
 class Layer:
     """One layer of an image and the part of the recipe it is, in words."""
 
-    blob: Blob
+    packed: Packed
     made_of: str
 
 
@@ -59,7 +59,7 @@ def config(runtime: Runtime, layers: Sequence[Layer]) -> bytes:
             "os": "linux",
             "created": _EPOCH,
             "config": settings,
-            "rootfs": {"type": "layers", "diff_ids": [f"sha256:{layer.blob.digest}" for layer in layers]},
+            "rootfs": {"type": "layers", "diff_ids": [f"sha256:{layer.packed.diff}" for layer in layers]},
             "history": [{"created": _EPOCH, "created_by": layer.made_of} for layer in layers],
         }
     )
@@ -71,13 +71,13 @@ def manifest(configuration: Blob, layers: Sequence[Layer]) -> bytes:
             "schemaVersion": 2,
             "mediaType": f"{_TYPES}.manifest.v1+json",
             "config": _descriptor(configuration, "config.v1+json"),
-            "layers": [_descriptor(layer.blob, "layer.v1.tar") for layer in layers],
+            "layers": [_descriptor(layer.packed.blob, "layer.v1.tar+zstd") for layer in layers],
         }
     )
 
 
 def index(images: Iterable[Image]) -> bytes:
-    """index.json of an archive: containerd names an image after the first annotation, others use the second."""
+    """index.json of an archive: containerd names an image after the first annotation, others the second."""
     manifests = [
         {
             **_descriptor(image.manifest, "manifest.v1+json"),

@@ -20,6 +20,7 @@ from installer.adapters.images.layer import (
     read_texts,
     text,
     tree,
+    unpacked,
     without,
 )
 from installer.adapters.images.recipe import Read, Recipe
@@ -28,7 +29,7 @@ from installer.cancel import Cancel
 from installer.progress import Progress
 
 # Raise it when the way layers are made changes: every image is then another one.
-_FORMAT = 1
+FORMAT = 2
 
 # The kinds of layers whose folders, links and accounts a small layer fits into.
 _FIXED = ("debian", "files")
@@ -39,7 +40,7 @@ class Below:
     """A finished layer under the one that is made."""
 
     kind: str
-    path: Path
+    blob: Path
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,12 @@ class Workplace:
     cancel: Cancel
 
     def paths(self, *kinds: str) -> list[Path]:
-        return [layer.path for layer in self.below if layer.kind in kinds]
+        """The plain tars of the layers below."""
+        return [
+            unpacked(layer.blob, self.work / f"{layer.blob.name}.tar", self.cancel)
+            for layer in self.below
+            if layer.kind in kinds
+        ]
 
 
 @dataclass(frozen=True)
@@ -93,7 +99,7 @@ def parts(chain: Sequence[Read], programs: Programs) -> list[Part]:
 def runtime_inputs(recipe: Recipe) -> Mapping[str, Any]:
     """What the image's configuration depends on."""
     kept = {"name", "user", "entrypoint", "cmd", "env", "workdir"}
-    return recipe.model_dump(mode="json", include=kept) | {"format": _FORMAT, "architecture": ARCHITECTURE}
+    return recipe.model_dump(mode="json", include=kept) | {"format": FORMAT, "architecture": ARCHITECTURE}
 
 
 def _debian(chain: Sequence[Read]) -> Part:

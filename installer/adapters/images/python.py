@@ -1,4 +1,4 @@
-"""Owns the Python part of an image: hashed wheels, launchers for its own interpreter, bytecode that is used."""
+"""Owns the Python part of an image: hashed wheels, launchers for its interpreter, bytecode that is used."""
 
 from __future__ import annotations
 
@@ -72,13 +72,13 @@ def install(
     launchers.mkdir(parents=True)
     if (target / "bin").is_dir():
         _adopt_launchers(target / "bin", launchers)
+    ours = [pattern for pattern in wanted.remove if pattern.startswith(f"/{packages_folder(python)}/")]
+    for pattern in remove(under, ours):
+        progress.note(f"remove {pattern}: nothing like it is there any more")
     compile_all(under, [f"/{packages_folder(python)}"], progress, cancel)
     moved = root / packages_folder(python)
     moved.parent.mkdir(parents=True)
     target.rename(moved)
-    for pattern in remove(root, wanted.remove):
-        if pattern.startswith(f"/{packages_folder(python)}/"):
-            progress.note(f"remove {pattern}: nothing like it is there any more")
     return root
 
 

@@ -21,8 +21,16 @@ class Blob:
 
 
 @dataclass(frozen=True)
+class Packed:
+    """A layer in the store: its compressed blob, and the SHA-256 (hexadecimal) of the tar in it."""
+
+    blob: Blob
+    diff: str
+
+
+@dataclass(frozen=True)
 class Image:
-    """An image in the store. `size` counts all its layers, those of its bases too, in bytes."""
+    """An image in the store. `size` counts all its layers, those of its bases too, in bytes, compressed."""
 
     reference: str
     manifest: Blob
@@ -77,14 +85,14 @@ class Store:
         made.rename(self.path(blob))
 
 
-def write(value: Blob | Image, record: Path) -> None:
+def write(value: Packed | Image, record: Path) -> None:
     record.write_text(json.dumps(asdict(value), indent=1))
 
 
-def read_layer(record: Path) -> Blob | None:
+def read_layer(record: Path) -> Packed | None:
     """None when there is no such record."""
     plain = _plain(record)
-    return Blob(**plain) if plain else None
+    return Packed(Blob(**plain["blob"]), plain["diff"]) if plain else None
 
 
 def read_image(record: Path) -> Image | None:
