@@ -1,184 +1,48 @@
-"""Owns the catalogue: one folder a component, read strictly, its edges checked, all problems in one pass."""
+"""Owns the catalogue: one folder a component, its edges checked, all problems of all files in one pass."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
-
+from installer.component import (
+    Component,
+    Cpu,
+    JobSpec,
+    Memory,
+    Name,
+    Pinned,
+    Script,
+    SecretNeed,
+    SmokeSpec,
+    Strict,
+)
 from installer.errors import ConfigurationError, Problem
-from installer.quantities import cpu, memory
 from installer.yamlfile import Document, check, load
 
-LAYERS = ("data", "secrets", "access", "tracking", "orchestration", "serving", "pipelines", "observability")
+__all__ = [
+    "CAPABILITIES",
+    "Catalog",
+    "Component",
+    "Cpu",
+    "Entry",
+    "JobSpec",
+    "Memory",
+    "Name",
+    "Pinned",
+    "Script",
+    "SecretNeed",
+    "SmokeSpec",
+    "Strict",
+    "read_catalog",
+    "read_catalog_leniently",
+    "values_file",
+]
 
-
-def _name(value: str) -> str:
-    if not re.fullmatch(r"[a-z]([-a-z0-9]{0,28}[a-z0-9])?", value):
-        raise ValueError("not a name | lower-case letters, digits and dashes, at most 30, a letter first")
-    return value
-
-
-def _pinned(value: str) -> str:
-    """A version is exact: a range, a branch or 'latest' would make two runs two platforms."""
-    if not re.fullmatch(r"v?\d+(\.\d+)*([-+.][0-9A-Za-z.-]+)?", value):
-        raise ValueError("not a pinned version | write one exact version, such as 3.18.0")
-    return value
-
-
-def _digest(value: str) -> str:
-    if not re.fullmatch(r"sha256:[0-9a-f]{64}", value):
-        raise ValueError("not a digest | sha256: and 64 hexadecimal digits")
-    return value
-
-
-Name = Annotated[str, AfterValidator(_name)]
-Pinned = Annotated[str, AfterValidator(_pinned)]
-Digest = Annotated[str, AfterValidator(_digest)]
-Port = Annotated[int, Field(ge=1, le=65535)]
-Cpu = Annotated[str, AfterValidator(cpu)]
-Memory = Annotated[str, AfterValidator(memory)]
-
-
-class Strict(BaseModel):
-    """No unknown key, no coercion, frozen."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class Served(Strict):
-    """One port a component offers; `ui` says a person opens it in a browser."""
-
-    port: Port
-    scheme: Literal["http", "tcp"] = "http"
-    ui: bool = False
-    login: str = Field(default="", description="How a person logs in, one line")
-
-
-class Provided(Strict):
-    """A capability others require by its name, and how an account is made for one of them.
-
-    `script` runs as a Job in the `image` with the provider's `admin` Secret and the new account's
-    Secret mounted; running it twice is running it once.
-    """
-
-    script: str = ""
-    image: Name = "toolbox"
-    admin: str = ""
-
-
-class SecretNeed(Strict):
-    """A generated Secret: `keys` are random, `bytes` of entropy each; `fixed` are no secrets."""
-
-    keys: list[Name] = Field(default_factory=list)
-    fixed: dict[str, str] = Field(default_factory=dict)
-    bytes: Annotated[int, Field(ge=16, le=64)] = 24
-
-
-class Needs(Strict):
-    """What must be made for a component before it starts; each becomes a Secret in its namespace.
-
-    `database` and `bucket` give Secrets `<name>-database` and `<name>-bucket`, made at whichever
-    component provides `sql` and `object-store`; `secrets` gives `<name>-<key>`.
-    """
-
-    database: Name | None = None
-    bucket: Name | None = None
-    secrets: dict[Name, SecretNeed] = Field(default_factory=dict)
-
-
-class Chart(Strict):
-    """An official chart at an exact version; the archive's digest is checked at every download."""
-
-    repo: str
-    name: Name
-    version: Pinned
-    digest: Digest
-
-
-class Kustomize(Strict):
-    """A kustomize tree, for upstreams without a chart: an archive at a digest, and the folder in it."""
-
-    repo: str
-    ref: str
-    path: str
-    digest: Digest
-
-
-class Embedded(Strict):
-    """How the component runs where no chart and no registry is reachable: in-tree chart + built image."""
-
-    chart: Literal["service"] = "service"
-    image: Name
-    values: str = "service.yaml"
-
-
-class JobSpec(Strict):
-    """A Job to completion before the release rolls, such as a schema migration."""
-
-    name: Name
-    image: Name
-    command: list[str]
-    env: dict[str, str] = Field(default_factory=dict)
-    secrets: list[str] = Field(default_factory=list, description="Secrets mounted below /run/secrets")
-    memory: Memory = "512Mi"
-    seconds: Annotated[int, Field(ge=1, le=3600)] = 300
-
-
-class SmokeSpec(Strict):
-    """Probes of one component: a script run as a Job that prints one JSON line a probe.
-
-    `survives` names pods ("postgres-0", or "deployment/mlflow") that are deleted between the
-    script's `write` and `read` phases; only run where the environment allows disruption.
-    """
-
-    script: str
-    image: Name = "toolbox"
-    secrets: list[str] = Field(default_factory=list)
-    env: dict[str, str] = Field(default_factory=dict)
-    survives: list[str] = Field(default_factory=list)
-    memory: Memory = "512Mi"
-    seconds: Annotated[int, Field(ge=1, le=3600)] = 300
-
-
-class Resources(Strict):
-    """What the component requests in all, for `check` and for sizing."""
-
-    cpu: Cpu
-    memory: Memory
-    disk: Memory = "0"
-
-
-class Component(Strict):
-    """component.yaml: everything the house knows of a component."""
-
-    name: Name
-    layer: Literal[LAYERS]  # type: ignore[valid-type]
-    summary: Annotated[str, Field(min_length=8, max_length=100)]
-    version: Pinned
-    namespace: Name
-    requires: list[Name] = Field(default_factory=list)
-    provides: dict[Name, Provided] = Field(default_factory=dict)
-    serves: dict[Name, Served] = Field(default_factory=dict)
-    needs: Needs = Needs()
-    chart: Chart | None = None
-    kustomize: Kustomize | None = None
-    embedded: Embedded | None = None
-    jobs: list[JobSpec] = Field(default_factory=list)
-    smoke: list[SmokeSpec] = Field(default_factory=list)
-    resources: Resources
-
-    @model_validator(mode="after")
-    def _one_source(self) -> Component:
-        if self.chart and self.kustomize:
-            raise ValueError("both chart and kustomize | a component has one official source")
-        if not (self.chart or self.kustomize or self.embedded):
-            raise ValueError("no source | give chart, kustomize or embedded")
-        return self
+# What `needs` may ask for of somebody else, and the capability of whoever makes it.
+CAPABILITIES = {"database": "sql", "bucket": "object-store"}
 
 
 @dataclass(frozen=True)
@@ -242,6 +106,7 @@ def read_catalog_leniently(folder: Path) -> tuple[Catalog, tuple[Problem, ...]]:
         if component.name != path.parent.name:
             problems.append(document.problem(("name",), "name differs from its folder", path.parent.name))
         problems.extend(_missing_files(document, component, path.parent))
+        problems.extend(_dangling(document, component))
         entries[component.name] = Entry(component, path.parent, document)
     catalog = Catalog(entries)
     if not any(p.file.endswith("component.yaml") and "requires" in p.what for p in problems):
@@ -252,10 +117,12 @@ def read_catalog_leniently(folder: Path) -> tuple[Catalog, tuple[Problem, ...]]:
 def _missing_files(document: Document, component: Component, folder: Path) -> Iterable[Problem]:
     """Every file component.yaml names must lie in the folder."""
     named: list[tuple[tuple[str | int, ...], str]] = []
-    named += [(("provides", n, "script"), p.script) for n, p in component.provides.items() if p.script]
+    named += [(("provides", n, "script"), p.script) for n, p in component.provides.items()]
+    named += [(("jobs", i, "script"), j.script) for i, j in enumerate(component.jobs)]
     named += [(("smoke", i, "script"), s.script) for i, s in enumerate(component.smoke)]
     if component.embedded:
         named.append((("embedded", "values"), component.embedded.values))
+        named += [(("embedded", "files", i), file) for i, file in enumerate(component.embedded.files)]
     for place, file in named:
         if not (folder / file).is_file():
             yield document.problem(
@@ -263,9 +130,29 @@ def _missing_files(document: Document, component: Component, folder: Path) -> It
             )
 
 
+def _dangling(document: Document, component: Component) -> Iterable[Problem]:
+    """Words in one component.yaml that must lead to another of its keys."""
+    made = [*component.needs.secrets]
+    made += [kind for kind in CAPABILITIES if getattr(component.needs, kind)]
+    known = f"known: {', '.join(made)}" if made else "it needs none"
+    for name, provided in component.provides.items():
+        if provided.port not in component.serves:
+            place = ("provides", name, "port")
+            yield document.problem(place, f"{provided.port} is not served", "a key of serves")
+        if provided.admin not in component.needs.secrets:
+            place = ("provides", name, "admin")
+            yield document.problem(place, f"no secret {provided.admin}", "a key of needs.secrets")
+    for key, scripts in (("jobs", component.jobs), ("smoke", component.smoke)):
+        for i, script in enumerate(scripts):
+            for j, secret in enumerate(script.secrets):
+                if secret not in made:
+                    yield document.problem((key, i, "secrets", j), f"no secret {secret}", known)
+
+
 def _edge_problems(catalog: Catalog, *, complete: bool) -> list[Problem]:
-    """Unknown requirements (only sure when every file could be read) and cycles."""
+    """Unknown requirements (only sure when every file could be read), shared accounts, cycles."""
     problems: list[Problem] = []
+    owners: dict[tuple[str, str], str] = {}
     for name, entry in catalog.entries.items():
         for i, wanted in enumerate(entry.component.requires):
             if complete and not catalog.providers(wanted):
@@ -276,8 +163,9 @@ def _edge_problems(catalog: Catalog, *, complete: bool) -> list[Problem]:
                         "a component's name or a capability some component provides",
                     )
                 )
-        for need, capability in (("database", "sql"), ("bucket", "object-store")):
-            if getattr(entry.component.needs, need) and capability not in entry.component.requires:
+        for need, capability in CAPABILITIES.items():
+            value = getattr(entry.component.needs, need)
+            if value and capability not in entry.component.requires:
                 problems.append(
                     entry.document.problem(
                         ("needs", need),
@@ -285,6 +173,9 @@ def _edge_problems(catalog: Catalog, *, complete: bool) -> list[Problem]:
                         f"add {capability} to requires",
                     )
                 )
+            if value and owners.setdefault((need, value), name) != name:
+                what = f"{need} {value} belongs to {owners[need, value]} already"
+                problems.append(entry.document.problem(("needs", need), what, "take another name"))
     for trail in _cycles(catalog):
         entry = catalog.entries[trail[0]]
         problems.append(

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from installer.adapters.helm import ChartSource, InTreeChart, KustomizeTree, Release, RepositoryChart
-from installer.catalog import Component, values_file
+from installer.catalog import Component, SmokeSpec, values_file
 from installer.context import Context
 from installer.environment import ComponentSpec
 from installer.errors import ConfigurationError, Problem
 
 _CHARTS = Path(__file__).resolve().parent / "charts"
+_PROBES = Path(__file__).resolve().parent / "smoke" / "probes.py"
 OWNED = {"app.kubernetes.io/part-of": "mlops-platform"}
 
 
@@ -60,6 +61,8 @@ def values_of(context: Context, component: Component) -> dict[str, Any]:
     if embedded and component.embedded:
         values = merge(values, sizes(values, spec))
         values["image"] = context.images.reference(component.embedded.image)
+        folder = context.catalog.folder(component.name)
+        values["files"] = {name: (folder / name).read_text() for name in component.embedded.files}
         values["checksum"] = context.secrets.digest(component.namespace, used_secrets(component))
     return merge(values, spec.values)
 
@@ -119,10 +122,16 @@ def sizes(values: Mapping[str, Any], spec: ComponentSpec) -> dict[str, Any]:
 
 def smoke_digest(context: Context, component: Component) -> str:
     """What a passed smoke test was a proof of: the release, its probes, and everything it stands on."""
-    folder = context.catalog.folder(component.name)
     parts: list[Any] = [context.helm.digest(release_of(context, component))]
-    parts += [hashlib.sha256((folder / s.script).read_bytes()).hexdigest() for s in component.smoke]
+    parts += [smoke_scripts(context, component, spec) for spec in component.smoke]
     parts += [s.model_dump(mode="json") for s in component.smoke]
     for name in context.catalog.edges(component.name, context.environment.components):
         parts.append(smoke_digest(context, context.catalog[name]))
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def smoke_scripts(context: Context, component: Component, spec: SmokeSpec) -> dict[str, str]:
+    """The probes, what they are made with, and how the component makes accounts: the probes use that too."""
+    folder = context.catalog.folder(component.name)
+    names = [spec.script, *(p.script for p in component.provides.values())]
+    return {name: (folder / name).read_text() for name in names} | {_PROBES.name: _PROBES.read_text()}

@@ -69,12 +69,12 @@ class MakeAccount:
     def observe(self) -> Difference | None:
         from installer.provision import observe
 
-        return observe(self.context.bench.kube, self.account)
+        return observe(self.context, self.account)
 
     def run(self, progress: Progress) -> None:
         from installer.provision import run
 
-        run(self.context.bench.changing(), self.account, self.context.secrets, progress, self.context.cancel)
+        run(self.context, self.context.bench.changing(), self.account, progress)
 
 
 @dataclass(frozen=True)
@@ -97,19 +97,13 @@ class RunJob:
     def observe(self) -> Difference | None:
         from installer.workloads import observe_job
 
-        return observe_job(self.context.bench.kube, self.component, self.job, self.context.images)
+        return observe_job(self.context, self.component, self.job)
 
     def run(self, progress: Progress) -> None:
         from installer.workloads import run_component_job
 
-        run_component_job(
-            self.context.bench.changing(),
-            self.component,
-            self.job,
-            self.context.images,
-            progress,
-            self.context.cancel,
-        )
+        kube = self.context.bench.changing()
+        run_component_job(self.context, kube, self.component, self.job, progress)
 
 
 @dataclass(frozen=True)

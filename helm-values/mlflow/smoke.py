@@ -1,0 +1,204 @@
+"""Owns the proof of MLflow with its real client: what is done every day works, what must not is refused."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import sys
+import tempfile
+from pathlib import Path
+
+import mlflow
+import requests
+from mlflow.exceptions import MlflowException, RestException
+from mlflow.tracking import MlflowClient
+from probes import Probes
+
+URL, RUN = os.environ["MLFLOW_TRACKING_URI"], os.environ["RUN"]
+NAME, KEPT = f"smoke-{RUN}", f"survives-{RUN}"
+MIB = 2**20
+
+
+def payload(size: int) -> bytes:
+    return random.Random(RUN).randbytes(size)  # noqa: S311 - bytes to be told from others
+
+
+def probe(probes: Probes) -> None:
+    client = MlflowClient()
+    try:
+        with probes.works("an experiment is made"):
+            client.create_experiment(NAME, tags={"made by": "smoke test"})
+        mlflow.set_experiment(NAME)
+        _runs(probes, client)
+        _artifacts(probes)
+        _models(probes, client)
+        _traces(probes, client)
+        _nonsense(probes, client)
+        _strangers(probes)
+    finally:
+        _clean(client, NAME)
+
+
+def _runs(probes: Probes, client: MlflowClient) -> None:
+    with probes.works("a run keeps its parameters, metrics and tags"):
+        with mlflow.start_run(run_name="run") as run:
+            mlflow.log_params({"rate": 0.1, "depth": 3})
+            for step in range(10):
+                mlflow.log_metric("loss", 1 / (step + 1), step=step)
+            mlflow.set_tag("kind", "probe")
+        found = client.get_run(run.info.run_id)
+        assert found.data.params == {"rate": "0.1", "depth": "3"}, found.data.params
+        assert found.data.tags["kind"] == "probe" and found.info.status == "FINISHED"
+        history = [m.value for m in client.get_metric_history(run.info.run_id, "loss")]
+        assert sorted(history, reverse=True) == [1 / (s + 1) for s in range(10)], history
+    with probes.works("it is found by what was measured"):
+        found = mlflow.search_runs(
+            experiment_names=[NAME], filter_string="metrics.loss < 0.2 and params.depth = '3'"
+        )
+        assert list(found["tags.kind"]) == ["probe"], found
+    with probes.works("it is not found by what was not measured"):
+        assert mlflow.search_runs(experiment_names=[NAME], filter_string="metrics.loss > 0.5").empty
+
+
+def _artifacts(probes: Probes) -> None:
+    with (
+        probes.works("an artifact of 20 MiB comes back byte for byte"),
+        tempfile.TemporaryDirectory() as folder,
+    ):
+        body = payload(20 * MIB)
+        Path(folder, "weights.bin").write_bytes(body)
+        with mlflow.start_run(run_name="artifact") as run:
+            mlflow.log_artifact(f"{folder}/weights.bin", "model")
+        path = mlflow.artifacts.download_artifacts(
+            run_id=run.info.run_id, artifact_path="model/weights.bin", dst_path=f"{folder}/back"
+        )
+        assert hashlib.sha256(Path(path).read_bytes()).digest() == hashlib.sha256(body).digest()
+        assert run.info.artifact_uri.startswith("mlflow-artifacts:"), run.info.artifact_uri
+
+
+def _models(probes: Probes, client: MlflowClient) -> None:
+    from mlflow.models import infer_signature
+    from sklearn.linear_model import LogisticRegression
+
+    inputs, labels = [[0.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1]
+    with probes.works("a scikit-learn model is logged"), mlflow.start_run(run_name="model"):
+        model = LogisticRegression().fit(inputs, labels)
+        mlflow.sklearn.log_model(
+            model, name="classifier", signature=infer_signature(inputs, labels), pip_requirements=[]
+        )
+    with probes.works("it is registered as version 1"):
+        logged = mlflow.search_logged_models(
+            experiment_ids=[client.get_experiment_by_name(NAME).experiment_id], output_format="list"
+        )
+        version = mlflow.register_model(logged[0].model_uri, NAME)
+        assert str(version.version) == "1", version
+    with probes.works("an alias leads to it"):
+        client.set_registered_model_alias(NAME, "champion", "1")
+        assert str(client.get_model_version_by_alias(NAME, "champion").version) == "1"
+    with probes.works("it is found by its name"):
+        found = client.search_registered_models(filter_string=f"name = '{NAME}'")
+        assert [m.name for m in found] == [NAME], found
+    with probes.works("loaded by its alias it predicts as it did"):
+        loaded = mlflow.sklearn.load_model(f"models:/{NAME}@champion")
+        assert list(loaded.predict(inputs)) == labels
+
+
+def _traces(probes: Probes, client: MlflowClient) -> None:
+    with probes.works("a trace with its spans is found"):
+        with mlflow.start_span("outer") as outer:
+            outer.set_inputs({"question": "6 × 7"})
+            with mlflow.start_span("inner"):
+                outer.set_outputs({"answer": 42})
+        mlflow.flush_trace_async_logging()
+        found = client.search_traces(
+            locations=[client.get_experiment_by_name(NAME).experiment_id], max_results=5
+        )
+        assert {s.name for t in found for s in t.data.spans} == {"outer", "inner"}, found
+
+
+def _nonsense(probes: Probes, client: MlflowClient) -> None:
+    """What the client itself must be told."""
+    with probes.refused("a second experiment of the same name", MlflowException, "RESOURCE_ALREADY_EXISTS"):
+        client.create_experiment(NAME)
+    with probes.refused("a run nobody made", MlflowException, "not found"):
+        client.get_run("0" * 32)
+    run = client.create_run(client.get_experiment_by_name(NAME).experiment_id)
+    with probes.refused("another value for a parameter that was logged", RestException, "INVALID_PARAMETER"):
+        client.log_param(run.info.run_id, "depth", 1)
+        client.log_param(run.info.run_id, "depth", 2)
+    with probes.refused("a metric that is no number", MlflowException, "INVALID_PARAMETER", "invalid"):
+        client.log_metric(run.info.run_id, "loss", "high")
+
+
+class Refused(Exception):
+    """The server's answer to a request a browser might be tricked into."""
+
+
+def _ask(method: str, path: str, **options: object) -> None:
+    answer = requests.request(method, f"{URL}/{path}", timeout=30, **options)
+    if answer.status_code >= 400:
+        raise Refused(f"{answer.status_code} {answer.text[:200]}")
+
+
+def _strangers(probes: Probes) -> None:
+    """Requests no client makes, but a browser can be led to."""
+    search = "api/2.0/mlflow/experiments/search"
+    ask = {"max_results": 1}
+    with probes.works("a name the server goes by is answered"):
+        _ask("POST", search, json=ask)
+    with probes.refused("a foreign Host header", Refused, "403 Invalid Host"):
+        _ask("POST", search, json=ask, headers={"Host": "rebound.example.com"})
+    with probes.refused("a Host header that only begins like ours", Refused, "403 Invalid Host"):
+        _ask("POST", search, json=ask, headers={"Host": f"{URL.split('/')[2].split(':')[0]}.example.com"})
+    with probes.refused("a write from a page of another site", Refused, "403 Cross-origin"):
+        _ask(
+            "POST",
+            "api/2.0/mlflow/experiments/create",
+            json={"name": f"{NAME}-stolen"},
+            headers={"Origin": "https://evil.example.com"},
+        )
+    artifacts = "api/2.0/mlflow-artifacts/artifacts"
+    with probes.refused("an artifact outside of the store's folder", Refused, "400"):
+        _ask("GET", f"{artifacts}/%2e%2e/%2e%2e/etc/passwd")
+    with probes.refused("an artifact uploaded by another site's page", Refused, "403 Cross-origin"):
+        _ask("PUT", f"{artifacts}/stolen", data=b"x", headers={"Origin": "https://evil.example.com"})
+
+
+def _clean(client: MlflowClient, name: str) -> None:
+    """What MLflow keeps of deleted runs is a row each, until `mlflow gc`; the artifacts go at once."""
+    for model in client.search_registered_models(filter_string=f"name = '{name}'"):
+        client.delete_registered_model(model.name)
+    experiment = client.get_experiment_by_name(name)
+    if experiment and experiment.lifecycle_stage == "active":
+        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+        get_artifact_repository(experiment.artifact_location).delete_artifacts()
+        client.delete_experiment(experiment.experiment_id)
+
+
+def write(probes: Probes) -> None:
+    with probes.works("a run and its artifact are acknowledged, then the pod is deleted"):
+        mlflow.set_experiment(KEPT)
+        with mlflow.start_run():
+            mlflow.log_metric("kept", 42)
+            mlflow.log_text(RUN, "kept.txt")
+
+
+def read(probes: Probes) -> None:
+    client = MlflowClient()
+    try:
+        with probes.works("data survives the deletion of the pod"):
+            experiment = client.get_experiment_by_name(KEPT)
+            (run,) = client.search_runs([experiment.experiment_id])
+            assert run.data.metrics == {"kept": 42}, run.data.metrics
+            assert mlflow.artifacts.load_text(f"{run.info.artifact_uri}/kept.txt") == RUN
+    finally:
+        _clean(client, KEPT)
+
+
+if __name__ == "__main__":
+    running = Probes()
+    for act in sys.argv[1:]:
+        {"probe": probe, "write": write, "read": read}[act](running)
+    running.end()

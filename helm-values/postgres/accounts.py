@@ -1,0 +1,83 @@
+"""Owns a component's own database and role: made, or brought to what they should be; and removed.
+
+As a script it makes the one account that is mounted; the smoke test imports it for accounts of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg.sql import SQL, Identifier, Literal
+
+ADMIN, ACCOUNT = Path("/run/secrets/admin"), Path("/run/secrets/account")
+_OURS = 770_001  # an advisory lock: two accounts made at once would change the same catalogue rows
+
+
+def read(folder: Path) -> dict[str, str]:
+    return {file.name: file.read_text() for file in folder.iterdir() if not file.name.startswith(".")}
+
+
+def connect(where: Mapping[str, str], user: Mapping[str, str], database: str) -> psycopg.Connection[Any]:
+    """A session that commits each statement."""
+    return psycopg.connect(
+        host=where["host"],
+        port=where["port"],
+        user=user["user"],
+        password=user["password"],
+        dbname=database,
+        autocommit=True,
+        connect_timeout=10,
+    )
+
+
+def ensure(admin: Mapping[str, str], account: Mapping[str, str]) -> None:
+    """A role that can log in and nothing else, and a database that only it can enter."""
+    role, database = Identifier(account["user"]), Identifier(account["name"])
+    with connect(account, admin, "postgres") as session:
+        session.execute("SELECT pg_advisory_lock(%s)", [_OURS])
+        _close_to_the_public(session)
+        found = session.execute(
+            "SELECT rolsuper FROM pg_roles WHERE rolname = %s", [account["user"]]
+        ).fetchone()
+        if found and found[0]:
+            raise SystemExit(f"{account['user']} is a superuser of this server, not a component's role")
+        # Hashed here: a statement that fails is logged by the server, word for word.
+        verifier = session.pgconn.encrypt_password(
+            account["password"].encode(), account["user"].encode(), b"scram-sha-256"
+        )
+        act = SQL("ALTER" if found else "CREATE")
+        session.execute(
+            SQL("{} ROLE {} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION PASSWORD {}").format(
+                act, role, Literal(verifier.decode())
+            )
+        )
+        if not session.execute("SELECT FROM pg_database WHERE datname = %s", [account["name"]]).fetchone():
+            session.execute(SQL("CREATE DATABASE {} OWNER {}").format(database, role))
+        session.execute(SQL("ALTER DATABASE {} OWNER TO {}").format(database, role))
+        session.execute(SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(database))
+
+
+def remove(admin: Mapping[str, str], account: Mapping[str, str]) -> None:
+    """The database with all that is in it, then the role. Nothing there is nothing to do."""
+    with connect(account, admin, "postgres") as session:
+        session.execute(SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(Identifier(account["name"])))
+        session.execute(SQL("DROP ROLE IF EXISTS {}").format(Identifier(account["user"])))
+
+
+def _close_to_the_public(session: psycopg.Connection[Any]) -> None:
+    """PostgreSQL lets every role into its own databases; a component has no business there."""
+    for name in ("postgres", "template1"):
+        open_to_all = session.execute(
+            "SELECT EXISTS (SELECT FROM pg_database, aclexplode(coalesce(datacl, acldefault('d', datdba)))"
+            " WHERE datname = %s AND grantee = 0)",
+            [name],
+        ).fetchone()
+        if open_to_all and open_to_all[0]:
+            session.execute(SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(Identifier(name)))
+
+
+if __name__ == "__main__":
+    ensure(read(ADMIN), read(ACCOUNT))

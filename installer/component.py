@@ -1,0 +1,184 @@
+"""Owns component.yaml: every key a component may have, read strictly."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from installer.quantities import cpu, memory
+
+LAYERS = ("data", "secrets", "access", "tracking", "orchestration", "serving", "pipelines", "observability")
+
+
+def _name(value: str) -> str:
+    if not re.fullmatch(r"[a-z]([-a-z0-9]{0,28}[a-z0-9])?", value):
+        raise ValueError("not a name | lower-case letters, digits and dashes, at most 30, a letter first")
+    return value
+
+
+def _pinned(value: str) -> str:
+    """A version is exact: a range, a branch or 'latest' would make two runs two platforms."""
+    if not re.fullmatch(r"v?\d+(\.\d+)*([-+.][0-9A-Za-z.-]+)?", value):
+        raise ValueError("not a pinned version | write one exact version, such as 3.18.0")
+    return value
+
+
+def _digest(value: str) -> str:
+    if not re.fullmatch(r"sha256:[0-9a-f]{64}", value):
+        raise ValueError("not a digest | sha256: and 64 hexadecimal digits")
+    return value
+
+
+Name = Annotated[str, AfterValidator(_name)]
+Pinned = Annotated[str, AfterValidator(_pinned)]
+Digest = Annotated[str, AfterValidator(_digest)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+Cpu = Annotated[str, AfterValidator(cpu)]
+Memory = Annotated[str, AfterValidator(memory)]
+
+
+class Strict(BaseModel):
+    """No unknown key, no coercion, frozen."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Served(Strict):
+    """One port a component offers; `ui` says a person opens it in a browser."""
+
+    port: Port
+    scheme: Literal["http", "tcp"] = "http"
+    ui: bool = False
+    login: str = Field(default="", description="How a person logs in, one line")
+
+
+class Provided(Strict):
+    """A capability others require by its name, and how an account is made for one of them.
+
+    `script` runs as a Job in the `image`, with this component's Secret `<name>-<admin>` mounted at
+    /run/secrets/admin and the new account's Secret at /run/secrets/account; running it twice is
+    running it once. The account's Secret has host, port, user, password and name, and each of `keys`,
+    a template of those.
+    """
+
+    port: Name = Field(description="Which of `serves` the others are led to")
+    script: str
+    image: Name = "toolbox"
+    admin: Name
+    keys: dict[Name, str] = Field(default_factory=dict)
+
+
+class SecretNeed(Strict):
+    """A generated Secret: `keys` are random, `bytes` of entropy each; `fixed` are no secrets."""
+
+    keys: list[Name] = Field(default_factory=list)
+    fixed: dict[str, str] = Field(default_factory=dict)
+    bytes: Annotated[int, Field(ge=16, le=64)] = 24
+
+
+class Needs(Strict):
+    """What must be made for a component before it starts; each becomes a Secret in its namespace.
+
+    `database` and `bucket` give Secrets `<name>-database` and `<name>-bucket`, made at whichever
+    component provides `sql` and `object-store`; `secrets` gives `<name>-<key>`.
+    """
+
+    database: Name | None = None
+    bucket: Name | None = None
+    secrets: dict[Name, SecretNeed] = Field(default_factory=dict)
+
+
+class Chart(Strict):
+    """An official chart at an exact version; the archive's digest is checked at every download."""
+
+    repo: str
+    name: Name
+    version: Pinned
+    digest: Digest
+
+
+class Kustomize(Strict):
+    """A kustomize tree, for upstreams without a chart: an archive at a digest, and the folder in it."""
+
+    repo: str
+    ref: str
+    path: str
+    digest: Digest
+
+
+class Embedded(Strict):
+    """How the component runs where no chart and no registry is reachable: in-tree chart + built image."""
+
+    chart: Literal["service"] = "service"
+    image: Name
+    values: str = "service.yaml"
+    files: list[str] = Field(default_factory=list, description="Mounted below /files")
+
+
+class Script(Strict):
+    """A Python script in the component's folder that runs to its end in a Job.
+
+    `secrets` are Secrets made for the component, each at /run/secrets/<its name in `needs`>.
+    """
+
+    script: str
+    secrets: list[Name] = Field(default_factory=list)
+    env: dict[str, str] = Field(default_factory=dict, description="No secrets; `${…}` as in values")
+    memory: Memory = "512Mi"
+    seconds: Annotated[int, Field(ge=1, le=3600)] = 300
+
+
+class JobSpec(Script):
+    """What must have run before the release rolls, such as a schema migration."""
+
+    name: Name
+    image: Name
+
+
+class SmokeSpec(Script):
+    """Probes of one component: the script prints one JSON line a probe (installer/smoke/probes.py).
+
+    It is called with `probe`. `survives` names pods ("postgres-0", or "deployment/mlflow") that are
+    deleted between a `write` and a `read`; only where the environment allows disruption.
+    """
+
+    image: Name = "toolbox"
+    survives: list[str] = Field(default_factory=list)
+
+
+class Resources(Strict):
+    """What the component requests in all, for `check` and for sizing."""
+
+    cpu: Cpu
+    memory: Memory
+    disk: Memory = "0"
+
+
+class Component(Strict):
+    """component.yaml: everything the house knows of a component."""
+
+    name: Name
+    layer: Literal[LAYERS]  # type: ignore[valid-type]
+    summary: Annotated[str, Field(min_length=8, max_length=100)]
+    version: Pinned
+    namespace: Name
+    requires: list[Name] = Field(default_factory=list)
+    provides: dict[Name, Provided] = Field(default_factory=dict)
+    serves: dict[Name, Served] = Field(default_factory=dict)
+    needs: Needs = Needs()
+    chart: Chart | None = None
+    kustomize: Kustomize | None = None
+    embedded: Embedded | None = None
+    jobs: list[JobSpec] = Field(default_factory=list)
+    smoke: list[SmokeSpec] = Field(default_factory=list)
+    resources: Resources
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Component:
+        if self.chart and self.kustomize:
+            raise ValueError("both chart and kustomize | a component has one official source")
+        if not (self.chart or self.kustomize or self.embedded):
+            raise ValueError("no source | give chart, kustomize or embedded")
+        return self

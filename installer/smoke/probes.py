@@ -1,0 +1,87 @@
+"""Owns what every smoke script has in its Job: probes of both signs, one JSON line each; standard library.
+
+    from probes import Probes
+    probes = Probes()
+    with probes.works("write a row"):
+        ...
+    with probes.refused("with a wrong password", OperationalError, "password authentication failed"):
+        ...
+    probes.end()
+
+It is mounted beside the component's script as `probes.py` and never imported by the installer.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_LONGEST = 600
+
+
+class Probes:
+    """Runs probes one after another; what goes wrong in one is said and does not stop the next."""
+
+    def __init__(self) -> None:
+        self._failed = False
+
+    @contextmanager
+    def works(self, name: str) -> Iterator[None]:
+        """Passes when the block ends without an exception."""
+        started = time.monotonic()
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is the probe's result
+            traceback.print_exc(file=sys.stderr)
+            self._say(name, started, ok=False, detail=_words(error), refusal=False)
+        else:
+            self._say(name, started, ok=True, detail="", refusal=False)
+
+    @contextmanager
+    def refused(self, name: str, error: type[BaseException], *telling: str) -> Iterator[None]:
+        """Passes when the block raises this error, with one of these texts in it.
+
+        Anything else is a failure: a server that is down also lets nobody in.
+        """
+        started = time.monotonic()
+        name = f"refused: {name}"
+        try:
+            yield
+        except error as caught:
+            text = str(caught)
+            right = not telling or any(each in text for each in telling)
+            self._say(
+                name,
+                started,
+                ok=right,
+                detail="" if right else f"refused, but: {_words(caught)}",
+                refusal=True,
+            )
+        except Exception as caught:  # noqa: BLE001 - whatever it is, it is the probe's result
+            traceback.print_exc(file=sys.stderr)
+            self._say(name, started, ok=False, detail=f"not refused, but: {_words(caught)}", refusal=True)
+        else:
+            self._say(name, started, ok=False, detail="it was allowed", refusal=True)
+
+    def end(self) -> None:
+        """The script's exit status."""
+        raise SystemExit(1 if self._failed else 0)
+
+    def _say(self, name: str, started: float, *, ok: bool, detail: str, refusal: bool) -> None:
+        self._failed = self._failed or not ok
+        line = {
+            "probe": name,
+            "ok": ok,
+            "detail": detail,
+            "seconds": round(time.monotonic() - started, 3),
+            "refusal": refusal,
+        }
+        print(json.dumps(line), flush=True)  # noqa: T201 - this is how a Job answers
+
+
+def _words(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"[:_LONGEST]
