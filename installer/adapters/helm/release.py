@@ -86,10 +86,16 @@ def changed_lines(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[s
     """'image.tag: 1 → 2' for every leaf that differs, sorted by key."""
     old, new = dict(_leaves(before)), dict(_leaves(after))
     return [
-        f"{key}: {old.get(key, '(unset)')} → {new.get(key, '(unset)')}"
+        f"{key}: {_short(old.get(key, '(unset)'))} → {_short(new.get(key, '(unset)'))}"
         for key in sorted(old.keys() | new.keys())
         if old.get(key) != new.get(key)
     ]
+
+
+def _short(text: str) -> str:
+    """For one line of the screen: the rest of a long value, or its other lines, are not shown."""
+    line = text.replace("\n", "⏎")
+    return line if len(line) <= _LONGEST_VALUE else f"{line[: _LONGEST_VALUE - 1]}…"
 
 
 def _leaves(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
@@ -100,5 +106,4 @@ def _leaves(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
         for index, inner in enumerate(value):
             yield from _leaves(inner, f"{key}[{index}]")
     elif key:
-        text = value if isinstance(value, str) else json.dumps(value)
-        yield key, text if len(text) <= _LONGEST_VALUE else f"{text[: _LONGEST_VALUE - 1]}…"
+        yield key, value if isinstance(value, str) else json.dumps(value)

@@ -37,7 +37,7 @@ class RepositoryChart:
     digest: str
 
     def identity(self) -> tuple[str, ...]:
-        return (self.repo, self.name, self.version, self.digest)
+        return ("chart", self.repo, self.name, self.version, self.digest)
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class KustomizeTree:
     digest: str
 
     def identity(self) -> tuple[str, ...]:
-        return (self.repo, self.ref, self.path, self.digest)
+        return ("kustomize", self.repo, self.ref, self.path, self.digest)
 
     @property
     def url(self) -> str:

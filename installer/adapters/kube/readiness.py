@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 from installer.adapters.kube.client import Kube, KubeError, Object
+from installer.adapters.kube.patience import Patience
 from installer.adapters.kube.rollout import (
-    HOPELESS,
-    PULL_FAILED,
-    STUCK,
     WORKLOADS,
     State,
     belongs,
@@ -21,16 +19,16 @@ from installer.adapters.kube.rollout import (
     replicas,
     rolling,
     selector_of,
+    unsettled,
 )
 from installer.adapters.wait import Pending, wait_until
 from installer.cancel import Cancel
 from installer.errors import StepError, WaitTimedOut
 from installer.progress import Progress
 
-CRASHES = 3
 WORKLOADS_LABEL = "mlops-platform/workloads"  # on Helm's record: how many a release has in its namespace
-_STUCK_SECONDS, _PULL_SECONDS = 30.0, 120.0
 _LOG_LINES = 20
+_NO_LOG = "unable to retrieve container logs for"  # what comes, with status 200, for a log already removed
 _TELLING = frozenset(
     {"Pulling", "FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox", "FailedScheduling"}
 )
@@ -76,13 +74,17 @@ def wait_ready(
     Raises StepError at once where waiting cannot help (a crash loop, a missing Secret), with the end
     of the pod's log, and WaitTimedOut after `seconds`.
     """
-    patience = _Patience(kube, namespace)
+    patience = Patience()
+    last: list[State] = []
 
     def observe() -> bool | Pending:
         found = list(_unready(kube, namespace, name))
         if not found:
             return True
-        patience.judge(found)
+        last[:] = found[:1]
+        hopeless = patience.exhausted(found)
+        if hopeless:
+            raise _given_up(kube, namespace, hopeless)
         return Pending(str(found[0]) if len(found) == 1 else f"{found[0]} (+{len(found) - 1})")
 
     try:
@@ -95,7 +97,7 @@ def wait_ready(
             command=kube.kubectl("--namespace", namespace, "describe", "pods"),
         )
     except WaitTimedOut as error:
-        error.why = "\n".join(filter(None, (error.why, patience.log_end())))
+        error.why = "\n".join(filter(None, (error.why, _log_end(kube, namespace, last[0]))))
         raise
 
 
@@ -106,17 +108,18 @@ def _workloads(kube: Kube, namespace: str, name: str) -> Iterator[Object]:
 
 def _unready(kube: Kube, namespace: str, name: str) -> Iterator[State]:
     """One state for each pod, or workload without one, that is not as it should be."""
-    pods: list[Object] | None = None
     workloads = list(_workloads(kube, namespace, name))
     missing = _expected(kube, namespace, name) - len(workloads)
     if missing > 0:
         yield State("release", name, "", "Missing", f"{missing} of its workloads are gone")
+    pods = kube.list("v1", "Pod", namespace) if workloads else []
+    now = datetime.now(UTC)
     for workload in workloads:
-        text = rolling(workload)
+        text, own = rolling(workload), pods_of(workload, pods)
         if not text:
+            yield from (state for pod in own if (state := unsettled(pod, now)))
             continue
-        pods = kube.list("v1", "Pod", namespace) if pods is None else pods
-        states = [state for pod in pods_of(workload, pods) if (state := pod_state(pod))]
+        states = [state for pod in own if (state := pod_state(pod))]
         if states:
             yield from (_explained(kube, namespace, state) for state in states)
         else:
@@ -153,72 +156,31 @@ def _podless(kube: Kube, namespace: str, workload: Object, text: str) -> State:
     return State(kind, meta["name"], meta["uid"], "FailedCreate" if why else "Rolling", why or text)
 
 
-class _Patience:
-    """Remembers how long each pod has been in a bad state, and says when it is enough."""
+def _given_up(kube: Kube, namespace: str, state: State) -> StepError:
+    return StepError(
+        f"{state.kind} {state.name}: {state.reason}, and waiting will not change it",
+        why="\n".join(filter(None, (state.detail, _log_end(kube, namespace, state)))),
+        hint="mend what it says, then run the same command again",
+        command=kube.kubectl("--namespace", namespace, "describe", state.kind, state.name),
+    )
 
-    def __init__(self, kube: Kube, namespace: str) -> None:
-        self._kube = kube
-        self._namespace = namespace
-        self._since: dict[tuple[str, str], float] = {}
-        self._crashes: dict[tuple[str, str], int] = {}
-        self._first = True
-        self._last: State | None = None
 
-    def judge(self, states: list[State]) -> None:
-        """Raises StepError for a state that waiting will not end."""
-        now = time.monotonic()
-        held = {(s.uid, s.reason): self._since.get((s.uid, s.reason), now) for s in states}
-        for state in states:
-            limit = self._limit(state)
-            if now - held[state.uid, state.reason] >= limit or self._crashed(state):
-                self._last = state
-                raise self._error(state)
-        self._since, self._first, self._last = held, False, states[0]
+def _log_end(kube: Kube, namespace: str, state: State) -> str:
+    """The end of what the container said, else of what it said before its restart; '' when nothing.
 
-    @staticmethod
-    def _limit(state: State) -> float:
-        """Seconds a state may last: a Secret or an image may still be on its way."""
-        if state.reason in HOPELESS:
-            return 0
-        if state.reason in STUCK or state.reason == "FailedCreate":
-            return _STUCK_SECONDS
-        return _PULL_SECONDS if state.reason in PULL_FAILED else float("inf")
-
-    def _crashed(self, state: State) -> bool:
-        """CRASHES restarts while we watch; only one more of a pod that was looping before.
-
-        Not the count alone: every restart of a node adds one to each of its containers.
-        """
-        key = (state.uid, state.container)
-        looping = state.reason == "CrashLoopBackOff"
-        if key not in self._crashes:
-            seen = state.restarts - (CRASHES - 1 if looping else 0)
-            self._crashes[key] = max(0, seen) if self._first else 0
-        return looping and state.restarts - self._crashes[key] >= CRASHES
-
-    def _error(self, state: State) -> StepError:
-        command = self._kube.kubectl("--namespace", self._namespace, "describe", state.kind, state.name)
-        return StepError(
-            f"{state.kind} {state.name}: {state.reason}, and waiting will not change it",
-            why="\n".join(filter(None, (state.detail, self.log_end()))),
-            hint="mend what it says, then run the same command again",
-            command=command,
-        )
-
-    def log_end(self) -> str:
-        """The end of what the container said, before its restart if there was one; '' when nothing."""
-        state = self._last
-        if not state or not state.container:
-            return ""
-        for previous in (True, False) if state.restarts else (False,):
-            try:
-                text = self._kube.logs(
-                    self._namespace, state.name, container=state.container, tail=_LOG_LINES, previous=previous
-                )
-            except KubeError as error:
-                if error.status not in (400, 404):  # no such container yet, or it is gone by now
-                    raise
-                continue
-            if text.strip():
-                return f"the end of its log:\n{text.rstrip()}"
+    Of a container that does not run now, the log is that of its last run: no need to ask for the previous.
+    """
+    if not state.container:
         return ""
+    for previous in (False, True) if state.restarts else (False,):
+        try:
+            text = kube.logs(
+                namespace, state.name, container=state.container, tail=_LOG_LINES, previous=previous
+            )
+        except KubeError as error:
+            if error.status in (400, 404):  # no such container yet, or it is gone by now
+                continue
+            return f"its log cannot be read: {error.why}"  # the failure itself must still be told
+        if text.strip() and not text.startswith(_NO_LOG):
+            return f"the end of its log:\n{text.rstrip()}"
+    return ""

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 Object = Mapping[str, Any]
 
+SETTLE_SECONDS = 5
 WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet")
-# States that only a change of configuration ends; the rest may heal by themselves.
-STUCK = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
-HOPELESS = frozenset({"InvalidImageName", "ErrImageNeverPull"})
-PULL_FAILED = frozenset({"ErrImagePull", "ImagePullBackOff"})
 
 
 @dataclass(frozen=True)
@@ -113,7 +111,27 @@ def pod_state(pod: Object) -> State | None:
         return State("pod", name, uid, scheduled.get("reason", "Pending"), scheduled.get("message", ""))
     for state in _containers(name, uid, status):
         return state
-    return State(name, uid, status.get("reason") or status.get("phase", "Pending"), status.get("message", ""))
+    reason = status.get("reason") or status.get("phase", "Pending")
+    return State("pod", name, uid, reason, status.get("message", ""))
+
+
+def unsettled(pod: Object, now: datetime) -> State | None:
+    """A container that nothing probes counts as ready from its first moment, also one about to crash.
+
+    So it must have run for SETTLE_SECONDS. Where the node's clock is ahead of ours nothing can be said.
+    """
+    meta = pod["metadata"]
+    probed = {c["name"] for c in pod["spec"]["containers"] if "readinessProbe" in c}
+    for container in pod.get("status", {}).get("containerStatuses") or []:
+        started = ((container.get("state") or {}).get("running") or {}).get("startedAt")
+        if container["name"] in probed or not started or "deletionTimestamp" in meta:
+            continue
+        age = (now - datetime.fromisoformat(started)).total_seconds()
+        if 0 <= age < SETTLE_SECONDS:
+            restarts = container.get("restartCount", 0)
+            detail = f"{container['name']} has no probe and has only just begun"
+            return State("pod", meta["name"], meta["uid"], "Started", detail, container["name"], restarts)
+    return None
 
 
 def _containers(name: str, uid: str, status: Object) -> Iterator[State]:
@@ -136,13 +154,13 @@ def _container(name: str, uid: str, container: Object) -> State:
         reason = state["waiting"].get("reason", "Waiting")
         detail = state["waiting"].get("message", "")
         if reason == "CrashLoopBackOff":
-            detail = f"{_ended((container.get('lastState') or {}).get('terminated'))}, {restarts} restarts"
+            detail = _ended((container.get("lastState") or {}).get("terminated"))
     elif "terminated" in state:
         reason, detail = "Ended", _ended(state["terminated"])
     else:
         reason, detail = "NotReady", f"{container['name']} runs, its probe has not passed yet"
-        if restarts:
-            detail += f", {restarts} restarts"
+    if restarts:
+        detail = f"{detail}, {restarts} restarts" if detail else f"{restarts} restarts"
     return State("pod", name, uid, reason, detail, container["name"], restarts)
 
 

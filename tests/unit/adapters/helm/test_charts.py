@@ -1,0 +1,66 @@
+"""Addresses and digests of charts, and braces of trees."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from installer.adapters.helm.charts import require_digest, require_safe
+from installer.adapters.helm.kustomize import escaped
+from installer.errors import StepError
+
+
+@pytest.mark.parametrize(
+    ("url", "loopback"),
+    [
+        ("https://charts.example.test", False),
+        ("oci://registry.example.test/charts", False),
+        ("oci://127.0.0.1:5000/charts", True),
+        ("http://127.0.0.1:8000", True),
+        ("http://localhost:8000/charts", True),
+        ("http://[::1]:8000", True),
+    ],
+)
+def test_addresses_that_are_safe(url: str, loopback: bool) -> None:
+    assert require_safe(url) is loopback
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://charts.example.test",
+        "http://127.0.0.1.example.test",
+        "http://localhost.example.test",
+        "http://127.0.0.1@example.test/",
+        "http://10.0.0.1",
+        "file:///etc",
+        "charts",
+    ],
+)
+def test_addresses_that_are_not(url: str) -> None:
+    with pytest.raises(StepError, match="over https:// or oci:// only"):
+        require_safe(url)
+
+
+def test_a_file_that_is_not_what_was_pinned_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "chart.tgz"
+    file.write_bytes(b"chart")
+    require_digest(file, f"sha256:{hashlib.sha256(b'chart').hexdigest()}", "chart")
+    with pytest.raises(StepError, match="chart is not what was pinned"):
+        require_digest(file, f"sha256:{hashlib.sha256(b'other').hexdigest()}", "chart")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a: b", "a: b"),
+        ("{{x}}", "{{`{{`}}x}}"),
+        ("{{{", "{{`{{`}}{"),
+        ("{ {", "{ {"),
+        ("{{{{", "{{`{{`}}{{`{{`}}"),
+    ],
+)
+def test_braces_are_escaped(text: str, expected: str) -> None:
+    assert escaped(text) == expected

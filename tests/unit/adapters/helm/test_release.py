@@ -1,0 +1,113 @@
+"""Releases as wanted and as found, without a cluster."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from installer.adapters.helm.release import (
+    DIGEST_LABEL,
+    Release,
+    changed_lines,
+    decode,
+    digest_of,
+    read_installed,
+)
+from installer.adapters.helm.sources import ChartSource, InTreeChart, KustomizeTree, RepositoryChart
+
+
+def record(name: str, version: int, status: str = "deployed", **labels: str) -> dict[str, Any]:
+    own = {
+        "owner": "helm",
+        "name": name,
+        "version": str(version),
+        "status": status,
+        "createdAt": "1767225600",
+    }
+    return {"metadata": {"namespace": "n", "labels": {**own, **labels}}}
+
+
+def test_the_latest_revision_counts_by_number_not_by_text() -> None:
+    found = read_installed([record("a", 9, "superseded"), record("a", 10), record("a", 2, "superseded")])
+    assert found["n", "a"].revision == 10
+    assert found["n", "a"].status == "deployed"
+    assert found["n", "a"].updated.isoformat() == "2026-01-01T00:00:00+00:00"
+
+
+@pytest.mark.parametrize(("label", "digest"), [("abc.2", "abc"), ("abc.1", ""), ("abc", ""), ("", "")])
+def test_a_digest_counts_only_for_the_revision_it_was_made_for(label: str, digest: str) -> None:
+    """Helm hands labels on to the next revision, whoever makes it."""
+    assert read_installed([record("a", 2, **{DIGEST_LABEL: label})])["n", "a"].digest == digest
+
+
+def test_helms_record_is_decoded() -> None:
+    packed = base64.b64encode(base64.b64encode(gzip.compress(json.dumps({"config": {"a": 1}}).encode())))
+    assert decode({"data": {"release": packed.decode()}}) == {"config": {"a": 1}}
+
+
+def release(values: dict[str, Any], **more: Any) -> Release:
+    return Release("a", "n", RepositoryChart("https://r", "c", "1", "sha256:1"), values, **more)
+
+
+def digest(wanted: Release) -> str:
+    return digest_of(wanted, wanted.source.identity())
+
+
+def test_a_digest_follows_contents_and_not_their_order() -> None:
+    base = digest(release({"a": 1, "b": {"c": 2, "d": 3}}))
+    assert base == digest(release({"b": {"d": 3, "c": 2}, "a": 1}))
+    assert base != digest(release({"a": 1, "b": {"c": 2, "d": 4}}))
+    assert base != digest(release({"a": "1", "b": {"c": 2, "d": 3}}))
+    assert base != digest(release({"a": 1, "b": {"c": 2, "d": 3}}, labels={"x": "y"}))
+    # How long one is ready to wait changes nothing of what is there.
+    assert base == digest(release({"a": 1, "b": {"c": 2, "d": 3}}, timeout_seconds=1))
+
+
+def test_every_part_of_a_pinned_source_counts() -> None:
+    sources: list[ChartSource] = [
+        RepositoryChart("https://r", "c", "1", "sha256:1"),
+        RepositoryChart("https://s", "c", "1", "sha256:1"),
+        RepositoryChart("https://r", "d", "1", "sha256:1"),
+        RepositoryChart("https://r", "c", "2", "sha256:1"),
+        RepositoryChart("https://r", "c", "1", "sha256:2"),
+        KustomizeTree("https://r", "c", "1", "sha256:1"),
+        KustomizeTree("https://r", "c", "2", "sha256:1"),
+    ]
+    digests = {digest(Release("a", "n", source, {})) for source in sources}
+    assert len(digests) == len(sources)
+
+
+def test_any_file_of_a_chart_counts_and_its_folder_does_not(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name / "templates").mkdir(parents=True)
+        (tmp_path / name / "Chart.yaml").write_text("name: c\n")
+        (tmp_path / name / "templates" / "a.yaml").write_text("a")
+    first = InTreeChart(tmp_path / "one").identity()
+    assert first == InTreeChart(tmp_path / "two").identity()
+    (tmp_path / "two" / "templates" / "a.yaml").rename(tmp_path / "two" / "templates" / "b.yaml")
+    assert first != InTreeChart(tmp_path / "two").identity()
+
+
+def test_changed_lines_name_the_leaf() -> None:
+    before = {"image": "a:1", "resources": {"cpu": "1", "memory": "1Gi"}, "list": [1, 2], "gone": True}
+    after = {"image": "a:2", "resources": {"cpu": "1", "memory": "2Gi"}, "list": [1, 3, {}], "new": None}
+    assert changed_lines(before, after) == [
+        "gone: true → (unset)",
+        "image: a:1 → a:2",
+        "list[1]: 2 → 3",
+        "list[2]: (unset) → {}",
+        "new: (unset) → null",
+        "resources.memory: 1Gi → 2Gi",
+    ]
+    assert changed_lines(before, before) == []
+
+
+def test_a_long_value_is_cut_for_the_screen_but_never_taken_for_equal() -> None:
+    before, after = {"a": "x" * 100 + "1"}, {"a": "x" * 100 + "2"}
+    (line,) = changed_lines(before, after)
+    assert len(line) < 140
