@@ -253,12 +253,12 @@ def cache_prune(
 
 def _end(console: Console, act: Callable[[Console], int]) -> None:
     """Run a command and leave with its status, as Typer wants it."""
-    raise typer.Exit(_guarded(console, act))
+    raise typer.Exit(guarded(console, act))
 
 
 def main() -> None:
     """The console script. What is wrong with the command line itself is said like every other error."""
-    raise SystemExit(_guarded(Console("", output=_asked_output()), _typer))
+    raise SystemExit(guarded(Console("", output=_asked_output()), _typer))
 
 
 def _typer(_: Console) -> int:
@@ -282,7 +282,7 @@ def _asked_output() -> Output:
     return Output.JSON if re.search(r"(--output[ =]|-o ?)json\b", words) else Output.TEXT
 
 
-def _guarded(console: Console, act: Callable[[Console], int]) -> int:
+def guarded(console: Console, act: Callable[[Console], int]) -> int:
     """The one place that maps errors to exit codes."""
     try:
         return act(console)

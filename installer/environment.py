@@ -117,10 +117,11 @@ def read(
     document = load(path)
     environment, problems = check(document, Environment)
     raw = document.data if isinstance(document.data, dict) else {}
+    broken = frozenset(Path(p.file).parent.name for p in earlier)
     found = [
         *earlier,
         *problems,
-        *_cross_problems(document, raw, expected_name or path.stem, catalog, cluster_providers),
+        *_cross_problems(document, raw, expected_name or path.stem, catalog, cluster_providers, broken),
     ]
     if found or environment is None:
         raise ConfigurationError(tuple(dict.fromkeys(found)))
@@ -133,8 +134,12 @@ def _cross_problems(
     expected_name: str,
     catalog: Catalog,
     cluster_providers: Mapping[str, Any],
+    broken: frozenset[str],
 ) -> list[Problem]:
-    """What only the catalogue can tell; works on raw data, so it also runs when the model failed."""
+    """What only the catalogue can tell; works on raw data, so it also runs when the model failed.
+
+    Of `broken` components nothing is known: what they might provide is not missed, nor they themselves.
+    """
     problems: list[Problem] = []
     if isinstance(raw.get("name"), str) and raw["name"] != expected_name:
         problems.append(document.problem(("name",), f"name: differs from the file's, {expected_name}"))
@@ -147,11 +152,14 @@ def _cross_problems(
     if not isinstance(chosen, dict):
         return problems
     for name, spec in chosen.items():
+        if name in broken:
+            continue
         if name not in catalog.entries:
             known = ", ".join(catalog.entries)
             problems.append(document.problem(("components", name), f"no component {name}", f"known: {known}"))
             continue
-        problems += _requirement_problems(document, catalog, name, chosen)
+        if not broken:
+            problems += _requirement_problems(document, catalog, name, chosen)
         problems += _size_problems(document, catalog[name], spec if isinstance(spec, dict) else {})
     return problems
 

@@ -64,15 +64,17 @@ def _row(
         drift = _drift(context, component, found)
     except KubeError as error:
         return _plain(component, UNAVAILABLE, f"{error.what}: {error.why}")
+    proof = proofs.get(component.name)
+    if proof and proof.failed:
+        note = note or f"{proof.failed} of {proof.passed + proof.failed} probes failed"
     if found.status != "deployed":
         note = f"release is {found.status}; run up again"
-    smoke = _smoke(proofs.get(component.name))
     return Row(
         component.layer,
         component.name,
         component.version,
         ready,
-        smoke,
+        _smoke(proof),
         drift,
         age(found.updated),
         note,
@@ -97,9 +99,7 @@ def _ready(context: Context, component: Component) -> tuple[str, str]:
 def _smoke(record: Record | None) -> str:
     if not record:
         return NONE
-    mark = "✘" if record.failed else "✔"
-    failed = f"{record.failed} failed " if record.failed else ""
-    return f"{mark} {failed}{ago(record.when)}"
+    return f"{'✘' if record.failed else '✔'} {ago(record.when)}"
 
 
 def _drift(context: Context, component: Component, found: Installed) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +38,7 @@ class Situation:
 
 def block(error: PlatformError, situation: Situation) -> str:
     """What, why, hint, command, evidence, exit code; every label only when there is something to say."""
-    title = f"error: {error.what}"
+    title = "\n       ".join(textwrap.wrap(f"error: {error.what}", WIDTH - 7, break_long_words=False))
     step = f"step {situation.step}" if situation.step else ""
     if step and len(title) + len(step) + 2 <= WIDTH:
         title = title + step.rjust(WIDTH - len(title))

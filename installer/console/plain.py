@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from installer.console.text import duration
+from installer.console.text import WIDTH, duration
 from installer.engine.events import StepEvent
 
 QUIET_SECONDS = 15.0
@@ -33,7 +33,8 @@ class Plain:
             return
         self._said[event.step] = event.elapsed
         self._head()
-        self._say(_line(event))
+        line = _line(event)
+        self._say(line if self._verbose or len(line) <= WIDTH else f"{line[: WIDTH - 1]}…")
 
     def end(self) -> None: ...
 

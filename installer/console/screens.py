@@ -25,7 +25,7 @@ def up(summary: Summary, result: RunResult) -> str:
         return f"{name}: nothing to do ({steps} unchanged{smoke}) · {duration(result.seconds)}"
     steps = f"{plural(len(result.done), 'step')} done, {len(result.unchanged)} unchanged"
     lines = [f"{name} is up, {duration(result.seconds)} ({steps}).{_smoke(summary.proven)}", ""]
-    doors = [(d.what, d.where, d.login) for d in summary.doors]
+    doors = [(f"{d.what:<10}", d.where, d.login) for d in summary.doors]
     wide = table(("what", "where", "log in"), doors)
     if max(map(len, wide.splitlines())) <= WIDTH:
         lines.append(wide)
@@ -102,7 +102,8 @@ def status(name: str, rows: Sequence[Row]) -> str:
     notes = [(r.component, r.note) for r in rows if r.note]
     if notes:
         lines.append("")
-        lines += [line for component, note in notes for line in labelled(component, note)]
+        width = max(12, *(len(component) + 2 for component, _ in notes))
+        lines += [line for component, note in notes for line in labelled(component, note, width)]
     bad = [r.component for r in rows if not r.good]
     if bad:
         lines += ["", *labelled("next", f"mlops-platform logs {bad[0]} --env {name}", wrap=False)]
