@@ -13,12 +13,14 @@ from installer.adapters.terraform import Terraform
 from installer.adapters.wait import Pending, wait_until
 from installer.cancel import Cancel
 from installer.clusters.host.inventory import mounts_below
+from installer.clusters.host.node import cgroups
 from installer.clusters.host.node.start import wrong
 from tests.integration.host.world import QUIET, World, found_in, kill, machine
 
 pytestmark = pytest.mark.integration
 # The aim is 6 s and 5 s on an idle machine; a test on a busy one may not fail for that.
 COLD_SECONDS, RESTART_SECONDS = 20, 20
+SECRET = "of-whoever-runs-the-command"
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +33,9 @@ def world(before: dict[str, object], tmp_path_factory: pytest.TempPathFactory) -
     """A node with its add-ons, a namespace of the strictest kind, and a claim in it."""
     made = World.make("itest", tmp_path_factory.mktemp("host"))
     try:
-        seconds = made.start()
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setenv("SOME_TOKEN", SECRET)
+            seconds = made.start()
         print(f"\nnode Ready {seconds:.1f} s after nothing")
         assert seconds < COLD_SECONDS
         made.furnish()
@@ -64,6 +68,12 @@ def test_the_node_says_what_it_is(world: World) -> None:
     assert node and node["status"]["nodeInfo"]["kubeletVersion"].startswith("v1.")
     assert world.provider.alive() == ""
     assert world.provider.kubeconfig.stat().st_mode & 0o777 == 0o600
+
+
+def test_nothing_of_the_callers_environment_reaches_the_node(world: World) -> None:
+    pids = cgroups.processes(world.node.group)
+    assert len(pids) > 10
+    assert not [pid for pid in pids if SECRET.encode() in Path(f"/proc/{pid}/environ").read_bytes()]
 
 
 def test_names_of_services_resolve_others_do_not_exist_and_nothing_outside_is_reached(world: World) -> None:

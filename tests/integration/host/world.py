@@ -20,6 +20,7 @@ from installer.adapters.wait import Pending, wait_until
 from installer.cancel import Cancel
 from installer.clusters.base import Leftover
 from installer.clusters.host.layout import Node
+from installer.clusters.host.node import cgroups
 from installer.clusters.host.node.supervision import Supervision
 from installer.clusters.host.provider import RECIPES, HostProvider
 from installer.paths import Paths
@@ -149,8 +150,6 @@ def kill(identity: ProcessId) -> None:
 
 def found_in(group: str, program: str) -> ProcessId:
     """The one process of a node that runs a program, by the end of its command."""
-    from installer.clusters.host.node import cgroups
-
     for pid in sorted(cgroups.processes(group)):
         argv = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
         identity = ProcessId.of(pid)

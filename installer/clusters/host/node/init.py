@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import resource
 import selectors
+import shutil
 import signal
 import socket
 import sys
@@ -30,6 +31,8 @@ _ETCD_SECONDS = 2.0
 _POLL_SECONDS = 0.1
 _MOST_FILES = 1 << 20
 _LOG_BYTES = 20_000_000
+_IDLE_SECONDS = 600  # then only the sizes of logs are looked at
+LOGS = INSIDE / "logs"
 
 
 def main(node: Node, gate: int) -> None:
@@ -54,6 +57,14 @@ def main(node: Node, gate: int) -> None:
 def log(text: str) -> None:
     sys.stdout.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
     sys.stdout.flush()
+
+
+def shorten(folder: Path, most_bytes: int) -> None:
+    """Keep one older part of each log. Programs append to a file they hold open: copied, then emptied."""
+    for file in folder.glob("*.log"):
+        if file.stat().st_size > most_bytes:
+            shutil.copyfile(file, file.with_suffix(".log.1"))
+            os.truncate(file, 0)
 
 
 class Signals:
@@ -108,8 +119,9 @@ class Init:
         """Serve until `done`, or until asked to stop. Polls only while something is awaited or due."""
         while not self._signals.stopping and not done():
             self._turn()
+            shorten(LOGS, _LOG_BYTES)
             idle = all(d.name in self._states for d in self._daemons.values()) and not self._due
-            self._signals.wait(3600 if idle else _POLL_SECONDS)
+            self._signals.wait(_IDLE_SECONDS if idle else _POLL_SECONDS)
 
     def _turn(self) -> None:
         self._reap()
@@ -119,10 +131,7 @@ class Init:
             self._start(self._daemons[name])
 
     def _start(self, daemon: Daemon) -> None:
-        file = INSIDE / "logs" / f"{daemon.name}.log"
-        if file.exists() and file.stat().st_size > _LOG_BYTES:
-            file.rename(file.with_suffix(".log.1"))
-        child = process.spawn(daemon.argv, stdout=file)
+        child = process.spawn(daemon.argv, stdout=LOGS / f"{daemon.name}.log")
         self._running[child.pid] = (daemon.name, child)
         before = self._states.get(daemon.name, DaemonState(0, ""))
         self._record(daemon.name, DaemonState(before.starts + 1, before.ended))

@@ -1,0 +1,20 @@
+"""Owns the proof that logs of programs that never end do not fill the disk, and lose nothing recent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from installer.clusters.host.node.init import shorten
+
+
+def test_a_long_log_is_set_aside_while_it_is_written(tmp_path: Path) -> None:
+    file = tmp_path / "etcd.log"
+    with file.open("ab", buffering=0) as log:
+        log.write(b"x" * 100)
+        shorten(tmp_path, 100)
+        assert not (tmp_path / "etcd.log.1").exists()
+        log.write(b"y")
+        shorten(tmp_path, 100)
+        log.write(b"z")
+    assert (tmp_path / "etcd.log.1").read_bytes() == b"x" * 100 + b"y"
+    assert file.read_bytes() == b"z"
