@@ -64,21 +64,18 @@ class Images:
         return image.size if image else 0
 
     def build(self, name: str, progress: Progress, cancel: Cancel) -> Path:
-        """Build what is missing of it and of its bases; returns an OCI archive with this image."""
-        return self.archive([name], progress, cancel)
+        """Build what is missing of it and of its bases; returns an OCI archive with this image.
 
-    def archive(self, names: Sequence[str], progress: Progress, cancel: Cancel) -> Path:
-        """One OCI archive with several images, what they share in it once."""
-        for name in names:
-            if not self.built(name):
-                self._build(name, progress, cancel)
-        keys = sorted(self.key(name) for name in names)
-        stem = keys[0] if len(keys) == 1 else f"{len(keys)}-images-{digest(keys)[:12]}"
-        target = self._store.archives / f"{stem}.tar"
-        images = [image for name in names if (image := self._image(name))]
+        Raises PreflightError (no root, mmdebstrap or Go), CommandFailed, Interrupted.
+        """
+        if not self.built(name):
+            self._build(name, progress, cancel)
+        target = self._store.archive(self.key(name))
 
         def make(work: Path) -> Path:
-            oci.write_archive(images, self._store, work / "archive")
+            image = self._image(name)
+            assert image, "_build returned without its record"
+            oci.write_archive(image, self._store, work / "archive")
             return work / "archive"
 
         build_once(self._cache, target, make, progress=progress, cancel=cancel)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tarfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -76,28 +76,25 @@ def manifest(configuration: Blob, layers: Sequence[Layer]) -> bytes:
     )
 
 
-def index(images: Iterable[Image]) -> bytes:
+def index(image: Image) -> bytes:
     """index.json of an archive: containerd names an image after the first annotation, others the second."""
-    manifests = [
-        {
-            **_descriptor(image.manifest, "manifest.v1+json"),
-            "platform": {"architecture": ARCHITECTURE, "os": "linux"},
-            "annotations": {
-                "io.containerd.image.name": image.reference,
-                "org.opencontainers.image.ref.name": image.reference.rpartition(":")[2],
-            },
-        }
-        for image in images
-    ]
-    return _json({"schemaVersion": 2, "mediaType": f"{_TYPES}.index.v1+json", "manifests": manifests})
+    described = {
+        **_descriptor(image.manifest, "manifest.v1+json"),
+        "platform": {"architecture": ARCHITECTURE, "os": "linux"},
+        "annotations": {
+            "io.containerd.image.name": image.reference,
+            "org.opencontainers.image.ref.name": image.reference.rpartition(":")[2],
+        },
+    }
+    return _json({"schemaVersion": 2, "mediaType": f"{_TYPES}.index.v1+json", "manifests": [described]})
 
 
-def write_archive(images: Sequence[Image], store: Store, target: Path) -> None:
-    """One tar with all images, a blob they share in it once."""
+def write_archive(image: Image, store: Store, target: Path) -> None:
+    """An OCI image layout in one tar: https://github.com/opencontainers/image-spec/blob/main/image-layout.md"""
     with tarfile.open(target, "w", format=tarfile.GNU_FORMAT, copybufsize=_BLOCK) as tar:  # type: ignore[call-overload]
         _member(tar, "oci-layout", _json({"imageLayoutVersion": "1.0.0"}))
-        _member(tar, "index.json", index(images))
-        for blob in dict.fromkeys(blob for image in images for blob in image.blobs):
+        _member(tar, "index.json", index(image))
+        for blob in dict.fromkeys(image.blobs):
             info = tarfile.TarInfo(f"blobs/sha256/{blob.digest}")
             info.size, info.mode = blob.size, 0o644
             with store.path(blob).open("rb") as opened:

@@ -53,12 +53,17 @@ class Store:
         self.root = cache / "images"
         self.blobs = self.root / "blobs" / "sha256"
         self.archives = self.root / "archives"
+        self.layers = self.root / "layers"
+        self.records = self.root / "records"
 
     def layer_record(self, kind: str, key: str) -> Path:
-        return self.root / "layers" / f"{kind}-{key[:24]}.json"
+        return self.layers / f"{kind}-{key[:24]}.json"
 
     def image_record(self, key: str) -> Path:
-        return self.root / "records" / f"{key}.json"
+        return self.records / f"{key}.json"
+
+    def archive(self, key: str) -> Path:
+        return self.archives / f"{key}.tar"
 
     def path(self, blob: Blob) -> Path:
         return self.blobs / blob.digest
