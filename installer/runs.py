@@ -41,9 +41,10 @@ class Run:
         listener = self.console.listener(header(self.context, self.journal), self.expected)
         result = Engine(graph, self.journal, (listener,), self.context.cancel, workers).run()
         self.results.append(result)
-        if result.failures:
+        if result.failures or result.skipped:
             self.console.ended(_situation(result, self.journal), counts(result))
             result.raise_first()
+            raise Interrupted("interrupted", hint="run the same command again to go on")
         return result
 
 
@@ -110,11 +111,11 @@ def _record(run: Run) -> dict[str, Any]:
 
 def _situation(result: RunResult, journal: Journal) -> Situation:
     real = [f for f in result.failures if not isinstance(f.error, Interrupted)]
-    first, *others = real or list(result.failures)
+    failures = real or list(result.failures)
     return Situation(
         journal=journal.folder,
-        step=first.step,
-        others=[f"{f.step}: {f.error}" for f in others],
+        step=failures[0].step if failures else "",
+        others=[f"{f.step}: {f.error}" for f in failures[1:]],
         skipped=len(result.skipped),
         stays_up=bool(real),
     )
