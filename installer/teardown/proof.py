@@ -46,7 +46,7 @@ class Sweep:
     layer: str = "sweep"
 
     def observe(self) -> Difference | None:
-        found = self.context.cluster.inventory()
+        found = _everything(self.context)
         self.seen.set(len(found))
         return Difference(f"remove {len(found)}") if found else None
 
@@ -54,17 +54,30 @@ class Sweep:
         context = self.context
         context.cluster.sweep(_outside(context), progress)
         context.cluster.destroy_files(keep_data=self.keep_data, progress=progress)
-        if not self.keep_data:
-            # What the inventory still lists is in use: it stays, for the proof to name.
-            listed = [Path(found.id) for found in context.cluster.inventory()]
-            for path in sorted(context.state.iterdir()):
-                if path.name not in KEPT and not any(path in (each, *each.parents) for each in listed):
-                    shutil.rmtree(path) if path.is_dir() else path.unlink()
+        if self.keep_data:
+            return
+        # What the inventory still lists is in use: it stays, for the proof to name.
+        listed = [Path(found.id) for found in context.cluster.inventory()]
+        for path in (Path(file.id) for file in _files(context)):
+            if not any(path in (each, *each.parents) for each in listed):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _files(context: Context) -> list[Leftover]:
+    """All that lies in the state folder, but what stays on purpose."""
+    found = sorted(context.state.iterdir()) if context.state.exists() else []
+    return [Leftover("file", str(path)) for path in found if path.name not in KEPT]
 
 
 def _outside(context: Context) -> list[Leftover]:
     """Everything but files: those are removed apart, because `--keep-data` keeps some of them."""
     return [found for found in context.cluster.inventory() if found.kind != "file"]
+
+
+def _everything(context: Context) -> list[Leftover]:
+    found = list(context.cluster.inventory())
+    known = {item.id for item in found}
+    return found + [file for file in _files(context) if file.id not in known]
 
 
 @dataclass(frozen=True)
@@ -82,7 +95,7 @@ class Prove:
         return Difference("look for what is left")
 
     def run(self, progress: Progress) -> None:
-        left = tuple(_outside(self.context) if self.keep_data else self.context.cluster.inventory())
+        left = tuple(_outside(self.context) if self.keep_data else _everything(self.context))
         self.found.set(left)
         if left:
             raise LeftoversError(
