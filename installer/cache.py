@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from installer.adapters.buildonce import nobody_builds, remove_tree
-from installer.adapters.images.store import Store, read_image, read_layer
+from installer.adapters.images.store import Blob, Store, read_image, read_layer
 from installer.paths import Paths
 
 if TYPE_CHECKING:
@@ -92,32 +92,31 @@ def _things(cache: Path) -> Iterator[_Thing]:
     """Images before their layers: a record must not outlive what it names."""
     store = Store(cache)
     images = {file.stem: image for file in _in(store.records) if (image := read_image(file))}
-    named: set[str] = set()
     for key, image in images.items():
-        own = (image.manifest, image.config)
-        named |= {blob.digest for blob in own}
-        archive = store.archive(key)
-        files = (store.image_record(key), archive, *(store.path(blob) for blob in own))
-        yield _Thing(IMAGE, key, frozenset({key}), tuple(file for file in files if file.exists()))
+        files = (store.image_record(key), store.archive(key), store.path(image.manifest))
+        yield _Thing(IMAGE, key, frozenset({key}), (*files, store.path(image.config)))
+    layers: dict[Blob, list[Path]] = {blob: [] for image in images.values() for blob in image.layers}
     for record in _in(store.layers):
-        layer = read_layer(record)
-        if layer is None:
-            continue
-        named.add(layer.blob.digest)
-        users = frozenset(key for key, image in images.items() if layer.blob in image.layers)
-        files = (record, store.path(layer.blob))
-        kind = record.name.partition("-")[0]
-        yield _Thing(LAYER, f"{kind} {layer.diff[:12]}", users, tuple(f for f in files if f.exists()))
+        if layer := read_layer(record):
+            layers.setdefault(layer.blob, []).append(record)  # two recipes may come to the same bytes
+    for blob, records in layers.items():
+        users = frozenset(key for key, image in images.items() if blob in image.layers)
+        kinds = {record.name.partition("-")[0]: None for record in records}
+        yield _Thing(LAYER, " ".join([*kinds, blob.digest[:12]]), users, (*records, store.path(blob)))
     for folder in _in(cache / "programs"):
         yield _Thing(PROGRAM, folder.name, frozenset({folder.name}), (folder,))
     for file in _in(cache / "charts"):
         yield _Thing(CHART, file.name, frozenset(), (file,))
     for folder in _in(cache / "build"):
         yield _Thing(BUILD_CACHE, folder.name, frozenset(), (folder,))
-    lost = [blob for blob in _in(store.blobs) if blob.name not in named]
-    lost += [archive for archive in _in(store.archives) if archive.stem not in images]
-    for path in [*lost, *cache.glob("*/.*"), *store.root.glob("*/.*"), *store.blobs.glob(".*")]:
-        yield _Thing(REST, path.name, frozenset(), (path,))
+    known = {path for image in images.values() for path in map(store.path, image.blobs)}
+    known |= {path for blob, records in layers.items() for path in (*records, store.path(blob))}
+    known |= {path for key in images for path in (store.image_record(key), store.archive(key))}
+    stored = [*_in(store.records), *_in(store.archives), *_in(store.layers), *_in(store.blobs)]
+    lost = [path for path in stored if path not in known]
+    lost += [*cache.glob("*/.*"), *store.root.glob("*/.*"), *store.blobs.glob(".*")]
+    if lost:
+        yield _Thing(REST, "killed builds, earlier formats", frozenset(), tuple(lost))
 
 
 def _in(folder: Path) -> list[Path]:
@@ -129,8 +128,9 @@ def _entry(thing: _Thing, users: Mapping[str, tuple[str, ...]]) -> Entry:
     used_by = tuple(sorted({name for key in thing.keys for name in users.get(key, ())}))
     if not used_by and _runs(thing):
         used_by = (RUNNING,)
-    last = max((path.lstat().st_mtime for path in thing.paths), default=0.0)
-    return Entry(thing.kind, thing.name, sum(map(_size, thing.paths)), used_by, last)
+    there = [path for path in thing.paths if path.exists()]
+    last = max((path.stat().st_mtime for path in there), default=0.0)
+    return Entry(thing.kind, thing.name, sum(map(_size, there)), used_by, last)
 
 
 def _runs(thing: _Thing) -> bool:
@@ -161,6 +161,8 @@ def _size(path: Path) -> int:
 
 def _remove(path: Path) -> None:
     """By another name first: half a program folder would be taken for a whole one."""
+    if not path.exists():
+        return
     if path.is_dir() and not path.name.startswith("."):
         path = path.rename(path.with_name(f".{path.name}.pruned"))
     remove_tree(path)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from installer.adapters.buildonce import make_durable
+
+_Record = TypeVar("_Record")
 
 
 @dataclass(frozen=True)
@@ -95,16 +98,20 @@ def write(value: Packed | Image, record: Path) -> None:
 
 
 def read_layer(record: Path) -> Packed | None:
-    """None when there is no such record."""
-    plain = _plain(record)
-    return Packed(Blob(**plain["blob"]), plain["diff"]) if plain else None
+    """None when there is no such record, or one that an other version of this program wrote."""
+    return _read(record, _packed)
 
 
 def read_image(record: Path) -> Image | None:
-    """None when there is no such record."""
-    plain = _plain(record)
-    if not plain:
-        return None
+    """None as for a layer."""
+    return _read(record, _image)
+
+
+def _packed(plain: Mapping[str, Any]) -> Packed:
+    return Packed(Blob(**plain["blob"]), plain["diff"])
+
+
+def _image(plain: Mapping[str, Any]) -> Image:
     return Image(
         reference=plain["reference"],
         manifest=Blob(**plain["manifest"]),
@@ -113,9 +120,10 @@ def read_image(record: Path) -> Image | None:
     )
 
 
-def _plain(record: Path) -> dict[str, Any] | None:
+def _read(record: Path, made: Callable[[Mapping[str, Any]], _Record]) -> _Record | None:
     try:
-        plain: dict[str, Any] = json.loads(record.read_text())
+        return made(json.loads(record.read_text()))
     except FileNotFoundError:
         return None
-    return plain
+    except (KeyError, TypeError, ValueError):  # what it describes is built again
+        return None
