@@ -251,14 +251,21 @@ def _ran_before(
 
 
 def observe_all(graph: Graph) -> tuple[Planned, ...]:
-    """What each step would do. A step that reads a value nobody could fill yet is unknown until then."""
-    planned = []
+    """What each step would do.
+
+    A step that stands on one that would change something may have nothing to look at yet: what it
+    would do is unknown until then. On settled ground its error is an error.
+    """
+    planned: dict[str, Planned] = {}
     for step in graph.steps:
+        before = [r for r in step.requires if planned[r].difference or planned[r].unknown]
         try:
-            planned.append(Planned(step.id, step.layer, step.observe()))
-        except LookupError as error:
-            planned.append(Planned(step.id, step.layer, None, str(error)))
-    return tuple(planned)
+            planned[step.id] = Planned(step.id, step.layer, step.observe())
+        except (LookupError, StepError) as error:
+            if not before:
+                raise
+            planned[step.id] = Planned(step.id, step.layer, None, f"until {before[0]}: {error}")
+    return tuple(planned.values())
 
 
 class _Reporter:

@@ -11,7 +11,7 @@ import pytest
 from installer.cancel import Cancel
 from installer.engine.engine import Engine, RunResult, critical_path, observe_all
 from installer.engine.journal import Journal, Redactor, runs
-from installer.engine.steps import Graph, Slot
+from installer.engine.steps import Graph
 from installer.errors import Interrupted, PlatformError, StepError
 from installer.progress import Progress
 from tests.unit.engine.steps import Act, Heard
@@ -131,19 +131,28 @@ def test_a_journal_that_cannot_be_written_stops_the_run_and_says_so(tmp_path: Pa
     assert "journal" in caught.value.what and "large" in caught.value.why
 
 
-def test_the_plan_observes_all_and_says_what_it_cannot_know_yet() -> None:
-    slot: Slot[str] = Slot("the way to the cluster")
+class Reads(Act):
+    """Looks at what an earlier step makes."""
 
-    class Reads(Act):
-        def observe(self) -> None:
-            slot.get()
+    def observe(self) -> None:
+        raise StepError("the node is not running")
 
-    planned = observe_all(Graph.of([Act("a"), Act("b", settled=True), Reads("c")]))
-    assert [(p.step, bool(p.difference), bool(p.unknown)) for p in planned] == [
-        ("a", True, False),
-        ("b", False, False),
-        ("c", False, True),
+
+def test_the_plan_says_what_it_cannot_know_before_others_have_run() -> None:
+    planned = observe_all(
+        Graph.of([Act("a"), Act("b", settled=True), Reads("c", ("a",)), Reads("d", ("c",))])
+    )
+    assert [(p.step, bool(p.difference), p.unknown) for p in planned] == [
+        ("a", True, ""),
+        ("b", False, ""),
+        ("c", False, "until a: the node is not running"),
+        ("d", False, "until c: the node is not running"),
     ]
+
+
+def test_the_plan_hides_no_error_of_a_step_on_settled_ground() -> None:
+    with pytest.raises(StepError, match="not running"):
+        observe_all(Graph.of([Act("b", settled=True), Reads("c", ("b",))]))
 
 
 def test_the_critical_path_is_the_chain_that_decided_the_length() -> None:
