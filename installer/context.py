@@ -72,7 +72,7 @@ class Context:
     run_folder: Path
     access: Slot[ClusterAccess]
     bench: Workbench
-    before_secrets: Callable[[SecretSource], None] = field(default=lambda _: None)
+    hide: Callable[[str], None] = field(default=lambda _: None)  # a secret's value, from all that is shown
 
     @property
     def state(self) -> Path:
@@ -105,6 +105,6 @@ class Context:
 
     @cached_property
     def secrets(self) -> SecretSource:
-        from installer.secrets import KubernetesSecrets
+        from installer.redaction import WatchedSecrets
 
-        return KubernetesSecrets(self.bench.kube)
+        return WatchedSecrets(self.bench.kube, self.hide)

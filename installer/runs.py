@@ -61,7 +61,7 @@ def running(console: Console, opened: Opened) -> Iterator[Run]:
         opened.record()
         cancel = Cancel()
         lease = _Lease(name, command, cancel, journal, console)
-        work = context(opened, cancel, journal.folder, lease.take)
+        work = context(opened, cancel, journal.folder, lease.take, redactor.add)
         _tell_of_dead_run(earlier, journal, console)
         run = Run(work, journal, console, expected_seconds(earlier))
         code = Exit.BUG

@@ -69,6 +69,7 @@ def context(
     cancel: Cancel,
     run_folder: Path,
     before_change: Callable[[Kube], None] = lambda _: None,
+    hide: Callable[[str], None] = lambda _: None,
 ) -> Context:
     """Tools for one run. Starts nothing and touches nothing."""
     from installer.adapters.images import Images, find_recipes
@@ -92,4 +93,5 @@ def context(
         run_folder=run_folder,
         access=access,
         bench=Workbench(access, before_change),
+        hide=hide,
     )

@@ -8,7 +8,7 @@ from installer.console import Console
 from installer.errors import Exit, Interrupted, UsageError
 
 if TYPE_CHECKING:
-    from installer.catalog import Component, Served
+    from installer.component import Component, Served
 
 
 def run(console: Console, component: str, *, port: int) -> int:
@@ -28,11 +28,15 @@ def run(console: Console, component: str, *, port: int) -> int:
     served = _door(chosen)
     work = read_only(opened)
     reach(work)
-    selector = next(iter(selectors(work.bench.kube, chosen.namespace, component)), "")
+    kube = work.bench.kube
+    if kube.get("v1", "Service", component, chosen.namespace):
+        selector = f"service/{component}"
+    else:
+        selector = next(iter(selectors(kube, chosen.namespace, component)), "")
     cancel = Cancel()
     with (
         cancelling(cancel),
-        forward(work.bench.kube, chosen.namespace, selector, served.port, local_port=port) as address,
+        forward(kube, chosen.namespace, selector, served.port, port, note=console.say) as address,
     ):
         url = f"http://{address}" if served.scheme == "http" else str(address)
         console.done({"url": url, "login": served.login}, _text(component, url, served))

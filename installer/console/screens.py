@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from installer.console.text import WIDTH, ago, duration, labelled, plural, table
+from installer.quantities import human
 
 if TYPE_CHECKING:
+    from installer.cache import Entry
     from installer.clusters.base import Check, Leftover
     from installer.engine.engine import Planned, RunResult
     from installer.status import Row
@@ -124,6 +126,25 @@ def check(checks: Sequence[Check]) -> str:
     if warnings:
         ending += f", {plural(warnings, 'warning')}"
     return "\n".join([*lines, "", f"  {ending}"])
+
+
+def cache(folder: str, entries: Sequence[Entry]) -> str:
+    """What is used by nobody is what `prune` removes."""
+    rows = [(e.kind, e.name, human(e.size), ", ".join(e.used_by) or "-") for e in entries]
+    total, free = sum(e.size for e in entries), sum(e.size for e in entries if not e.used_by)
+    if not rows:
+        return f"{folder}: empty"
+    text = table(("kind", "name", "size", "used by"), rows)
+    return (
+        f"{text}\n\n  {human(total)} in {folder}\n  {human(free)} of it unused: `mlops-platform cache prune`"
+    )
+
+
+def pruned(removed: Sequence[Entry]) -> str:
+    if not removed:
+        return "nothing to remove"
+    rows = [(e.kind, e.name, human(e.size)) for e in removed]
+    return f"{table(('kind', 'name', 'size'), rows)}\n\n  {human(sum(e.size for e in removed))} freed"
 
 
 def _below(label: str, text: str) -> list[str]:
