@@ -58,6 +58,28 @@ def build_once(
 
 
 @contextmanager
+def shared_folder(
+    cache: Path, name: str, *, keep: Callable[[], bool], progress: Progress, cancel: Cancel
+) -> Iterator[Path]:
+    """A folder cache/build/<name> that several builds use at once, also of other processes.
+
+    Whoever is the last to leave removes it, unless `keep` says that somebody will need it again.
+    """
+    folder = cache / "build" / name
+    with _opened(cache / "locks" / f"build-{name}") as file:
+        _lock(file, fcntl.LOCK_SH, f"the build cache {name}", progress.say, cancel)
+        yield folder
+        try:
+            # The kernel first takes the old lock off: of two who leave together one gets the new one.
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return
+        if folder.exists() and not keep():
+            progress.say(f"removing the build cache {name}")
+            remove_tree(folder)
+
+
+@contextmanager
 def nobody_builds(cache: Path) -> Iterator[None]:
     """Hold every builder off. Raises LockedError when one is at work."""
     with _opened(cache / "locks" / "builders") as file:
@@ -147,13 +169,16 @@ def _shared(cache: Path) -> Iterator[None]:
 @contextmanager
 def _exclusive(path: Path, what: str, say: Callable[[str], None], cancel: Cancel | None) -> Iterator[None]:
     with _opened(path) as file:
-
-        def take() -> bool | Pending:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return Pending("another run is building it")
-            return True
-
-        wait_until(what, take, seconds=_LONGEST_BUILD_SECONDS, cancel=cancel, on_seen=say)
+        _lock(file, fcntl.LOCK_EX, what, say, cancel)
         yield
+
+
+def _lock(file: int, kind: int, what: str, say: Callable[[str], None], cancel: Cancel | None) -> None:
+    def take() -> bool | Pending:
+        try:
+            fcntl.flock(file, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return Pending("another run is building it")
+        return True
+
+    wait_until(what, take, seconds=_LONGEST_BUILD_SECONDS, cancel=cancel, on_seen=say)

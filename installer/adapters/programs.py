@@ -8,12 +8,13 @@ import platform
 import re
 import shutil
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache as remember
 from pathlib import Path
 
-from installer.adapters.buildonce import build_once, tethered
+from installer.adapters.buildonce import build_once, shared_folder, tethered
 from installer.adapters.process import run
 from installer.cancel import Cancel
 from installer.clusters.base import Program
@@ -61,6 +62,7 @@ class Programs:
         self.cache = cache
         # As many at once as memory holds; each uses all cores, so more would not be quicker.
         self._slots = threading.BoundedSemaphore(_builds_at_once())
+        self._unfinished = threading.Event()
 
     def key(self, program: Program) -> str:
         """'etcd-0f3a…': changes with the module's files, the Go version and the build flags."""
@@ -80,7 +82,11 @@ class Programs:
         return shutil.which("go") is not None and self.folder(program).is_dir()
 
     def build(self, program: Program, progress: Progress, cancel: Cancel) -> Path:
-        """Build unless built. Raises PreflightError (no or old Go), CommandFailed, Interrupted."""
+        """Build unless built. Raises PreflightError (no or old Go), CommandFailed, Interrupted.
+
+        Go's own caches grow to 9 GB and are removed when the last of several builds is done, but not
+        after a failed one: trying again would download and compile everything anew.
+        """
         target = self.folder(program)
         if target.is_dir():
             os.utime(target)
@@ -88,14 +94,25 @@ class Programs:
         _require(program)
 
         def make(work: Path) -> Path:
-            with self._slots:
-                self._compile(program, work, progress, cancel)
+            shared = shared_folder(
+                self.cache, "go", keep=self._unfinished.is_set, progress=progress, cancel=cancel
+            )
+            with shared as go_cache, self._noting_failure(), self._slots:
+                self._compile(program, work, go_cache, progress, cancel)
             return work / "bin"
 
         return build_once(self.cache, target, make, progress=progress, cancel=cancel)
 
-    def _compile(self, program: Program, work: Path, progress: Progress, cancel: Cancel) -> None:
-        env = _environment(self.cache / "build" / "go", work / "tmp")
+    @contextmanager
+    def _noting_failure(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            self._unfinished.set()
+            raise
+
+    def _compile(self, program: Program, work: Path, cache: Path, progress: Progress, cancel: Cancel) -> None:
+        env = _environment(cache, work / "tmp")
         (work / "tmp").mkdir()
         what = "tool" if re.search(r"^tool\b", _go_mod(program), re.MULTILINE) else "./..."
         go = [str(find_go().binary), "-C", str(program.module)]
