@@ -1,4 +1,4 @@
-"""Owns what the integration tests share: one API server for all that need one, and namespaces in it."""
+"""Owns what the integration tests share: one API server, one node, for all that need one."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 
 from installer.adapters.kube import Kube
 from tests.integration.apiserver import ApiServer, running
+from tests.integration.node import Node, running_node
 
 
 @pytest.fixture(scope="session")
@@ -28,3 +29,10 @@ def namespace(kube: Kube) -> str:
     name = f"test-{secrets.token_hex(4)}"
     kube.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
     return name
+
+
+@pytest.fixture(scope="session")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+    """Where pods run: slower to come than `apiserver`, for what that cannot show."""
+    with running_node("inode", tmp_path_factory.mktemp("node")) as running:
+        yield running

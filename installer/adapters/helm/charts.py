@@ -58,7 +58,8 @@ class Charts:
         """Raises StepError for a wrong digest or a forbidden address, before anything is installed."""
         source = release.source
         if isinstance(source, InTreeChart):
-            return Chart(source.folder, self._definitions(source.folder))
+            own = any(source.folder.rglob("crds"))  # else no Helm need be started to see that there are none
+            return Chart(source.folder, self._definitions(source.folder) if own else ())
         if isinstance(source, RepositoryChart):
             archive = self._pull(source, progress, cancel)
             return Chart(archive, self._definitions(archive))

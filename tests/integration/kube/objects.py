@@ -1,0 +1,93 @@
+"""Owns workloads and pods as a cluster would have them, for a server on which nothing runs them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from installer.adapters.kube import Kube
+
+Status = dict[str, Any]
+_MERGE = "application/merge-patch+json"
+
+
+def deployment(kube: Kube, namespace: str, name: str, *, replicas: int = 1) -> None:
+    """Labelled as a release of that name; not seen by any controller yet."""
+    template = {"metadata": {"labels": {"app": name}}, "spec": {"containers": [_container()]}}
+    kube.apply(
+        {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {
+                "name": name,
+                "namespace": namespace,
+                "labels": {"app.kubernetes.io/instance": name},
+            },
+            "spec": {
+                "replicas": replicas,
+                "selector": {"matchLabels": {"app": name}},
+                "template": template,
+            },
+        }
+    )
+
+
+def rolled_out(kube: Kube, namespace: str, name: str, *, ready: int, replicas: int = 1) -> None:
+    """Write what the Deployment's controller would report."""
+    status = {
+        "observedGeneration": 1,
+        "replicas": replicas,
+        "updatedReplicas": replicas,
+        "readyReplicas": ready,
+        "availableReplicas": ready,
+    }
+    path = f"/apis/apps/v1/namespaces/{namespace}/deployments/{name}/status"
+    kube.raw("PATCH", path, {"status": status}, content_type=_MERGE)
+
+
+def pod(kube: Kube, namespace: str, name: str, app: str, status: Status) -> None:
+    """A pod of a workload, in the state its kubelet would report."""
+    kube.create(
+        {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": name, "namespace": namespace, "labels": {"app": app}},
+            "spec": {"containers": [_container()]},
+        }
+    )
+    report(kube, namespace, name, status)
+
+
+def report(kube: Kube, namespace: str, name: str, status: Status) -> None:
+    path = f"/api/v1/namespaces/{namespace}/pods/{name}/status"
+    kube.raw("PATCH", path, {"status": status}, content_type=_MERGE)
+
+
+def waiting(reason: str, message: str = "", *, restarts: int = 0) -> Status:
+    return _status({"waiting": {"reason": reason, "message": message}}, restarts)
+
+
+def ended(code: int, *, restarts: int = 0) -> Status:
+    return _status({"terminated": {"exitCode": code, "reason": "Error"}}, restarts)
+
+
+def running(*, seconds: float, ready: bool = True) -> Status:
+    started = (datetime.now(UTC) - timedelta(seconds=seconds)).isoformat(timespec="seconds")
+    return _status({"running": {"startedAt": started.replace("+00:00", "Z")}}, 0, ready=ready)
+
+
+def _container() -> dict[str, Any]:
+    return {"name": "main", "image": "local/none:1"}
+
+
+def _status(state: dict[str, Any], restarts: int, *, ready: bool = False) -> Status:
+    about = {"name": "main", "image": "local/none:1", "imageID": "", "ready": ready, "restartCount": restarts}
+    others = dict.fromkeys(("waiting", "running", "terminated"))
+    return {
+        "phase": "Running",
+        "conditions": [
+            {"type": "PodScheduled", "status": "True"},
+            {"type": "Ready", "status": "True" if ready else "False"},
+        ],
+        "containerStatuses": [{**about, "state": {**others, **state}}],
+    }

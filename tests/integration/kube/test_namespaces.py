@@ -1,0 +1,63 @@
+"""Namespaces: made once, labelled, and somebody else's left alone."""
+
+from __future__ import annotations
+
+import secrets
+
+import pytest
+
+from installer.adapters.kube import Kube, KubeError
+from installer.adapters.kube.namespaces import ensure_namespace, namespace_is_ours
+from installer.errors import StepError
+
+pytestmark = pytest.mark.integration
+
+
+def test_a_namespace_is_made_with_its_labels_and_making_it_again_changes_nothing(kube: Kube) -> None:
+    name = f"ours-{secrets.token_hex(4)}"
+    assert not namespace_is_ours(kube, name)
+    ensure_namespace(kube, name, "staging")
+    first = kube.get("v1", "Namespace", name)
+    ensure_namespace(kube, name, "staging")
+    again = kube.get("v1", "Namespace", name)
+    assert first and again
+    assert again["metadata"]["resourceVersion"] == first["metadata"]["resourceVersion"]
+    assert namespace_is_ours(kube, name)
+    labels = first["metadata"]["labels"]
+    assert labels["app.kubernetes.io/part-of"] == "mlops-platform"
+    assert labels["mlops-platform/environment"] == "staging"
+    assert {labels[f"pod-security.kubernetes.io/{m}"] for m in ("enforce", "warn", "audit")} == {"restricted"}
+
+
+def test_its_label_is_enforced(kube: Kube) -> None:
+    name = f"ours-{secrets.token_hex(4)}"
+    ensure_namespace(kube, name, "staging")
+    spec = {"containers": [{"name": "c", "image": "x"}], "hostNetwork": True}
+    with pytest.raises(KubeError) as refused:
+        kube.create(
+            {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "namespace": name}, "spec": spec}
+        )
+    assert refused.value.status == 403
+    assert 'violates PodSecurity "restricted' in refused.value.why
+
+
+def test_somebody_elses_namespace_is_refused_and_not_touched(kube: Kube, namespace: str) -> None:
+    before = kube.get("v1", "Namespace", namespace)
+    assert not namespace_is_ours(kube, namespace)
+    with pytest.raises(StepError) as refused:
+        ensure_namespace(kube, namespace, "staging")
+    assert refused.value.what == f"namespace {namespace} exists and was not made by this platform"
+    assert refused.value.command.endswith(
+        f"label namespace {namespace} app.kubernetes.io/part-of=mlops-platform"
+    )
+    assert kube.get("v1", "Namespace", namespace) == before
+
+
+def test_a_namespace_on_its_way_out_is_not_ours_any_more(kube: Kube) -> None:
+    name = f"ours-{secrets.token_hex(4)}"
+    ensure_namespace(kube, name, "staging")
+    kube.delete("v1", "Namespace", name)  # and here nothing ever finishes it
+    assert not namespace_is_ours(kube, name)
+    with pytest.raises(StepError, match="is being deleted") as refused:
+        ensure_namespace(kube, name, "staging")
+    assert refused.value.transient

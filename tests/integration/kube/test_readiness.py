@@ -1,0 +1,191 @@
+"""Readiness against a real API server; the states are written as controllers and kubelet report them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from installer.adapters.kube import Kube
+from installer.adapters.kube.readiness import (
+    WORKLOADS_LABEL,
+    counts,
+    selectors,
+    wait_ready,
+    waiting_for,
+    workload_count,
+)
+from installer.cancel import Cancel
+from installer.errors import Interrupted, StepError, WaitTimedOut
+from installer.progress import Silent
+from tests.integration.kube.objects import (
+    deployment,
+    ended,
+    pod,
+    report,
+    rolled_out,
+    running,
+    waiting,
+)
+
+pytestmark = pytest.mark.integration
+
+
+class Told(Silent):
+    """Keeps what is said, and lets the cluster go one step on each time something is."""
+
+    def __init__(self, steps: Iterator[Callable[[], None]]) -> None:
+        self.lines: list[str] = []
+        self._steps = steps
+
+    def say(self, text: str) -> None:
+        self.lines.append(text)
+        next(self._steps, lambda: None)()
+
+
+def test_a_namespace_without_workloads_waits_for_nothing(kube: Kube, namespace: str) -> None:
+    assert waiting_for(kube, namespace) == ""
+    assert counts(kube, namespace, "none") == (0, 0)
+
+
+def test_a_workload_nobody_has_looked_at_yet_is_not_ready(kube: Kube, namespace: str) -> None:
+    deployment(kube, namespace, "store")
+    assert waiting_for(kube, namespace) == "deployment store: Rolling (its change has not been seen yet)"
+
+
+def test_a_rolled_out_workload_with_a_settled_pod_is_ready(kube: Kube, namespace: str) -> None:
+    deployment(kube, namespace, "store")
+    rolled_out(kube, namespace, "store", ready=1)
+    pod(kube, namespace, "store-1", "store", running(seconds=600))
+    assert waiting_for(kube, namespace, "store") == ""
+    assert counts(kube, namespace, "store") == (1, 1)
+    assert selectors(kube, namespace, "store") == ["app=store"]
+
+
+def test_a_container_that_nothing_probes_must_have_run_a_while(kube: Kube, namespace: str) -> None:
+    deployment(kube, namespace, "store")
+    rolled_out(kube, namespace, "store", ready=1)
+    pod(kube, namespace, "store-1", "store", running(seconds=0))
+    seen = waiting_for(kube, namespace, "store")
+    assert seen == "pod store-1: Started (main has no probe and has only just begun)"
+
+
+def test_only_the_release_asked_for_is_looked_at(kube: Kube, namespace: str) -> None:
+    deployment(kube, namespace, "store")
+    deployment(kube, namespace, "other")
+    rolled_out(kube, namespace, "store", ready=1)
+    assert waiting_for(kube, namespace, "store") == ""
+    assert waiting_for(kube, namespace, "other") != ""
+    assert counts(kube, namespace, "store") == (1, 1)
+
+
+def test_why_a_container_is_being_created_comes_from_its_events(kube: Kube, namespace: str) -> None:
+    deployment(kube, namespace, "store")
+    rolled_out(kube, namespace, "store", ready=0)
+    pod(kube, namespace, "store-1", "store", waiting("ContainerCreating"))
+    assert waiting_for(kube, namespace) == "pod store-1: ContainerCreating"
+    event(kube, namespace, "Pulling", "Pulling image x", second=1)
+    assert waiting_for(kube, namespace) == "pod store-1: ContainerCreating (pulling image)"
+    event(kube, namespace, "FailedMount", "no such secret", second=2)
+    assert waiting_for(kube, namespace) == "pod store-1: ContainerCreating (FailedMount: no such secret)"
+
+
+def event(kube: Kube, namespace: str, reason: str, message: str, *, second: int) -> None:
+    kube.create(
+        {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {"name": f"e{second}", "namespace": namespace},
+            "involvedObject": {"kind": "Pod", "name": "store-1", "namespace": namespace},
+            "lastTimestamp": f"2026-01-01T00:00:0{second}Z",
+            "reason": reason,
+            "message": message,
+        }
+    )
+
+
+def test_a_workload_that_was_deleted_is_missed(kube: Kube, namespace: str) -> None:
+    labels = {"owner": "helm", "name": "store", "status": "deployed", "version": "1", WORKLOADS_LABEL: "2"}
+    record = {"name": "sh.helm.release.v1.store.v1", "namespace": namespace, "labels": labels}
+    kube.apply({"apiVersion": "v1", "kind": "Secret", "metadata": record})
+    deployment(kube, namespace, "store")
+    rolled_out(kube, namespace, "store", ready=1)
+    assert waiting_for(kube, namespace, "store") == "release store: Missing (1 of its workloads are gone)"
+
+
+def test_workloads_of_a_manifest_are_counted_in_the_releases_own_namespace() -> None:
+    manifest = """
+---
+kind: Deployment
+metadata: {name: a}
+---
+kind: StatefulSet
+metadata: {name: b, namespace: here}
+---
+kind: DaemonSet
+metadata: {name: c, namespace: kube-system}
+---
+kind: Service
+metadata: {name: d}
+---
+# nothing but a comment
+"""
+    assert workload_count(manifest, "here") == 2
+
+
+def test_waiting_ends_when_all_is_ready_and_tells_on_the_way(kube: Kube, namespace: str) -> None:
+    deployment(kube, namespace, "store")
+    rolled_out(kube, namespace, "store", ready=0)
+    pod(kube, namespace, "store-1", "store", waiting("PodInitializing"))
+
+    def all_ready() -> None:
+        report(kube, namespace, "store-1", running(seconds=600))
+        rolled_out(kube, namespace, "store", ready=1)
+
+    progress = Told(iter([all_ready]))
+    wait_ready(kube, namespace, "store", progress=progress, cancel=Cancel(), seconds=20)
+    assert progress.lines == ["pod store-1: PodInitializing"]
+
+
+def test_a_crash_loop_ends_the_wait_at_its_third_restart(kube: Kube, namespace: str) -> None:
+    deployment(kube, namespace, "store")
+    rolled_out(kube, namespace, "store", ready=0)
+    pod(kube, namespace, "store-1", "store", ended(3))
+    steps = iter([lambda n=n: report(kube, namespace, "store-1", ended(3, restarts=n)) for n in (1, 2, 3)])
+    progress = Told(steps)
+    with pytest.raises(StepError) as failed:
+        wait_ready(kube, namespace, "store", progress=progress, cancel=Cancel(), seconds=60)
+    assert not isinstance(failed.value, WaitTimedOut)
+    assert failed.value.what == "pod store-1: Ended, and waiting will not change it"
+    assert failed.value.why.startswith("exit 3, 3 restarts")
+    assert failed.value.command == kube.kubectl("--namespace", namespace, "describe", "pod", "store-1")
+    assert progress.lines == [
+        "pod store-1: Ended (exit 3)",
+        "pod store-1: Ended (exit 3, 1 restarts)",
+        "pod store-1: Ended (exit 3, 2 restarts)",
+    ]
+
+
+def test_an_image_that_can_never_be_there_ends_the_wait_at_once(kube: Kube, namespace: str) -> None:
+    deployment(kube, namespace, "store")
+    rolled_out(kube, namespace, "store", ready=0)
+    pod(kube, namespace, "store-1", "store", waiting("ErrImageNeverPull", "image is not present"))
+    with pytest.raises(StepError) as failed:
+        wait_ready(kube, namespace, progress=Silent(), cancel=Cancel(), seconds=60)
+    assert failed.value.what == "pod store-1: ErrImageNeverPull, and waiting will not change it"
+    assert "image is not present" in failed.value.why
+
+
+def test_a_wait_that_takes_too_long_says_what_it_saw_last(kube: Kube, namespace: str) -> None:
+    deployment(kube, namespace, "store")
+    with pytest.raises(WaitTimedOut) as failed:
+        wait_ready(kube, namespace, "store", progress=Silent(), cancel=Cancel(), seconds=0.2)
+    assert "deployment store: Rolling" in failed.value.why
+    assert failed.value.command == kube.kubectl("--namespace", namespace, "describe", "pods")
+
+
+def test_a_wait_can_be_cancelled(kube: Kube, namespace: str) -> None:
+    deployment(kube, namespace, "store")
+    cancel = Cancel()
+    with pytest.raises(Interrupted):
+        wait_ready(kube, namespace, progress=Told(iter([cancel.request])), cancel=cancel, seconds=60)

@@ -1,0 +1,47 @@
+"""Owns a real node for tests that need running pods: the host cluster, its add-ons, one image with Python."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from installer.adapters.images import Images, find_recipes
+from installer.adapters.kube import Kube
+from installer.adapters.programs import Programs
+from installer.cancel import Cancel
+from installer.clusters.host.provider import RECIPES, HostProvider
+from installer.paths import Paths
+from installer.progress import Silent
+
+
+@dataclass(frozen=True)
+class Node:
+    """A running node; `image` has `python3`."""
+
+    name: str
+    kubeconfig: Path
+    kube: Kube
+    image: str
+
+
+@contextmanager
+def running_node(name: str, folder: Path) -> Iterator[Node]:
+    """Bring it up from what the cache has or can build; leave nothing."""
+    quiet, paths = Silent(), Paths.default()
+    programs = Programs(paths.cache)
+    images = Images(paths.cache, programs, find_recipes(RECIPES, paths.assets / "images"))
+    provider = HostProvider(name, folder / name, programs, images)
+    for program in provider.programs:
+        programs.build(program, quiet, Cancel())
+    try:
+        provider.revive(quiet, Cancel())
+        archives = [images.build(image, quiet, Cancel()) for image in (*provider.images, "python")]
+        provider.load_images(archives, quiet, Cancel())
+        kube = Kube(provider.kubeconfig)
+        kube.apply(*provider.addons())
+        yield Node(name, provider.kubeconfig, kube, images.reference("python"))
+    finally:
+        provider.sweep(provider.inventory(), quiet)
+        provider.destroy_files(keep_data=False, progress=quiet)
