@@ -9,7 +9,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from installer.quantities import cpu, memory
 
-LAYERS = ("data", "secrets", "access", "tracking", "orchestration", "serving", "pipelines", "observability")
+Layer = Literal[
+    "data", "secrets", "access", "tracking", "orchestration", "serving", "pipelines", "observability"
+]
 
 
 def _name(value: str) -> str:
@@ -131,7 +133,7 @@ class Script(Strict):
 
 
 class JobSpec(Script):
-    """What must have run before the release rolls, such as a schema migration."""
+    """What must have run before the release rolls, such as a schema migration; called with its name."""
 
     name: Name
     image: Name
@@ -160,7 +162,7 @@ class Component(Strict):
     """component.yaml: everything the house knows of a component."""
 
     name: Name
-    layer: Literal[LAYERS]  # type: ignore[valid-type]
+    layer: Layer
     summary: Annotated[str, Field(min_length=8, max_length=100)]
     version: Pinned
     namespace: Name

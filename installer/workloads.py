@@ -76,8 +76,8 @@ def run_job(kube: Kube, work: Work, progress: Progress, cancel: Cancel, *, keep:
             longest_delay=_LONGEST_POLL,
             command=kube.kubectl("--namespace", work.namespace, "describe", "job", work.name),
         )
-        log = kube.logs(work.namespace, pod["metadata"]["name"])
-        if pod["status"]["phase"] != "Succeeded":
+        log = _log(kube, work, pod)
+        if _ended(pod).get("exitCode") != 0:
             raise _failed(work, pod, log)
         succeeded = True
         return log
@@ -93,6 +93,7 @@ def component_work(context: Context, component: Component, job: JobSpec) -> Work
         namespace=component.namespace,
         image=context.images.reference(job.image),
         scripts={job.script: (folder / job.script).read_text()},
+        arguments=(job.name,),
         secrets={f"{component.name}-{name}": name for name in job.secrets},
         env=substitute(job.env, known),
         memory=job.memory,
@@ -135,16 +136,31 @@ def _delete(kube: Kube, work: Work, propagation: str) -> bool:
 
 
 def _finished(kube: Kube, work: Work, patience: Patience) -> dict[str, Any] | Pending:
-    """The pod once it has ended. The Job itself says so a second later."""
+    """The pod once its container has ended. The pod's phase says so a second later, the Job two."""
     pods = kube.list("v1", "Pod", work.namespace, labels=f"batch.kubernetes.io/job-name={work.name}")
     for pod in pods:
-        if pod["status"].get("phase") in ("Succeeded", "Failed"):
+        if _ended(pod) or pod["status"].get("phase") == "Failed":
             return pod
         state = pod_state(pod)
         if state and patience.exhausted([state]):
             raise _unstartable(kube, work, str(state))
         return Pending(str(state) if state else "running")
     return Pending(_podless(kube, work))
+
+
+def _ended(pod: Mapping[str, Any]) -> Mapping[str, Any]:
+    """How its one container ended; empty while it has not."""
+    for container in pod["status"].get("containerStatuses") or []:
+        found: Mapping[str, Any] = container.get("state", {}).get("terminated") or {}
+        return found
+    return {}
+
+
+def _log(kube: Kube, work: Work, pod: Mapping[str, Any]) -> str:
+    """'' of a container that never was, as when the node evicted the pod."""
+    if not _ended(pod).get("containerID"):
+        return ""
+    return kube.logs(work.namespace, pod["metadata"]["name"])
 
 
 def _podless(kube: Kube, work: Work) -> str:
@@ -172,8 +188,7 @@ def _unstartable(kube: Kube, work: Work, why: str) -> JobFailed:
 
 
 def _failed(work: Work, pod: Mapping[str, Any], log: str) -> JobFailed:
-    states = [c.get("state", {}).get("terminated") for c in pod["status"].get("containerStatuses") or []]
-    ended: Mapping[str, Any] = next((s for s in states if s), {})
+    ended = _ended(pod)
     reason = ended.get("reason") or pod["status"].get("reason") or "Error"
     how = f"exit {ended.get('exitCode', '?')}" if reason == "Error" else reason
     hint = "give it more memory in component.yaml" if reason == "OOMKilled" else ""

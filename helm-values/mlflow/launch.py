@@ -1,4 +1,8 @@
-"""Owns starting MLflow with what its Secrets say: read from files here, so in no argument and no manifest."""
+"""Owns starting MLflow with what its Secrets say: read from files here, so in no argument and no manifest.
+
+`serve PORT` becomes the server. `migrate` brings the database to this version's schema, before a server
+of this version starts: it would refuse an older one.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +11,41 @@ import sys
 from pathlib import Path
 
 SECRETS = Path("/run/secrets")
+PROXIED = "mlflow-artifacts:/"  # clients send artifacts here, and never see the store's keys
 
 
 def secret(path: str) -> str:
     return (SECRETS / path).read_text()
 
 
-def main() -> None:
-    os.environ["MLFLOW_BACKEND_STORE_URI"] = secret("database/uri")
-    os.environ["MLFLOW_ARTIFACTS_DESTINATION"] = secret("bucket/uri")
+def database() -> str:
+    """With the driver's name: which one SQLAlchemy takes by default depends on its version."""
+    return secret("database/uri").replace("postgresql://", "postgresql+psycopg2://", 1)
+
+
+def serve(port: int) -> None:
+    """What `mlflow server` sets up for a process of its own, in this one: half the memory, half the time."""
+    import uvicorn  # first: MLflow guards hosts and origins only where it finds a server loaded
+    from mlflow.server import constants
+    from mlflow.server.handlers import initialize_backend_stores
+
     os.environ["MLFLOW_S3_ENDPOINT_URL"] = secret("bucket/endpoint")
     os.environ["AWS_DEFAULT_REGION"] = secret("bucket/region")
-    os.execvp("mlflow", ["mlflow", *sys.argv[1:]])  # noqa: S606 - there is no shell to want
+    os.environ[constants.BACKEND_STORE_URI_ENV_VAR] = database()
+    os.environ[constants.REGISTRY_STORE_URI_ENV_VAR] = database()
+    os.environ[constants.ARTIFACT_ROOT_ENV_VAR] = PROXIED
+    os.environ[constants.ARTIFACTS_DESTINATION_ENV_VAR] = secret("bucket/uri")
+    os.environ[constants.SERVE_ARTIFACTS_ENV_VAR] = "true"
+    initialize_backend_stores(database(), database(), PROXIED)
+    uvicorn.run("mlflow.server.fastapi_app:app", host="0.0.0.0", port=port)  # noqa: S104 - its pod's
+
+
+def migrate() -> None:
+    """In-process: `mlflow db upgrade` takes the URI, and so the password, as an argument all can read."""
+    from mlflow.cli import cli
+
+    cli(["db", "upgrade", database()])
 
 
 if __name__ == "__main__":
-    main()
+    serve(int(sys.argv[2])) if sys.argv[1] == "serve" else migrate()

@@ -54,7 +54,7 @@ def ensure(admin: Mapping[str, str], account: Mapping[str, str]) -> None:
                 act, role, Literal(verifier.decode())
             )
         )
-        if not session.execute("SELECT FROM pg_database WHERE datname = %s", [account["name"]]).fetchone():
+        if not session.execute("SELECT 1 FROM pg_database WHERE datname = %s", [account["name"]]).fetchone():
             session.execute(SQL("CREATE DATABASE {} OWNER {}").format(database, role))
         session.execute(SQL("ALTER DATABASE {} OWNER TO {}").format(database, role))
         session.execute(SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(database))

@@ -1,0 +1,139 @@
+"""Owns running a component's probes in the cluster, its pods deleted in the middle where that is allowed."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from installer.adapters.kube import Kube
+from installer.adapters.kube.rollout import pod_state
+from installer.adapters.process import tail
+from installer.adapters.wait import Pending, wait_until
+from installer.catalog import Component, SmokeSpec
+from installer.context import Context
+from installer.errors import StepError
+from installer.progress import Progress
+from installer.releases import smoke_scripts, substitute, words
+from installer.smoke.evidence import collect
+from installer.smoke.result import Result, parse, save
+from installer.workloads import JobFailed, Work, run_job
+
+_BACK_SECONDS = 180
+
+
+def run_component(context: Context, component: Component, kube: Kube, progress: Progress) -> list[Result]:
+    """Every probe of a component, whatever failed before. Results are kept in the run's folder.
+
+    On a failure evidence/<component>/ there holds objects, events and logs.
+    """
+    results: list[Result] = []
+    said: dict[str, str] = {}
+    for spec in component.smoke:
+        results += _Run(context, component, spec, kube, progress, said).all()
+    save(context.run_folder, component.name, results)
+    if any(not result.ok for result in results):
+        progress.say("collecting evidence")
+        collect(kube, component.namespace, context.run_folder / "evidence" / component.name, said)
+    return results
+
+
+class _Run:
+    """One script: its probes, and what it wrote read again by pods that have not seen it written."""
+
+    def __init__(
+        self,
+        context: Context,
+        component: Component,
+        spec: SmokeSpec,
+        kube: Kube,
+        progress: Progress,
+        said: dict[str, str],
+    ) -> None:
+        self._context, self._component, self._spec = context, component, spec
+        self._kube, self._progress, self._said = kube, progress, said
+        self._run = secrets.token_hex(4)
+
+    def all(self) -> list[Result]:
+        if not (self._spec.survives and self._context.environment.smoke.disruptive):
+            return self._phase("probe")
+        return [*self._phase("probe", "write"), *self._replace(), *self._phase("read")]
+
+    def _phase(self, *acts: str) -> list[Result]:
+        """One Job. A script that breaks off is a probe that failed."""
+        phase = acts[-1]
+        self._progress.say(f"probes: {' and '.join(acts)}")
+        try:
+            log = run_job(self._kube, self._work(phase, acts), self._progress, self._context.cancel)
+        except JobFailed as error:
+            results = parse(error.log)
+            if all(result.ok for result in results):
+                results.append(Result("the probes run to their end", False, f"{error.what}\n{error.why}"))
+            log = error.log or error.why
+        else:
+            results = parse(log)
+            if not results:
+                results.append(Result("the probes say what they found", False, tail(log) or "nothing"))
+        self._said[f"{self._spec.script}-{phase}"] = log
+        return results
+
+    def _work(self, phase: str, acts: tuple[str, ...]) -> Work:
+        context, component, spec = self._context, self._component, self._spec
+        return Work(
+            name=f"{component.name}-{spec.script.removesuffix('.py')}-{phase}",
+            namespace=component.namespace,
+            image=context.images.reference(spec.image),
+            scripts=smoke_scripts(context, component, spec),
+            arguments=acts,
+            secrets={f"{component.name}-{name}": name for name in spec.secrets},
+            env={**substitute(spec.env, words(context, component)), "RUN": self._run},
+            memory=spec.memory,
+            seconds=spec.seconds,
+        )
+
+    def _replace(self) -> Iterator[Result]:
+        """Delete the pods and wait for those that take their place."""
+        name, started = f"{', '.join(self._spec.survives)} comes back", time.monotonic()
+        try:
+            doomed = self._doomed()
+            for pod in doomed:
+                self._kube.delete("v1", "Pod", pod["metadata"]["name"], self._component.namespace)
+            self._wait_replaced({pod["metadata"]["uid"] for pod in doomed})
+        except StepError as error:
+            yield Result(name, False, f"{error.what}\n{error.why}", time.monotonic() - started)
+        else:
+            yield Result(name, True, seconds=round(time.monotonic() - started, 3))
+
+    def _pods(self) -> list[dict[str, Any]]:
+        labels = f"app.kubernetes.io/instance={self._component.name}"
+        return self._kube.list("v1", "Pod", self._component.namespace, labels=labels)
+
+    def _doomed(self) -> list[dict[str, Any]]:
+        """'postgres-0' is that pod, 'deployment/mlflow' all pods of the release."""
+        wanted = self._spec.survives
+        found = [p for p in self._pods() if p["metadata"]["name"] in wanted or any("/" in w for w in wanted)]
+        if not found:
+            raise StepError(f"no pod to delete: {', '.join(wanted)}", why="the release has none of these")
+        return found
+
+    def _wait_replaced(self, gone: set[str]) -> None:
+        def replaced() -> bool | Pending:
+            pods = self._pods()
+            old = [p["metadata"]["name"] for p in pods if p["metadata"]["uid"] in gone]
+            if old:
+                return Pending(f"{old[0]} is being deleted")
+            for pod in pods:
+                if state := pod_state(pod):
+                    return Pending(str(state))
+            return True if len(pods) >= len(gone) else Pending("no new pod yet")
+
+        wait_until(
+            f"{self._component.name}: pods back",
+            replaced,
+            seconds=_BACK_SECONDS,
+            cancel=self._context.cancel,
+            on_seen=self._progress.say,
+            longest_delay=0.25,
+            command=self._kube.kubectl("--namespace", self._component.namespace, "get", "pods"),
+        )
