@@ -1,0 +1,83 @@
+"""What is read from workloads and pods: one case file each, most of them recorded on a node."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from installer.adapters.kube.rollout import (
+    SETTLE_SECONDS,
+    belongs,
+    pod_state,
+    pods_of,
+    refused,
+    rolling,
+    unsettled,
+)
+
+CASES = sorted((Path(__file__).resolve().parents[3] / "cases" / "workloads").glob("*.yaml"))
+NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("file", CASES, ids=lambda file: file.stem)
+def test_a_workload_and_its_pods_in_words(file: Path) -> None:
+    case = yaml.safe_load(file.read_text())
+    assert rolling(case["workload"]) == case["rolling"]
+    own = pods_of(case["workload"], case["pods"])
+    assert [str(pod_state(pod) or "ready") for pod in own] == case["states"]
+
+
+def test_there_are_cases() -> None:
+    assert len(CASES) >= 17
+
+
+def test_why_a_deployment_gets_no_pods() -> None:
+    case = yaml.safe_load(next(f for f in CASES if f.stem == "refused-by-pod-security").read_text())
+    assert 'violates PodSecurity "restricted' in refused(case["workload"])
+
+
+@pytest.mark.parametrize(
+    ("labels", "annotations", "expected"),
+    [
+        ({"app.kubernetes.io/instance": "store"}, None, True),
+        (None, {"meta.helm.sh/release-name": "store"}, True),
+        ({"app.kubernetes.io/instance": "other"}, {"meta.helm.sh/release-name": "store"}, True),
+        ({"app.kubernetes.io/instance": "other"}, None, False),
+        (None, None, False),
+    ],
+)
+def test_a_workload_belongs_to_a_release_by_label_or_by_helms_note(
+    labels: Any, annotations: Any, expected: bool
+) -> None:
+    workload = {"metadata": {"labels": labels, "annotations": annotations}}
+    assert belongs(workload, "store") is expected
+    assert belongs(workload, "")
+
+
+def started(seconds_ago: float, *, probe: bool = False) -> dict[str, Any]:
+    at = (NOW - timedelta(seconds=seconds_ago)).isoformat().replace("+00:00", "Z")
+    container: dict[str, Any] = {"name": "main", **({"readinessProbe": {}} if probe else {})}
+    status = {"name": "main", "ready": True, "restartCount": 2, "state": {"running": {"startedAt": at}}}
+    return {
+        "metadata": {"name": "p", "uid": "u"},
+        "spec": {"containers": [container]},
+        "status": {"containerStatuses": [status]},
+    }
+
+
+def test_a_container_without_a_probe_must_run_a_while() -> None:
+    state = unsettled(started(SETTLE_SECONDS - 1), NOW)
+    assert state and (state.reason, state.container, state.restarts) == ("Started", "main", 2)
+    assert unsettled(started(SETTLE_SECONDS), NOW) is None
+
+
+def test_a_passed_probe_is_believed_at_once() -> None:
+    assert unsettled(started(0, probe=True), NOW) is None
+
+
+def test_a_node_whose_clock_is_ahead_holds_nobody_up() -> None:
+    assert unsettled(started(-60), NOW) is None
