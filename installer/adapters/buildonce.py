@@ -24,22 +24,27 @@ def build_once(
     target: Path,
     make: Callable[[Path], Path],
     *,
+    whole: Callable[[], bool] = lambda: True,
     progress: Progress | None = None,
     cancel: Cancel | None = None,
 ) -> Path:
     """Return `target`, a file or folder, built at most once however many processes ask.
 
+    A target that is there and not `whole`, because what it names is gone, is built again.
+
     `make` gets an empty folder beside the target and returns the path in it (or the folder itself)
     that becomes the target by a rename: a kill leaves all or nothing. Raises Interrupted while it
     waits for another builder, and whatever `make` raises.
     """
-    if target.exists():
+    if target.exists() and whole():
         return target
     say = (progress or Silent()).say
     key = f"{target.parent.name}-{target.name}"
     with _shared(cache), _exclusive(cache / "locks" / key, target.name, say, cancel):
         if target.exists():
-            return target
+            if whole():
+                return target
+            remove_tree(target)
         target.parent.mkdir(parents=True, exist_ok=True)
         # The lock is ours, so whoever made these is dead: its kernel released the lock for it.
         for rest in target.parent.glob(f".{glob.escape(target.name)}.*"):

@@ -113,7 +113,6 @@ class Images:
             for part in parts(chain[:depth], self._programs):
                 layers.append((part.kind, self._layer(part, layers, progress, cancel)))
         record = self._store.image_record(self.key(name))
-        record.unlink(missing_ok=True)  # its blobs are gone, else nobody would build
 
         def make(work: Path) -> Path:
             plain = [layer for _, layer in layers]
@@ -123,7 +122,9 @@ class Images:
             write(Image(self.reference(name), manifest, config, blobs), work / "record")
             return work / "record"
 
-        build_once(self._cache, record, make, progress=progress, cancel=cancel)
+        build_once(
+            self._cache, record, make, whole=lambda: self.built(name), progress=progress, cancel=cancel
+        )
 
     def _layer(
         self, part: Part, before: Sequence[tuple[str, oci.Layer]], progress: Progress, cancel: Cancel
@@ -132,9 +133,10 @@ class Images:
         under = [(kind, layer.packed.diff) for kind, layer in before if kind in part.stands_on]
         key = digest([FORMAT, part.kind, part.inputs, under])
         record = self._store.layer_record(part.kind, key)
-        packed = read_layer(record)
-        if packed and not self._store.holds(packed.blob):
-            record.unlink(missing_ok=True)
+
+        def whole() -> bool:
+            packed = read_layer(record)
+            return packed is not None and self._store.holds(packed.blob)
 
         def make(work: Path) -> Path:
             below = [Below(kind, self._store.path(layer.packed.blob)) for kind, layer in before]
@@ -146,7 +148,7 @@ class Images:
             write(made, work / "record")
             return work / "record"
 
-        build_once(self._cache, record, make, progress=progress, cancel=cancel)
+        build_once(self._cache, record, make, whole=whole, progress=progress, cancel=cancel)
         found = read_layer(record)
         assert found, "build_once returned without its target"
         return oci.Layer(found, part.made_of)

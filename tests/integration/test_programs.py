@@ -1,0 +1,127 @@
+"""Proves programs with the real Go: the smallest there is, built by two processes, killed, cancelled."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from installer.adapters.process import ProcessId
+from installer.adapters.programs import Programs
+from installer.cancel import Cancel
+from installer.clusters.base import Program
+from installer.errors import CommandFailed, Interrupted
+from installer.paths import Paths
+from installer.progress import Silent
+
+pytestmark = pytest.mark.integration
+
+PAUSE = Program("pause", Paths.default().assets / "installer/clusters/host/programs/pause")
+
+BUILD = """
+import sys
+from pathlib import Path
+from installer.adapters.programs import Programs
+from installer.cancel import Cancel
+from installer.clusters.base import Program
+
+class Told:
+    def say(self, text): print(text, flush=True)
+    def fraction(self, done, total, what=""): print(what, done, flush=True)
+    def note(self, text): print(text, flush=True)
+
+Programs(Path(sys.argv[1])).build(Program("pause", Path(sys.argv[2])), Told(), Cancel())
+"""
+
+
+def build(cache: Path) -> subprocess.Popen[str]:
+    argv = [sys.executable, "-c", BUILD, str(cache), str(PAUSE.module)]
+    return subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
+
+
+def test_killed_then_two_at_once_build_one_program_and_no_cache_is_left(tmp_path: Path) -> None:
+    programs = Programs(tmp_path)
+    killed = build(tmp_path)
+    assert killed.stdout and killed.stdout.readline(), "it compiles"
+    gos = _running_below(tmp_path)
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate()
+    assert gos and not programs.built(PAUSE)
+    assert (tmp_path / "build/go").is_dir(), "what was compiled is not lost"
+
+    both = [build(tmp_path), build(tmp_path)]
+    said = [each.communicate()[0] for each in both]
+    assert [each.returncode for each in both] == [0, 0]
+    assert sum("packages" in text for text in said) == 1, said
+    assert programs.built(PAUSE) and programs.folder(PAUSE).is_dir()
+    assert [p.name for p in (tmp_path / "programs").iterdir()] == [programs.key(PAUSE)]
+    assert list((tmp_path / "build").iterdir()) == []
+    assert not [pid for pid in gos if pid.alive], "no compiler outlives who asked for it"
+
+
+def test_the_built_program_runs_without_anything_around_it(tmp_path: Path) -> None:
+    binary = Programs(Paths.default().cache).build(PAUSE, Silent(), Cancel()) / "pause"
+    assert b"ld-linux" not in binary.read_bytes(), "statically linked"
+    process = subprocess.Popen([str(binary)])
+    os.kill(process.pid, signal.SIGTERM)
+    assert process.wait(10) in (0, -signal.SIGTERM)
+
+
+def test_ctrl_c_ends_a_build_within_seconds(tmp_path: Path) -> None:
+    cancel = Cancel()
+
+    class Told(Silent):
+        def fraction(self, done: int, total: int, what: str = "") -> None:
+            if not cancel.requested:
+                cancel.request()
+
+    with pytest.raises(Interrupted):
+        Programs(tmp_path).build(PAUSE, Told(), cancel)
+    assert not _running_below(tmp_path)
+    assert not Programs(tmp_path).built(PAUSE)
+
+
+def test_a_failed_build_says_why_and_keeps_go_s_cache_for_the_next_try(tmp_path: Path) -> None:
+    (tmp_path / "module").mkdir()
+    (tmp_path / "module/go.mod").write_text("module test/broken\n\ngo 1.22\n")
+    (tmp_path / "module/main.go").write_text("package main\n\nfunc main() { undefined() }\n")
+    with pytest.raises(CommandFailed, match="broken: go build: exit 1") as caught:
+        Programs(tmp_path / "cache").build(Program("broken", tmp_path / "module"), Silent(), Cancel())
+    assert "undefined: undefined" in caught.value.why
+    assert (tmp_path / "cache/build/go").is_dir()
+
+
+def test_several_programs_of_one_run_share_go_s_cache_until_the_last_is_built(tmp_path: Path) -> None:
+    modules = []
+    for name in ("one", "two"):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "go.mod").write_text(f"module test/{name}\n\ngo 1.22\n")
+        (folder / "main.go").write_text("package main\n\nfunc main() { println() }\n")
+        modules.append(Program(name, folder))
+    programs = Programs(tmp_path / "cache")
+    threads = [threading.Thread(target=programs.build, args=(m, Silent(), Cancel())) for m in modules]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(programs.built(each) for each in modules)
+    assert not (tmp_path / "cache/build/go").exists()
+
+
+def _running_below(folder: Path) -> list[ProcessId]:
+    """Processes that have the folder in their environment: Go's caches are there."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            environment = (process / "environ").read_bytes()
+        except OSError:  # ended in the meantime
+            continue
+        if f"GOCACHE={folder}".encode() in environment and (it := ProcessId.of(int(process.name))):
+            found.append(it)
+    return found

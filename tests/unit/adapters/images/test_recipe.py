@@ -1,0 +1,55 @@
+"""Proves that every mistake in a recipe is named with its line, all of them in one pass."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from installer.adapters.images.recipe import find_recipes, read_recipes, requirements
+from installer.errors import ConfigurationError, Exit
+from installer.paths import Paths
+
+CASES = Path(__file__).parents[3] / "cases/images"
+ASSETS = Paths.default().assets
+
+
+def test_the_mistakes_of_all_recipes_come_at_once(update_golden: bool) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        read_recipes(find_recipes(CASES / "wrong"))
+    assert caught.value.exit_code == Exit.CONFIGURATION
+    seen = "".join(f"{problem}\n" for problem in sorted(caught.value.problems)).replace(f"{CASES}/", "")
+    expected = CASES / "wrong.problems"
+    if update_golden:
+        expected.write_text(seen)
+    assert seen == expected.read_text()
+
+
+def test_one_name_in_two_folders_is_a_mistake(tmp_path: Path) -> None:
+    for place in ("a/app", "b/app"):
+        (tmp_path / place).mkdir(parents=True)
+        (tmp_path / place / "image.yaml").write_text("name: app\n")
+    with pytest.raises(ConfigurationError, match="1 problem") as caught:
+        find_recipes(tmp_path / "a", tmp_path / "b")
+    assert "image app: there are two" in caught.value.why
+
+
+def test_the_shipped_recipes_are_without_mistakes() -> None:
+    found = find_recipes(
+        ASSETS / "images", ASSETS / "helm-values", *(ASSETS / "installer/clusters").glob("*/images")
+    )
+    read = read_recipes(found)
+    assert len(read) >= 8
+    unprivileged = {name for name, each in read.items() if each.recipe.user}
+    assert set(read) - unprivileged == {"debian", "python"}, "only bases may run as root"
+
+
+def test_requirements_are_read_as_pip_reads_them(tmp_path: Path) -> None:
+    file = tmp_path / "requirements.txt"
+    file.write_text(
+        "# head\n-i somewhere\na==1 \\\n    --hash=sha256:aa \\\n    --hash=sha256:bb  # tail\n\nb==2\n"
+    )
+    assert [(n, text.split()) for n, text in requirements(file)] == [
+        (3, ["a==1", "--hash=sha256:aa", "--hash=sha256:bb"]),
+        (7, ["b==2"]),
+    ]

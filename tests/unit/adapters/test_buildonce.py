@@ -1,0 +1,236 @@
+"""Proves that a thing is built once whoever asks, and that who is killed leaves nothing that counts."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+
+from installer.adapters.buildonce import build_once, nobody_builds, remove_tree, shared_folder
+from installer.adapters.process import ProcessId
+from installer.adapters.wait import Pending, wait_until
+from installer.cancel import Cancel
+from installer.errors import Interrupted, LockedError
+from installer.progress import Silent
+
+# A builder of another process: says where it works, then waits for a word on stdin.
+BUILDER = """
+import sys
+from pathlib import Path
+from installer.adapters.buildonce import build_once
+cache = Path(sys.argv[1])
+
+def make(work):
+    (work / "made").write_text("by the other")
+    print(work, flush=True)
+    sys.stdin.readline()
+    return work / "made"
+
+build_once(cache, cache / "things" / "thing", make)
+"""
+
+
+class Other:
+    """The builder in a process of its own, at work once this returns."""
+
+    def __init__(self, cache: Path) -> None:
+        argv = [sys.executable, "-c", BUILDER, str(cache)]
+        self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert self.process.stdout
+        self.work = Path(self.process.stdout.readline().strip())
+        assert (self.work / "made").exists()
+
+    def end(self, number: int | None = None) -> None:
+        if number:
+            os.kill(self.process.pid, number)
+        self.process.communicate("go on\n" if number is None else None)
+
+
+def test_many_threads_build_once(tmp_path: Path) -> None:
+    made: list[Path] = []
+
+    def make(work: Path) -> Path:
+        made.append(work)
+        (work / "file").write_text("done")
+        return work
+
+    target = tmp_path / "things/thing"
+    threads = [threading.Thread(target=build_once, args=(tmp_path, target, make)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(made) == 1 and (target / "file").read_text() == "done"
+
+
+def test_who_comes_second_waits_and_says_so_and_takes_what_was_made(tmp_path: Path) -> None:
+    other = Other(tmp_path)
+    said: list[str] = []
+
+    class Told(Silent):
+        def say(self, text: str) -> None:
+            said.append(text)
+            other.end()
+
+    def never(work: Path) -> Path:
+        raise AssertionError("built twice")
+
+    target = build_once(tmp_path, tmp_path / "things/thing", never, progress=Told())
+    assert target.read_text() == "by the other"
+    assert said == ["another run is building it"]
+
+
+def test_a_killed_builder_leaves_nothing_that_counts_and_is_swept_up_after(tmp_path: Path) -> None:
+    other = Other(tmp_path)
+    other.end(signal.SIGKILL)
+    target = tmp_path / "things/thing"
+    assert other.work.exists() and not target.exists()
+
+    def make(work: Path) -> Path:
+        assert not other.work.exists()
+        (work / "made").write_text("by us")
+        return work / "made"
+
+    assert build_once(tmp_path, target, make).read_text() == "by us"
+    assert [path.name for path in target.parent.iterdir()] == ["thing"]
+
+
+def test_a_failed_build_leaves_nothing(tmp_path: Path) -> None:
+    def make(work: Path) -> Path:
+        (work / "half").mkdir()
+        (work / "half").chmod(0o500)
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        build_once(tmp_path, tmp_path / "things/thing", make)
+    assert list((tmp_path / "things").iterdir()) == []
+
+
+def test_waiting_for_another_builder_ends_with_ctrl_c(tmp_path: Path) -> None:
+    other, cancel = Other(tmp_path), Cancel()
+    try:
+
+        class Told(Silent):
+            def say(self, text: str) -> None:
+                cancel.request()
+
+        with pytest.raises(Interrupted):
+            build_once(tmp_path, tmp_path / "things/thing", lambda w: w, progress=Told(), cancel=cancel)
+    finally:
+        other.end()
+
+
+def test_what_is_not_whole_is_built_again(tmp_path: Path) -> None:
+    target = tmp_path / "things/thing"
+    target.parent.mkdir()
+    target.write_text("torn")
+
+    def make(work: Path) -> Path:
+        (work / "made").write_text("whole")
+        return work / "made"
+
+    build_once(tmp_path, target, make, whole=lambda: target.read_text() == "whole")
+    assert target.read_text() == "whole"
+
+
+def test_nobody_builds_while_something_is_pruned_and_the_other_way_round(tmp_path: Path) -> None:
+    other = Other(tmp_path)
+    with pytest.raises(LockedError, match="being built"), nobody_builds(tmp_path):
+        pass
+    other.end()
+    started = threading.Event()
+    ended: list[Path] = []
+
+    def build() -> None:
+        started.set()
+        ended.append(build_once(tmp_path, tmp_path / "things/later", lambda work: work))
+
+    with nobody_builds(tmp_path):
+        thread = threading.Thread(target=build)
+        thread.start()
+        started.wait()
+        assert not ended and not (tmp_path / "things/later").exists()
+    thread.join()
+    assert ended
+
+
+def test_the_last_of_several_users_removes_the_shared_folder(tmp_path: Path) -> None:
+    def use(keep: bool) -> AbstractContextManager[Path]:
+        return shared_folder(tmp_path, "go", keep=lambda: keep, progress=Silent(), cancel=Cancel())
+
+    with use(False) as folder:
+        folder.mkdir(parents=True)
+        with use(False):
+            pass
+        assert folder.exists(), "one still uses it"
+    assert not folder.exists()
+    with use(True):
+        folder.mkdir()
+    assert folder.exists(), "somebody will need it again"
+    with pytest.raises(ValueError, match="failed"), use(False):
+        raise ValueError("failed")
+    assert folder.exists(), "a failed build goes on from there"
+
+
+def test_read_only_folders_are_removed_too(tmp_path: Path) -> None:
+    (tmp_path / "mod/a").mkdir(parents=True)
+    (tmp_path / "mod/a/file").write_text("12345")
+    for folder in (tmp_path / "mod/a", tmp_path / "mod"):
+        folder.chmod(0o500)
+    assert remove_tree(tmp_path / "mod") == 5
+    assert not (tmp_path / "mod").exists()
+
+
+def test_nothing_is_removed_through_a_mount(tmp_path: Path) -> None:
+    """In a mount namespace of its own, so that nothing is mounted on this machine."""
+    (tmp_path / "root/dev").mkdir(parents=True)
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real/precious").write_text("")
+    code = (
+        "import sys; from pathlib import Path; from installer.adapters.buildonce import remove_tree\n"
+        "from installer.errors import StepError\n"
+        "try: remove_tree(Path(sys.argv[1]))\n"
+        "except StepError as error: print(error.what, '|', error.command)"
+    )
+    script = 'mount --bind "$1" "$2"/dev && exec "$3" -c "$4" "$2"'
+    argv = ["unshare", "--mount", "sh", "-c", script, "sh"]
+    argv += [str(tmp_path / "real"), str(tmp_path / "root"), sys.executable, code]
+    said = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+    assert said.endswith(f"is mounted in it | umount {tmp_path}/root/dev\n")
+    assert (tmp_path / "real/precious").exists()
+
+
+def test_a_tethered_program_dies_with_the_one_that_started_it(tmp_path: Path) -> None:
+    code = (
+        "import sys\nfrom installer.adapters.buildonce import tethered\n"
+        "from installer.adapters.process import run\n"
+        "run(tethered(['sh', '-c', 'sleep 600 & echo $$ $! > ' + sys.argv[1] + '; wait'], whole_tree=True))"
+    )
+    pids = tmp_path / "pids"
+    runner = subprocess.Popen([sys.executable, "-c", code, str(pids)])
+
+    def started() -> bool | Pending:
+        return (pids.exists() and bool(pids.read_text().split())) or Pending("not started")
+
+    wait_until("the tethered program", started, seconds=20)
+    children = _descendants(runner.pid)
+    assert len(children) >= 3
+    os.kill(runner.pid, signal.SIGKILL)
+    runner.wait()
+
+    def gone() -> bool | Pending:
+        left = [pid for pid in children if ProcessId.of(pid)]
+        return not left or Pending(f"still there: {left}")
+
+    wait_until("its end", gone, seconds=10)
+
+
+def _descendants(pid: int) -> list[int]:
+    children = [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return [*children, *(below for child in children for below in _descendants(child))]
