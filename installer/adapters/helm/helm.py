@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from installer.adapters.kube import Kube
 
 _RECORDS = "owner=helm"
+_POLICY = "helm.sh/resource-policy"
 _HISTORY = 10
 _UNINSTALL_SECONDS = 300.0
 
@@ -98,20 +99,37 @@ class Helm:
         """Make a release that a killed Helm left half-way changeable again.
 
         A revision that never got to its end is rolled back to the last deployed one. Where none ever
-        was deployed it is uninstalled, which leaves claims of StatefulSets, and so their data.
+        was deployed it is uninstalled; but an uninstall takes claims that the chart has as templates,
+        and their data, so where there are such only Helm's record goes: the next install adopts the rest.
         """
         found = self.installed().get((namespace, name))
         if not found or found.status not in {*PENDING, "uninstalling"}:
             return
         deployed = [r for r in self._revisions(namespace, name) if r["status"] == "deployed"]
         state = f"{name} was left {found.status} by a Helm that was killed"
-        if deployed and found.status != "uninstalling":
+        if found.status == "uninstalling":
+            progress.note(f"{state}: uninstalled to the end")
+            self.uninstall(namespace, name, progress)
+        elif deployed:
             revision = max(int(r["version"]) for r in deployed)
             progress.note(f"{state}: rolled back to revision {revision}")
-            self._change("rollback", name, str(revision), "-n", namespace, *_SERVER_SIDE)
+            self._change("rollback", name, str(revision), "--namespace", namespace, *_SERVER_SIDE)
+        elif self._would_lose(namespace, name):
+            progress.note(f"{state}: its record removed, everything else kept for the next install")
+            for record in self._revisions(namespace, name):
+                self._kube.delete("v1", "Secret", _record_name(name, int(record["version"])), namespace)
+            self._forget()
         else:
-            progress.note(f"{state}: uninstalled, its volumes kept")
+            progress.note(f"{state}: uninstalled")
             self.uninstall(namespace, name, progress)
+
+    def _would_lose(self, namespace: str, name: str) -> bool:
+        """Whether an uninstall would delete a claim: Helm made it, and no policy keeps it."""
+        for claim in self._kube.metadata("v1", "PersistentVolumeClaim", namespace):
+            notes = claim["metadata"].get("annotations") or {}
+            if notes.get("meta.helm.sh/release-name") == name and notes.get(_POLICY) != "keep":
+                return True
+        return False
 
     def upgrade(self, release: Release, progress: Progress, cancel: Cancel) -> None:
         """Install or upgrade, then wait until it is rolled out.
@@ -202,8 +220,11 @@ class Helm:
         try:
             return self._run(argv, cancel=cancel, seconds=seconds)
         finally:
-            with self._lock:
-                self._installed = None
+            self._forget()
+
+    def _forget(self) -> None:
+        with self._lock:
+            self._installed = None
 
     def _run(self, arguments: list[str], *, cancel: Cancel | None = None, seconds: float = 600) -> Completed:
         """Raises CommandFailed with a command to paste. A Helm dies with us: see `recover`."""

@@ -9,6 +9,7 @@ apiVersion: apiextensions.k8s.io/v1
 kind: CustomResourceDefinition
 metadata:
   name: {plural}.example.test
+  labels: {{version: {version}}}
 spec:
   group: example.test
   scope: Namespaced
@@ -40,7 +41,7 @@ kind: Job
 metadata:
   name: {{ .Release.Name }}-hold
   annotations:
-    helm.sh/hook: pre-install,pre-upgrade
+    helm.sh/hook: {{ .Values.hold }}
 spec:
   template:
     spec:
@@ -49,19 +50,33 @@ spec:
 {{- end }}
 """
 
+_CLAIM = """\
+{{- if .Values.claim }}
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata:
+  name: {{ .Release.Name }}
+spec:
+  accessModes: [ReadWriteOnce]
+  resources: {requests: {storage: 1Gi}}
+{{- end }}
+"""
+
 
 def write_chart(folder: Path, *, version: str = "1.0.0", kind: str = "") -> Path:
-    """A chart with a ConfigMap of `data`; with `hold` it does not end; with `kind` it defines that kind."""
+    """A chart with a ConfigMap of `data`; `hold` names hooks that do not end, `kind` is one it defines."""
     (folder / "templates").mkdir(parents=True, exist_ok=True)
     (folder / "Chart.yaml").write_text(f"apiVersion: v2\nname: {folder.name}\nversion: {version}\n")
-    (folder / "values.yaml").write_text("data: {}\nhold: false\n")
+    (folder / "values.yaml").write_text('data: {}\nhold: ""\nclaim: false\n')
     (folder / "templates" / "config.yaml").write_text(_CONFIG)
     (folder / "templates" / "hold.yaml").write_text(_HOLD)
+    (folder / "templates" / "claim.yaml").write_text(_CLAIM)
     if kind:
         (folder / "crds").mkdir(exist_ok=True)
-        (folder / "crds" / "kind.yaml").write_text(definition(kind))
+        (folder / "crds" / "kind.yaml").write_text(definition(kind, version))
     return folder
 
 
-def definition(kind: str) -> str:
-    return _DEFINITION.format(kind=kind, plural=f"{kind.lower()}s")
+def definition(kind: str, version: str) -> str:
+    """Labelled with the version of what it came with."""
+    return _DEFINITION.format(kind=kind, plural=f"{kind.lower()}s", version=version)

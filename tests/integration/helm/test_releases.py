@@ -38,8 +38,8 @@ def chart(tmp_path: Path) -> Path:
     return write_chart(tmp_path / "small")
 
 
-def release(namespace: str, chart: Path, *, hold: bool = False, **data: str) -> Release:
-    values: dict[str, Any] = {"data": data, "hold": hold}
+def release(namespace: str, chart: Path, *, hold: str = "", claim: bool = False, **data: str) -> Release:
+    values: dict[str, Any] = {"data": data, "hold": hold, "claim": claim}
     return Release("small", namespace, InTreeChart(chart), values, timeout_seconds=60, labels={"a/b": "c"})
 
 
@@ -124,8 +124,10 @@ def test_a_chart_that_cannot_be_rendered_says_where(helm: Helm, namespace: str, 
     assert (namespace, "small") not in helm.installed()
 
 
-def kill_in_the_middle(helm: Helm, held: Release, kube: Kube, status: str) -> None:
-    """Start an upgrade that a hook holds, and kill Helm once its record is there."""
+def kill_in_the_middle(
+    helm: Helm, held: Release, kube: Kube, status: str, until: Callable[[], object] = lambda: True
+) -> None:
+    """Start an upgrade that a hook holds, and kill Helm once its record, and what `until` asks, is there."""
     failed: list[CommandFailed] = []
 
     def upgrade() -> None:
@@ -139,7 +141,9 @@ def kill_in_the_middle(helm: Helm, held: Release, kube: Kube, status: str) -> No
     labels = f"owner=helm,name=small,status={status}"
     wait_until(
         "a pending record",
-        lambda: bool(kube.metadata("v1", "Secret", held.namespace, labels=labels)) or Pending("none yet"),
+        lambda: (
+            bool(kube.metadata("v1", "Secret", held.namespace, labels=labels) and until()) or Pending("none")
+        ),
         seconds=30,
     )
     for pid in children(os.getpid()):
@@ -165,7 +169,7 @@ def test_an_upgrade_that_was_killed_is_rolled_back_and_can_go_on(
 ) -> None:
     make_helm().upgrade(release(namespace, chart, colour="blue"), Silent(), Cancel())
     kill_in_the_middle(
-        make_helm(), release(namespace, chart, hold=True, colour="red"), kube, "pending-upgrade"
+        make_helm(), release(namespace, chart, hold="pre-upgrade", colour="red"), kube, "pending-upgrade"
     )
     helm, notes = make_helm(), Notes()
     assert helm.installed()[namespace, "small"].status == "pending-upgrade"
@@ -183,16 +187,38 @@ def test_a_first_install_that_was_killed_is_uninstalled_and_can_begin_anew(
     make_helm: Callable[[], Helm], kube: Kube, namespace: str, chart: Path
 ) -> None:
     kill_in_the_middle(
-        make_helm(), release(namespace, chart, hold=True, colour="red"), kube, "pending-install"
+        make_helm(), release(namespace, chart, hold="pre-install", colour="red"), kube, "pending-install"
     )
     helm, notes = make_helm(), Notes()
     helm.recover(namespace, "small", notes)
-    assert notes.lines == [
-        "small was left pending-install by a Helm that was killed: uninstalled, its volumes kept"
-    ]
+    assert notes.lines == ["small was left pending-install by a Helm that was killed: uninstalled"]
     assert (namespace, "small") not in helm.installed()
     helm.upgrade(release(namespace, chart, colour="red"), Silent(), Cancel())
     assert data(kube, namespace) == {"colour": "red"}
+
+
+def test_a_claim_of_an_install_that_was_killed_is_neither_lost_nor_made_anew(
+    make_helm: Callable[[], Helm], kube: Kube, namespace: str, chart: Path
+) -> None:
+    """Its hook runs when the claim is there already; it may hold data of before."""
+    held = release(namespace, chart, hold="post-install", claim=True, colour="red")
+    kill_in_the_middle(make_helm(), held, kube, "pending-install", until=lambda: claim(kube, namespace))
+    made = claim(kube, namespace)
+    helm, notes = make_helm(), Notes()
+    helm.recover(namespace, "small", notes)
+    (line,) = notes.lines
+    assert line.endswith("its record removed, everything else kept for the next install")
+    assert claim(kube, namespace) == made
+    helm.upgrade(release(namespace, chart, claim=True, colour="blue"), Silent(), Cancel())
+    assert claim(kube, namespace) == made
+    assert data(kube, namespace) == {"colour": "blue"}
+    assert helm.installed()[namespace, "small"].status == "deployed"
+
+
+def claim(kube: Kube, namespace: str) -> str:
+    """Which one it is; '' when there is none, or it is being deleted."""
+    found = kube.get("v1", "PersistentVolumeClaim", "small", namespace)
+    return str(found["metadata"]["uid"]) if found and "deletionTimestamp" not in found["metadata"] else ""
 
 
 def test_a_sound_release_needs_no_recovery(helm: Helm, namespace: str, chart: Path) -> None:
