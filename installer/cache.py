@@ -52,14 +52,14 @@ def keys(contexts: Iterable[Context]) -> dict[str, tuple[str, ...]]:
     from installer.plan import plan_up
     from installer.steps.build import BuildImage, BuildProgram
 
-    found: dict[str, list[str]] = {}
+    found: dict[str, set[str]] = {}
     for context in contexts:
         for step in plan_up(context).steps:
             if isinstance(step, BuildProgram):
-                found.setdefault(context.programs.key(step.program), []).append(context.environment.name)
+                found.setdefault(context.programs.key(step.program), set()).add(context.environment.name)
             elif isinstance(step, BuildImage):
-                found.setdefault(context.images.key(step.name), []).append(context.environment.name)
-    return {key: tuple(names) for key, names in found.items()}
+                found.setdefault(context.images.key(step.name), set()).add(context.environment.name)
+    return {key: tuple(sorted(names)) for key, names in found.items()}
 
 
 def show(paths: Paths, contexts: Iterable[Context]) -> list[Entry]:
