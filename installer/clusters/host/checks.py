@@ -34,6 +34,7 @@ _PROGRAMS = {
     "setpriv": "util-linux",
     "mount": "mount",
     "mmdebstrap": "mmdebstrap",
+    "zstd": "zstd",
 }
 _PLUGINS = ("ptp", "host-local", "portmap", "loopback")
 # Debian's folder, then the one that the plugins' own releases name.
