@@ -18,8 +18,8 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from minio import MinioAdmin
 from minio.credentials import StaticProvider
-from minio.error import MinioAdminException
-from probes import Probes
+from minio.error import MinioAdminException, S3Error
+from probes import Probes, patiently
 
 WHERE = {"host": os.environ["HOST"], "port": os.environ["PORT"]}
 ADMIN = accounts.read(accounts.ADMIN)
@@ -30,7 +30,8 @@ DENIED = "AccessDenied"
 def account(name: str) -> dict[str, str]:
     """A component's account as the installer makes them, with a password of this run's own."""
     made = {**WHERE, "user": name, "name": name, "password": secrets.token_urlsafe(24)}
-    accounts.ensure(ADMIN, made)
+    not_yet = (urllib3.exceptions.HTTPError, S3Error, MinioAdminException)
+    patiently(lambda: accounts.ensure(ADMIN, made), *not_yet)
     return made
 
 

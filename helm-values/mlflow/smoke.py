@@ -13,7 +13,7 @@ import mlflow
 import requests
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
-from probes import Probes
+from probes import Probes, patiently
 
 URL, RUN = os.environ["MLFLOW_TRACKING_URI"], os.environ["RUN"]
 NAME, KEPT = f"smoke-{RUN}", f"survives-{RUN}"
@@ -199,6 +199,7 @@ def read(probes: Probes) -> None:
 
 if __name__ == "__main__":
     running = Probes()
+    patiently(lambda: _ask("GET", "health"), requests.RequestException, Refused)
     for act in sys.argv[1:]:
         {"probe": probe, "write": write, "read": read}[act](running)
     running.end()

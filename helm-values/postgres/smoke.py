@@ -9,7 +9,7 @@ from typing import Any
 
 import accounts
 import psycopg
-from probes import Probes
+from probes import Probes, patiently
 from psycopg.errors import InsufficientPrivilege
 from psycopg.sql import SQL, Identifier
 
@@ -21,7 +21,7 @@ ROWS = 1000
 def account(name: str) -> dict[str, str]:
     """A component's account as the installer makes them, with a password of this run's own."""
     made = {**WHERE, "user": name, "name": name, "password": secrets.token_urlsafe(24)}
-    accounts.ensure(ADMIN, made)
+    patiently(lambda: accounts.ensure(ADMIN, made), psycopg.OperationalError)
     return made
 
 

@@ -1,7 +1,8 @@
 """Owns what every smoke script has in its Job: probes of both signs, one JSON line each; standard library.
 
-    from probes import Probes
+    from probes import Probes, patiently
     probes = Probes()
+    patiently(connect, ConnectionError)
     with probes.works("write a row"):
         ...
     with probes.refused("with a wrong password", OperationalError, "password authentication failed"):
@@ -17,10 +18,30 @@ import json
 import sys
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from threading import Event
+from typing import TypeVar
 
 _LONGEST = 600
+_BACK_SECONDS, _PAUSE_SECONDS = 120.0, 0.2
+
+T = TypeVar("T")
+
+
+def patiently(act: Callable[[], T], *errors: type[Exception]) -> T:
+    """Call `act` until it raises none of `errors`; after two minutes the last of them is raised.
+
+    For the first word with a server: its pod may be new, and the node's own rules not yet lead to it.
+    """
+    until = time.monotonic() + _BACK_SECONDS
+    while True:
+        try:
+            return act()
+        except errors:
+            if time.monotonic() > until:
+                raise
+            Event().wait(_PAUSE_SECONDS)
 
 
 class Probes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any
 
 from installer.adapters.kube import Kube
@@ -58,7 +58,20 @@ class _Run:
     def all(self) -> list[Result]:
         if not (self._spec.survives and self._context.environment.smoke.disruptive):
             return self._phase("probe")
-        return [*self._phase("probe", "write"), *self._replace(), *self._phase("read")]
+        results, started = self._phase("probe", "write"), time.monotonic()
+        back = f"{', '.join(self._spec.survives)} comes back"
+        try:
+            doomed = self._doomed()
+            for pod in doomed:
+                self._kube.delete("v1", "Pod", pod["metadata"]["name"], self._component.namespace)
+            gone = {pod["metadata"]["uid"] for pod in doomed}
+            # Not before they are gone: the last pod of a Service is asked until its very end.
+            self._wait(lambda: self._leaving(gone))
+            results += self._phase("read")  # it starts while the new pods do, and is patient
+            self._wait(lambda: self._missing(len(gone)))
+        except StepError as error:
+            return [*results, Result(back, False, f"{error.what}\n{error.why}", time.monotonic() - started)]
+        return [*results, Result(back, True, seconds=round(time.monotonic() - started, 3))]
 
     def _phase(self, *acts: str) -> list[Result]:
         """One Job. A script that breaks off is a probe that failed."""
@@ -92,19 +105,6 @@ class _Run:
             seconds=spec.seconds,
         )
 
-    def _replace(self) -> Iterator[Result]:
-        """Delete the pods and wait for those that take their place."""
-        name, started = f"{', '.join(self._spec.survives)} comes back", time.monotonic()
-        try:
-            doomed = self._doomed()
-            for pod in doomed:
-                self._kube.delete("v1", "Pod", pod["metadata"]["name"], self._component.namespace)
-            self._wait_replaced({pod["metadata"]["uid"] for pod in doomed})
-        except StepError as error:
-            yield Result(name, False, f"{error.what}\n{error.why}", time.monotonic() - started)
-        else:
-            yield Result(name, True, seconds=round(time.monotonic() - started, 3))
-
     def _pods(self) -> list[dict[str, Any]]:
         labels = f"app.kubernetes.io/instance={self._component.name}"
         return self._kube.list("v1", "Pod", self._component.namespace, labels=labels)
@@ -117,20 +117,25 @@ class _Run:
             raise StepError(f"no pod to delete: {', '.join(wanted)}", why="the release has none of these")
         return found
 
-    def _wait_replaced(self, gone: set[str]) -> None:
-        def replaced() -> bool | Pending:
-            pods = self._pods()
-            old = [p["metadata"]["name"] for p in pods if p["metadata"]["uid"] in gone]
-            if old:
-                return Pending(f"{old[0]} is being deleted")
-            for pod in pods:
-                if state := pod_state(pod):
-                    return Pending(str(state))
-            return True if len(pods) >= len(gone) else Pending("no new pod yet")
+    def _leaving(self, gone: set[str]) -> str:
+        """'' once no pod of these uids is left."""
+        old = [p["metadata"]["name"] for p in self._pods() if p["metadata"]["uid"] in gone]
+        return f"{old[0]} is being deleted" if old else ""
+
+    def _missing(self, count: int) -> str:
+        """'' once so many pods are ready, and none is not."""
+        pods = self._pods()
+        states = [str(state) for pod in pods if (state := pod_state(pod))]
+        return next(iter(states), "" if len(pods) >= count else "no new pod yet")
+
+    def _wait(self, lacking: Callable[[], str]) -> None:
+        def there() -> bool | Pending:
+            text = lacking()
+            return Pending(text) if text else True
 
         wait_until(
             f"{self._component.name}: pods back",
-            replaced,
+            there,
             seconds=_BACK_SECONDS,
             cancel=self._context.cancel,
             on_seen=self._progress.say,
