@@ -17,6 +17,14 @@ def helm_binary() -> Path:
     return built(HELM) / "helm"
 
 
+@pytest.fixture(autouse=True)
+def homeless(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a test itself runs Helm, that leaves nothing in the user's home either."""
+    monkeypatch.setenv("KUBECACHEDIR", str(tmp_path / "home" / "kube"))
+    for kind in ("CACHE", "CONFIG", "DATA"):
+        monkeypatch.setenv(f"HELM_{kind}_HOME", str(tmp_path / "home" / kind.lower()))
+
+
 @pytest.fixture
 def make_helm(helm_binary: Path, apiserver: ApiServer, kube: Kube, tmp_path: Path) -> Callable[[], Helm]:
     """Each call is another run of the product on the same folders."""

@@ -248,6 +248,7 @@ def test_nothing_of_the_users_helm_is_used(
     monkeypatch.setenv("HELM_DRIVER", "memory")
     monkeypatch.setenv("HELM_PLUGINS", str(tmp_path / "users"))
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("KUBECACHEDIR")  # so that it would be below HOME
     helm.upgrade(release(namespace, chart), Silent(), Cancel())
     assert helm.installed()[namespace, "small"].status == "deployed"
     assert not (tmp_path / "home").exists()
