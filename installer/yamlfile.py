@@ -123,7 +123,8 @@ def _problem(document: Document, model: type[BaseModel], item: dict[str, Any]) -
     message = str(item["msg"]).removeprefix("Value error, ")
     what, _, hint = message.partition(" | ")
     shown = f", not {item['input']!r}" if isinstance(item["input"], (str, int, float, bool)) else ""
-    return document.problem(place, f"{dotted}: {what[:1].lower()}{what[1:]}{shown}", hint)
+    subject = f"{dotted}: " if dotted else ""  # of the file as a whole
+    return document.problem(place, f"{subject}{what[:1].lower()}{what[1:]}{shown}", hint)
 
 
 def _known_keys(model: type[BaseModel], place: tuple[Key, ...]) -> list[str]:

@@ -1,0 +1,141 @@
+"""Proves the in-tree chart as the real Helm renders it: every component's objects, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from installer.adapters.helm import HELM
+from installer.catalog import read_catalog, values_file
+from installer.paths import Paths
+from installer.releases import merge, substitute
+from tests.integration.apiserver import built
+
+pytestmark = pytest.mark.integration
+
+ROOT = Path(__file__).resolve().parents[3]
+CHART = ROOT / "installer/charts/service"
+GOLDEN = ROOT / "tests/golden/chart"
+CATALOG = read_catalog(Paths.default().assets / "helm-values")
+SMALL: dict[str, Any] = {
+    "kind": "Deployment",
+    "image": "docker.io/local/small:0",
+    "ports": {"http": 8080},
+    "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}, "limits": {"memory": "16Mi"}},
+}
+
+
+@pytest.fixture(scope="module")
+def helm() -> Path:
+    return built(HELM) / "helm"
+
+
+def template(
+    helm: Path, folder: Path, values: dict[str, Any], name: str = "small"
+) -> subprocess.CompletedProcess[str]:
+    file = folder / "values.json"
+    file.write_text(json.dumps(values))
+    argv = [str(helm), "template", name, str(CHART), "--namespace", name, "--values", str(file)]
+    return subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+
+
+def objects(helm: Path, folder: Path, values: dict[str, Any], name: str = "small") -> list[dict[str, Any]]:
+    done = template(helm, folder, values, name)
+    assert done.returncode == 0, done.stderr
+    return [each for each in yaml.safe_load_all(done.stdout) if each]
+
+
+def pod(rendered: list[dict[str, Any]]) -> dict[str, Any]:
+    (found,) = (o["spec"]["template"] for o in rendered if "template" in o.get("spec", {}))
+    return dict(found)
+
+
+def values_of(name: str) -> dict[str, Any]:
+    """As the installer would give them, the digests and texts of files made constant."""
+    component, folder = CATALOG[name], CATALOG.folder(name)
+    assert component.embedded
+    known = {"name": name, "namespace": component.namespace, "domain": "example.com", "version": "0"}
+    values = substitute(values_file(folder / component.embedded.values), {**known, "environment": "test"})
+    files = dict.fromkeys(component.embedded.files, "its text")
+    return merge(values, {"image": f"docker.io/local/{name}:0", "checksum": "0", "files": files})
+
+
+@pytest.mark.parametrize("name", CATALOG.entries)
+def test_a_components_objects(
+    name: str, helm: Path, tmp_path: Path, golden: Callable[[Path, str], None]
+) -> None:
+    rendered = objects(helm, tmp_path, values_of(name), name)
+    golden(GOLDEN / f"{name}.yaml", yaml.safe_dump_all(rendered, sort_keys=True, width=110))
+
+
+@pytest.mark.parametrize("name", CATALOG.entries)
+def test_a_components_pod_meets_the_restricted_standard(name: str, helm: Path, tmp_path: Path) -> None:
+    """https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted, and a little more."""
+    spec = pod(objects(helm, tmp_path, values_of(name), name))["spec"]
+    assert spec["securityContext"]["runAsNonRoot"] and spec["securityContext"]["runAsUser"] >= 1000
+    assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert spec["automountServiceAccountToken"] is False
+    for container in spec["containers"]:
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
+        assert container["resources"]["requests"].keys() == {"cpu", "memory"}
+        assert container["resources"]["limits"]["memory"]
+        assert {"startupProbe", "readinessProbe", "livenessProbe"} <= container.keys()
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "StatefulSet"])
+def test_data_outlives_the_release_and_has_one_writer(kind: str, helm: Path, tmp_path: Path) -> None:
+    values = {**SMALL, "kind": kind, "volumes": {"data": {"path": "/data", "size": "1Gi"}}}
+    rendered = {each["kind"]: each for each in objects(helm, tmp_path, values)}
+    claim = rendered["PersistentVolumeClaim"]
+    assert claim["metadata"]["name"] == "small-data"
+    assert claim["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
+    if kind == "Deployment":
+        assert rendered[kind]["spec"]["strategy"] == {"type": "Recreate"}
+
+
+@pytest.mark.parametrize("changed", [{"checksum": "2"}, {"files": {"a": "2"}}], ids=lambda c: next(iter(c)))
+def test_pods_roll_when_what_they_mount_changes(changed: dict[str, Any], helm: Path, tmp_path: Path) -> None:
+    before = {**SMALL, "checksum": "1", "files": {"a": "1"}}
+    assert pod(objects(helm, tmp_path, before)) != pod(objects(helm, tmp_path, {**before, **changed}))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"replica": 2}, "replica"),
+        ({"probes": {"ready": {"http": "http", "pathh": "/"}}}, "pathh"),
+        ({"probes": {"ready": {"path": "/"}}}, "ready"),
+        ({"resources": {"requests": {"cpu": "10m", "memory": "16Mi"}}}, "limits"),
+        ({"resources": merge(SMALL["resources"], {"limits": {"memory": "much"}})}, "memory"),
+        ({"ports": {"http": 70000}}, "http"),
+        ({"kind": "DaemonSet"}, "kind"),
+        ({"user": 0}, "user"),
+        ({"image": ""}, "image"),
+        ({"volumes": {"data": {"path": "data", "size": "1Gi"}}}, "path"),
+        ({"env": {"A": 1}}, "A"),
+    ],
+    ids=lambda value: json.dumps(value) if isinstance(value, dict) else "",
+)
+def test_values_that_are_refused(wrong: dict[str, Any], said: str, helm: Path, tmp_path: Path) -> None:
+    assert template(helm, tmp_path, SMALL).returncode == 0
+    refused = template(helm, tmp_path, {**SMALL, **wrong})
+    assert refused.returncode != 0
+    assert said in refused.stderr
+
+
+def test_the_chart_is_linted(helm: Path, tmp_path: Path) -> None:
+    file = tmp_path / "values.json"
+    file.write_text(json.dumps(SMALL))
+    argv = [str(helm), "lint", "--strict", str(CHART), "--values", str(file)]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr

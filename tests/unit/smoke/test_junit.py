@@ -1,0 +1,31 @@
+"""Proves that CI systems can read what was proven: JUnit XML, both signs, whatever a probe says."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from collections.abc import Callable
+from pathlib import Path
+
+from installer.smoke.junit import render
+from installer.smoke.result import Result
+
+GOLDEN = Path(__file__).parent.parent.parent / "golden/smoke.xml"
+
+
+def test_a_suite_a_component_and_a_case_a_probe(golden: Callable[[Path, str], None]) -> None:
+    suites = {
+        "store": [
+            Result("rows are read back", True, seconds=0.25),
+            Result("refused: a wrong password", True, seconds=0.1, refusal=True),
+        ],
+        "server": [Result("a run is kept", False, "AssertionError: {'a': '<1>'}\nsecond line", 2.0)],
+    }
+    golden(GOLDEN, render(suites, "local"))
+
+
+def test_what_xml_cannot_hold_does_not_break_it() -> None:
+    found = ET.fromstring(render({"c": [Result("colour \x1b[31m\x00", False, "\ud800 ]]> &")]}, "local"))
+    case = found.find("testsuite/testcase")
+    assert case is not None and case.get("name") == "colour \ufffd[31m\ufffd"
+    failure = case.find("failure")
+    assert failure is not None and failure.text == "\ufffd ]]> &"

@@ -1,0 +1,70 @@
+"""Proves that every mistake in component folders is named with its line, all of them in one pass."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from installer.catalog import Catalog, read_catalog, read_catalog_leniently
+from installer.errors import ConfigurationError, Exit
+
+CASES = Path(__file__).parent.parent / "cases/components"
+
+
+def cases() -> list[Path]:
+    return sorted(path for path in CASES.iterdir() if path.is_dir())
+
+
+@pytest.mark.parametrize("case", cases(), ids=lambda p: p.name)
+def test_mistakes_are_named_with_their_lines(case: Path, update_golden: bool) -> None:
+    """Each case is a folder of components, and `problems`: the lines a user sees."""
+    _, problems = read_catalog_leniently(case)
+    seen = "".join(f"{problem}\n" for problem in sorted(problems))
+    expected = case / "problems"
+    if update_golden:
+        expected.write_text(seen)
+    assert seen == expected.read_text()
+    assert problems, "a case without a mistake proves nothing"
+
+
+def test_a_catalogue_with_mistakes_is_refused_as_a_whole() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        read_catalog(CASES / "all-at-once")
+    assert caught.value.exit_code == Exit.CONFIGURATION
+    assert len(caught.value.problems) >= 8
+    assert {p.file.split("/")[1] for p in caught.value.problems} == {"a", "b", "c"}
+
+
+def write(folder: Path, name: str, more: str = "") -> None:
+    (folder / name).mkdir()
+    (folder / name / "component.yaml").write_text(
+        f"name: {name}\nlayer: data\nsummary: a component of a test\nversion: 1.0.0\nnamespace: {name}\n"
+        f"{more}chart:\n  repo: https://charts.example.com\n  name: {name}\n  version: 1.0.0\n"
+        f"  digest: sha256:{'0' * 64}\nresources: {{cpu: 100m, memory: 64Mi}}\n"
+    )
+
+
+@pytest.fixture
+def catalog(tmp_path: Path) -> Catalog:
+    """Two stores with one capability, and an application that needs it."""
+    provides = (
+        "provides:\n  sql: {port: sql, script: a.py, admin: admin}\nserves:\n  sql: {port: 1}\n"
+        "needs: {secrets: {admin: {keys: [password]}}}\n"
+    )
+    for store in ("one", "two"):
+        write(tmp_path, store, provides)
+        (tmp_path / store / "a.py").touch()
+    write(tmp_path, "app", "requires: [sql]\nneeds: {database: app}\n")
+    return read_catalog(tmp_path)
+
+
+def test_a_capability_is_provided_by_whoever_says_so(catalog: Catalog) -> None:
+    assert catalog.providers("sql") == ["one", "two"]
+    assert catalog.providers("app") == ["app"]
+    assert catalog.providers("object-store") == []
+
+
+def test_edges_lead_to_chosen_components_only(catalog: Catalog) -> None:
+    assert catalog.edges("app", ["app", "two"]) == ("two",)
+    assert catalog.edges("one", catalog.entries) == ()

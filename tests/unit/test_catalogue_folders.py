@@ -1,0 +1,112 @@
+"""Proves every component folder: pinned, proven, in the README, and named nowhere else."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from installer import environment
+from installer.catalog import Component, read_catalog
+from installer.paths import Paths
+from installer.session import shipped_environments
+
+ROOT = Path(__file__).resolve().parents[2]
+CATALOG = read_catalog(Paths.default().assets / "helm-values")
+NAMES = tuple(CATALOG.entries)
+BEGIN, END = "<!-- components: begin", "<!-- components: end -->"
+
+pytestmark = pytest.mark.parametrize("name", NAMES)
+
+
+def test_it_is_proven_with_both_signs(name: str) -> None:
+    component, folder = CATALOG[name], CATALOG.folder(name)
+    assert component.smoke, "a component without a proof"
+    for spec in component.smoke:
+        script = (folder / spec.script).read_text()
+        assert "probes.works(" in script and "probes.refused(" in script
+
+
+def test_its_data_is_proven_to_survive(name: str) -> None:
+    assert any(spec.survives for spec in CATALOG[name].smoke)
+
+
+def test_it_runs_where_no_registry_is_reachable_and_its_image_has_a_recipe(name: str) -> None:
+    component = CATALOG[name]
+    assert component.embedded
+    images = {
+        component.embedded.image,
+        *(j.image for j in component.jobs),
+        *(s.image for s in component.smoke),
+    }
+    for image in images:
+        assert any((ROOT / place / image / "image.yaml").is_file() for place in ("images", "helm-values"))
+
+
+def test_its_version_is_the_one_its_image_is_made_of(name: str) -> None:
+    """The folder pins it a second time: as a Debian package, a requirement, or a Go module's commit."""
+    folder, version = CATALOG.folder(name), CATALOG[name].version
+    pins = [
+        *(f"=={m}" for m in _found(folder / "requirements.txt", rf"^{name}==(\S+)")),
+        *(f"-{m}" for m in _found(folder / "image.yaml", rf"- {name}\w*-(\d+)$")),
+        *_found(folder / "program/go.mod", rf"{name} v[\d.]+-(\d{{8}})"),
+    ]
+    assert pins, "nothing in the folder says which version its image has"
+    assert all(pin.lstrip("=-") == version.replace("-", "") for pin in pins), pins
+
+
+def _found(file: Path, pattern: str) -> list[str]:
+    return re.findall(pattern, file.read_text(), re.MULTILINE) if file.is_file() else []
+
+
+def test_a_shipped_environment_has_it(name: str) -> None:
+    shipped = [environment.read(f, CATALOG, {"host": None}) for f in shipped_environments().glob("*.yaml")]
+    assert any(name in each.environment.components for each in shipped)
+
+
+def test_the_readme_has_its_row(name: str, update_golden: bool) -> None:
+    """With --update-golden the table is written anew."""
+    readme = ROOT / "README.md"
+    text = readme.read_text()
+    head, _, rest = text.partition(BEGIN)
+    marker, _, _ = rest.partition("\n")
+    tail = rest[rest.index(END) :]
+    rows = [_row(entry.component) for entry in CATALOG.entries.values()]
+    table = "\n".join(["| component | layer | version | what it is |", "| --- | --- | --- | --- |", *rows])
+    wanted = f"{head}{BEGIN}{marker}\n{table}\n{tail}"
+    if update_golden and wanted != text:
+        readme.write_text(wanted)
+    assert _row(CATALOG[name]) in readme.read_text().splitlines()
+    assert wanted == readme.read_text()
+
+
+def _row(component: Component) -> str:
+    return f"| {component.name} | {component.layer} | {component.version} | {component.summary} |"
+
+
+def test_its_name_is_in_no_code_but_its_own(name: str) -> None:
+    """Whatever is true of one component only stands in its folder; texts for readers may name it."""
+    word = re.compile(rf"\b{name}\b")
+    found = [
+        f"{file.relative_to(ROOT)}:{line}: {text!r}"
+        for file in sorted((ROOT / "installer").rglob("*.py"))
+        for line, text in _strings(file)
+        if word.search(text)
+    ]
+    assert not found, "\n".join(found)
+
+
+def _strings(file: Path) -> Iterator[tuple[int, str]]:
+    """String literals of the code: comments and docstrings are for readers."""
+    tree = ast.parse(file.read_text())
+    texts = {
+        id(node.value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in texts:
+            yield node.lineno, node.value

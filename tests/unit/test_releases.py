@@ -1,0 +1,58 @@
+"""Proves how a release's values come together: layers, words, sizes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from installer.catalog import read_catalog
+from installer.environment import ComponentSpec
+from installer.paths import Paths
+from installer.releases import merge, sizes, substitute, used_secrets
+
+CATALOG = read_catalog(Paths.default().assets / "helm-values")
+
+
+def test_the_later_layer_wins_and_mappings_are_merged() -> None:
+    base = {"a": 1, "b": {"c": 1, "d": [1, 2]}}
+    assert merge(base, {"b": {"d": [3]}, "e": None}) == {"a": 1, "b": {"c": 1, "d": [3]}, "e": None}
+    assert base == {"a": 1, "b": {"c": 1, "d": [1, 2]}}
+
+
+def test_a_mapping_gives_way_to_a_value_and_a_value_to_a_mapping() -> None:
+    assert merge({"a": {"b": 1}}, {"a": 2}) == {"a": 2}
+    assert merge({"a": 2}, {"a": {"b": 1}}) == {"a": {"b": 1}}
+
+
+def test_words_are_filled_in_everywhere() -> None:
+    found = substitute({"${name}": ["at ${name}.${domain}", 5, {"$$": True}]}, {"name": "n", "domain": "d"})
+    assert found == {"n": ["at n.d", 5, {"$": True}]}
+
+
+def test_an_unknown_word_is_an_error_not_an_empty_text() -> None:
+    with pytest.raises(KeyError, match="nmae"):
+        substitute("${nmae}", {"name": "n"})
+
+
+def test_nothing_asked_for_changes_nothing() -> None:
+    assert sizes({"volumes": {"data": {"path": "/data", "size": "1Gi"}}}, ComponentSpec()) == {}
+
+
+def test_memory_is_request_and_limit_and_disk_is_every_volume() -> None:
+    spec = ComponentSpec(cpu="2", memory="4Gi", disk="50Gi")
+    assert sizes({"volumes": {"data": {"path": "/data", "size": "1Gi"}}}, spec) == {
+        "resources": {"requests": {"cpu": "2", "memory": "4Gi"}, "limits": {"memory": "4Gi"}},
+        "volumes": {"data": {"size": "50Gi"}},
+    }
+
+
+@pytest.mark.parametrize("name", CATALOG.entries)
+def test_every_secret_a_release_mounts_is_made_for_it(name: str) -> None:
+    """A pod that mounts a Secret nobody makes waits for ever."""
+    from installer.catalog import values_file
+
+    component = CATALOG[name]
+    assert component.embedded
+    values = values_file(Path(CATALOG.folder(name)) / component.embedded.values)
+    assert set(values.get("secrets", {})) <= set(used_secrets(component))
