@@ -78,7 +78,7 @@ def run_job(kube: Kube, work: Work, progress: Progress, cancel: Cancel, *, keep:
         )
         log = _log(kube, work, pod)
         if _ended(pod).get("exitCode") != 0:
-            raise _failed(work, pod, log)
+            raise _failed(kube, work, pod, log)
         succeeded = True
         return log
     finally:
@@ -187,14 +187,23 @@ def _unstartable(kube: Kube, work: Work, why: str) -> JobFailed:
     return JobFailed(f"job {work.name} cannot run", why=why, command=command)
 
 
-def _failed(work: Work, pod: Mapping[str, Any], log: str) -> JobFailed:
+def _failed(kube: Kube, work: Work, pod: Mapping[str, Any], log: str) -> JobFailed:
     ended = _ended(pod)
     reason = ended.get("reason") or pod["status"].get("reason") or "Error"
     how = f"exit {ended.get('exitCode', '?')}" if reason == "Error" else reason
     hint = "give it more memory in component.yaml" if reason == "OOMKilled" else ""
+    if "deletionTimestamp" in pod["metadata"]:
+        how = _why_deleted(kube, work)
     error = JobFailed(f"job {work.name} failed ({how})", why=tail(log) or "it said nothing", hint=hint)
     error.log = log
     return error
+
+
+def _why_deleted(kube: Kube, work: Work) -> str:
+    """Ended from outside, by its own deadline or by somebody."""
+    job = kube.get("batch/v1", "Job", work.name, work.namespace) or {}
+    late = any(c.get("reason") == "DeadlineExceeded" for c in _conditions(job))
+    return f"still running after {work.seconds} s" if late else "somebody deleted its pod"
 
 
 def _meta(work: Work) -> dict[str, Any]:

@@ -1,0 +1,152 @@
+"""Proves on a real node how scripts are run: their log, their end, their secrets, and that they are gone."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from installer.adapters.kube import Kube
+from installer.adapters.kube.namespaces import ensure_namespace
+from installer.cancel import Cancel
+from installer.errors import Interrupted
+from installer.progress import Silent
+from installer.secrets import KubernetesSecrets
+from installer.smoke.evidence import collect
+from installer.workloads import JobFailed, Work, run_job
+from tests.integration.node import Node
+
+pytestmark = pytest.mark.integration
+
+Script = Callable[..., Work]
+
+
+@pytest.fixture
+def place(node: Node) -> str:
+    """A namespace as components have them: pod security refuses what is not restricted."""
+    name = f"jobs-{secrets.token_hex(4)}"
+    ensure_namespace(node.kube, name, "test")
+    return name
+
+
+@pytest.fixture
+def script(node: Node, place: str) -> Script:
+    def make(text: str, **more: object) -> Work:
+        return Work("job", place, node.image, {"main.py": text}, **more)  # type: ignore[arg-type]
+
+    return make
+
+
+def left(kube: Kube, namespace: str) -> list[str]:
+    found = [kube.get("batch/v1", "Job", "job", namespace), kube.get("v1", "ConfigMap", "job", namespace)]
+    return [each["kind"] for each in found if each]
+
+
+def go(node: Node, work: Work, *, keep: bool = False, cancel: Cancel | None = None) -> str:
+    return run_job(node.kube, work, Silent(), cancel or Cancel(), keep=keep)
+
+
+def test_its_log_comes_back_and_nothing_of_it_stays(node: Node, place: str, script: Script) -> None:
+    text = "import sys, helper\nprint(helper.WORD, *sys.argv[1:])"
+    work = Work("job", place, node.image, {"main.py": text, "helper.py": "WORD = 'said'"}, ("probe", "write"))
+    assert go(node, work) == "said probe write\n"
+    assert left(node.kube, place) == []
+
+
+def test_secrets_are_files_and_nowhere_else(node: Node, place: str, script: Script) -> None:
+    KubernetesSecrets(node.kube).write(place, "app-admin", {"password": "hidden-word"})
+    text = """
+import os, pathlib, sys
+assert pathlib.Path("/run/secrets/admin/password").read_text() == "hidden-word"
+assert "hidden-word" not in str(os.environ) + str(sys.argv)
+assert not pathlib.Path("/run/secrets/kubernetes.io").exists()
+pathlib.Path("/tmp/writable").touch()
+try:
+    pathlib.Path("/scripts/../etc/new").touch()
+except OSError as error:
+    print(os.getuid(), error.strerror)
+"""
+    assert go(node, script(text, secrets={"app-admin": "admin"})) == "10001 Read-only file system\n"
+
+
+def test_a_failure_says_how_and_with_the_end_of_the_log(node: Node, place: str, script: Script) -> None:
+    text = "for i in range(100): print('line', i)\nraise SystemExit(7)"
+    with pytest.raises(JobFailed) as caught:
+        go(node, script(text))
+    assert "exit 7" in caught.value.what
+    assert caught.value.why.endswith("line 99") and "line 0\n" not in caught.value.why
+    assert caught.value.log.startswith("line 0\n")
+    assert left(node.kube, place) == []
+
+
+def test_too_little_memory_is_said_as_such(node: Node, script: Script) -> None:
+    with pytest.raises(JobFailed, match="OOMKilled") as caught:
+        go(node, script("x = bytearray(200 * 2**20)", memory="32Mi"))
+    assert "memory" in caught.value.hint
+
+
+def test_a_script_that_does_not_end_is_ended(node: Node, place: str, script: Script) -> None:
+    text = "import threading; print('waiting'); threading.Event().wait()"
+    with pytest.raises(JobFailed, match="still running after 2 s") as caught:
+        go(node, script(text, seconds=2))
+    assert caught.value.why == "waiting"
+    assert left(node.kube, place) == []
+
+
+def test_a_pod_that_may_not_be_made_is_no_reason_to_wait(node: Node, place: str, script: Script) -> None:
+    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "none", "namespace": place}}
+    node.kube.apply({**quota, "spec": {"hard": {"pods": "0"}}})
+    with pytest.raises(JobFailed) as caught:
+        go(node, script("print('never')"))
+    assert "exceeded quota" in caught.value.why
+
+
+def test_a_kept_job_is_the_record_that_it_ran_and_is_replaced(node: Node, place: str, script: Script) -> None:
+    first, second = script("print(1)"), script("print(2)")
+    assert go(node, first, keep=True) == "1\n"
+    assert left(node.kube, place) == ["Job", "ConfigMap"]
+    assert go(node, second, keep=True) == "2\n"
+    job = node.kube.get("batch/v1", "Job", "job", place)
+    assert job and job["metadata"]["annotations"]["mlops-platform/digest"] == second.digest
+    assert first.digest != second.digest
+
+
+def test_a_kept_job_that_failed_is_no_record(node: Node, place: str, script: Script) -> None:
+    with pytest.raises(JobFailed):
+        go(node, script("raise SystemExit(1)"), keep=True)
+    assert left(node.kube, place) == []
+
+
+def test_interrupted_it_is_gone(node: Node, place: str, script: Script) -> None:
+    cancel = Cancel()
+
+    class Interrupting(Silent):
+        def say(self, text: str) -> None:
+            if text == "running":
+                threading.Thread(target=cancel.request).start()
+
+    with pytest.raises(Interrupted):
+        run_job(
+            node.kube,
+            script("import threading; threading.Event().wait()"),
+            Interrupting(),
+            cancel,
+        )
+    assert left(node.kube, place) == []
+
+
+def test_evidence_has_logs_and_events_and_no_secret(
+    node: Node, place: str, script: Script, tmp_path: Path
+) -> None:
+    KubernetesSecrets(node.kube).write(place, "app-admin", {"password": "hidden-word"})
+    go(node, script("print('said by the job')", secrets={"app-admin": "admin"}), keep=True)
+    collect(node.kube, place, tmp_path / "evidence", {"probe": "said by the probes\n"})
+    files = {file.name: file.read_text() for file in (tmp_path / "evidence").iterdir()}
+    assert files["probes-probe.log"] == "said by the probes\n"
+    assert "SuccessfulCreate" in files["events.txt"]
+    assert "kind: Job" in files["objects.yaml"] and "app-admin" in files["objects.yaml"]
+    assert "said by the job\n" in files.values()
+    assert not [name for name, text in files.items() if "hidden-word" in text or "aGlkZGVuLXdvcmQ" in text]

@@ -1,0 +1,56 @@
+"""Proves that what was proven is found again, and that proofs at the same time do not lose each other."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from installer.adapters.kube import Kube
+from installer.adapters.kube.namespaces import ensure_namespace
+from installer.smoke.record import NAME, NAMESPACE, passed, read, write
+from installer.smoke.result import Result
+
+pytestmark = pytest.mark.integration
+
+GOOD = [Result("rows", True), Result("refused: nobody", True, refusal=True)]
+
+
+@pytest.fixture
+def server(kube: Kube) -> Iterator[Kube]:
+    """With the platform's namespace and without a record."""
+    ensure_namespace(kube, NAMESPACE, "test")
+    yield kube
+    kube.delete("v1", "ConfigMap", NAME, NAMESPACE)
+
+
+def test_nothing_is_proven_at_first(server: Kube) -> None:
+    assert read(server) == {}
+    assert not passed(server, "store", "1")
+
+
+def test_a_proof_is_of_one_digest(server: Kube) -> None:
+    write(server, "store", "1", GOOD)
+    assert passed(server, "store", "1") and not passed(server, "store", "2")
+    record = read(server)["store"]
+    assert (record.passed, record.failed, record.refused) == (2, 0, 1)
+    assert datetime.now(UTC) - datetime.fromisoformat(record.when) < timedelta(minutes=1)
+
+
+def test_a_failure_is_recorded_and_proves_nothing(server: Kube) -> None:
+    write(server, "store", "1", GOOD)
+    write(server, "store", "1", [*GOOD, Result("more", False, "it broke")])
+    assert not passed(server, "store", "1")
+    assert read(server)["store"].failed == 1
+
+
+def test_proofs_at_the_same_time_are_all_kept(server: Kube) -> None:
+    names = [f"component-{i}" for i in range(8)]
+    threads = [threading.Thread(target=write, args=(server, name, name, GOOD)) for name in names]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert read(server).keys() == set(names)
