@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from installer.component import (
+    LAYERS,
     Component,
     Cpu,
     JobSpec,
@@ -24,6 +25,7 @@ from installer.yamlfile import Document, check, load
 
 __all__ = [
     "CAPABILITIES",
+    "LAYERS",
     "Catalog",
     "Component",
     "Cpu",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
@@ -12,6 +12,7 @@ from installer.quantities import cpu, memory
 Layer = Literal[
     "data", "secrets", "access", "tracking", "orchestration", "serving", "pipelines", "observability"
 ]
+LAYERS: tuple[str, ...] = get_args(Layer)
 
 
 def _name(value: str) -> str:
