@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from installer.catalog import Component
+from installer.component import LAYERS
 from installer.console.text import age, ago
 from installer.context import Context
 
@@ -45,7 +47,8 @@ def rows_of(context: Context) -> Sequence[Row]:
         installed = pool.submit(context.helm.installed)
         records = pool.submit(read, context.bench.kube)
         known, proofs = installed.result(), records.result()
-        return tuple(pool.map(lambda c: _row(context, c, known, proofs), context.components))
+        ordered = sorted(context.components, key=lambda c: LAYERS.index(c.layer))
+        return tuple(pool.map(lambda c: _row(context, c, known, proofs), ordered))
 
 
 def _row(
@@ -58,7 +61,7 @@ def _row(
 
     found = known.get((component.namespace, component.name))
     if not found:
-        return _plain(component, EMPTY, "not installed")
+        return _plain(component, NONE, "not installed; run up", drift="missing")
     try:
         ready, note = _ready(context, component)
         drift = _drift(context, component, found)
@@ -81,8 +84,8 @@ def _row(
     )
 
 
-def _plain(component: Component, ready: str, note: str) -> Row:
-    return Row(component.layer, component.name, component.version, ready, NONE, NONE, NONE, note)
+def _plain(component: Component, ready: str, note: str, drift: str = NONE) -> Row:
+    return Row(component.layer, component.name, component.version, ready, NONE, drift, NONE, note)
 
 
 def _ready(context: Context, component: Component) -> tuple[str, str]:
@@ -99,7 +102,7 @@ def _ready(context: Context, component: Component) -> tuple[str, str]:
 def _smoke(record: Record | None) -> str:
     if not record:
         return NONE
-    return f"{'✘' if record.failed else '✔'} {ago(record.when)}"
+    return f"{'✘' if record.failed else '✔'} {ago(datetime.fromisoformat(record.when))}"
 
 
 def _drift(context: Context, component: Component, found: Installed) -> str:

@@ -69,5 +69,5 @@ def proven(context: Context, names: Collection[str] = ()) -> Proven | None:
         sum(r.passed for r in records),
         sum(r.failed for r in records),
         sum(r.refused for r in records),
-        min(r.when for r in records),
+        datetime.fromisoformat(min(r.when for r in records)),
     )

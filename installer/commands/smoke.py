@@ -26,10 +26,12 @@ def run(console: Console, components: Sequence[str], *, junit: str) -> int:
         try:
             result = run.engine(plan_smoke(run.context, components))
         finally:
+            console.add({"probes": probes_of(run.context.run_folder)})
             if junit:
-                _write_junit(Path(junit), run.context.run_folder)
+                _write_junit(Path(junit), run.context.run_folder, name)
         found = proven(run.context, components)
-    return console.done(counts(result), screens.smoke(name, found, result))
+    data = counts(result) | {"probes": probes_of(run.context.run_folder)}
+    return console.done(data, screens.smoke(name, found, result))
 
 
 def refuse_unknown(wanted: Sequence[str], known: Sequence[str], name: str) -> None:
@@ -41,7 +43,17 @@ def refuse_unknown(wanted: Sequence[str], known: Sequence[str], name: str) -> No
         )
 
 
-def _write_junit(file: Path, run_folder: Path) -> None:
-    from installer.smoke import junit
+def probes_of(run_folder: Path) -> dict[str, list[dict[str, object]]]:
+    """Every probe's outcome by component."""
+    from dataclasses import asdict
 
-    junit.write(file, run_folder)
+    from installer.smoke.result import load
+
+    return {component: [asdict(r) for r in results] for component, results in load(run_folder).items()}
+
+
+def _write_junit(file: Path, run_folder: Path, environment: str) -> None:
+    from installer.smoke.junit import render
+    from installer.smoke.result import load
+
+    file.write_text(render(load(run_folder), environment))

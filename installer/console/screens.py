@@ -32,7 +32,7 @@ def up(summary: Summary, result: RunResult) -> str:
     if max(map(len, wide.splitlines())) <= WIDTH:
         lines.append(wide)
     else:  # a long hint on logging in stands below its address
-        lines.append(table(("what", "where"), [row for d in doors for row in _folded(*d)]))
+        lines.append(table(("what", "where, log in"), [row for d in doors for row in _folded(*d)]))
     lines.append("")
     for number, command in enumerate(summary.next):
         lines += labelled("" if number else "next", command, wrap=False)
@@ -40,7 +40,7 @@ def up(summary: Summary, result: RunResult) -> str:
 
 
 def _folded(what: str, where: str, login: str) -> list[tuple[str, str]]:
-    return [(what, where), *([("", f"log in: {login}")] if login else [])]
+    return [(what, where), *([("", login)] if login else [])]
 
 
 def _smoke(proven: Proven | None) -> str:
