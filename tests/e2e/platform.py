@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from installer.clusters.host.layout import Place
+
 CLI = (sys.executable, "-m", "installer")
 ENVIRONMENT = """\
 name: {name}
@@ -62,6 +64,11 @@ class Platform:
     @property
     def state(self) -> Path:
         return self.home / self.name
+
+    @property
+    def place(self) -> Place:
+        """Where the node is: its cgroups and its interface are found by that."""
+        return Place(self.name, self.state / "node")
 
     @property
     def env(self) -> dict[str, str]:

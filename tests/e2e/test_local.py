@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 import xml.etree.ElementTree as ET
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,22 +20,23 @@ import pytest
 
 from installer.adapters.process import ProcessId
 from installer.adapters.wait import Pending, wait_until
+from installer.clusters.host.node import cgroups
 from tests.e2e.platform import Platform
 
 pytestmark = pytest.mark.e2e
 
 
-def processes_named(platform: Platform, word: str) -> list[int]:
-    """Host pids of this environment's processes whose command line holds a word."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            argv = (folder / "cmdline").read_bytes().decode(errors="replace").replace("\0", " ")
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if word in argv and str(platform.state) in argv:
-            found.append(int(folder.name))
-    return found
+def processes(platform: Platform, program: bytes) -> list[int]:
+    """Host pids of this environment's processes that run a program."""
+    return [p for p in cgroups.processes(platform.place.group) if _argv(p)[0].endswith(program)]
+
+
+def supervisors(platform: Platform) -> list[int]:
+    return [p for p in cgroups.processes(platform.place.group) if b"--kill-child=KILL" in _argv(p)]
+
+
+def _argv(pid: int) -> list[bytes]:
+    return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
 
 
 def kill(pids: list[int]) -> None:
@@ -42,7 +44,11 @@ def kill(pids: list[int]) -> None:
     for pid in pids:
         identity = ProcessId.of(pid)
         assert identity and identity.kill(signal.SIGKILL)
-        wait_until("death", lambda i=identity: Pending("alive") if i.alive else True, seconds=30)
+        wait_until("death", partial(_gone, identity), seconds=30)
+
+
+def _gone(process: ProcessId) -> bool | Pending:
+    return Pending("alive") if process.alive else True
 
 
 def journal(platform: Platform) -> list[dict[str, Any]]:
@@ -82,8 +88,7 @@ def test_smoke_writes_junit_with_both_signs(platform: Platform, tmp_path: Path) 
     assert not [c for s in suites for c in s.iter() if c.tag in ("failure", "error")]
 
 
-def test_a_real_client_from_outside_over_open(platform: Platform) -> None:
-    client = """
+CLIENT = """
 import sys, mlflow
 mlflow.set_tracking_uri(sys.argv[1])
 mlflow.set_experiment("outside")
@@ -95,16 +100,30 @@ assert found.data.params == {"from": "outside"} and found.data.metrics == {"m": 
 assert mlflow.artifacts.load_text(found.info.artifact_uri + "/note.txt") == "hello"
 print(run.info.run_id)
 """
+
+
+@pytest.fixture(scope="module")
+def outside(platform: Platform) -> str:
+    """The id of a run that a client outside the cluster has logged: data that must survive everything."""
     with platform.opened("mlflow") as url:
         done = subprocess.run(
-            [sys.executable, "-c", client, url],
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
+            [sys.executable, "-c", CLIENT, url], capture_output=True, text=True, timeout=120, check=False
         )
     assert done.returncode == 0, done.stderr
-    assert len(done.stdout.split()[-1]) == 32
+    return done.stdout.split()[-1]
+
+
+def survives(platform: Platform, run: str) -> None:
+    import mlflow
+
+    with platform.opened("mlflow") as url:
+        client = mlflow.MlflowClient(tracking_uri=url)
+        assert client.get_run(run).data.params == {"from": "outside"}
+        assert [a.path for a in client.list_artifacts(run)] == ["note.txt"]
+
+
+def test_a_real_client_from_outside_over_open(platform: Platform, outside: str) -> None:
+    survives(platform, outside)
 
 
 def test_open_says_when_its_port_is_taken(platform: Platform) -> None:
@@ -139,23 +158,15 @@ def _holder(platform: Platform) -> int:
         return 0
 
 
-def test_the_supervisor_killed_comes_back_with_its_data(platform: Platform) -> None:
-    kill(processes_named(platform, "--kill-child"))
+def test_the_supervisor_killed_comes_back_with_its_data(platform: Platform, outside: str) -> None:
+    kill(supervisors(platform))
     assert platform.run("status").code != 0
     platform.ok("up")
-    with platform.opened("mlflow") as url:
-        assert "outside" in _experiments(url)
-
-
-def _experiments(url: str) -> list[str]:
-    import mlflow
-
-    client = mlflow.MlflowClient(tracking_uri=url)
-    return [e.name for e in client.search_experiments()]
+    survives(platform, outside)
 
 
 def test_etcd_killed_comes_back_by_itself(platform: Platform) -> None:
-    kill(processes_named(platform, "--data-dir"))
+    kill(processes(platform, b"/etcd/server"))
     wait_until(
         "the API after etcd's death",
         lambda: True if platform.run("status").code == 0 else Pending("no answer"),
@@ -173,9 +184,7 @@ def test_minio_killed_while_an_artifact_is_uploaded_loses_nothing(platform: Plat
     artifact.write_bytes(payload)
     with platform.opened("mlflow") as url:
         client = mlflow.MlflowClient(tracking_uri=url)
-        experiment = client.get_experiment_by_name("outside")
-        assert experiment
-        run = client.create_run(experiment.experiment_id)
+        run = client.create_run(client.create_experiment("uploads"))
         uploading = threading.Event()
         acknowledged: list[str] = []
         failures: list[str] = []
@@ -192,7 +201,7 @@ def test_minio_killed_while_an_artifact_is_uploaded_loses_nothing(platform: Plat
         thread = threading.Thread(target=upload)
         thread.start()
         uploading.wait(30)
-        kill(_minio(platform))
+        kill(processes(platform, b"/minio"))
         thread.join()
         platform.ok("up")
         assert acknowledged, failures
@@ -201,26 +210,11 @@ def test_minio_killed_while_an_artifact_is_uploaded_loses_nothing(platform: Plat
             assert Path(found).read_bytes() == payload
 
 
-def _minio(platform: Platform) -> list[int]:
-    """MinIO's command line names no folder of ours: it is found by its cgroup."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            argv = (folder / "cmdline").read_bytes()
-            cgroup = (folder / "cgroup").read_text()
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if argv.startswith(b"/minio\0") and f"mlops-{platform.name}/" in cgroup:
-            found.append(int(folder.name))
-    return found
-
-
-def test_down_keeping_data_then_up_has_the_data(platform: Platform) -> None:
+def test_down_keeping_data_then_up_has_the_data(platform: Platform, outside: str) -> None:
     platform.ok("down", "--keep-data", "--yes")
-    assert not processes_named(platform, "etcd")
+    assert not cgroups.processes(platform.place.group)
     platform.ok("up")
-    with platform.opened("mlflow") as url:
-        assert "outside" in _experiments(url)
+    survives(platform, outside)
 
 
 @pytest.mark.parametrize("kills", [3])
