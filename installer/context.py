@@ -34,6 +34,8 @@ class Workbench:
         self._lock = threading.Lock()
         self._changing = False
         self._images: frozenset[str] | None = None
+        # One image at a time, in the graph's order: all at once, what is needed first comes last.
+        self.loading = threading.Lock()
 
     @cached_property
     def kube(self) -> Kube:

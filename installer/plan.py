@@ -124,7 +124,8 @@ def _cluster(context: Context) -> list[Step]:
     before = [f"program/{p.name}" for p in context.cluster.programs]
     before += [f"image/{name}" for name in context.cluster.images]
     steps: list[Step] = [CreateCluster(context, tuple(before)), ReviveCluster(context)]
-    loaded = [i for c in context.components for i in _images_of(context, c)]
+    soonest = sorted(context.components, key=lambda c: len(_needed(context, c)))
+    loaded = [i for c in soonest for i in _images_of(context, c)]
     steps += [LoadImage(context, name) for name in dict.fromkeys([*context.cluster.images, *loaded])]
     needed = [f"cluster/image-{name}" for name in context.cluster.images]
     steps.append(ApplyAddons(context, ("cluster/node", *needed)))

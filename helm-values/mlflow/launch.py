@@ -6,6 +6,7 @@ of this version starts: it would refuse an older one.
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from pathlib import Path
@@ -36,6 +37,8 @@ def serve(port: int) -> None:
     os.environ[constants.ARTIFACT_ROOT_ENV_VAR] = PROXIED
     os.environ[constants.ARTIFACTS_DESTINATION_ENV_VAR] = secret("bucket/uri")
     os.environ[constants.SERVE_ARTIFACTS_ENV_VAR] = "true"
+    # The kubelet asks after its health every few seconds; a log is for what users do.
+    logging.getLogger("uvicorn.access").addFilter(lambda record: '"GET /health ' not in record.getMessage())
     initialize_backend_stores(database(), database(), PROXIED)
     uvicorn.run("mlflow.server.fastapi_app:app", host="0.0.0.0", port=port)  # noqa: S104 - its pod's
 

@@ -79,7 +79,10 @@ class LoadImage:
 
     def run(self, progress: Progress) -> None:
         archive = self.context.images.build(self.name, progress, self.context.cancel)
-        self.context.cluster.load_images([archive], progress, self.context.cancel)
+        progress.say("waiting for its turn")
+        with self.context.bench.loading:
+            progress.say("loading")
+            self.context.cluster.load_images([archive], progress, self.context.cancel)
 
 
 @dataclass(frozen=True)
