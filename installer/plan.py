@@ -45,7 +45,7 @@ def plan_up(context: Context) -> Graph:
 
 
 def plan_smoke(context: Context, names: Iterable[str]) -> Graph:
-    """Only the probes of the named components, in the graph's order; nothing is recalled from earlier runs."""
+    """Only the probes of the named components, in the graph's order; no earlier proof is recalled."""
     chosen = set(names) or {c.name for c in context.components}
     return Graph.of(
         [
