@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import tarfile
 import textwrap
 from pathlib import Path
 
 from installer.adapters.images import Images, find_recipes
+from installer.adapters.images.layer import unpacked
 from installer.adapters.programs import Programs
+from installer.cancel import Cancel
 
 
 def write(folder: Path, **recipes: str) -> Path:
@@ -21,3 +25,23 @@ def write(folder: Path, **recipes: str) -> Path:
 
 def images(folder: Path, cache: Path) -> Images:
     return Images(cache, Programs(cache), find_recipes(folder))
+
+
+def plain_layers(archive: Path, work: Path) -> list[Path]:
+    """The tars of an archive's layers, lowest first."""
+    work.mkdir()
+    found = []
+    with tarfile.open(archive) as tar:
+
+        def blob(digest: str) -> bytes:
+            opened = tar.extractfile(f"blobs/sha256/{digest.removeprefix('sha256:')}")
+            assert opened
+            return opened.read()
+
+        index = tar.extractfile("index.json")
+        assert index
+        manifest = json.loads(blob(json.loads(index.read())["manifests"][0]["digest"]))
+        for number, layer in enumerate(manifest["layers"]):
+            (work / str(number)).write_bytes(blob(layer["digest"]))
+            found.append(unpacked(work / str(number), work / f"{number}.tar", Cancel()))
+    return found

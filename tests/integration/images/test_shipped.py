@@ -1,0 +1,114 @@
+"""Proves every shipped image in its own root: read-only, as its own user, with nothing missing."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from installer.adapters.images import Images, find_recipes
+from installer.adapters.images.python import unpack
+from installer.adapters.images.recipe import read_recipes
+from installer.adapters.process import Completed, run
+from installer.adapters.programs import Programs
+from installer.cancel import Cancel
+from installer.paths import Paths
+from installer.progress import Silent
+from tests.unit.adapters.images.recipes import plain_layers
+
+pytestmark = pytest.mark.integration
+
+PATHS = Paths.default()
+FOLDERS = find_recipes(PATHS.assets / "images", PATHS.assets / "helm-values")
+READ = read_recipes(FOLDERS)
+IMAGES = Images(PATHS.cache, Programs(PATHS.cache), FOLDERS)
+WITH_SHELL = [
+    name for name in READ if {name, *IMAGES.bases(name)} & {n for n, r in READ.items() if r.recipe.debian}
+]
+WITH_PIP = [name for name, read in READ.items() if read.recipe.pip]
+
+# All namespaces end with the command, so nothing stays mounted.
+ENTER = """
+mount --bind "$1" "$1" && mount -t proc proc "$1/proc" && mount --rbind /dev "$1/dev" &&
+mount -t tmpfs tmpfs "$1/tmp" && mount -o remount,bind,ro "$1" &&
+exec chroot --userspec=10001:10001 --groups= "$@"
+"""
+
+
+class Root:
+    """An unpacked image."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.folder = folder
+        archive = IMAGES.build(name, Silent(), Cancel())
+        unpack(plain_layers(archive, folder.with_name("layers")), folder)
+        for place in ("proc", "dev", "tmp"):
+            (folder / place).mkdir(exist_ok=True)
+
+    def run(self, *argv: str) -> Completed:
+        own = ["unshare", "--mount", "--pid", "--fork", "--kill-child=KILL"]
+        return run(
+            [*own, "sh", "-c", ENTER, "sh", str(self.folder), *argv], env={"HOME": "/tmp"}, seconds=120
+        )
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Root:
+    return Root(tmp_path_factory.mktemp("image") / "root", request.param)
+
+
+@pytest.mark.parametrize("root", WITH_SHELL, indirect=True)
+def test_no_library_is_missing(root: Root) -> None:
+    """Packages say what they depend on, wheels do not: numpy expects a libstdc++ on every Linux."""
+    look = (
+        "find /usr -xdev -type f \\( -name '*.so*' -o -path '*/bin/*' -perm -1 \\) -exec ldd {} + 2>/dev/null"
+    )
+    listed = root.run("/bin/sh", "-c", f"{look} || true").stdout
+    wanted = {line.split()[0] for line in listed.splitlines() if "not found" in line}
+    # A library in a wheel may be found by the path of the module that loads it, which ldd does not know.
+    missing = {name for name in wanted if not list((root.folder / "usr/local").rglob(name))}
+    assert listed.count("libc.so.6") > 20 and missing == set()
+
+
+@pytest.mark.parametrize("root", WITH_SHELL, indirect=True)
+def test_the_user_has_a_name_and_no_private_key_or_machine_identity_is_in_it(root: Root) -> None:
+    if "app:" in (root.folder / "etc/passwd").read_text():
+        assert root.run("/usr/bin/id", "-un").stdout == "app\n"
+    keys = [*(root.folder / "etc/ssl/private").glob("*"), root.folder / "etc/machine-id"]
+    assert [key for key in keys if key.exists()] == []
+
+
+IMPORT = """
+import importlib, importlib.metadata as metadata, json, os, re, sys
+from importlib.util import cache_from_source as cached
+tops = {}
+for top, owners in metadata.packages_distributions().items():
+    for owner in owners:
+        tops.setdefault(re.sub(r"[-_.]+", "-", owner).lower(), []).append(top)
+for name in sys.argv[1:]:
+    for top in tops[name]:
+        importlib.import_module(top)
+sources = [m for m in list(sys.modules.values()) if (getattr(m, "__file__", None) or "").endswith(".py")]
+stale = [m.__name__ for m in sources if m.__name__ != "__main__" and not os.path.exists(cached(m.__file__))]
+print(json.dumps({"imported": len(sys.modules), "stale": stale}))
+"""
+
+
+@pytest.mark.parametrize("root", WITH_PIP, indirect=True)
+def test_what_was_asked_of_pip_can_be_imported_from_bytecode(
+    root: Root, request: pytest.FixtureRequest
+) -> None:
+    read = READ[request.node.callspec.params["root"]]
+    asked = re.findall(r"^[\w.-]+", read.source("requirements.in").read_text(), re.MULTILINE)
+    said = json.loads(root.run("/usr/bin/python3", "-c", IMPORT, *asked).stdout.splitlines()[-1])
+    assert said["imported"] > 100
+    assert said["stale"] == [], "a read-only root would compile these at every start"
+
+
+@pytest.mark.parametrize("root", WITH_PIP, indirect=True)
+def test_launchers_start_with_the_images_own_python(root: Root) -> None:
+    for launcher in (root.folder / "usr/local/bin").iterdir():
+        first = launcher.read_text().partition("\n")[0]
+        assert "python" not in first or first.startswith("#!/usr/bin/python3"), launcher.name
