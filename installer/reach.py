@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from installer.cancel import Cancel
-from installer.context import Context
 from installer.errors import StepError
-from installer.session import Opened, context
+
+if TYPE_CHECKING:
+    from installer.context import Context
+    from installer.session import Opened
 
 
 class NotUp(StepError):
@@ -16,6 +18,9 @@ class NotUp(StepError):
 
 def read_only(opened: Opened) -> Context:
     """A context without a run: nothing is recorded, nothing locked, so nothing may be changed."""
+
+    from installer.cancel import Cancel
+    from installer.session import context
 
     def refuse(_: object) -> None:
         raise AssertionError("a command that only looks was about to change the cluster")

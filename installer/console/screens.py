@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from installer.console.text import WIDTH, ago, duration, labelled, plural, table
+from installer.console.text import WIDTH, ago, duration, labelled, plural, shorten, table
 from installer.quantities import human
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def plan(name: str, provider: str, planned: Sequence[Planned]) -> str:
             if each.difference:
                 mark = "-" if each.difference.destroys else "+"
                 lines += labelled(label, f"{mark} {each.step}: {each.difference.summary}")
-                lines += [f"{'':16}{change}" for change in each.difference.changes]
+                lines += [f"{'':16}{shorten(change, WIDTH - 16)}" for change in each.difference.changes]
                 label = ""
         same = sum(1 for p in here if not p.difference and not p.unknown)
         if same:
@@ -106,9 +106,12 @@ def status(name: str, rows: Sequence[Row]) -> str:
         lines.append("")
         width = max(12, *(len(component) + 2 for component, _ in notes))
         lines += [line for component, note in notes for line in labelled(component, note, width)]
-    bad = [r.component for r in rows if not r.good]
-    if bad:
-        lines += ["", *labelled("next", f"mlops-platform logs {bad[0]} --env {name}", wrap=False)]
+    broken = [r.component for r in rows if not r.good and r.drift == "-"]
+    drifted = [r.component for r in rows if r.drift != "-"]
+    next_ = [f"logs {component}" for component in broken[:1]] + ["plan"] * bool(drifted)
+    lines += [""] * bool(next_)
+    for number, command in enumerate(next_):
+        lines += labelled("" if number else "next", f"mlops-platform {command} --env {name}", wrap=False)
     return "\n".join(lines)
 
 
