@@ -57,13 +57,18 @@ def journal(platform: Platform) -> list[dict[str, Any]]:
 
 
 def test_up_again_has_nothing_to_do_and_starts_no_terraform(platform: Platform, tmp_path: Path) -> None:
-    """A wrapper in Terraform's place counts how often it is started."""
+    """A wrapper in Terraform's place counts how often it is started; being another Terraform, once it is."""
     count = tmp_path / "count"
     wrapper = tmp_path / "terraform"
     wrapper.write_text(f'#!/bin/sh\necho run >> {count}\nexec terraform "$@"\n')
     wrapper.chmod(0o755)
-    result = platform.run("up", "--output", "json", env={"MLOPS_PLATFORM_TERRAFORM": str(wrapper)})
+    counting = {"MLOPS_PLATFORM_TERRAFORM": str(wrapper)}
+    assert platform.run("up", "--yes", env=counting).code == 0
+    assert count.read_text(), "the wrapper is what was started"
+    count.unlink()
+    result = platform.run("up", "--output", "json", env=counting)
     assert result.code == 0, result.err
+    assert result.envelope["data"]["changed"] == 0
     assert not [e for e in journal(platform) if e["event"] == "step_started"]
     assert not count.exists()
 
