@@ -17,6 +17,7 @@ from probes import Probes, patiently
 
 URL, RUN = os.environ["MLFLOW_TRACKING_URI"], os.environ["RUN"]
 NAME, KEPT = f"smoke-{RUN}", f"survives-{RUN}"
+MARK = "mlops-platform.smoke"  # a tag: names alone could be a user's
 MIB = 2**20
 
 
@@ -28,7 +29,7 @@ def probe(probes: Probes) -> None:
     client = MlflowClient()
     try:
         with probes.works("an experiment is made"):
-            client.create_experiment(NAME, tags={"made by": "smoke test"})
+            client.create_experiment(NAME, tags={MARK: "true"})
         mlflow.set_experiment(NAME)
         _runs(probes, client)
         _artifacts(probes)
@@ -37,7 +38,7 @@ def probe(probes: Probes) -> None:
         _nonsense(probes, client)
         _strangers(probes)
     finally:
-        _clean(client, NAME)
+        _clean(client)
 
 
 def _runs(probes: Probes, client: MlflowClient) -> None:
@@ -165,20 +166,20 @@ def _strangers(probes: Probes) -> None:
         _ask("PUT", f"{artifacts}/stolen", data=b"x", headers={"Origin": "https://evil.example.com"})
 
 
-def _clean(client: MlflowClient, name: str) -> None:
-    """What MLflow keeps of deleted runs is a row each, until `mlflow gc`; the artifacts go at once."""
-    for model in client.search_registered_models(filter_string=f"name = '{name}'"):
-        client.delete_registered_model(model.name)
-    experiment = client.get_experiment_by_name(name)
-    if experiment and experiment.lifecycle_stage == "active":
-        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+def _clean(client: MlflowClient) -> None:
+    """Also what a run that was killed left. Of deleted runs MLflow keeps a row each, until `mlflow gc`."""
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
+    for experiment in client.search_experiments(filter_string=f"tags.`{MARK}` = 'true'"):
+        for model in client.search_registered_models(filter_string=f"name = '{experiment.name}'"):
+            client.delete_registered_model(model.name)
         get_artifact_repository(experiment.artifact_location).delete_artifacts()
         client.delete_experiment(experiment.experiment_id)
 
 
 def write(probes: Probes) -> None:
     with probes.works("a run and its artifact are acknowledged, then the pod is deleted"):
+        MlflowClient().create_experiment(KEPT, tags={MARK: "true"})
         mlflow.set_experiment(KEPT)
         with mlflow.start_run():
             mlflow.log_metric("kept", 42)
@@ -194,7 +195,7 @@ def read(probes: Probes) -> None:
             assert run.data.metrics == {"kept": 42}, run.data.metrics
             assert mlflow.artifacts.load_text(f"{run.info.artifact_uri}/kept.txt") == RUN
     finally:
-        _clean(client, KEPT)
+        _clean(client)
 
 
 if __name__ == "__main__":
