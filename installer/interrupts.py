@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -13,6 +14,8 @@ from installer.errors import Exit
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 GIVE_UP_SECONDS = 15.0
+# `timeout` and CI systems signal the process and then its whole group: that is one request, not two.
+TOGETHER_SECONDS = 0.3
 
 
 @contextmanager
@@ -29,7 +32,11 @@ def cancelling(cancel: Cancel, on_request: Callable[[bool], None] = lambda _: No
     ended = threading.Event()
 
     def listen() -> None:
+        last = -TOGETHER_SECONDS
         while os.read(reader, 1) != b"\0":
+            if time.monotonic() - last < TOGETHER_SECONDS:
+                continue
+            last = time.monotonic()
             cancel.request()
             on_request(cancel.forced)
             if cancel.forced and not ended.wait(GIVE_UP_SECONDS):

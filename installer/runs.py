@@ -43,7 +43,8 @@ class Run:
         self.results.append(result)
         if result.failures or result.skipped:
             self.console.ended(_situation(result, self.journal), counts(result))
-            result.raise_first()
+            if any(not isinstance(failure.error, Interrupted) for failure in result.failures):
+                result.raise_first()
             raise Interrupted("interrupted", hint="run the same command again to go on")
         return result
 

@@ -85,6 +85,8 @@ def opened(home: Path) -> Opened:
 
 def main(home: Path, manners: str) -> int:
     interrupts.GIVE_UP_SECONDS = STUBBORN_SECONDS
+    if manners != "finishes":
+        interrupts.TOGETHER_SECONDS = 0.0
 
     def act(console: Console) -> int:
         with running(console, opened(home)) as run:

@@ -74,7 +74,9 @@ def test_a_signal_lets_the_run_end_cleanly(tmp_path: Path, number: int) -> None:
 def test_what_has_begun_is_finished_and_nothing_new_begins(tmp_path: Path) -> None:
     with process(tmp_path / "home", "finishes") as started:
         started.send_signal(signal.SIGINT)
-        code, envelope, _ = ended(started)
+        started.send_signal(signal.SIGTERM)  # as `timeout` does; one request
+        code, envelope, err = ended(started)
+    assert "stopping now" not in err
     events = [(e["event"], e.get("step")) for e in journal(tmp_path / "home")]
     assert ("step_done", "test/wait") in events
     assert ("step_started", "test/next") not in events
