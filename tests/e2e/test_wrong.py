@@ -84,10 +84,16 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(folder)], check=True)
 
 
-def test_a_disk_too_small_is_refused_with_figures(wrong: Platform, small_disk: Path) -> None:
-    result = wrong.run("up", "--yes", env={"MLOPS_PLATFORM_CACHE": str(small_disk / "cache")})
+@pytest.mark.parametrize(
+    ("variable", "least"),
+    [("MLOPS_PLATFORM_CACHE", "12.0 GB needed"), ("MLOPS_PLATFORM_HOME", "3.0 GB needed")],
+)
+def test_a_disk_too_small_is_refused_with_figures(
+    wrong: Platform, small_disk: Path, variable: str, least: str
+) -> None:
+    result = wrong.run("up", "--yes", env={variable: str(small_disk / "folder")})
     assert result.code == 4
-    assert "GB needed" in result.err and "free" in result.err
+    assert least in result.err and "MB free" in result.err
 
 
 def test_an_unknown_environment_names_the_known_ones(wrong: Platform) -> None:
