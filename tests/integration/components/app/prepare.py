@@ -1,0 +1,7 @@
+"""Says that it was run, and with what."""
+
+import sys
+from pathlib import Path
+
+assert Path("/run/secrets/admin/user").read_text() == "admin"
+assert sys.argv[1:] == ["prepare"]

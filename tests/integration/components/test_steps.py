@@ -1,0 +1,168 @@
+"""Proves the steps of one component on a real node with the real Helm: made, proven, changed, broken."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from installer.adapters.kube.namespaces import ensure_namespace
+from installer.cancel import Cancel
+from installer.catalog import read_catalog
+from installer.clusters.base import ClusterAccess
+from installer.context import Context
+from installer.environment import ClusterSpec, ComponentSpec, Environment, SmokeChoice
+from installer.errors import SmokeError
+from installer.paths import Paths
+from installer.progress import Silent
+from installer.session import Opened, context
+from installer.smoke.record import NAMESPACE, read
+from installer.smoke.result import load
+from installer.steps.component import InstallRelease, PrepareNamespace, RunJob, SmokeTest
+from tests.integration.apiserver import built
+from tests.integration.node import Node
+
+pytestmark = pytest.mark.integration
+
+APP = Path(__file__).parent / "app"
+QUIET = Silent()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A catalogue of one component, to be changed by the tests."""
+    made = tmp_path_factory.mktemp("catalogue")
+    shutil.copytree(APP, made / "app")
+    return made
+
+
+@pytest.fixture(scope="module")
+def _helm() -> None:
+    from installer.adapters.helm import HELM
+
+    built(HELM)
+
+
+def opened(node: Node, folder: Path, *, disruptive: bool = True) -> Context:
+    """Another run of the product: nothing is remembered but what is in the cluster and on disk."""
+    environment = Environment(
+        name=node.name,
+        domain="example.com",
+        cluster=ClusterSpec(provider="host"),
+        components={"app": ComponentSpec()},
+        smoke=SmokeChoice(disruptive=disruptive),
+    )
+    default = Paths.default()
+    paths = Paths(folder / "home", default.cache, default.assets)
+    made = context(
+        Opened(paths, read_catalog(folder), environment, folder / "unused.yaml"),
+        Cancel(),
+        folder / "run",
+    )
+    made.access.set(ClusterAccess(node.name, "", node.kubeconfig, "standard", ""))
+    return made
+
+
+def steps(made: Context) -> tuple[PrepareNamespace, RunJob, InstallRelease, SmokeTest]:
+    app = made.catalog["app"]
+    return (
+        PrepareNamespace(made, app),
+        RunJob(made, app, app.jobs[0], ()),
+        InstallRelease(made, app, ()),
+        SmokeTest(made, app, ()),
+    )
+
+
+@pytest.fixture(scope="module")
+def up(node: Node, folder: Path, _helm: None) -> Iterator[Node]:
+    """All four steps, once; the platform's own namespace is there since the cluster is."""
+    ensure_namespace(node.kube, NAMESPACE, node.name)
+    for step in steps(opened(node, folder)):
+        assert step.observe() is not None, step.id
+        step.run(QUIET)
+    yield node
+
+
+def test_a_second_run_has_nothing_to_do(up: Node, folder: Path) -> None:
+    assert [step.observe() for step in steps(opened(up, folder))] == [None] * 4
+
+
+def test_it_was_proven_with_both_signs_and_its_data_survived(up: Node, folder: Path) -> None:
+    results = load(folder / "run")["app"]
+    assert [(r.name, r.ok) for r in results] == [
+        ("refused: a write without the password", True),
+        ("written", True),
+        ("survives", True),
+        ("app-0 comes back", True),
+    ]
+    record = read(up.kube)["app"]
+    assert (record.passed, record.failed, record.refused) == (4, 0, 1)
+
+
+def test_where_disruption_is_not_allowed_nothing_is_deleted(up: Node, folder: Path) -> None:
+    before = up.kube.get("v1", "Pod", "app-0", "app")
+    smoke = steps(opened(up, folder, disruptive=False))[-1]
+    smoke.run(QUIET)
+    assert [r.name for r in load(folder / "run")["app"]] == ["refused: a write without the password"]
+    after = up.kube.get("v1", "Pod", "app-0", "app")
+    assert before and after and before["metadata"]["uid"] == after["metadata"]["uid"]
+
+
+def test_what_depends_on_a_change_is_done_again(up: Node, folder: Path) -> None:
+    """A file of the program: a new release and a new proof, no new job. A script: its own step alone."""
+    (folder / "app/serve.py").write_text((APP / "serve.py").read_text() + "# changed\n")
+    _, job, release, smoke = steps(opened(up, folder))
+    assert job.observe() is None
+    difference = release.observe()
+    assert difference and "files.serve.py" in "".join(difference.changes)
+    release.run(QUIET)
+    assert smoke.observe() is not None
+    smoke.run(QUIET)
+    (folder / "app/prepare.py").write_text((APP / "prepare.py").read_text() + "# changed\n")
+    found = steps(opened(up, folder))
+    assert [step.id for step in found if step.observe()] == ["app/prepare"]
+
+
+def test_a_secret_that_was_lost_is_made_anew_and_the_pods_get_it(up: Node, folder: Path) -> None:
+    up.kube.delete("v1", "Secret", "app-admin", "app")
+    prepare, _, release, smoke = steps(opened(up, folder))
+    assert prepare.observe() is not None
+    prepare.run(QUIET)
+    assert release.observe() is not None
+    release.run(QUIET)
+    smoke.run(QUIET)
+    assert read(up.kube)["app"].failed == 0
+
+
+def test_a_probe_that_fails_is_an_error_with_evidence(up: Node, folder: Path) -> None:
+    script = folder / "app/smoke.py"
+    script.write_text(script.read_text().replace('== os.environ["RUN"]', '== "something else"'))
+    smoke = steps(opened(up, folder))[-1]
+    with pytest.raises(SmokeError, match="1 of 4 probes failed") as caught:
+        smoke.run(QUIET)
+    assert "survives: AssertionError" in caught.value.why
+    assert caught.value.evidence
+    files = {file.name for file in caught.value.evidence.iterdir()}
+    assert {"events.txt", "objects.yaml", "probes-smoke.py-read.log", "app-0.app.log"} <= files
+    password = opened(up, folder).secrets.read("app", "app-admin")["password"]
+    assert not [f for f in caught.value.evidence.iterdir() if password in f.read_text()]
+    assert steps(opened(up, folder))[-1].observe() is not None
+
+
+def test_a_script_that_breaks_off_is_a_failure(up: Node, folder: Path) -> None:
+    (folder / "app/smoke.py").write_text("raise RuntimeError('not even one probe')\n")
+    with pytest.raises(SmokeError) as caught:
+        steps(opened(up, folder, disruptive=False))[-1].run(QUIET)
+    assert "not even one probe" in caught.value.why
+
+
+def test_values_in_helms_record_hold_no_secret(up: Node, folder: Path) -> None:
+    from installer.adapters.helm.release import decode
+
+    password = opened(up, folder).secrets.read("app", "app-admin")["password"]
+    records = up.kube.list("v1", "Secret", "app", labels="owner=helm")
+    assert records
+    assert not [r for r in records if password in json.dumps(decode(r))]
