@@ -29,7 +29,12 @@ def test_the_deadline_names_what_was_seen_last() -> None:
 
 def test_cancel_ends_a_long_wait_at_once() -> None:
     cancel, waiting = Cancel(), threading.Event()
-    thread = threading.Thread(target=lambda: (waiting.wait(10), cancel.request()))
+
+    def stop() -> None:
+        waiting.wait(10)
+        cancel.request()
+
+    thread = threading.Thread(target=stop)
     thread.start()
     with pytest.raises(Interrupted):
         wait_until(
