@@ -147,7 +147,9 @@ def _cross_problems(
     provider = cluster.get("provider") if isinstance(cluster, dict) else None
     if isinstance(provider, str) and provider not in cluster_providers:
         known = ", ".join(cluster_providers)
-        problems.append(document.problem(("cluster", "provider"), f"no cluster provider {provider}", known))
+        problems.append(
+            document.problem(("cluster", "provider"), f"no cluster provider {provider}", f"known: {known}")
+        )
     chosen = raw.get("components")
     if not isinstance(chosen, dict):
         return problems

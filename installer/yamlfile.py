@@ -16,6 +16,15 @@ from installer.errors import Problem
 Model = TypeVar("Model", bound=BaseModel)
 Key = str | int
 _PLAIN = frozenset(tag for tag in yaml.SafeLoader.yaml_constructors if tag)
+# pydantic's own words speak of inputs and instances; "what | how to mend it".
+_WORDS = {
+    "string_type": "must be text | put it in quotes",
+    "bool_type": "must be true or false",
+    "int_type": "must be a whole number | without quotes",
+    "dict_type": "must be a mapping of keys to values",
+    "list_type": "must be a list",
+    "model_type": "must be a mapping of keys to values",
+}
 
 
 @dataclass(frozen=True)
@@ -77,6 +86,7 @@ def _build(
             line = key_node.start_mark.line + 1
             if key in result:
                 problems.append(Problem(file, line, f"{key}: given twice", "keep one"))
+                continue
             lines[(*place, key)] = line
             result[key] = _build(value_node, (*place, key), lines, problems, file)
         return result
@@ -112,7 +122,7 @@ def check(document: Document, model: type[Model]) -> tuple[Model | None, tuple[P
 
 def _problem(document: Document, model: type[BaseModel], item: dict[str, Any]) -> Problem:
     place = tuple(item["loc"])
-    dotted = ".".join(str(part) for part in place)
+    dotted = ".".join(str(part) for part in place if part != "[key]")
     if item["type"] == "extra_forbidden":
         known = _known_keys(model, place[:-1])
         close = difflib.get_close_matches(str(place[-1]), known, 1)
@@ -120,7 +130,7 @@ def _problem(document: Document, model: type[BaseModel], item: dict[str, Any]) -
         return document.problem(place, f"{dotted}: unknown key", hint)
     if item["type"] == "missing":
         return document.problem(place, f"{dotted}: missing", "add it")
-    message = str(item["msg"]).removeprefix("Value error, ")
+    message = _WORDS.get(item["type"]) or str(item["msg"]).removeprefix("Value error, ")
     what, _, hint = message.partition(" | ")
     shown = f", not {item['input']!r}" if isinstance(item["input"], (str, int, float, bool)) else ""
     subject = f"{dotted}: " if dotted else ""  # of the file as a whole

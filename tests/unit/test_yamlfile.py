@@ -64,8 +64,8 @@ def test_values_are_what_yaml_says_they_are(tmp_path: Path) -> None:
         (
             "name: 7\nparts:\n  x: {memory: 1}\n",
             [
-                "file:1: name: input should be a valid string, not 7",
-                "file:3: parts.x.memory: input should be a valid string, not 1",
+                "file:1: name: must be text, not 7 (put it in quotes)",
+                "file:3: parts.x.memory: must be text, not 1 (put it in quotes)",
             ],
         ),
     ],
