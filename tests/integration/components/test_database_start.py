@@ -1,0 +1,192 @@
+"""Proves that a database killed while it is being made is made whole, with the shipped image and script."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from installer.adapters.images import Images, find_recipes
+from installer.adapters.images.python import unpack
+from installer.adapters.process import ProcessId
+from installer.adapters.programs import Programs
+from installer.adapters.wait import Pending, wait_until
+from installer.cancel import Cancel
+from installer.catalog import read_catalog
+from installer.paths import Paths
+from installer.progress import Silent
+from tests.unit.adapters.images.recipes import plain_layers
+
+pytestmark = pytest.mark.integration
+
+PATHS = Paths.default()
+USER = 10001
+# All processes end with the first of the new namespace, and all mounts with them. It must be killed itself:
+# chroot changes the user, and that makes the kernel forget the death signal of --kill-child.
+ENTER = """
+mount --bind "$1" "$1" && mount -t proc proc "$1/proc" && mount --rbind /dev "$1/dev" &&
+exec chroot --userspec=10001:10001 --groups= "$1" sh /files/start.sh
+"""
+
+
+@dataclass
+class Database:
+    root: Path
+    port: int
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        own = ["unshare", "--mount", "--pid", "--fork"]
+        self.process = subprocess.Popen(
+            [*own, "sh", "-c", ENTER, "sh", str(self.root)],
+            env=self._environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    @property
+    def first(self) -> ProcessId:
+        """The first process of the namespace, to which kubelet would send its signals."""
+        assert self.process
+        task = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        found = ProcessId.of(int(task.read_text().split()[0]))
+        assert found
+        return found
+
+    def kill(self) -> None:
+        """All of it; the kernel ends the first process of a namespace after all others."""
+        assert self.process
+        first = self.first
+        assert first.kill(signal.SIGKILL)
+        wait_until("death", lambda: Pending("alive") if first.alive else True, seconds=30)
+        self.process.wait()
+
+    def ask(self, statement: str, password: str = "secret") -> subprocess.CompletedProcess[str]:
+        psql = [
+            "psql",
+            "--no-psqlrc",
+            "--tuples-only",
+            "--no-align",
+            "--host=127.0.0.1",
+            "--username=postgres",
+        ]
+        argv = ["chroot", f"--userspec={USER}:{USER}", str(self.root), *psql, "--command", statement]
+        env = {**self._environment(), "PGPASSWORD": password}
+        return subprocess.run(argv, env=env, capture_output=True, text=True, timeout=30, check=False)
+
+    def answers(self) -> bool | Pending:
+        said = self.ask("SELECT 1")
+        return True if said.returncode == 0 else Pending(said.stderr)
+
+    def _environment(self) -> dict[str, str]:
+        path = f"/usr/lib/postgresql/15/bin:{os.environ['PATH']}"
+        return {"PATH": path, "PGPORT": str(self.port), "LANG": "C.UTF-8", "HOME": "/data"}
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    images = find_recipes(PATHS.assets / "images", PATHS.assets / "helm-values")
+    archive = Images(PATHS.cache, Programs(PATHS.cache), images).build("postgres", Silent(), Cancel())
+    root = tmp_path / "root"
+    unpack(plain_layers(archive, tmp_path / "layers"), root)
+    catalog = read_catalog(PATHS.assets / "helm-values")
+    embedded = catalog["postgres"].embedded
+    assert embedded
+    (root / "files").mkdir()
+    for file in embedded.files:
+        shutil.copy(catalog.folder("postgres") / file, root / "files" / file)
+    (root / "run/secrets/admin").mkdir(parents=True)
+    (root / "run/secrets/admin/password").write_text("secret")
+    for place in ("proc", "dev", "data"):
+        (root / place).mkdir(exist_ok=True)
+    os.chown(root / "data", USER, USER)
+    made = Database(root, _free_port())
+    yield made
+    if made.process and made.process.poll() is None:
+        made.kill()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def exists(file: Path) -> bool | Pending:
+    return True if file.exists() else Pending(f"no {file.name}")
+
+
+def test_killed_in_the_middle_it_is_made_anew_and_whole(database: Database) -> None:
+    """Early, later and late: each file is the first sign of another part of initdb."""
+    new, data = database.root / "data/pgdata.new", database.root / "data/pgdata"
+    for sign in ("PG_VERSION", "pg_hba.conf", "global/pg_control"):
+        database.start()
+        there = partial(exists, new / sign)
+        wait_until(sign, there, seconds=30, first_delay=0.001, longest_delay=0.005)
+        database.kill()
+        assert new.exists() and not data.exists(), "it was quicker than the kill"
+    database.start()
+    wait_until("an answer", database.answers, seconds=60)
+    assert data.exists() and not new.exists()
+
+
+def test_killed_while_it_serves_it_keeps_what_was_committed(database: Database) -> None:
+    database.start()
+    wait_until("an answer", database.answers, seconds=60)
+    assert database.ask("CREATE TABLE kept AS SELECT 42 AS answer").returncode == 0
+    database.kill()
+    database.start()
+    wait_until("an answer after the kill", database.answers, seconds=60)
+    assert database.ask("SELECT answer FROM kept").stdout == "42\n"
+
+
+def test_nobody_comes_in_without_the_password(database: Database) -> None:
+    database.start()
+    wait_until("an answer", database.answers, seconds=60)
+    assert "password authentication failed" in database.ask("SELECT 1", "wrong").stderr
+    methods = database.ask("SELECT DISTINCT auth_method FROM pg_hba_file_rules").stdout
+    assert methods == "scram-sha-256\n"
+
+
+def test_asked_to_stop_it_does_so_while_a_client_is_connected(database: Database) -> None:
+    """Its own reaction to SIGTERM would be to wait for the client."""
+    database.start()
+    wait_until("an answer", database.answers, seconds=60)
+    idle = subprocess.Popen(
+        [
+            "chroot",
+            f"--userspec={USER}:{USER}",
+            str(database.root),
+            "psql",
+            "--host=127.0.0.1",
+            "-U",
+            "postgres",
+        ],
+        env={**database._environment(), "PGPASSWORD": "secret"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    count = (
+        "SELECT count(*) FROM pg_stat_activity WHERE usename = 'postgres' AND backend_type = 'client backend'"
+    )
+    try:
+        wait_until(
+            "the client",
+            lambda: True if database.ask(count).stdout == "2\n" else Pending("not connected"),
+            seconds=30,
+        )
+        assert database.first.kill(signal.SIGTERM)
+        assert database.process
+        assert database.process.wait(20) == 0
+    finally:
+        idle.kill()
+        idle.communicate()
