@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from installer.adapters import process
+from installer.adapters.wait import Pending, wait_until
 from installer.cancel import Cancel
 from installer.clusters.base import Check, ClusterAccess, Leftover, Program
 from installer.clusters.host import addons, addresses, checks, config, inventory, renewal
@@ -42,6 +43,7 @@ STORAGE_CLASS = addons.STORAGE_CLASS
 # and the images: pods that come back before theirs are loaded wait 20 s for kubelet to try again.
 KEPT_WITH_DATA = ("etcd", "volumes", "pki", NODE_FILE, "containerd")
 _START_SECONDS = 300
+_PODS_SECONDS = 120
 _LOADS_AT_ONCE = 2
 
 
@@ -134,6 +136,14 @@ class HostProvider:
             self._node("stop", progress, cancel)
         self.prepare(progress)
         self._node("start", progress, cancel)
+        node = self._planned()
+        wait_until(
+            f"pods of node {node.name}",
+            lambda: Pending(seen) if (seen := wrong(node)) else True,
+            seconds=_PODS_SECONDS,
+            cancel=cancel,
+            on_seen=progress.say,
+        )
 
     def addons(self) -> Sequence[Mapping[str, Any]]:
         return addons.manifests(self._planned(), self.built_images.reference("coredns"))

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from installer.adapters import process
 from installer.adapters.process import ProcessId
@@ -56,12 +57,31 @@ def not_ready(node: Node, api: Api, since: float) -> str:
     return "" if ready["status"] == "True" else f"node {node.name}: {ready.get('message', 'not Ready')}"
 
 
+def unknown_pods(api: Api, since: float) -> str:
+    """'' when no pod is shown as it was before `since` (epoch seconds), else how many still are.
+
+    After a kill etcd still calls them Running and Ready: whoever believes it says "done" too early.
+    """
+    found = api.get("/api/v1/pods") or {"items": ()}
+    old = [p["metadata"]["name"] for p in found["items"] if _before(p.get("status", {}), int(since))]
+    return f"{len(old)} pods not looked after since the start: {', '.join(old[:3])}" if old else ""
+
+
+def _before(status: dict[str, Any], since: int) -> bool:
+    """Has a container that runs since before. Times are in whole seconds."""
+    states = [c.get("state", {}).get("running") for c in status.get("containerStatuses", ())]
+    starts = [datetime.fromisoformat(s["startedAt"]).timestamp() for s in states if s and s.get("startedAt")]
+    return any(start < since for start in starts)
+
+
 def wrong(node: Node) -> str:
-    """'' when the node runs and is Ready by a recent heartbeat, else what is wrong. Changes nothing."""
-    if not Supervision(node).alive():
+    """'' when the node is Ready by a recent heartbeat and knows its pods, else what is wrong."""
+    running = Supervision(node).running()
+    if not running:
         return "the node is not running"
     try:
-        return not_ready(node, Api(node, node.pki, "admin"), time.time() - _HEARTBEAT_SECONDS)
+        api = Api(node, node.pki, "admin")
+        return not_ready(node, api, time.time() - _HEARTBEAT_SECONDS) or unknown_pods(api, running.started)
     except Unreachable as error:
         return f"the API server does not answer: {error.why}"
     except OSError as error:  # TLS files that are missing or broken
