@@ -34,8 +34,7 @@ class Workbench:
         self._lock = threading.Lock()
         self._changing = False
         self._images: frozenset[str] | None = None
-        # One image at a time, in the graph's order: all at once, what is needed first comes last.
-        self.loading = threading.Lock()
+        self.loaded: set[str] = set()  # names of images this run has put on the nodes, or failed to
 
     @cached_property
     def kube(self) -> Kube:

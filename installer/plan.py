@@ -124,9 +124,14 @@ def _cluster(context: Context) -> list[Step]:
     before = [f"program/{p.name}" for p in context.cluster.programs]
     before += [f"image/{name}" for name in context.cluster.images]
     steps: list[Step] = [CreateCluster(context, tuple(before)), ReviveCluster(context)]
-    soonest = sorted(context.components, key=lambda c: len(_needed(context, c)))
-    loaded = [i for c in soonest for i in _images_of(context, c)]
-    steps += [LoadImage(context, name) for name in dict.fromkeys([*context.cluster.images, *loaded])]
+    used = [
+        (len(_needed(context, c)), place, image)
+        for c in context.components
+        for place, image in enumerate(_images_of(context, c))
+    ]
+    loaded = [image for *_, image in sorted(used)]  # what waits for nobody first, its own image before tools
+    order = tuple(dict.fromkeys([*context.cluster.images, *loaded]))
+    steps += [LoadImage(context, name, order[:i]) for i, name in enumerate(order)]
     needed = [f"cluster/image-{name}" for name in context.cluster.images]
     steps.append(ApplyAddons(context, ("cluster/node", *needed)))
     return steps
