@@ -61,8 +61,9 @@ def install(wanted: Packages, root: Path, progress: Progress, cancel: Cancel) ->
         raise PreflightError(
             "mmdebstrap: no such program", hint="apt-get install mmdebstrap debian-archive-keyring"
         )
+    mirrors = sources_list(Path("/etc/apt"))
     sources = root.with_name("sources.list")
-    sources.write_text(sources_list(Path("/etc/apt")))
+    sources.write_text(mirrors)
     options = [f"--dpkgopt=path-exclude={pattern}" for pattern in _EXCLUDED]
     options += [f"--dpkgopt={rule}" for rule in _DOCS]
     # No fsync a file: a root that did not get ready is thrown away. Links for /bin and so on by the hook:
@@ -77,7 +78,8 @@ def install(wanted: Packages, root: Path, progress: Progress, cancel: Cancel) ->
                 f'--essential-hook=mv "$1"{folder}/{shlex.quote(file.name)} "$1"{shlex.quote(path)}'
             )
     argv = ["mmdebstrap", "--mode=root", "--format=directory", "--variant=essential", *options]
-    argv += [f"--include={','.join(wanted.names)}", SUITE, str(root), str(sources)]
+    argv += [f"--include={','.join(wanted.names)}", SUITE, str(root)]
+    argv += [str(sources)] if mirrors else []
 
     def line(text: str) -> None:
         if text.startswith("I: "):
@@ -115,7 +117,8 @@ def remove(root: Path, patterns: Sequence[str]) -> list[str]:
 
 
 def sources_list(etc_apt: Path) -> str:
-    """This machine's own mirrors for our suite; Debian's where it has none, because it is no Debian 12.
+    """This machine's own mirrors for our suite; '' where it has none, because it is no Debian 12: then
+    mmdebstrap takes the ones it knows.
 
     Only mirror, suite and keyring are taken over: an option such as trusted=yes, which switches the
     signatures off, is not.
@@ -123,13 +126,8 @@ def sources_list(etc_apt: Path) -> str:
     found: dict[str, None] = {}
     for uri, suite, keyring in [*_one_line(etc_apt), *_stanzas(etc_apt)]:
         if suite in _SUITES and not uri.startswith("cdrom:"):
-            found.setdefault(f"deb [signed-by={keyring}] {uri} {suite} main")
-    if not any(f" {SUITE} main" in line for line in found):
-        base = "http://mirror.example/debian"
-        for suite in _SUITES:
-            uri = f"{base}-security" if suite.endswith("-security") else base
-            found.setdefault(f"deb [signed-by={_KEYRING}] {uri} {suite} main")
-    return "\n".join(found) + "\n"
+            found.setdefault(f"deb [signed-by={keyring}] {uri} {suite} main\n")
+    return "".join(found) if any(f" {SUITE} main" in line for line in found) else ""
 
 
 def _one_line(etc_apt: Path) -> Iterable[tuple[str, str, str]]:
