@@ -34,7 +34,6 @@ class Workbench:
         self._lock = threading.Lock()
         self._changing = False
         self._images: frozenset[str] | None = None
-        self.loaded: set[str] = set()  # names of images this run has put on the nodes, or failed to
 
     @cached_property
     def kube(self) -> Kube:

@@ -73,6 +73,8 @@ class Engine:
         self._cancel = cancel
         self._workers = workers
         self._outcome: dict[str, Kind] = {}
+        self._lanes = graph.lanes
+        self._taken: set[str | None] = set()
         self._failures: list[Failure] = []
         self._times: dict[str, tuple[float, float]] = {}
         self._ended: queue.SimpleQueue[tuple[str, Kind]] = queue.SimpleQueue()
@@ -95,6 +97,7 @@ class Engine:
                 break
             step_id, kind = self._ended.get()
             self._outcome[step_id] = kind
+            self._taken.discard(self._lanes.get(step_id))
             running -= 1
             self._skip(waiting)
         for step in waiting.values():
@@ -108,12 +111,14 @@ class Engine:
     def _startable(self, waiting: dict[str, Step], running: int) -> list[Step]:
         if self._cancel.requested or self._bug or (self._journal and self._journal.broken):
             return []
-        ready = [
-            s
-            for s in waiting.values()
-            if all(self._outcome.get(r) in ("done", "unchanged") for r in s.requires)
-        ]
-        return ready[: self._workers - running]
+        chosen: list[Step] = []
+        for step in waiting.values():
+            settled = all(self._outcome.get(r) in ("done", "unchanged") for r in step.requires)
+            lane = self._lanes.get(step.id)
+            if settled and lane not in self._taken and len(chosen) < self._workers - running:
+                chosen.append(step)
+                self._taken |= {lane} - {None}
+        return chosen
 
     def _skip(self, waiting: dict[str, Step]) -> None:
         """Whatever stands on a failed or skipped step will not run: say so at once, all the way up."""

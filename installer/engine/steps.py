@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
@@ -60,12 +61,17 @@ class Step(Protocol):
 
 @dataclass(frozen=True)
 class Graph:
-    """Steps in an order in which each stands after what it requires."""
+    """Steps in an order in which each stands after what it requires.
+
+    `lanes` maps ids to the name of a lane: steps of one run one at a time, in this order. It is no
+    requirement: a step that failed, or is not ready to run yet, keeps nobody waiting.
+    """
 
     steps: tuple[Step, ...] = field(default=())
+    lanes: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, steps: list[Step]) -> Graph:
+    def of(cls, steps: list[Step], lanes: Mapping[str, str] | None = None) -> Graph:
         """Sort; raises ValueError on an unknown requirement, a duplicate id or a cycle."""
         by_id = {step.id: step for step in steps}
         if len(by_id) != len(steps):
@@ -86,4 +92,4 @@ class Graph:
         for step in steps:
             if step.id not in done:
                 visit(step, ())
-        return cls(tuple(done.values()))
+        return cls(tuple(done.values()), dict(lanes or {}))

@@ -6,7 +6,6 @@ import hashlib
 import json
 from dataclasses import dataclass
 
-from installer.adapters.wait import Pending, wait_until
 from installer.context import Context
 from installer.engine.steps import Difference
 from installer.progress import Progress
@@ -14,7 +13,6 @@ from installer.progress import Progress
 CLUSTER = "cluster"
 ADDONS_RECORD = "mlops-platform-addons"
 PLATFORM_NAMESPACE = "mlops-platform"
-_TURN_SECONDS = 1800
 
 
 @dataclass(frozen=True)
@@ -61,14 +59,10 @@ class ReviveCluster:
 
 @dataclass(frozen=True)
 class LoadImage:
-    """Puts one built image on the nodes, after `earlier` ones that are built and still missing.
-
-    Unpacking is half processor, half disk: all at once, what is needed first would come last.
-    """
+    """Puts one built image on the nodes."""
 
     context: Context
     name: str
-    earlier: tuple[str, ...] = ()
     layer: str = CLUSTER
 
     @property
@@ -79,37 +73,14 @@ class LoadImage:
     def requires(self) -> tuple[str, ...]:
         return (f"image/{self.name}", "cluster/node")
 
-    def _missing(self, name: str) -> bool:
-        reference = self.context.images.reference(name)
-        return reference not in self.context.bench.images(self.context.cluster)
-
-    def _turn(self) -> bool | Pending:
-        """An image that is not built yet keeps nobody waiting, nor one that could not be loaded."""
-        loaded, built = self.context.bench.loaded, self.context.images.built
-        for name in self.earlier:
-            if name not in loaded and self._missing(name) and built(name):
-                return Pending(f"after image {name}")
-        return True
-
     def observe(self) -> Difference | None:
-        return Difference("load") if self._missing(self.name) else None
+        reference = self.context.images.reference(self.name)
+        return None if reference in self.context.bench.images(self.context.cluster) else Difference("load")
 
     def run(self, progress: Progress) -> None:
-        context = self.context
-        archive = context.images.build(self.name, progress, context.cancel)
-        try:
-            wait_until(
-                f"the turn of image {self.name}",
-                self._turn,
-                seconds=_TURN_SECONDS,
-                cancel=context.cancel,
-                on_seen=progress.say,
-                longest_delay=0.1,
-            )
-            progress.say("loading")
-            context.cluster.load_images([archive], progress, context.cancel)
-        finally:
-            context.bench.loaded.add(self.name)
+        archive = self.context.images.build(self.name, progress, self.context.cancel)
+        progress.say("loading")
+        self.context.cluster.load_images([archive], progress, self.context.cancel)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ import re
 import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Network
@@ -44,7 +43,6 @@ STORAGE_CLASS = addons.STORAGE_CLASS
 KEPT_WITH_DATA = ("etcd", "volumes", "pki", NODE_FILE, "containerd")
 _START_SECONDS = 300
 _PODS_SECONDS = 120
-_LOADS_AT_ONCE = 2
 
 
 class ImageStore(Protocol):
@@ -152,13 +150,10 @@ class HostProvider:
         return self._socket().images()
 
     def load_images(self, archives: Sequence[Path], progress: Progress, cancel: Cancel) -> None:
-        """Two at once: unpacking is half processor, half disk."""
         socket = self._socket()
-        with ThreadPoolExecutor(_LOADS_AT_ONCE, thread_name_prefix="load") as pool:
-            loads = {pool.submit(socket.load, archive, cancel): archive for archive in archives}
-            for done, (load, archive) in enumerate(loads.items()):
-                progress.fraction(done, len(archives), archive.name)
-                load.result()
+        for done, archive in enumerate(archives):
+            progress.fraction(done, len(archives), archive.name)
+            socket.load(archive, cancel)
 
     def inventory(self) -> Sequence[Leftover]:
         return inventory.look(self.place, self.kubeconfig)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,32 @@ def test_free_steps_run_side_by_side() -> None:
 
     result, _ = run(Act("a", work=meet), Act("b", work=meet))
     assert set(result.done) == {"a", "b"}
+
+
+def test_steps_of_one_lane_run_one_at_a_time_in_order_and_wait_for_nobody_else() -> None:
+    """b would meet a if both ran; c is not ready when the lane is free, so d goes first."""
+    order: list[str] = []
+    alone = threading.Lock()
+    freed = threading.Event()
+
+    def work(name: str) -> Callable[[Progress], None]:
+        def act(_: Progress) -> None:
+            assert alone.acquire(blocking=False), "two of a lane at once"
+            order.append(name)
+            alone.release()
+            if name == "d":
+                freed.set()
+
+        return act
+
+    def slow(_: Progress) -> None:
+        assert freed.wait(30)
+
+    steps = [Act(n, work=work(n)) for n in "ab"] + [Act("s", work=slow), Act("c", ("s",), work("c"))]
+    steps.append(Act("d", work=work("d")))
+    graph = Graph.of(list(steps), dict.fromkeys("abcd", "one"))
+    result = Engine(graph, None, (), Cancel()).run()
+    assert (order, result.failures) == (["a", "b", "d", "c"], ())
 
 
 def test_a_failure_skips_what_stands_on_it_and_nothing_else() -> None:
