@@ -28,7 +28,7 @@ def wait_until(
     cancel: Cancel | None = None,
     on_seen: Callable[[str], None] | None = None,
     first_delay: float = 0.05,
-    longest_delay: float = 1.0,
+    longest_delay: float = 0.25,
     hint: str = "",
     command: str = "",
 ) -> T:

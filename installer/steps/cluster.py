@@ -79,7 +79,6 @@ class LoadImage:
 
     def run(self, progress: Progress) -> None:
         archive = self.context.images.build(self.name, progress, self.context.cancel)
-        progress.say("loading")
         self.context.cluster.load_images([archive], progress, self.context.cancel)
 
 

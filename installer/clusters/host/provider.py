@@ -151,8 +151,8 @@ class HostProvider:
 
     def load_images(self, archives: Sequence[Path], progress: Progress, cancel: Cancel) -> None:
         socket = self._socket()
-        for done, archive in enumerate(archives):
-            progress.fraction(done, len(archives), archive.name)
+        for archive in archives:
+            progress.say(f"loading {archive.stem}")
             socket.load(archive, cancel)
 
     def inventory(self) -> Sequence[Leftover]:
