@@ -191,6 +191,7 @@ def test_a_port_nobody_listens_on_ends_the_connection_and_says_why(node: Node) -
 
 
 def test_logs_come_whole_by_line_and_as_they_are_written(node: Node) -> None:
-    (name,) = (p["metadata"]["name"] for p in node.kube.list("v1", "Pod", NAMESPACE, labels="app=echo"))
+    pods = [p["metadata"] for p in node.kube.list("v1", "Pod", NAMESPACE, labels="app=echo")]
+    (name,) = (meta["name"] for meta in pods if "deletionTimestamp" not in meta)  # one was just replaced
     assert node.kube.logs(NAMESPACE, name, tail=1) == "listening\n"
     assert next(node.kube.follow_logs(NAMESPACE, name)) == "listening"
