@@ -274,7 +274,7 @@ def test_up_killed_at_random_moments_resumes(tmp_path: Path, kills: int) -> None
 
 @pytest.mark.soak
 def test_up_killed_ten_times(tmp_path: Path) -> None:
-    _kill_and_resume(Platform.make("e2e-soak", tmp_path), 10, longest=25)
+    _kill_and_resume(Platform.make("e2e-soak", tmp_path), 10, longest=80)
 
 
 def _kill_and_resume(platform: Platform, kills: int, longest: float) -> None:
