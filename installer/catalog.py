@@ -18,7 +18,6 @@ from installer.component import (
     Script,
     SecretNeed,
     SmokeSpec,
-    Strict,
 )
 from installer.errors import ConfigurationError, Problem
 from installer.yamlfile import Document, check, load
@@ -37,7 +36,6 @@ __all__ = [
     "Script",
     "SecretNeed",
     "SmokeSpec",
-    "Strict",
     "read_catalog",
     "read_catalog_leniently",
     "values_file",

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from installer.quantities import cpu, memory
+from installer.yamlfile import Strict
 
 Layer = Literal[
     "data", "secrets", "access", "tracking", "orchestration", "serving", "pipelines", "observability"
@@ -40,12 +41,6 @@ Digest = Annotated[str, AfterValidator(_digest)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Cpu = Annotated[str, AfterValidator(cpu)]
 Memory = Annotated[str, AfterValidator(memory)]
-
-
-class Strict(BaseModel):
-    """No unknown key, no coercion, frozen."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class Served(Strict):

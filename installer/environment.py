@@ -11,10 +11,10 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, Field
 
-from installer.catalog import Catalog, Component, Cpu, Memory, Name, Pinned, Strict
+from installer.catalog import Catalog, Component, Cpu, Memory, Name, Pinned
 from installer.errors import ConfigurationError, Problem, UsageError
 from installer.quantities import to_bytes, to_cores
-from installer.yamlfile import Document, check, load
+from installer.yamlfile import Document, Strict, check, load
 
 
 def _environment_name(value: str) -> str:

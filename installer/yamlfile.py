@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from installer.errors import Problem
 
@@ -25,6 +25,12 @@ _WORDS = {
     "list_type": "must be a list",
     "model_type": "must be a mapping of keys to values",
 }
+
+
+class Strict(BaseModel):
+    """What every file of ours is read into: no unknown key, no coercion, frozen."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 @dataclass(frozen=True)

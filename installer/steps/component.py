@@ -127,14 +127,14 @@ class InstallRelease:
         from installer.releases import release_of
 
         component = self.component
-        wanted = self.context.helm.digest(release_of(self.context, component))
+        wanted = release_of(self.context, component)
         found = self.context.helm.installed().get((component.namespace, component.name))
         if not found:
             return Difference("install")
         if found.status != "deployed":
             return Difference(f"recover from {found.status}")
-        if found.digest != wanted:
-            return Difference("upgrade", tuple(self.context.helm.diff(release_of(self.context, component))))
+        if found.digest != self.context.helm.digest(wanted):
+            return Difference("upgrade", tuple(self.context.helm.diff(wanted)))
         waiting = waiting_for(self.context.bench.kube, component.namespace, component.name)
         return Difference(waiting) if waiting else None
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, Field
 
 from installer.clusters.base import Program
 from installer.errors import ConfigurationError, Problem
-from installer.yamlfile import Document, check, load
+from installer.yamlfile import Document, Strict, check, load
 
 FILE = "image.yaml"
 
@@ -47,11 +47,7 @@ Mode = Annotated[str, AfterValidator(_mode)]
 Package = Annotated[str, AfterValidator(_package)]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class ProgramFile(_Strict):
+class ProgramFile(Strict):
     """A Go program of a tool module: `binary` as `go build` names it, `path` where the image has it."""
 
     module: Source = Field(description="Folder with go.mod and go.sum, relative to the recipe")
@@ -59,7 +55,7 @@ class ProgramFile(_Strict):
     path: InImage
 
 
-class Recipe(_Strict):
+class Recipe(Strict):
     """What an image is made of. Each part is one layer, in this order: debian, pip, programs, files."""
 
     name: str = Field(description="The folder's name; the image is docker.io/local/<name>")
