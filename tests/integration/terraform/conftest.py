@@ -51,12 +51,18 @@ class Site:
 
         return wait_until("Terraform", observe, seconds=20, first_delay=0.005, longest_delay=0.005)
 
-    def until_event(self, kind: str) -> None:
+    def until_event(self, kind: str, count: int = 3) -> None:
+        """Until `count` events of the kind came: by default one of each object of the first rank.
+
+        An object Terraform has not begun when it is stopped is in no state, and none is made of it.
+        """
+
         def observe() -> bool | Pending:
             text = self.folder.events.read_text() if self.folder.events.exists() else ""
-            return f'"type":"{kind}"' in text or Pending(f"{len(text)} bytes")
+            seen = text.count(f'"type":"{kind}"')
+            return seen >= count or Pending(f"{seen} of {count}")
 
-        wait_until(f"event {kind}", observe, seconds=20, first_delay=0.01, longest_delay=0.02)
+        wait_until(f"{count} events {kind}", observe, seconds=20, first_delay=0.01, longest_delay=0.02)
 
 
 def site_of(root: str, tmp_path: Path) -> Site:
