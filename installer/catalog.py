@@ -25,10 +25,12 @@ from installer.yamlfile import Document, check, load
 __all__ = [
     "CAPABILITIES",
     "LAYERS",
+    "SECRET_STORE",
     "Catalog",
     "Component",
     "Cpu",
     "Entry",
+    "Flow",
     "JobSpec",
     "Memory",
     "Name",
@@ -43,6 +45,8 @@ __all__ = [
 
 # What `needs` may ask for of somebody else, and the capability of whoever makes it.
 CAPABILITIES = {"database": "sql", "bucket": "object-store"}
+# Whoever keeps the secrets is there before anybody for whom one is made.
+SECRET_STORE = "secret-store"  # noqa: S105
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,15 @@ class Entry:
     component: Component
     folder: Path
     document: Document
+
+
+@dataclass(frozen=True, order=True)
+class Flow:
+    """One thing the network lets through: any pod of `source` to this port of any pod of `target`."""
+
+    source: str
+    target: str
+    port: int
 
 
 @dataclass(frozen=True)
@@ -73,10 +86,35 @@ class Catalog:
         return [name for name, entry in self.entries.items() if wanted in entry.component.provides]
 
     def edges(self, name: str, chosen: Iterable[str]) -> tuple[str, ...]:
-        """The chosen components this one stands on, in catalogue order."""
-        pool = set(chosen)
-        found = {p for wanted in self[name].requires for p in self.providers(wanted) if p in pool}
-        return tuple(n for n in self.entries if n in found)
+        """The chosen components this one stands on, in catalogue order: the order of installation.
+
+        Besides what it requires: the secret store, if something is made for it, and what it routes to.
+        """
+        pool, component = set(chosen), self[name]
+        found = self._resolved(component.requires, pool)
+        if component.needs.anything:
+            found |= self._resolved([SECRET_STORE], pool)
+        if component.routes:
+            found |= {n for n in pool if any(s.ui for s in self[n].serves.values())}
+        return tuple(n for n in self.entries if n in found - {name})
+
+    def flows(self, chosen: Iterable[str]) -> frozenset[Flow]:
+        """Everything the chosen components may say to each other; what is not here is refused.
+
+        A component reaches every served port of what it requires or reaches, the `ui` ports of what it
+        routes to, and its own ports.
+        """
+        pool, found = set(chosen), set[Flow]()
+        for name in pool:
+            component = self[name]
+            for target in {name, *self._resolved([*component.requires, *component.reaches], pool)}:
+                found |= {Flow(name, target, s.port) for s in self[target].serves.values()}
+            if component.routes:
+                found |= {Flow(name, t, s.port) for t in pool for s in self[t].serves.values() if s.ui}
+        return frozenset(found)
+
+    def _resolved(self, wanted: Iterable[str], pool: set[str]) -> set[str]:
+        return {p for word in wanted for p in self.providers(word) if p in pool}
 
 
 def read_catalog(folder: Path) -> Catalog:
@@ -117,7 +155,7 @@ def read_catalog_leniently(folder: Path) -> tuple[Catalog, tuple[Problem, ...]]:
 def _missing_files(document: Document, component: Component, folder: Path) -> Iterable[Problem]:
     """Every file component.yaml names must lie in the folder."""
     named: list[tuple[tuple[str | int, ...], str]] = []
-    named += [(("provides", n, "script"), p.script) for n, p in component.provides.items()]
+    named += [(("provides", n, "script"), p.script) for n, p in component.provides.items() if p.script]
     named += [(("jobs", i, "script"), j.script) for i, j in enumerate(component.jobs)]
     named += [(("smoke", i, "script"), s.script) for i, s in enumerate(component.smoke)]
     if component.embedded:
@@ -139,9 +177,15 @@ def _dangling(document: Document, component: Component) -> Iterable[Problem]:
         if provided.port not in component.serves:
             place = ("provides", name, "port")
             yield document.problem(place, f"{provided.port} is not served", "a key of serves")
-        if provided.admin not in component.needs.secrets:
+        if provided.admin and provided.admin not in component.needs.secrets:
             place = ("provides", name, "admin")
             yield document.problem(place, f"no secret {provided.admin}", "a key of needs.secrets")
+        if name in CAPABILITIES.values() and not provided.script:
+            yield document.problem(
+                ("provides", name), f"{name} without a script", "others need accounts at it"
+            )
+    if component.routes and not component.serves:
+        yield document.problem(("routes",), "routes, but serves nothing", "the port people come in at")
     for key, scripts in (("jobs", component.jobs), ("smoke", component.smoke)):
         for i, script in enumerate(scripts):
             for j, secret in enumerate(script.secrets):
@@ -154,15 +198,21 @@ def _edge_problems(catalog: Catalog, *, complete: bool) -> list[Problem]:
     problems: list[Problem] = []
     owners: dict[tuple[str, str], str] = {}
     for name, entry in catalog.entries.items():
-        for i, wanted in enumerate(entry.component.requires):
+        words = [(("requires", i), w) for i, w in enumerate(entry.component.requires)]
+        words += [(("reaches", i), w) for i, w in enumerate(entry.component.reaches)]
+        for place, wanted in words:
             if complete and not catalog.providers(wanted):
                 problems.append(
                     entry.document.problem(
-                        ("requires", i),
-                        f"{name} requires {wanted}, which nothing provides",
+                        place,
+                        f"{name} {place[0]} {wanted}, which nothing provides",
                         "a component's name or a capability some component provides",
                     )
                 )
+        namespace = entry.component.namespace
+        if owners.setdefault(("namespace", namespace), name) != name:
+            what = f"namespace {namespace} belongs to {owners['namespace', namespace]} already"
+            problems.append(entry.document.problem(("namespace",), what, "it is the network's identity"))
         for need, capability in CAPABILITIES.items():
             value = getattr(entry.component.needs, need)
             if value and capability not in entry.component.requires:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from typing import Annotated, Literal, get_args
 
@@ -10,8 +11,9 @@ from pydantic import AfterValidator, Field, model_validator
 from installer.quantities import cpu, memory
 from installer.yamlfile import Strict
 
+# In the order of installation: what people see grows downwards.
 Layer = Literal[
-    "data", "secrets", "access", "tracking", "orchestration", "serving", "pipelines", "observability"
+    "secrets", "data", "tracking", "orchestration", "access", "serving", "pipelines", "observability"
 ]
 LAYERS: tuple[str, ...] = get_args(Layer)
 
@@ -35,6 +37,13 @@ def _digest(value: str) -> str:
     return value
 
 
+def _network(value: str) -> str:
+    try:
+        return str(ipaddress.ip_network(value))
+    except ValueError:
+        raise ValueError("not a network | such as 192.0.2.0/24, or 192.0.2.7/32 for one host") from None
+
+
 Name = Annotated[str, AfterValidator(_name)]
 Pinned = Annotated[str, AfterValidator(_pinned)]
 Digest = Annotated[str, AfterValidator(_digest)]
@@ -44,7 +53,11 @@ Memory = Annotated[str, AfterValidator(memory)]
 
 
 class Served(Strict):
-    """One port a component offers; `ui` says a person opens it in a browser."""
+    """One port a component offers; `ui` says a person opens it in a browser.
+
+    It is the Service's port and the container's: some network plugins match policies by the one, some
+    by the other.
+    """
 
     port: Port
     scheme: Literal["http", "tcp"] = "http"
@@ -55,17 +68,23 @@ class Served(Strict):
 class Provided(Strict):
     """A capability others require by its name, and how an account is made for one of them.
 
-    `script` runs as a Job in the `image`, with this component's Secret `<name>-<admin>` mounted at
-    /run/secrets/admin and the new account's Secret at /run/secrets/account; running it twice is
-    running it once. The account's Secret has host, port, user, password and name, and each of `keys`,
-    a template of those.
+    Without `script` it is only a port others may reach. `script` runs as a Job in the `image`, with
+    this component's Secret `<name>-<admin>` mounted at /run/secrets/admin and the new account's Secret
+    at /run/secrets/account; running it twice is running it once. The account's Secret has host, port,
+    user, password and name, and each of `keys`, a template of those.
     """
 
     port: Name = Field(description="Which of `serves` the others are led to")
-    script: str
+    script: str = ""
     image: Name = "toolbox"
-    admin: Name
+    admin: Name = ""
     keys: dict[Name, str] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _whole(self) -> Provided:
+        if bool(self.script) != bool(self.admin) or (self.keys and not self.script):
+            raise ValueError("half an account | script and admin go together, keys need both")
+        return self
 
 
 class SecretNeed(Strict):
@@ -86,6 +105,10 @@ class Needs(Strict):
     database: Name | None = None
     bucket: Name | None = None
     secrets: dict[Name, SecretNeed] = Field(default_factory=dict)
+
+    @property
+    def anything(self) -> bool:
+        return bool(self.database or self.bucket or self.secrets)
 
 
 class Chart(Strict):
@@ -154,6 +177,21 @@ class Resources(Strict):
     disk: Memory = "0"
 
 
+class PodSecurity(Strict):
+    """A lower pod-security level than `restricted`, for a namespace that cannot do without."""
+
+    level: Literal["baseline", "privileged"]
+    why: Annotated[str, Field(min_length=12)]
+
+
+class Outside(Strict):
+    """An address outside the cluster that a component's pods may reach."""
+
+    cidr: Annotated[str, AfterValidator(_network)]
+    port: Port
+    why: Annotated[str, Field(min_length=12)]
+
+
 class Component(Strict):
     """component.yaml: everything the house knows of a component."""
 
@@ -163,6 +201,12 @@ class Component(Strict):
     version: Pinned
     namespace: Name
     requires: list[Name] = Field(default_factory=list)
+    reaches: list[Name] = Field(default_factory=list, description="As requires, but installed in any order")
+    routes: bool = Field(default=False, description="Stands in front of every port with `ui`")
+    kube_api: bool = Field(default=False, alias="kubeApi", description="Its pods may reach the API server")
+    webhooks: list[Port] = Field(default_factory=list, description="Ports the API server may reach")
+    egress: list[Outside] = Field(default_factory=list)
+    pod_security: PodSecurity | None = Field(default=None, alias="podSecurity")
     provides: dict[Name, Provided] = Field(default_factory=dict)
     serves: dict[Name, Served] = Field(default_factory=dict)
     needs: Needs = Needs()

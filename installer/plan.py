@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from installer.adapters.helm import HELM
-from installer.catalog import Component
+from installer.catalog import SECRET_STORE, Component
 from installer.clusters.base import Leftover
 from installer.context import Context
 from installer.engine.steps import Graph, Slot, Step
@@ -140,7 +140,9 @@ def _cluster(context: Context) -> list[Step]:
 def _component(context: Context, component: Component) -> list[Step]:
     """One component's steps, each after the one before, accounts side by side."""
     name = component.name
-    steps: list[Step] = [PrepareNamespace(context, component)]
+    steps: list[Step] = [
+        PrepareNamespace(context, component, ("cluster/addons", *_keeper(context, component)))
+    ]
     images = tuple(f"cluster/image-{i}" for i in _images_of(context, component))
     accounts = [_account(context, component, a) for a in accounts_of(context, component)]
     steps += accounts
@@ -172,6 +174,12 @@ def _needed(context: Context, component: Component) -> tuple[str, ...]:
 
 def _proven(context: Context, component: Component) -> tuple[str, ...]:
     return tuple(_proof(context.catalog[n]) for n in _needed(context, component))
+
+
+def _keeper(context: Context, component: Component) -> tuple[str, ...]:
+    """The proof of whoever keeps the secrets, for a component for which some are made."""
+    needed = _needed(context, component) if component.needs.secrets else ()
+    return tuple(_proof(context.catalog[n]) for n in context.catalog.providers(SECRET_STORE) if n in needed)
 
 
 def _proof(component: Component) -> str:

@@ -133,5 +133,5 @@ def smoke_digest(context: Context, component: Component) -> str:
 def smoke_scripts(context: Context, component: Component, spec: SmokeSpec) -> dict[str, str]:
     """The probes, what they are made with, and how the component makes accounts: the probes use that too."""
     folder = context.catalog.folder(component.name)
-    names = [spec.script, *(p.script for p in component.provides.values())]
+    names = [spec.script, *(p.script for p in component.provides.values() if p.script)]
     return {name: (folder / name).read_text() for name in names} | {_PROBES.name: _PROBES.read_text()}

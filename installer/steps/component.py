@@ -21,7 +21,7 @@ class PrepareNamespace:
 
     context: Context
     component: Component
-    requires: tuple[str, ...] = ("cluster/addons",)
+    requires: tuple[str, ...]
 
     @property
     def id(self) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from installer.catalog import Catalog, read_catalog, read_catalog_leniently
+from installer.catalog import Catalog, Flow, read_catalog, read_catalog_leniently
 from installer.errors import ConfigurationError, Exit
 
 CASES = Path(__file__).parent.parent / "cases/components"
@@ -68,3 +68,55 @@ def test_a_capability_is_provided_by_whoever_says_so(catalog: Catalog) -> None:
 def test_edges_lead_to_chosen_components_only(catalog: Catalog) -> None:
     assert catalog.edges("app", ["app", "two"]) == ("two",)
     assert catalog.edges("one", catalog.entries) == ()
+
+
+@pytest.fixture
+def network(tmp_path: Path) -> Catalog:
+    """A keeper of secrets, a store with one, two pages behind a front, and somebody who needs nothing."""
+    write(
+        tmp_path,
+        "keeper",
+        "provides: {secret-store: {port: api}}\nserves: {api: {port: 8200}}\nreaches: [sql]\n",
+    )
+    sql = "provides: {sql: {port: sql, script: a.py, admin: root}}\nneeds: {secrets: {root: {keys: [key]}}}\n"
+    write(tmp_path, "store", sql + "serves: {sql: {port: 5432}, metrics: {port: 9187}}\n")
+    (tmp_path / "store/a.py").touch()
+    write(tmp_path, "page", "requires: [sql]\nserves: {web: {port: 80, ui: true}, api: {port: 81}}\n")
+    write(tmp_path, "album", "serves: {web: {port: 90, ui: true}}\n")
+    write(tmp_path, "front", "routes: true\nserves: {https: {port: 8443}}\n")
+    write(tmp_path, "idle")
+    return read_catalog(tmp_path)
+
+
+def test_order_has_what_is_implied_and_not_what_is_only_reached(network: Catalog) -> None:
+    order = {name: network.edges(name, network.entries) for name in network.entries}
+    assert order == {
+        "keeper": (),
+        "store": ("keeper",),  # a secret is made for it
+        "page": ("store",),
+        "album": (),
+        "front": ("album", "page"),
+        "idle": (),
+    }
+    without = [name for name in network.entries if name != "keeper"]
+    assert network.edges("store", without) == ()
+
+
+def test_flows_lead_to_every_port_of_what_is_required_and_to_pages_of_what_is_routed(
+    network: Catalog,
+) -> None:
+    seen = sorted(
+        f"{f.source} {f.target} {f.port}" for f in network.flows(network.entries) if f.source != f.target
+    )
+    assert seen == [
+        "front album 90",
+        "front page 80",
+        "keeper store 5432",
+        "keeper store 9187",
+        "page store 5432",
+        "page store 9187",
+    ]
+
+
+def test_a_component_reaches_itself_and_nobody_who_is_not_chosen(network: Catalog) -> None:
+    assert network.flows(["page", "idle"]) == {Flow("page", "page", 80), Flow("page", "page", 81)}

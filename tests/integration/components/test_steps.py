@@ -69,7 +69,7 @@ def opened(node: Node, folder: Path, *, disruptive: bool = True) -> Context:
 def steps(made: Context) -> tuple[PrepareNamespace, RunJob, InstallRelease, SmokeTest]:
     app = made.catalog["app"]
     return (
-        PrepareNamespace(made, app),
+        PrepareNamespace(made, app, ("cluster/addons",)),
         RunJob(made, app, app.jobs[0], ()),
         InstallRelease(made, app, ()),
         SmokeTest(made, app, ()),
