@@ -24,8 +24,10 @@ from installer.yamlfile import Document, check, load
 
 __all__ = [
     "CAPABILITIES",
+    "IDENTITY",
     "LAYERS",
     "SECRET_STORE",
+    "SIGN_ON",
     "Catalog",
     "Component",
     "Cpu",
@@ -47,6 +49,8 @@ __all__ = [
 CAPABILITIES = {"database": "sql", "bucket": "object-store"}
 # Whoever keeps the secrets is there before anybody for whom one is made.
 SECRET_STORE = "secret-store"  # noqa: S105
+# The OIDC issuer, and whoever signs people in there; an environment may name an issuer of its own.
+IDENTITY, SIGN_ON = "identity", "sign-on"
 
 
 @dataclass(frozen=True)
@@ -158,6 +162,9 @@ def _missing_files(document: Document, component: Component, folder: Path) -> It
     named += [(("provides", n, "script"), p.script) for n, p in component.provides.items() if p.script]
     named += [(("jobs", i, "script"), j.script) for i, j in enumerate(component.jobs)]
     named += [(("smoke", i, "script"), s.script) for i, s in enumerate(component.smoke)]
+    named += [(("serves", n, "farewell"), s.farewell) for n, s in component.serves.items() if s.farewell]
+    if component.needs.client:
+        named.append((("needs", "client", "template"), component.needs.client.template))
     if component.embedded:
         named.append((("embedded", "values"), component.embedded.values))
         named += [(("embedded", "files", i), file) for i, file in enumerate(component.embedded.files)]
@@ -184,6 +191,13 @@ def _dangling(document: Document, component: Component) -> Iterable[Problem]:
             yield document.problem(
                 ("provides", name), f"{name} without a script", "others need accounts at it"
             )
+    for name, served in component.serves.items():
+        if served.proof and served.proof not in component.needs.secrets:
+            what = f"no secret {served.proof}"
+            yield document.problem(("serves", name, "proof"), what, "a key of needs.secrets")
+        if bool(served.paths) != served.public:
+            what = "public and paths go together"
+            yield document.problem(("serves", name), what, "say what is open to everybody")
     if component.routes and not component.serves:
         yield document.problem(("routes",), "routes, but serves nothing", "the port people come in at")
     for key, scripts in (("jobs", component.jobs), ("smoke", component.smoke)):

@@ -16,6 +16,8 @@ Layer = Literal[
     "secrets", "data", "tracking", "orchestration", "access", "serving", "pipelines", "observability"
 ]
 LAYERS: tuple[str, ...] = get_args(Layer)
+Group = Literal["platform-admins", "data-scientists", "viewers"]
+GROUPS: tuple[Group, ...] = get_args(Group)
 
 
 def _name(value: str) -> str:
@@ -44,7 +46,15 @@ def _network(value: str) -> str:
         raise ValueError("not a network | such as 192.0.2.0/24, or 192.0.2.7/32 for one host") from None
 
 
+def _path(value: str) -> str:
+    """Such paths are written into a web server's configuration, so nothing in them may mean more there."""
+    if not re.fullmatch(r"/[A-Za-z0-9._~/-]*", value) or "//" in value or ".." in value:
+        raise ValueError("not a path | such as /api/, with letters, digits and ._~-/ only")
+    return value
+
+
 Name = Annotated[str, AfterValidator(_name)]
+UrlPath = Annotated[str, AfterValidator(_path)]
 Pinned = Annotated[str, AfterValidator(_pinned)]
 Digest = Annotated[str, AfterValidator(_digest)]
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -56,13 +66,25 @@ class Served(Strict):
     """One port a component offers; `ui` says a person opens it in a browser.
 
     It is the Service's port and the container's: some network plugins match policies by the one, some
-    by the other.
+    by the other. What the gateway does with a `ui` is in docs/access.md.
     """
 
     port: Port
-    scheme: Literal["http", "tcp"] = "http"
+    scheme: Literal["http", "https", "tcp"] = "http"
     ui: bool = False
     login: str = Field(default="", description="How a person logs in, one line")
+    host: Name = Field(default="", description="Its name below the domain; default: the component's")
+    groups: list[Group] = Field(default=list(GROUPS), min_length=1, description="Who may enter")
+    public: bool = Field(default=False, description="Nobody is asked who they are: only `paths` are open")
+    paths: list[UrlPath] = Field(default_factory=list, description="Ends in /: all below it; else exactly it")
+    machines: list[UrlPath] = Field(
+        default_factory=list, description="Below these it checks an Authorization header itself"
+    )
+    logout: list[UrlPath] = Field(default_factory=list, description="Its own log-out: led to the sign-out")
+    farewell: str = Field(default="", description="A page in the folder that ends what a browser keeps of it")
+    proof: Name = Field(
+        default="", description="One of needs.secrets: its `value` comes with each request, X-Platform-Proxy"
+    )
 
 
 class Provided(Strict):
@@ -95,20 +117,34 @@ class SecretNeed(Strict):
     bytes: Annotated[int, Field(ge=16, le=64)] = 24
 
 
+class ClientNeed(Strict):
+    """A client at the environment's OIDC issuer: `template`, filled in, becomes a file in a Secret.
+
+    In it `${…}` may also be what installer/identity.py knows of the client and the issuer.
+    """
+
+    template: str
+    redirects: list[str] = Field(min_length=1, description="Where the issuer may send people back to")
+
+
 class Needs(Strict):
     """What must be made for a component before it starts; each becomes a Secret in its namespace.
 
     `database` and `bucket` give Secrets `<name>-database` and `<name>-bucket`, made at whichever
-    component provides `sql` and `object-store`; `secrets` gives `<name>-<key>`.
+    component provides `sql` and `object-store`; `client` gives `<name>-client`, from the environment's
+    OIDC issuer; `certificate` gives `<name>-certificate`, for every name below the domain; `secrets`
+    gives `<name>-<key>`.
     """
 
     database: Name | None = None
     bucket: Name | None = None
+    client: ClientNeed | None = None
+    certificate: bool = False
     secrets: dict[Name, SecretNeed] = Field(default_factory=dict)
 
     @property
     def anything(self) -> bool:
-        return bool(self.database or self.bucket or self.secrets)
+        return bool(self.database or self.bucket or self.client or self.certificate or self.secrets)
 
 
 class Chart(Strict):

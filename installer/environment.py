@@ -11,7 +11,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, Field
 
-from installer.catalog import Catalog, Component, Cpu, Memory, Name, Pinned
+from installer.catalog import IDENTITY, Catalog, Component, Cpu, Memory, Name, Pinned
+from installer.component import Port
 from installer.errors import ConfigurationError, Problem, UsageError
 from installer.quantities import to_bytes, to_cores
 from installer.yamlfile import Document, Strict, check, load
@@ -47,6 +48,37 @@ class ComponentSpec(Strict):
     values: dict[str, Any] = Field(default_factory=dict, description="chart values, merged last")
 
 
+def _url(value: str) -> str:
+    if not re.fullmatch(r"https://[a-z0-9.-]+(:\d+)?(/[A-Za-z0-9._~/-]*)?", value):
+        raise ValueError("not an issuer | an https URL without query, as in its tokens' `iss`")
+    return value
+
+
+class SecretKey(Strict):
+    """A key of a Kubernetes Secret somebody else has made."""
+
+    namespace: Name
+    name: Name
+    key: str
+
+
+class Machines(Strict):
+    """An issuer whose tokens machines may come with: Kubernetes, or a CI system."""
+
+    issuer: Annotated[str, AfterValidator(_url)]
+    audience: str = Field(min_length=1)
+
+
+class OidcSpec(Strict):
+    """An OIDC provider that is there already; who people are comes from it, and local users are not made."""
+
+    issuer: Annotated[str, AfterValidator(_url)]
+    client_id: str = Field(alias="clientId", min_length=1)
+    client_secret_from: SecretKey = Field(alias="clientSecretFrom")
+    groups_claim: str = Field(default="groups", alias="groupsClaim", min_length=1)
+    machines: list[Machines] = Field(default_factory=list)
+
+
 class SmokeChoice(Strict):
     """How far smoke tests may go here."""
 
@@ -60,8 +92,15 @@ class Environment(Strict):
     summary: str = ""
     domain: Annotated[str, AfterValidator(_domain)]
     cluster: ClusterSpec
+    port: Port = Field(default=443, description="where people reach the gateway, as in their browsers")
+    oidc: OidcSpec | None = Field(default=None, description="default: whichever component is an issuer")
     components: dict[Name, ComponentSpec] = Field(min_length=1, description="what runs here")
     smoke: SmokeChoice = SmokeChoice()
+
+    @property
+    def site(self) -> str:
+        """The domain as browsers write it after a component's name: with its port, if that is not 443."""
+        return self.domain if self.port == 443 else f"{self.domain}:{self.port}"
 
 
 @dataclass(frozen=True)
@@ -161,16 +200,18 @@ def _cross_problems(
             problems.append(document.problem(("components", name), f"no component {name}", f"known: {known}"))
             continue
         if not broken:
-            problems += _requirement_problems(document, catalog, name, chosen)
+            given = {IDENTITY} if raw.get("oidc") else set()
+            problems += _requirement_problems(document, catalog, name, chosen, given)
         problems += _size_problems(document, catalog[name], spec if isinstance(spec, dict) else {})
     return problems
 
 
 def _requirement_problems(
-    document: Document, catalog: Catalog, name: str, chosen: Mapping[str, Any]
+    document: Document, catalog: Catalog, name: str, chosen: Mapping[str, Any], given: set[str]
 ) -> list[Problem]:
+    """`given` are capabilities that come from outside the platform."""
     problems = []
-    for wanted in catalog[name].requires:
+    for wanted in (word for word in catalog[name].requires if word not in given):
         able = catalog.providers(wanted)
         here = [a for a in able if a in chosen]
         place = ("components", name)
