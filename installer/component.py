@@ -197,8 +197,8 @@ class JobSpec(Script):
 class SmokeSpec(Script):
     """Probes of one component: the script prints one JSON line a probe (installer/smoke/probes.py).
 
-    It is called with `probe`. `survives` names pods ("postgres-0", or "deployment/mlflow") that are
-    deleted between a `write` and a `read`; only where the environment allows disruption.
+    It is called with `probe`. `survives` names pods ("postgres-0", or "deployment/mlflow": all of that
+    one) that are deleted between a `write` and a `read`; only where the environment allows disruption.
     """
 
     image: Name = "toolbox"

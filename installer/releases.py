@@ -14,6 +14,7 @@ from installer.catalog import Component, SmokeSpec, values_file
 from installer.context import Context
 from installer.environment import ComponentSpec
 from installer.errors import ConfigurationError, Problem
+from installer.quantities import to_bytes, to_cores
 
 _CHARTS = Path(__file__).resolve().parent / "charts"
 _PROBES = Path(__file__).resolve().parent / "smoke" / "probes.py"
@@ -107,17 +108,41 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def sizes(values: Mapping[str, Any], spec: ComponentSpec) -> dict[str, Any]:
-    """An environment's cpu, memory and disk as values of the in-tree chart."""
+    """An environment's cpu, memory and disk as values of the in-tree chart.
+
+    They are the component's in all: several workloads share them as their own values do.
+    """
     changed: dict[str, Any] = {}
-    if spec.cpu:
-        changed = merge(changed, {"resources": {"requests": {"cpu": spec.cpu}}})
-    if spec.memory:
-        both = {"requests": {"memory": spec.memory}, "limits": {"memory": spec.memory}}
-        changed = merge(changed, {"resources": both})
+    workloads = values.get("workloads") or {}
+    if workloads and (spec.cpu or spec.memory):
+        parts = {n: merge(values["resources"], w.get("resources", {})) for n, w in workloads.items()}
+        changed = {"workloads": {n: {"resources": r} for n, r in _shares(parts, spec).items()}}
+    elif spec.cpu or spec.memory:
+        changed = {"resources": _resources(spec.cpu, spec.memory)}
     if spec.disk:
         volumes = {name: {"size": spec.disk} for name in values.get("volumes", {})}
         changed = merge(changed, {"volumes": volumes})
     return changed
+
+
+def _resources(cpu: str | None, memory: str | None) -> dict[str, Any]:
+    requests = {key: value for key, value in (("cpu", cpu), ("memory", memory)) if value}
+    return {"requests": requests, **({"limits": {"memory": memory}} if memory else {})}
+
+
+def _shares(parts: Mapping[str, Any], spec: ComponentSpec) -> dict[str, Any]:
+    """Each workload's part of what is given, in the proportion of what they request by themselves."""
+    asked = {name: part["requests"] for name, part in parts.items()}
+    cores = sum(to_cores(each["cpu"]) for each in asked.values())
+    total = sum(to_bytes(each["memory"]) for each in asked.values())
+    shares = {}
+    for name, each in asked.items():
+        cpu = f"{to_cores(spec.cpu) * to_cores(each['cpu']) / cores * 1000:.0f}m" if spec.cpu else None
+        memory = (
+            f"{to_bytes(spec.memory) * to_bytes(each['memory']) // total >> 20}Mi" if spec.memory else None
+        )
+        shares[name] = _resources(cpu, memory)
+    return shares
 
 
 def smoke_digest(context: Context, component: Component) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import time
 from collections.abc import Callable
@@ -62,13 +63,14 @@ class _Run:
         back = f"{', '.join(self._spec.survives)} comes back"
         try:
             doomed = self._doomed()
+            standing = sum("deletionTimestamp" not in pod["metadata"] for pod in self._pods())
             for pod in doomed:
                 self._kube.delete("v1", "Pod", pod["metadata"]["name"], self._component.namespace)
             gone = {pod["metadata"]["uid"] for pod in doomed}
             # Not before they are gone: the last pod of a Service is asked until its very end.
             self._wait(lambda: self._leaving(gone))
             results += self._phase("read")  # it starts while the new pods do, and is patient
-            self._wait(lambda: self._missing(len(gone)))
+            self._wait(lambda: self._missing(standing))
         except StepError as error:
             return [*results, Result(back, False, f"{error.what}\n{error.why}", time.monotonic() - started)]
         return [*results, Result(back, True, seconds=round(time.monotonic() - started, 3))]
@@ -110,9 +112,11 @@ class _Run:
         return self._kube.list("v1", "Pod", self._component.namespace, labels=labels)
 
     def _doomed(self) -> list[dict[str, Any]]:
-        """'postgres-0' is that pod, 'deployment/mlflow' all pods of the release."""
+        """'postgres-0' is that pod, 'deployment/mlflow' all pods of that Deployment."""
         wanted = self._spec.survives
-        found = [p for p in self._pods() if p["metadata"]["name"] in wanted or any("/" in w for w in wanted)]
+        owned = [w.removeprefix("deployment/") for w in wanted if "/" in w]
+        names = re.compile("|".join([*map(re.escape, wanted), *(f"{w}-[a-z0-9]+-[a-z0-9]+" for w in owned)]))
+        found = [p for p in self._pods() if names.fullmatch(p["metadata"]["name"])]
         if not found:
             raise StepError(f"no pod to delete: {', '.join(wanted)}", why="the release has none of these")
         return found

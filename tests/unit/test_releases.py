@@ -47,6 +47,20 @@ def test_memory_is_request_and_limit_and_disk_is_every_volume() -> None:
     }
 
 
+def test_several_workloads_share_what_is_given_as_their_own_values_do() -> None:
+    small = {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"memory": "256Mi"}}
+    large = {"resources": {"requests": {"memory": "768Mi"}, "limits": {"memory": "768Mi"}}}
+    values = {"resources": small, "workloads": {"one": {}, "two": large}}
+    assert sizes(values, ComponentSpec(memory="2Gi")) == {
+        "workloads": {
+            "one": {"resources": {"requests": {"memory": "512Mi"}, "limits": {"memory": "512Mi"}}},
+            "two": {"resources": {"requests": {"memory": "1536Mi"}, "limits": {"memory": "1536Mi"}}},
+        }
+    }
+    given = sizes(values, ComponentSpec(cpu="1"))["workloads"]
+    assert [each["resources"] for each in given.values()] == [{"requests": {"cpu": "500m"}}] * 2
+
+
 @pytest.mark.parametrize("name", CATALOG.entries)
 def test_every_secret_a_release_mounts_is_made_for_it(name: str) -> None:
     """A pod that mounts a Secret nobody makes waits for ever."""

@@ -146,14 +146,20 @@ class _Target:
             if not labels or service_port is None:
                 return Pending(f"Service {name} has no pods, or no port {self._port}")
         pods = self._kube.list("v1", "Pod", self._namespace, labels=labels)
+        if isinstance(service_port, str):  # of a release's several workloads one may serve it
+            pods = [pod for pod in pods if _number(service_port, pod)] or pods
         states = [(pod, pod_state(pod)) for pod in pods]
         ready = [pod for pod, state in states if state is None]
         if not ready:
             waiting = [str(state) for _, state in states if state]
             return Pending(waiting[0] if waiting else "no pods")
         newest = max(ready, key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
-        inside = self._port if service_port is None else _number(service_port, newest)
-        return newest["metadata"]["name"], inside
+        name, inside = newest["metadata"]["name"], self._port
+        if service_port is not None:
+            inside = _number(service_port, newest)
+        if not inside:
+            raise StepError(f"pod {name} declares no port named {service_port}")
+        return name, inside
 
     def _target_port(self, service: Object) -> int | str | None:
         for port in service["spec"].get("ports") or []:
@@ -164,11 +170,11 @@ class _Target:
 
 
 def _number(port: int | str, pod: Object) -> int:
-    """A Service may name a container's port; the same name may be another number in another pod."""
+    """A Service may name a container's port: another number in another pod, and none, 0, in some."""
     if isinstance(port, int):
         return port
     for container in pod["spec"]["containers"]:
         for declared in container.get("ports") or []:
             if declared.get("name") == port:
                 return int(declared["containerPort"])
-    raise StepError(f"pod {pod['metadata']['name']} declares no port named {port}")
+    return 0

@@ -51,9 +51,13 @@ def objects(helm: Path, folder: Path, values: dict[str, Any], name: str = "small
     return [each for each in yaml.safe_load_all(done.stdout) if each]
 
 
+def pods(rendered: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [o["spec"]["template"] for o in rendered if "template" in o.get("spec", {})]
+
+
 def pod(rendered: list[dict[str, Any]]) -> dict[str, Any]:
-    (found,) = (o["spec"]["template"] for o in rendered if "template" in o.get("spec", {}))
-    return dict(found)
+    (found,) = pods(rendered)
+    return found
 
 
 def values_of(name: str) -> dict[str, Any]:
@@ -77,7 +81,11 @@ def test_a_components_objects(
 @pytest.mark.parametrize("name", CATALOG.entries)
 def test_a_components_pod_meets_the_restricted_standard(name: str, helm: Path, tmp_path: Path) -> None:
     """https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted, and a little more."""
-    spec = pod(objects(helm, tmp_path, values_of(name), name))["spec"]
+    for each in pods(objects(helm, tmp_path, values_of(name), name)):
+        _restricted(each["spec"])
+
+
+def _restricted(spec: dict[str, Any]) -> None:
     assert spec["securityContext"]["runAsNonRoot"] and spec["securityContext"]["runAsUser"] >= 1000
     assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
     assert spec["automountServiceAccountToken"] is False
@@ -90,6 +98,57 @@ def test_a_components_pod_meets_the_restricted_standard(name: str, helm: Path, t
         assert container["resources"]["requests"].keys() == {"cpu", "memory"}
         assert container["resources"]["limits"]["memory"]
         assert {"startupProbe", "readinessProbe", "livenessProbe"} <= container.keys()
+
+
+SEVERAL = {
+    **SMALL,
+    "ports": {"http": 8080, "logs": 8793},
+    "env": {"A": "of all", "B": "of all"},
+    "workloads": {
+        "server": {"serves": ["http"], "command": ["serve"], "env": {"B": "its own"}},
+        "worker": {"serves": ["logs"], "replicas": 2, "resources": {"limits": {"memory": "32Mi"}}},
+        "watcher": {},
+    },
+}
+
+
+def test_several_workloads_have_pods_of_their_own_and_one_service(helm: Path, tmp_path: Path) -> None:
+    """The Service's selector takes all of them: a port leads to the pods that have one of its name."""
+    rendered = objects(helm, tmp_path, SEVERAL)
+    (service,) = (o for o in rendered if o["kind"] == "Service")
+    deployments = {o["metadata"]["name"]: o["spec"] for o in rendered if o["kind"] == "Deployment"}
+    assert set(deployments) == {"small-server", "small-worker", "small-watcher"}
+    assert {p["targetPort"] for p in service["spec"]["ports"]} == {"http", "logs"}
+    selectors = [spec["selector"]["matchLabels"] for spec in deployments.values()]
+    for spec in deployments.values():
+        labels = spec["template"]["metadata"]["labels"]
+        assert service["spec"]["selector"].items() <= labels.items()
+        assert sum(selector.items() <= labels.items() for selector in selectors) == 1
+    containers = {n: spec["template"]["spec"]["containers"][0] for n, spec in deployments.items()}
+    ports = {n: [p["name"] for p in c.get("ports", [])] for n, c in containers.items()}
+    assert ports == {"small-server": ["http"], "small-worker": ["logs"], "small-watcher": []}
+    assert containers["small-server"]["env"][1] == {"name": "B", "value": "its own"}
+    assert containers["small-watcher"]["env"][1] == {"name": "B", "value": "of all"}
+    assert deployments["small-worker"]["replicas"] == 2
+    assert containers["small-worker"]["resources"]["limits"] == {"memory": "32Mi"}
+    assert containers["small-watcher"]["resources"] == SMALL["resources"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"workloads": {"server": {"serves": ["grpc"]}}}, "no port named grpc"),
+        ({"workloads": {"server": {"image": "another"}}}, "image"),
+        ({"volumes": {"data": {"path": "/data", "size": "1Gi"}}}, "one writer"),
+    ],
+    ids=["port", "key", "volume"],
+)
+def test_several_workloads_that_are_refused(
+    wrong: dict[str, Any], said: str, helm: Path, tmp_path: Path
+) -> None:
+    refused = template(helm, tmp_path, {**SEVERAL, **wrong})
+    assert refused.returncode != 0
+    assert said in refused.stderr
 
 
 @pytest.mark.parametrize("kind", ["Deployment", "StatefulSet"])

@@ -3,6 +3,26 @@ app.kubernetes.io/name: {{ .Release.Name }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
+{{- /* Labels of one workload's pods: of several, each has a word more. */ -}}
+{{- define "service.pods" -}}
+{{- include "service.selector" .root }}
+{{- with .part }}
+app.kubernetes.io/component: {{ . }}
+{{- end }}
+{{- end }}
+
+{{- /* The ports a workload has: one of several has those it serves, and the Service finds them by name. */ -}}
+{{- define "service.ports" -}}
+{{- $ports := .own.ports -}}
+{{- if .part -}}
+{{- $ports = dict -}}
+{{- range .serves -}}
+{{- $_ := set $ports . (required (printf "workloads: no port named %s" .) (get $.own.ports .)) -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $ports -}}
+{{- end }}
+
 {{- define "service.meta" -}}
 name: {{ .Release.Name }}
 namespace: {{ .Release.Namespace }}
