@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from installer.clusters.host.layout import API_SERVER_USER, VOLUMES_USER, Node
+from installer.clusters.host.layout import API_SERVER_USER, FIREWALL_USER, VOLUMES_USER, Node
 from installer.clusters.host.volumes import PROVISIONER
 
 STORAGE_CLASS = "standard"
 _NAMESPACE = "kube-system"
 _RBAC = "rbac.authorization.k8s.io"
 _DNS = "coredns"
-# Ports above 1023 take no capability; the Service gives pods the usual 53.
-_DNS_PORT = 5353
+# The usual one also in the pod: network policies are about the port in the end, and everybody's say 53.
+# The pod's own setting lets it have that without a capability.
+_DNS_PORT = 53
+_LOW_PORTS = {"name": "net.ipv4.ip_unprivileged_port_start", "value": str(_DNS_PORT)}
 _LABELS = {"k8s-app": "kube-dns"}  # by which network policies everywhere know the cluster's DNS
 _READ = ["get", "list", "watch"]
 
@@ -51,6 +53,7 @@ def manifests(node: Node, coredns: str) -> Sequence[Mapping[str, Any]]:
         # Logs, exec and port-forward: the API server asks the kubelet, which asks who may.
         _binding(API_SERVER_USER, "system:kubelet-api-admin", _user(API_SERVER_USER)),
         *_rights(VOLUMES_USER, _VOLUME_RULES, _user(VOLUMES_USER)),
+        *firewall_rights(),
         _storage_class(),
         _object("v1", "ServiceAccount", _DNS, _NAMESPACE),
         *_rights(
@@ -62,6 +65,11 @@ def manifests(node: Node, coredns: str) -> Sequence[Mapping[str, Any]]:
     )
 
 
+def firewall_rights() -> Sequence[Mapping[str, Any]]:
+    """Also needed by themselves: no pod starts before the firewall knows who may speak to whom."""
+    return _rights(FIREWALL_USER, _FIREWALL_RULES, _user(FIREWALL_USER))
+
+
 def _rule(group: str, resources: list[str], verbs: list[str]) -> Manifest:
     return {"apiGroups": [group], "resources": resources, "verbs": verbs}
 
@@ -70,6 +78,10 @@ _VOLUME_RULES = (
     _rule("", ["persistentvolumeclaims"], _READ),
     _rule("", ["persistentvolumes"], [*_READ, "create", "delete"]),
     _rule("storage.k8s.io", ["storageclasses"], _READ),
+)
+_FIREWALL_RULES = (
+    _rule("", ["pods", "namespaces"], _READ),
+    _rule("networking.k8s.io", ["networkpolicies"], _READ),
 )
 _DNS_RULES = (
     _rule("", ["services", "pods", "namespaces"], _READ),
@@ -136,7 +148,11 @@ def _pod(image: str) -> Manifest:
         "serviceAccountName": _DNS,
         "priorityClassName": "system-cluster-critical",
         "dnsPolicy": "Default",
-        "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+        "securityContext": {
+            "runAsNonRoot": True,
+            "seccompProfile": {"type": "RuntimeDefault"},
+            "sysctls": [_LOW_PORTS],
+        },
         "containers": [
             {
                 "name": _DNS,

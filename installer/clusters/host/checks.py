@@ -30,6 +30,7 @@ _PROGRAMS = {
     "runc": "runc",
     "ip": "iproute2",
     "iptables-restore": "iptables",
+    "nft": "nftables",
     "unshare": "util-linux",
     "setpriv": "util-linux",
     "mount": "mount",

@@ -6,8 +6,15 @@ import json
 from collections.abc import Mapping
 
 from installer.clusters.host.files import write_private
-from installer.clusters.host.layout import CONTAINERD_SOCKET, INSIDE, Node
+from installer.clusters.host.layout import (
+    CONTAINERD_SOCKET,
+    FIREWALL_SOCKET,
+    INSIDE,
+    INSIDE_PLUGINS,
+    Node,
+)
 
+PLUGIN = "mlops-firewall"
 CNI_FOLDER = INSIDE / "config" / "cni"
 
 
@@ -56,7 +63,7 @@ sandbox_image = "{node.pause_image}"
 # Without CAP_SYS_RESOURCE a process cannot be made harder to kill than its parent.
 restrict_oom_score_adj = true
 [plugins."io.containerd.grpc.v1.cri".cni]
-bin_dir = "{node.plugins}"
+bin_dir = "{INSIDE_PLUGINS}"
 conf_dir = "{CNI_FOLDER}"
 [plugins."io.containerd.grpc.v1.cri".containerd]
 default_runtime_name = "runc"
@@ -134,5 +141,7 @@ def _network(node: Node) -> dict[str, object]:
         "plugins": [
             {"type": "ptp", "ipMasq": False, "ipam": addresses},
             {"type": "portmap", "capabilities": {"portMappings": True}},
+            # Last: what it answers is whether the pod may start at all.
+            {"type": PLUGIN, "socket": str(FIREWALL_SOCKET)},
         ],
     }

@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from installer.clusters.host.layout import API_PORT, INSIDE, INSIDE_PROGRAMS, Node
+from installer.clusters.host.layout import API_PORT, FIREWALL_SOCKET, INSIDE, INSIDE_PROGRAMS, Node
 
 # What `go build` calls the main package go.etcd.io/etcd/server/v3 depends on how it is asked:
 # by the last element of the path, or by the one before a version suffix.
@@ -18,11 +18,16 @@ _ETCD_PEER = "http://127.0.0.1:2380"
 
 @dataclass(frozen=True)
 class Daemon:
-    """One long-running program. `needs_api`: started once the API server is ready."""
+    """One long-running program. `needs_api`: started once the API server is ready.
+
+    `socket`: PID 1 listens there and hands the descriptor over (`--listen`), so that callers wait, and
+    are not refused, while the program is being started again.
+    """
 
     name: str
     argv: tuple[str, ...]
     needs_api: bool = False
+    socket: Path | None = None
 
 
 def daemons(node: Node) -> tuple[Daemon, ...]:
@@ -31,6 +36,7 @@ def daemons(node: Node) -> tuple[Daemon, ...]:
         _etcd(node),
         _apiserver(node),
         Daemon("containerd", ("containerd", "--config", str(INSIDE / "config" / "containerd.toml"))),
+        _firewall(node),
         _kubelet(node),
         _controller_manager(node),
         _scheduler(),
@@ -154,9 +160,13 @@ def _proxy() -> Daemon:
 
 
 def _volumes(node: Node) -> Daemon:
+    return Daemon("volumes", _own("volumes", node), needs_api=True)
+
+
+def _firewall(node: Node) -> Daemon:
+    return Daemon("firewall", _own("firewall.agent", node), needs_api=True, socket=FIREWALL_SOCKET)
+
+
+def _own(module: str, node: Node) -> tuple[str, ...]:
     file = INSIDE / node.file.name
-    return Daemon(
-        "volumes",
-        (sys.executable, "-m", "installer.clusters.host.volumes", "--config", str(file)),
-        needs_api=True,
-    )
+    return sys.executable, "-m", f"installer.clusters.host.{module}", "--config", str(file)

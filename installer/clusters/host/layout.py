@@ -16,12 +16,15 @@ from installer.errors import StepError
 INSIDE = Path("/run/node")
 INSIDE_PROGRAMS = Path("/run/programs")
 INSIDE_VOLUMES = Path("/var/lib/mlops-platform/volumes")
+INSIDE_PLUGINS = Path("/run/plugins")
 CONTAINERD_SOCKET = Path("/run/containerd/containerd.sock")
+FIREWALL_SOCKET = Path("/run/firewall.sock")
 
 API_PORT = 6443
 # Identities that are given rights by name, beside those that Kubernetes itself knows.
 API_SERVER_USER = "mlops-platform:apiserver"
 VOLUMES_USER = "mlops-platform:volumes"
+FIREWALL_USER = "mlops-platform:firewall"
 NODE_FILE = "node.json"
 
 

@@ -18,7 +18,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from installer.clusters.host import renewal
 from installer.clusters.host.files import write_private
-from installer.clusters.host.layout import API_SERVER_USER, INSIDE, VOLUMES_USER, Node
+from installer.clusters.host.layout import API_SERVER_USER, FIREWALL_USER, INSIDE, VOLUMES_USER, Node
 
 AUTHORITY_YEARS = 10
 CERTIFICATE_DAYS = 365
@@ -51,6 +51,7 @@ def identities(node: Node) -> tuple[Identity, ...]:
         Identity("scheduler", "system:kube-scheduler"),
         Identity("proxy", "system:kube-proxy"),
         Identity("volumes", VOLUMES_USER),
+        Identity("firewall", FIREWALL_USER),
         Identity(
             "kubelet",
             f"system:node:{node.name}",

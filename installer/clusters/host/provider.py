@@ -19,7 +19,7 @@ from typing import Any, Protocol
 from installer.adapters import process
 from installer.adapters.wait import Pending, wait_until
 from installer.cancel import Cancel
-from installer.clusters.base import Check, ClusterAccess, Leftover, Program
+from installer.clusters.base import Check, ClusterAccess, Leftover, Network, Program
 from installer.clusters.host import addons, addresses, checks, config, inventory, renewal
 from installer.clusters.host.containerd import Socket
 from installer.clusters.host.daemons import daemons, etcd_binary
@@ -121,6 +121,10 @@ class HostProvider:
             storage_class=outputs["storage_class"],
             region=outputs["region"],
         )
+
+    def network(self) -> Network:
+        node = self._known()
+        return Network((str(node.pods),), str(node.host_address)) if node else Network()
 
     def alive(self) -> str:
         node = self._known()
@@ -256,7 +260,10 @@ def kubernetes_version() -> str:
 
 def _fingerprint(node: Node) -> str:
     """Digest of all that a running node was started with: another one takes a restart."""
-    sources = sorted([*(HERE / "node").glob("*.py"), HERE / "volumes.py", HERE / "api.py"])
+    folders = HERE / "node", HERE / "firewall"
+    sources = sorted(
+        [*(f for folder in folders for f in folder.glob("*.py")), HERE / "volumes.py", HERE / "api.py"]
+    )
     digest = hashlib.sha256()
     for text in (
         replace(node, pause_archive=Path()).text(),

@@ -31,6 +31,7 @@ _ETCD_SECONDS = 2.0
 _POLL_SECONDS = 0.1
 _MOST_FILES = 1 << 20
 _LOG_BYTES = 20_000_000
+_CALLERS = 128  # that wait for a program which is being started again
 _IDLE_SECONDS = 600  # then only the sizes of logs are looked at
 LOGS = INSIDE / "logs"
 
@@ -103,6 +104,7 @@ class Init:
         self._running: dict[int, tuple[str, Popen[bytes]]] = {}
         self._due: dict[str, float] = {}
         self._states: dict[str, DaemonState] = {}
+        self._listening = {d.name: _listen(d.socket) for d in self._daemons.values() if d.socket}
 
     def run(self) -> None:
         for daemon in self._daemons.values():
@@ -131,7 +133,12 @@ class Init:
             self._start(self._daemons[name])
 
     def _start(self, daemon: Daemon) -> None:
-        child = process.spawn(daemon.argv, stdout=LOGS / f"{daemon.name}.log")
+        listening = self._listening.get(daemon.name)
+        descriptors = (listening.fileno(),) if listening else ()
+        handed = tuple(text for descriptor in descriptors for text in ("--listen", str(descriptor)))
+        child = process.spawn(
+            (*daemon.argv, *handed), stdout=LOGS / f"{daemon.name}.log", pass_fds=descriptors
+        )
         self._running[child.pid] = (daemon.name, child)
         before = self._states.get(daemon.name, DaemonState(0, ""))
         self._record(daemon.name, DaemonState(before.starts + 1, before.ended))
@@ -197,6 +204,14 @@ class Init:
         while not done() and time.monotonic() < deadline:
             self._signals.wait(_POLL_SECONDS / 2)
             self._reap()
+
+
+def _listen(path: Path) -> socket.socket:
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listening.bind(str(path))
+    path.chmod(0o600)
+    listening.listen(_CALLERS)
+    return listening
 
 
 def _containers() -> list[int]:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import ctypes
 import os
+import shlex
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from installer.clusters.host.layout import INSIDE, INSIDE_PROGRAMS, INSIDE_VOLUMES, Node
+from installer.clusters.host import firewall
+from installer.clusters.host.config import PLUGIN
+from installer.clusters.host.layout import INSIDE, INSIDE_PLUGINS, INSIDE_PROGRAMS, INSIDE_VOLUMES, Node
 from installer.clusters.host.node.cgroups import ROOT as CGROUPS
 from installer.clusters.host.node.cgroups import Hierarchy
 
@@ -61,6 +65,7 @@ def build(node: Node, hierarchies: Sequence[Hierarchy]) -> None:
         _bind(f"/proc/self/fd/{state}/{name}", target)
     for name, descriptor in programs.items():
         _bind(f"/proc/self/fd/{descriptor}", INSIDE_PROGRAMS / name)
+    _plugins(node)
     _files()
     _settings()
     # Nothing of the node writes to the machine's own root: what is not mounted above is read-only.
@@ -100,6 +105,17 @@ def _private_var() -> None:
 def _bind(source: str, target: Path) -> None:
     target.mkdir(parents=True, exist_ok=True)
     mount(source, target, "", _BIND)
+
+
+def _plugins(node: Node) -> None:
+    """containerd 1.6 takes one folder only: the machine's plugins by links, and ours beside them."""
+    INSIDE_PLUGINS.mkdir()
+    for plugin in node.plugins.iterdir():
+        (INSIDE_PLUGINS / plugin.name).symlink_to(plugin)
+    source = Path(firewall.__file__).with_name("plugin.py")
+    own = INSIDE_PLUGINS / PLUGIN
+    own.write_text(f"#!/bin/sh\nexec {shlex.join([sys.executable, '-ISs', str(source)])}\n")
+    own.chmod(0o755)
 
 
 def _files() -> None:

@@ -13,9 +13,10 @@ from typing import Any
 from installer.adapters import process
 from installer.adapters.process import ProcessId
 from installer.adapters.wait import Pending, wait_until
-from installer.clusters.host import addresses, containerd
+from installer.clusters.host import addons, addresses, containerd
 from installer.clusters.host.api import Api, Unreachable
 from installer.clusters.host.files import end_of
+from installer.clusters.host.firewall import ask
 from installer.clusters.host.layout import Node, Place
 from installer.clusters.host.node import cgroups, network
 from installer.clusters.host.node.supervision import Running, Supervision
@@ -67,6 +68,12 @@ def unknown_pods(api: Api, since: float) -> str:
     return f"{len(old)} pods not looked after since the start: {', '.join(old[:3])}" if old else ""
 
 
+def unfiltered(running: Running) -> str:
+    """'' when NetworkPolicies are in force as they are now, else why not."""
+    why = ask.wrong(running.init.pid)
+    return f"network policies are not enforced: {why}" if why else ""
+
+
 def _before(status: dict[str, Any], since: int) -> bool:
     """Has a container that runs since before. Times are in whole seconds."""
     states = [c.get("state", {}).get("running") for c in status.get("containerStatuses", ())]
@@ -81,7 +88,11 @@ def wrong(node: Node) -> str:
         return "the node is not running"
     try:
         api = Api(node, node.pki, "admin")
-        return not_ready(node, api, time.time() - _HEARTBEAT_SECONDS) or unknown_pods(api, running.started)
+        return (
+            not_ready(node, api, time.time() - _HEARTBEAT_SECONDS)
+            or unfiltered(running)
+            or unknown_pods(api, running.started)
+        )
     except Unreachable as error:
         return f"the API server does not answer: {error.why}"
     except OSError as error:  # TLS files that are missing or broken
@@ -192,11 +203,15 @@ def _load_pause(node: Node, running: Running, say: Say) -> None:
 
 def _wait_ready(node: Node, supervision: Supervision, running: Running, say: Say) -> None:
     api = Api(node, node.pki, "admin")
+    granted = False
 
     def observe() -> bool | Pending:
+        nonlocal granted
         _still_up(node, supervision)
         try:
-            seen = not_ready(node, api, running.started)
+            # Needs no node and no pod; without it, on a node's first day, no pod can start.
+            granted = granted or _grant(api)
+            seen = not_ready(node, api, running.started) or unfiltered(running)
             if not seen and api.get("/api/v1/namespaces/default/serviceaccounts/default") is None:
                 # Ready a second earlier than this, and a pod that comes in between is refused.
                 seen = "the default ServiceAccount is not there"
@@ -214,6 +229,19 @@ def _wait_ready(node: Node, supervision: Supervision, running: Running, say: Say
         hint="the logs of the node's programs say more",
         command=f"tail -n 30 {node.logs}/*.log",
     )
+
+
+def _grant(api: Api) -> bool:
+    """The firewall's rights. Those that are there already stay: the add-ons keep them as they should be.
+
+    Raises Unreachable.
+    """
+    for manifest in addons.firewall_rights():
+        kind = f"{manifest['kind'].lower()}s"
+        status, answer = api.request("POST", f"/apis/{manifest['apiVersion']}/{kind}", manifest)
+        if status not in (201, 409):
+            raise Unreachable(f"{kind}: {status} {answer.get('message', '')}")
+    return True
 
 
 def _still_up(node: Node, supervision: Supervision) -> None:

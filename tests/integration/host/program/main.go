@@ -25,6 +25,9 @@ func main() {
 			if err == nil {
 				connection.Close()
 			}
+		case "listen":
+			network, address, _ := strings.Cut(rest, ":")
+			fmt.Println(rest, listen(network, ":"+address))
 		case "write":
 			file, text, _ := strings.Cut(rest, ":")
 			fmt.Println(file, os.WriteFile(file, []byte(text), 0o600))
@@ -35,5 +38,43 @@ func main() {
 			fmt.Println("waiting")
 			<-stop
 		}
+	}
+}
+
+// listen says back what it hears on a port, for as long as the program lives.
+func listen(network, address string) error {
+	if network == "udp" {
+		socket, err := net.ListenPacket(network, address)
+		if err == nil {
+			go echo(socket)
+		}
+		return err
+	}
+	listener, err := net.Listen(network, address)
+	if err == nil {
+		go accept(listener)
+	}
+	return err
+}
+
+func accept(listener net.Listener) {
+	for {
+		connection, err := listener.Accept()
+		if err != nil {
+			return
+		}
+		connection.Write([]byte("heard"))
+		connection.Close()
+	}
+}
+
+func echo(socket net.PacketConn) {
+	buffer := make([]byte, 1500)
+	for {
+		n, from, err := socket.ReadFrom(buffer)
+		if err != nil {
+			return
+		}
+		socket.WriteTo(buffer[:n], from)
 	}
 }
