@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from installer.adapters.kube import Kube
     from installer.adapters.programs import Programs
     from installer.adapters.terraform import Terraform
+    from installer.policies import Address
     from installer.secrets import SecretSource
 
 
@@ -40,6 +41,13 @@ class Workbench:
         from installer.adapters.kube import Kube
 
         return Kube(self._access.get().kubeconfig)
+
+    @cached_property
+    def api_addresses(self) -> tuple[Address, ...]:
+        """Asked once, when somebody needs it."""
+        from installer.policies import api_addresses
+
+        return api_addresses(self.kube)
 
     def images(self, cluster: ClusterProvider) -> frozenset[str]:
         """What the nodes held when first asked: many steps ask, one call answers."""

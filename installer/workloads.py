@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from installer.adapters.kube import Kube
+from installer.adapters.kube.namespaces import JOBS_ACCOUNT
 from installer.adapters.kube.patience import Patience
 from installer.adapters.kube.rollout import pod_state
 from installer.adapters.process import tail
@@ -33,6 +34,8 @@ _LONGEST_POLL = 0.25
 class Work:
     """A Python script and what it is given. `secrets` maps Secrets to folders below /run/secrets.
 
+    It runs as an account that exists in every namespace of ours and has no token.
+
     The first of `scripts` (file name: text) is run with `arguments`; the others lie beside it.
     """
 
@@ -45,6 +48,7 @@ class Work:
     env: Mapping[str, str] = field(default_factory=dict)
     memory: str = "256Mi"
     seconds: int = 300
+    labels: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:
@@ -63,7 +67,7 @@ def run_job(kube: Kube, work: Work, progress: Progress, cancel: Cancel, *, keep:
     With `keep` a Job that succeeded stays, as the record that it ran; `Work.digest` is on it.
     """
     _clear(kube, work, cancel)
-    kube.apply(_scripts(work))
+    kube.apply(scripts_of(work))
     kube.create(_job(work, keep=keep))
     succeeded, patience = False, Patience()
     try:
@@ -210,7 +214,7 @@ def _meta(work: Work) -> dict[str, Any]:
     return {"name": work.name, "namespace": work.namespace, "labels": OWNED}
 
 
-def _scripts(work: Work) -> dict[str, Any]:
+def scripts_of(work: Work) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": _meta(work), "data": dict(work.scripts)}
 
 
@@ -218,7 +222,7 @@ def _job(work: Work, *, keep: bool) -> dict[str, Any]:
     spec: dict[str, Any] = {
         "backoffLimit": 0,
         "activeDeadlineSeconds": work.seconds,
-        "template": {"metadata": {"labels": OWNED}, "spec": _pod(work)},
+        "template": {"metadata": {"labels": {**OWNED, **work.labels}}, "spec": pod_spec(work)},
     }
     if not keep:
         spec["ttlSecondsAfterFinished"] = _KEPT_SECONDS
@@ -226,7 +230,7 @@ def _job(work: Work, *, keep: bool) -> dict[str, Any]:
     return {"apiVersion": "batch/v1", "kind": "Job", "metadata": meta, "spec": spec}
 
 
-def _pod(work: Work) -> dict[str, Any]:
+def pod_spec(work: Work) -> dict[str, Any]:
     """As restricted as pod security asks for; nothing to write to but /tmp."""
     main = next(iter(work.scripts))
     mounts = [
@@ -242,6 +246,7 @@ def _pod(work: Work) -> dict[str, Any]:
         volumes.append({"name": folder, "secret": {"secretName": secret, "defaultMode": 0o440}})
     return {
         "restartPolicy": "Never",
+        "serviceAccountName": JOBS_ACCOUNT,
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": 5,

@@ -23,6 +23,18 @@ class ClusterAccess:
 
 
 @dataclass(frozen=True)
+class Network:
+    """Addresses of a cluster that no selector leads to; empty where the provider cannot know them.
+
+    `pods` are the networks pods have their addresses from; `outside` is an address of this machine that
+    a pod's packets reach, though it is no part of the cluster.
+    """
+
+    pods: tuple[str, ...] = ()
+    outside: str = ""
+
+
+@dataclass(frozen=True)
 class Check:
     """One line of `check`: ok, warning or failure, with the figure that was seen and how to mend it."""
 
@@ -93,6 +105,9 @@ class ClusterProvider(Protocol):
 
     def access(self, outputs: Mapping[str, Any]) -> ClusterAccess:
         """Outputs of the root -> how to reach the cluster."""
+
+    def network(self) -> Network:
+        """Known once the cluster was made; reads no more than files."""
 
     def alive(self) -> str:
         """'' when the cluster answers and its node is Ready with a fresh heartbeat, else what is wrong."""

@@ -11,6 +11,8 @@ from installer.adapters.kube import Kube, KubeError
 from installer.smoke.result import Result
 
 NAME, NAMESPACE = "mlops-platform-smoke", "mlops-platform"
+# Keys of proofs that are of no single component; no component may have these names.
+MATRIX, CANARY = "matrix", "canary"
 _PATH = f"/api/v1/namespaces/{NAMESPACE}/configmaps/{NAME}"
 _MISSING, _CONFLICT = 404, 409
 
@@ -59,7 +61,16 @@ def write(kube: Kube, component: str, digest: str, results: Sequence[Result]) ->
         _patch(kube, data)
 
 
-def _patch(kube: Kube, data: Mapping[str, str]) -> None:
+def forget(kube: Kube, name: str) -> None:
+    """What was proven is no longer there."""
+    try:
+        _patch(kube, {name: None})
+    except KubeError as error:
+        if error.status != _MISSING:
+            raise
+
+
+def _patch(kube: Kube, data: Mapping[str, str | None]) -> None:
     kube.raw("PATCH", _PATH, {"data": dict(data)}, content_type="application/merge-patch+json")
 
 

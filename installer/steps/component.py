@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PrepareNamespace:
-    """The namespace with its pod-security label, and the secrets the component generates once."""
+    """The namespace, closed before anything runs in it, and the secrets the component generates once."""
 
     context: Context
     component: Component
@@ -31,26 +31,47 @@ class PrepareNamespace:
     def layer(self) -> str:
         return self.component.layer
 
+    @property
+    def _level(self) -> str:
+        from installer.adapters.kube.namespaces import RESTRICTED
+
+        lower = self.component.pod_security
+        return lower.level if lower else RESTRICTED
+
     def _secrets(self) -> list[str]:
         return [f"{self.component.name}-{name}" for name in self.component.needs.secrets]
 
     def observe(self) -> Difference | None:
-        from installer.adapters.kube.namespaces import namespace_is_ours
+        from installer import policies
+        from installer.adapters.kube import namespaces
 
-        component = self.component
-        if not namespace_is_ours(self.context.bench.kube, component.namespace):
-            return Difference("make the namespace")
-        held = self.context.secrets.names(component.namespace)
+        context, component = self.context, self.component
+        kube, namespace = context.bench.kube, component.namespace
+        wrong = namespaces.difference(kube, namespace, context.environment.name, self._level)
+        if wrong:
+            return Difference(wrong)
+        held = context.secrets.names(namespace)
         missing = [name for name in self._secrets() if name not in held]
-        return Difference(f"make {', '.join(missing)}") if missing else None
+        firewall = policies.difference(kube, namespace, policies.policies_of(context, component))
+        parts = [firewall, f"make {', '.join(missing)}" if missing else ""]
+        return Difference("; ".join(filter(None, parts))) if any(parts) else None
 
     def run(self, progress: Progress) -> None:
+        from installer import policies
         from installer.adapters.kube.namespaces import ensure_namespace
+        from installer.smoke import record
 
-        component = self.component
-        ensure_namespace(self.context.bench.changing(), component.namespace, self.context.environment.name)
+        context, component = self.context, self.component
+        kube, namespace = context.bench.changing(), component.namespace
+        if component.pod_security:
+            progress.note(f"{namespace}: pod security {self._level}: {component.pod_security.why}")
+        ensure_namespace(kube, namespace, context.environment.name, self._level)
+        wanted = policies.policies_of(context, component)
+        if policies.difference(kube, namespace, wanted):
+            record.forget(kube, record.MATRIX)  # it was proven of other rules
+            policies.enforce(kube, namespace, wanted)
         for name, need in component.needs.secrets.items():
-            self.context.secrets.ensure(component.namespace, f"{component.name}-{name}", need)
+            context.secrets.ensure(namespace, f"{component.name}-{name}", need)
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,15 @@ from installer.errors import StepError
 
 _OURS = {"app.kubernetes.io/part-of": "mlops-platform"}
 ENVIRONMENT_LABEL = "mlops-platform/environment"
+RESTRICTED = "restricted"
+# What our Jobs run as. The `default` account belongs to whatever somebody forgot to give one.
+JOBS_ACCOUNT = "platform-jobs"
+_ACCOUNTS = ("default", JOBS_ACCOUNT)
 
 
-def _labels(environment_name: str) -> dict[str, str]:
+def _labels(environment_name: str, level: str) -> dict[str, str]:
     """https://kubernetes.io/docs/concepts/security/pod-security-admission/"""
-    levels = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn", "audit")}
+    levels = {f"pod-security.kubernetes.io/{mode}": level for mode in ("enforce", "warn", "audit")}
     return {**_OURS, ENVIRONMENT_LABEL: environment_name, **levels}
 
 
@@ -26,8 +30,27 @@ def namespace_is_ours(kube: Kube, namespace: str) -> bool:
     return found is not None and _ours(found) and "deletionTimestamp" not in found["metadata"]
 
 
-def ensure_namespace(kube: Kube, namespace: str, environment_name: str) -> None:
-    """Make it, or set our labels on it. Raises StepError when it is not ours or on its way out."""
+def difference(kube: Kube, namespace: str, environment_name: str, level: str = RESTRICTED) -> str:
+    """'' when it is there as `ensure_namespace` makes it, else what is to be done, in a few words."""
+    namespaced = kube.get("v1", "Namespace", namespace)
+    if namespaced is None or not _ours(namespaced) or "deletionTimestamp" in namespaced["metadata"]:
+        return "make the namespace"
+    labels = namespaced["metadata"]["labels"]
+    wrong = [key for key, value in _labels(environment_name, level).items() if labels.get(key) != value]
+    if wrong:
+        return f"set label {wrong[0]}"
+    found = {a["metadata"]["name"]: a for a in kube.list("v1", "ServiceAccount", namespace)}
+    for name in _ACCOUNTS:
+        if found.get(name, {}).get("automountServiceAccountToken") is not False:
+            return f"no token for service account {name}"
+    return ""
+
+
+def ensure_namespace(kube: Kube, namespace: str, environment_name: str, level: str = RESTRICTED) -> None:
+    """Make it, or set our labels on it; no account of it hands out tokens by itself.
+
+    Raises StepError when it is not ours or on its way out.
+    """
     found = kube.get("v1", "Namespace", namespace)
     if found and not _ours(found):
         raise StepError(
@@ -44,8 +67,15 @@ def ensure_namespace(kube: Kube, namespace: str, environment_name: str) -> None:
             command=kube.kubectl("get", "namespace", namespace, "-o", "yaml"),
             transient=True,
         )
-    meta = {"name": namespace, "labels": _labels(environment_name)}
+    meta = {"name": namespace, "labels": _labels(environment_name, level)}
     kube.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": meta})
+    kube.apply(*(_account(namespace, name) for name in _ACCOUNTS))
+
+
+def _account(namespace: str, name: str) -> Object:
+    meta = {"name": name, "namespace": namespace, "labels": _OURS}
+    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta}
+    return {**account, "automountServiceAccountToken": False}
 
 
 def _why_terminating(found: Object) -> str:

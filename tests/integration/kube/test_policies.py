@@ -1,0 +1,74 @@
+"""Proves on a real API server that policies are made, told apart from what was changed, and put right."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from installer.adapters.kube import Kube
+from installer.catalog import read_catalog
+from installer.policies import API, KIND, Address, Addresses, difference, enforce, placed, read_base, render
+
+pytestmark = pytest.mark.integration
+
+ROOT = Path(__file__).resolve().parents[3]
+CATALOG = read_catalog(ROOT / "tests/cases/policies")
+ADDRESSES = Addresses((Address("203.0.113.5", 6443),), ("10.1.128.0/17",))
+
+
+@pytest.fixture(params=CATALOG.entries)
+def wanted(request: pytest.FixtureRequest, namespace: str) -> tuple[dict[str, Any], ...]:
+    """Of each component of the case, in a namespace of the test's own."""
+    base, component = read_base(ROOT / "policies"), CATALOG[request.param]
+    return placed(render(CATALOG, component, CATALOG.entries, ADDRESSES, base), namespace)
+
+
+def test_what_was_applied_is_what_is_wanted(
+    kube: Kube, namespace: str, wanted: tuple[dict[str, Any], ...]
+) -> None:
+    assert difference(kube, namespace, wanted) == "apply network policies default-deny, dns, flows"
+    enforce(kube, namespace, wanted)
+    assert difference(kube, namespace, wanted) == ""
+
+
+@pytest.fixture
+def enforced(kube: Kube, namespace: str) -> tuple[dict[str, Any], ...]:
+    base, component = read_base(ROOT / "policies"), CATALOG["page"]
+    policies = placed(render(CATALOG, component, CATALOG.entries, ADDRESSES, base), namespace)
+    enforce(kube, namespace, policies)
+    return policies
+
+
+OPEN: dict[str, Any] = {"ingress": [{}]}
+
+
+@pytest.mark.parametrize("name", ["default-deny", "dns", "flows"])
+@pytest.mark.parametrize("change", [OPEN, {"podSelector": {"matchLabels": {"a": "b"}}}, None], ids=str)
+def test_a_policy_somebody_changed_is_seen_and_put_right(
+    kube: Kube, namespace: str, enforced: tuple[dict[str, Any], ...], name: str, change: dict[str, Any] | None
+) -> None:
+    path = f"/apis/{API}/namespaces/{namespace}/networkpolicies/{name}"
+    if change is None:
+        kube.delete(API, KIND, name, namespace)
+    else:
+        kube.raw("PATCH", path, {"spec": change}, content_type="application/merge-patch+json")
+    assert difference(kube, namespace, enforced) == f"apply network policies {name}"
+    enforce(kube, namespace, enforced)
+    assert difference(kube, namespace, enforced) == ""
+
+
+def test_an_old_one_of_ours_goes_and_a_charts_own_stays(
+    kube: Kube, namespace: str, enforced: tuple[dict[str, Any], ...]
+) -> None:
+    old, charts = f"old-{secrets.token_hex(2)}", f"chart-{secrets.token_hex(2)}"
+    spec = {"podSelector": {}, "policyTypes": ["Ingress"], "ingress": [{}]}
+    kube.apply(*placed([{"metadata": {"name": old}, "spec": spec}], namespace))
+    meta = {"name": charts, "namespace": namespace}
+    kube.create({"apiVersion": API, "kind": KIND, "metadata": meta, "spec": spec})
+    assert difference(kube, namespace, enforced) == f"remove network policies {old}"
+    enforce(kube, namespace, enforced)
+    assert kube.get(API, KIND, old, namespace) is None
+    assert kube.get(API, KIND, charts, namespace)

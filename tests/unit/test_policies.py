@@ -1,0 +1,83 @@
+"""Proves what the firewall lets through, of a catalogue with every kind of edge and of the shipped one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from ipaddress import ip_address, ip_network
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from installer.catalog import Flow, read_catalog
+from installer.paths import Paths
+from installer.policies import Address, Addresses, read_base, render
+
+ROOT = Path(__file__).resolve().parents[2]
+CATALOG = read_catalog(ROOT / "tests/cases/policies")
+SHIPPED = read_catalog(Paths.default().assets / "helm-values")
+ADDRESSES = Addresses((Address("203.0.113.5", 6443), Address("10.0.0.1", 443)), ("10.1.128.0/17",))
+BASE = read_base(ROOT / "policies")
+Manifest = dict[str, Any]
+
+
+def policies(name: str, catalog: Any = CATALOG) -> tuple[Manifest, ...]:
+    return render(catalog, catalog[name], catalog.entries, ADDRESSES, BASE)
+
+
+@pytest.mark.parametrize("name", CATALOG.entries)
+def test_the_policies_of_a_namespace(name: str, golden: Callable[[Path, str], None]) -> None:
+    seen = yaml.safe_dump_all(policies(name), sort_keys=False, width=110)
+    golden(ROOT / f"tests/golden/policies/{name}.yaml", seen)
+
+
+def allowed(catalog: Any) -> Iterator[Flow]:
+    """Read back from the manifests: what one namespace lets out *and* the other lets in."""
+    names = {catalog[name].namespace: name for name in catalog.entries}
+    out: set[Flow] = set()
+    into: set[Flow] = set()
+    for name in catalog.entries:
+        for policy in policies(name, catalog):
+            for direction, key, found in (("egress", "to", out), ("ingress", "from", into)):
+                for rule in policy["spec"].get(direction, []):
+                    for peer in rule[key]:
+                        other = peer.get("namespaceSelector", {}).get("matchLabels", {}).values()
+                        for each in (names[o] for o in other if o in names):
+                            pair = (name, each) if direction == "egress" else (each, name)
+                            found |= {Flow(*pair, p["port"]) for p in rule["ports"]}
+    yield from out & into
+    assert out == into, "a flow that only one side allows"
+
+
+@pytest.mark.parametrize("catalog", [CATALOG, SHIPPED], ids=["case", "shipped"])
+def test_exactly_the_flows_are_let_through_by_both_sides(catalog: Any) -> None:
+    assert set(allowed(catalog)) == catalog.flows(catalog.entries)
+
+
+@pytest.mark.parametrize("name", CATALOG.entries)
+def test_nobody_is_selected_by_labels_of_pods_but_the_dns(name: str) -> None:
+    """A pod can have anybody's labels; a namespace cannot have another's name."""
+    for policy in policies(name):
+        assert policy["spec"]["podSelector"] == {}
+        for rule in [*policy["spec"].get("ingress", []), *policy["spec"].get("egress", [])]:
+            peers = rule.get("from") or rule.get("to")
+            assert peers and rule["ports"], "a rule without peers or ports lets in everybody"
+            labelled = [p for p in peers if "podSelector" in p]
+            assert all(p["podSelector"]["matchLabels"] == {"k8s-app": "kube-dns"} for p in labelled)
+
+
+def test_who_comes_from_outside_is_no_pod() -> None:
+    (rule,) = [
+        rule["from"][0]["ipBlock"]
+        for policy in policies("front")
+        for rule in policy["spec"].get("ingress", [])
+        if "ipBlock" in rule["from"][0]
+    ]
+    assert ip_address("198.51.100.7") in ip_network(rule["cidr"])
+    assert [ip_address("10.1.200.3") in ip_network(without) for without in rule["except"]] == [True]
+
+
+def test_every_namespace_begins_with_nothing_allowed() -> None:
+    first = policies("idle")[0]["spec"]
+    assert first == {"ingress": [], "egress": [], "podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
