@@ -199,10 +199,12 @@ class SmokeSpec(Script):
 
     It is called with `probe`. `survives` names pods ("postgres-0", or "deployment/mlflow": all of that
     one) that are deleted between a `write` and a `read`; only where the environment allows disruption.
+    `grace` is how many seconds they are given to end, where that is to be less than they ask for.
     """
 
     image: Name = "toolbox"
     survives: list[str] = Field(default_factory=list)
+    grace: Annotated[int, Field(ge=1)] | None = None
 
 
 class Resources(Strict):

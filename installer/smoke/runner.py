@@ -65,7 +65,8 @@ class _Run:
             doomed = self._doomed()
             standing = sum("deletionTimestamp" not in pod["metadata"] for pod in self._pods())
             for pod in doomed:
-                self._kube.delete("v1", "Pod", pod["metadata"]["name"], self._component.namespace)
+                name, grace = pod["metadata"]["name"], self._spec.grace
+                self._kube.delete("v1", "Pod", name, self._component.namespace, grace_seconds=grace)
             gone = {pod["metadata"]["uid"] for pod in doomed}
             # Not before they are gone: the last pod of a Service is asked until its very end.
             self._wait(lambda: self._leaving(gone))

@@ -122,10 +122,16 @@ class Kube:
         namespace: str = "",
         *,
         propagation: str = "Background",
+        grace_seconds: int | None = None,
     ) -> bool:
-        """False when there was nothing to delete. The object may live on until its finalizers are done."""
+        """False when there was nothing to delete. The object may live on until its finalizers are done.
+
+        `grace_seconds` instead of what a pod asks for to end by itself.
+        """
         path = self._path(api_version, kind, namespace, name, missing="")
-        options = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": propagation}
+        options: Object = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": propagation}
+        if grace_seconds is not None:
+            options = {**options, "gracePeriodSeconds": grace_seconds}
         try:
             if path:
                 self.raw("DELETE", path, options)
