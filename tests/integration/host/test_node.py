@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,52 +14,11 @@ from installer.cancel import Cancel
 from installer.clusters.host.inventory import mounts_below
 from installer.clusters.host.node import cgroups
 from installer.clusters.host.node.start import wrong
-from tests.integration.host.world import QUIET, World, found_in, kill, machine
+from tests.integration.host.world import QUIET, SECRET, World, claim, found_in, kill, machine
 
 pytestmark = pytest.mark.integration
-# The aim is 6 s and 5 s on an idle machine; a test on a busy one may not fail for that.
-COLD_SECONDS, RESTART_SECONDS = 20, 20
-SECRET = "of-whoever-runs-the-command"
-
-
-@pytest.fixture(scope="module")
-def before() -> dict[str, object]:
-    return machine()
-
-
-@pytest.fixture(scope="module")
-def world(before: dict[str, object], tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """A node with its add-ons, a namespace of the strictest kind, and a claim in it."""
-    made = World.make("itest", tmp_path_factory.mktemp("host"))
-    try:
-        with pytest.MonkeyPatch.context() as patched:
-            patched.setenv("SOME_TOKEN", SECRET)
-            seconds = made.start()
-        print(f"\nnode Ready {seconds:.1f} s after nothing")
-        assert seconds < COLD_SECONDS
-        made.furnish()
-        made.kube.apply(
-            {
-                "apiVersion": "v1",
-                "kind": "Namespace",
-                "metadata": {"name": "test", "labels": {"pod-security.kubernetes.io/enforce": "restricted"}},
-            },
-            _claim("data"),
-        )
-        yield made
-    finally:
-        made.provider.sweep(made.provider.inventory(), QUIET)
-        made.provider.destroy_files(keep_data=False, progress=QUIET)
-
-
-def _claim(name: str) -> dict[str, object]:
-    """Without a class: the default one must take it."""
-    return {
-        "apiVersion": "v1",
-        "kind": "PersistentVolumeClaim",
-        "metadata": {"name": name, "namespace": "test"},
-        "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
-    }
+# The aim is 5 s on an idle machine; a test on a busy one may not fail for that.
+RESTART_SECONDS = 20
 
 
 def test_the_node_says_what_it_is(world: World) -> None:
@@ -88,19 +46,19 @@ def test_names_of_services_resolve_others_do_not_exist_and_nothing_outside_is_re
 
 def test_a_restricted_pod_writes_to_a_volume_of_the_default_class(world: World) -> None:
     assert "<nil>" in world.run("writer", "write=/data/kept:precious", claim="data")
-    claim = world.kube.get("v1", "PersistentVolumeClaim", "data", "test")
-    assert claim and claim["status"]["phase"] == "Bound"
-    folder = world.node.folder / "volumes" / claim["spec"]["volumeName"]
+    found = world.kube.get("v1", "PersistentVolumeClaim", "data", "test")
+    assert found and found["status"]["phase"] == "Bound"
+    folder = world.node.folder / "volumes" / found["spec"]["volumeName"]
     assert folder.stat().st_gid == 10001
     assert (folder / "kept").read_text() == "precious"
 
 
 def test_a_deleted_claim_takes_its_folder_along(world: World) -> None:
-    world.kube.apply(_claim("short"))
+    world.kube.apply(claim("short"))
     world.run("short", "write=/data/x:y", claim="short")
-    claim = world.kube.get("v1", "PersistentVolumeClaim", "short", "test")
-    assert claim
-    folder = world.node.folder / "volumes" / claim["spec"]["volumeName"]
+    found = world.kube.get("v1", "PersistentVolumeClaim", "short", "test")
+    assert found
+    folder = world.node.folder / "volumes" / found["spec"]["volumeName"]
     assert folder.is_dir()
     world.kube.delete("v1", "Pod", "short", "test")
     world.kube.delete("v1", "PersistentVolumeClaim", "short", "test")

@@ -28,6 +28,7 @@ from installer.progress import Silent
 
 PROBE = "hostprobe"
 QUIET = Silent()
+SECRET = "of-whoever-runs-the-command"
 # What a program on the node may want to set for the whole machine.
 _SETTINGS = ("vm/overcommit_memory", "kernel/panic", "kernel/panic_on_oops", "net/ipv4/ip_forward")
 
@@ -94,7 +95,23 @@ class World:
         return wait_until(f"pod {name} {phase}", observe, seconds=40, longest_delay=0.2)
 
 
-def pod(image: str, name: str, args: Sequence[str], claim: str) -> dict[str, Any]:
+def namespace(name: str) -> dict[str, Any]:
+    """Of the strictest kind."""
+    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
+
+
+def claim(name: str) -> dict[str, Any]:
+    """Without a class: the default one must take it."""
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": name, "namespace": "test"},
+        "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
+    }
+
+
+def pod(image: str, name: str, args: Sequence[str], claim: str = "", space: str = "test") -> dict[str, Any]:
     container: dict[str, Any] = {
         "name": "probe",
         "image": image,
@@ -120,7 +137,7 @@ def pod(image: str, name: str, args: Sequence[str], claim: str) -> dict[str, Any
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": name, "namespace": "test"},
+        "metadata": {"name": name, "namespace": space, "labels": {"app": name}},
         "spec": spec,
     }
 
@@ -131,6 +148,7 @@ def machine(besides: Sequence[str] = ()) -> dict[str, Any]:
     routes = json.loads(process.run(["ip", "-json", "-4", "route"]).stdout)
     others = [link["ifname"] for link in links if not link["ifname"].startswith("mlops-")]
     return {
+        "tables": process.run(["nft", "list", "tables"]).stdout,
         "interfaces": sorted(set(others) - set(besides)),
         "routes": sorted(r["dst"] for r in routes if not str(r.get("dev", "")).startswith("mlops-")),
         "mounts": sorted(line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()),

@@ -1,0 +1,35 @@
+"""Owns the one node that all tests of the host cluster share, and what the machine was like before it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.integration.host.world import QUIET, SECRET, World, claim, machine, namespace
+
+# The aim is 6 s on an idle machine; a test on a busy one may not fail for that.
+COLD_SECONDS = 20
+
+
+@pytest.fixture(scope="package")
+def before() -> dict[str, object]:
+    return machine()
+
+
+@pytest.fixture(scope="package")
+def world(before: dict[str, object], tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A node with its add-ons, a namespace of the strictest kind, and a claim in it."""
+    made = World.make("itest", tmp_path_factory.mktemp("host"))
+    try:
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setenv("SOME_TOKEN", SECRET)
+            seconds = made.start()
+        print(f"\nnode Ready {seconds:.1f} s after nothing")
+        assert seconds < COLD_SECONDS
+        made.furnish()
+        made.kube.apply(namespace("test"), claim("data"))
+        yield made
+    finally:
+        made.provider.sweep(made.provider.inventory(), QUIET)
+        made.provider.destroy_files(keep_data=False, progress=QUIET)

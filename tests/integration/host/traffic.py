@@ -1,0 +1,141 @@
+"""Owns pods that listen, and a host outside the cluster; asking is done from their network namespaces."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from installer.adapters import process
+from installer.adapters.wait import Pending, wait_until
+from installer.clusters.host.node import cgroups
+from tests.integration.host.world import PROBE, World, pod
+
+OUTSIDE = "192.0.2.9"
+_INTERFACE = "outside0"
+# TCP connections, one after another, each given up after 2 s; prints which were accepted.
+_ASK = """
+import json, socket, sys
+def reached(end):
+    try:
+        socket.create_connection(end, 2).close()
+    except OSError:
+        return False
+    return True
+print(json.dumps([reached(end) for end in json.loads(sys.argv[1])]))
+"""
+_LISTEN = """
+import socket
+listening = socket.create_server(("0.0.0.0", 8080))
+print("ready", flush=True)
+while True:
+    listening.accept()[0].close()
+"""
+End = tuple[str, int]
+
+
+@dataclass(frozen=True)
+class Speaker:
+    """A process whose network namespace we speak from."""
+
+    pid: int
+    address: str
+
+    def reaches(self, *ends: End) -> list[bool]:
+        asked = [sys.executable, "-ISs", "-c", _ASK, json.dumps(ends)]
+        said = process.run(["nsenter", "-t", str(self.pid), "-n", "--", *asked], seconds=60).stdout
+        found: list[bool] = json.loads(said)
+        return found
+
+    def settles(self, expected: Mapping[End, bool]) -> None:
+        """It may take rules a moment to be there; then they stay."""
+
+        def observe() -> bool | Pending:
+            found = dict(zip(expected, self.reaches(*expected), strict=True))
+            return found == expected or Pending(f"{found}")
+
+        wait_until("what policies say", observe, seconds=20)
+        assert dict(zip(expected, self.reaches(*expected), strict=True)) == expected
+
+
+def listener(world: World, space: str, name: str) -> Speaker:
+    """A pod that listens on 8080 and 9090 and goes on until it is deleted."""
+    mark = f"name={space}/{name}"
+    args = ("listen=tcp:8080", "listen=tcp:9090", mark, "wait")
+    world.kube.apply(pod(world.images.reference(PROBE), name, args, space=space))
+    found = until(world, space, name, lambda status: status.get("phase") == "Running")
+    address = found["status"]["podIP"]
+    return Speaker(wait_until(f"process of {name}", lambda: _marked(world, mark), seconds=20), address)
+
+
+def until(
+    world: World, space: str, name: str, done: Callable[[dict[str, Any]], bool], seconds: float = 60
+) -> dict[str, Any]:
+    def observe() -> dict[str, Any] | Pending:
+        found = world.kube.get("v1", "Pod", name, space)
+        return found if found and done(found["status"]) else Pending(json.dumps(found and found["status"]))
+
+    return wait_until(f"pod {space}/{name}", observe, seconds=seconds, longest_delay=0.2)
+
+
+def _marked(world: World, mark: str) -> int | Pending:
+    for pid in cgroups.processes(world.node.group):
+        try:
+            argv = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if argv[0] == b"/hostprobe" and mark.encode() in argv:
+            return pid
+    return Pending("not started")
+
+
+def policy(space: str, name: str, spec: Mapping[str, object]) -> dict[str, Any]:
+    meta = {"name": name, "namespace": space}
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": meta,
+        "spec": dict(spec),
+    }
+
+
+@contextmanager
+def outside_host(world: World) -> Iterator[Speaker]:
+    """A machine beside the node, as the node sees it: an interface, a route, somebody who listens on 8080."""
+    running = world.supervision.running()
+    assert running
+    host = subprocess.Popen(
+        ["unshare", "--net", "--", sys.executable, "-ISs", "-c", _LISTEN], stdout=subprocess.PIPE
+    )
+    try:
+        assert host.stdout and host.stdout.readline() == b"ready\n"
+        in_node, in_host = (["nsenter", "-t", str(pid), "-n", "--"] for pid in (running.init.pid, host.pid))
+        gateway = str(world.node.address)
+        _batch(
+            in_node,
+            f"link add {_INTERFACE} type veth peer name eth0 netns {host.pid}",
+            f"link set {_INTERFACE} up",
+            f"route add {OUTSIDE} dev {_INTERFACE} src {gateway}",
+        )
+        _batch(
+            in_host,
+            "link set eth0 up",
+            f"addr add {OUTSIDE}/32 dev eth0",
+            f"route add {gateway} dev eth0",
+            f"route add default via {gateway}",
+        )
+        yield Speaker(host.pid, OUTSIDE)
+    finally:
+        host.kill()
+        host.wait()
+        assert host.stdout
+        host.stdout.close()
+
+
+def _batch(inside: Sequence[str], *lines: str) -> None:
+    process.run([*inside, "ip", "-batch", "-"], stdin="\n".join(lines) + "\n", seconds=20)
