@@ -4,6 +4,7 @@
                                     └► component: namespace ─► accounts ─► jobs ─► release ─► smoke
                                                                   ▲
                                           smoke of what it requires ┘
+    policies are enforced? ─► who reaches whom, when everybody is there
 
 A component is built only on what has been proven, so `requires` edges lead to the provider's smoke.
 """
@@ -19,10 +20,12 @@ from installer.clusters.base import Leftover
 from installer.context import Context
 from installer.engine.steps import Graph, Slot, Step
 from installer.provision import Account, accounts_of
+from installer.smoke.result import MATRIX
 from installer.steps.build import BuildImage, BuildProgram
 from installer.steps.check import CheckMachine
 from installer.steps.cluster import ApplyAddons, CreateCluster, LoadImage, ReviveCluster
 from installer.steps.component import InstallRelease, MakeAccount, PrepareNamespace, RunJob, SmokeTest
+from installer.steps.policies import PROBE_IMAGE, ProveEnforcement, ProveMatrix
 from installer.teardown.drain import DeleteVolumes, Uninstall
 from installer.teardown.proof import DestroyCluster, Prove, Sweep
 
@@ -41,22 +44,22 @@ def plan_up(context: Context) -> Graph:
     steps: list[Step] = [CheckMachine(context), *_building(context), *_cluster(context)]
     for component in context.components:
         steps += _component(context, component)
+    steps += _network(context, [_proof(c) for c in context.components])
     # Unpacking is half processor, half disk: all at once, the image that is needed first comes last.
     return Graph.of(steps, {step.id: "loading" for step in steps if isinstance(step, LoadImage)})
 
 
 def plan_smoke(context: Context, names: Iterable[str]) -> Graph:
     """Only the probes of the named components, in the graph's order; no earlier proof is recalled."""
-    chosen = set(names) or {c.name for c in context.components}
-    return Graph.of(
-        [
-            SmokeTest(
-                context, c, tuple(f"{n}/smoke" for n in _needed(context, c) if n in chosen), always=True
-            )
-            for c in context.components
-            if c.name in chosen and c.smoke
-        ]
-    )
+    chosen = set(names) or {MATRIX, *(c.name for c in context.components)}
+    steps: list[Step] = [
+        SmokeTest(context, c, tuple(f"{n}/smoke" for n in _needed(context, c) if n in chosen), always=True)
+        for c in context.components
+        if c.name in chosen and c.smoke
+    ]
+    if MATRIX in chosen:
+        steps.append(ProveMatrix(context, tuple(step.id for step in steps), always=True))
+    return Graph.of(steps)
 
 
 def plan_down(context: Context, *, keep_data: bool, alive: bool) -> Down:
@@ -99,7 +102,7 @@ def _building(context: Context) -> list[Step]:
 
 def image_names(context: Context) -> tuple[str, ...]:
     """Recipes this environment needs, bases before what stands on them."""
-    wanted = list(context.cluster.images)
+    wanted = [*context.cluster.images, *_probe_images(context)]
     for component in context.components:
         wanted += _images_of(context, component)
     found: dict[str, None] = {}
@@ -107,6 +110,10 @@ def image_names(context: Context) -> tuple[str, ...]:
         for each in reversed((name, *context.images.bases(name))):
             found.setdefault(each)
     return tuple(found)
+
+
+def _probe_images(context: Context) -> list[str]:
+    return [PROBE_IMAGE] if context.cluster.embedded else []
 
 
 def _images_of(context: Context, component: Component) -> list[str]:
@@ -131,7 +138,10 @@ def _cluster(context: Context) -> list[Step]:
         for place, image in enumerate(_images_of(context, c))
     ]
     loaded = [image for *_, image in sorted(used)]  # what waits for nobody first, its own image before tools
-    steps += [LoadImage(context, name) for name in dict.fromkeys([*context.cluster.images, *loaded])]
+    steps += [
+        LoadImage(context, name)
+        for name in dict.fromkeys([*context.cluster.images, *loaded, *_probe_images(context)])
+    ]
     needed = [f"cluster/image-{name}" for name in context.cluster.images]
     steps.append(ApplyAddons(context, ("cluster/node", *needed)))
     return steps
@@ -158,6 +168,13 @@ def _component(context: Context, component: Component) -> list[Step]:
             SmokeTest(context, component, (f"{name}/release", *images, *_proven(context, component)))
         )
     return steps
+
+
+def _network(context: Context, proven: list[str]) -> list[Step]:
+    """Whether policies are enforced is known early; who reaches whom, when everybody is there."""
+    images = [f"cluster/image-{name}" for name in _probe_images(context)]
+    canary = ProveEnforcement(context, ("cluster/addons", *images))
+    return [canary, ProveMatrix(context, (canary.id, *images, *proven))]
 
 
 def _account(context: Context, component: Component, account: Account) -> MakeAccount:

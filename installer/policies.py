@@ -145,12 +145,13 @@ def _between(catalog: Catalog, pairs: Iterable[tuple[str, int]], direction: str)
     for peer, numbers in ports.items():
         peers.setdefault(tuple(sorted(set(numbers))), []).append(catalog[peer].namespace)
     return [
-        {direction: [_namespace(name) for name in names], "ports": _ports(numbers)}
+        {direction: [namespace_peer(name) for name in names], "ports": _ports(numbers)}
         for numbers, names in peers.items()
     ]
 
 
-def _namespace(name: str) -> Manifest:
+def namespace_peer(name: str) -> Manifest:
+    """Every pod of a namespace."""
     return {"namespaceSelector": {"matchLabels": {_NAMESPACE_NAME: name}}}
 
 

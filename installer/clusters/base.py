@@ -26,8 +26,8 @@ class ClusterAccess:
 class Network:
     """Addresses of a cluster that no selector leads to; empty where the provider cannot know them.
 
-    `pods` are the networks pods have their addresses from; `outside` is an address of this machine that
-    a pod's packets reach, though it is no part of the cluster.
+    `pods` are the networks pods have their addresses from. `outside` is no part of the cluster, yet a
+    pod's packets get there and back: an address of this machine, or ADDRESS:PORT where somebody listens.
     """
 
     pods: tuple[str, ...] = ()

@@ -11,8 +11,6 @@ from installer.adapters.kube import Kube, KubeError
 from installer.smoke.result import Result
 
 NAME, NAMESPACE = "mlops-platform-smoke", "mlops-platform"
-# Keys of proofs that are of no single component; no component may have these names.
-MATRIX, CANARY = "matrix", "canary"
 _PATH = f"/api/v1/namespaces/{NAMESPACE}/configmaps/{NAME}"
 _MISSING, _CONFLICT = 404, 409
 

@@ -60,6 +60,7 @@ class PrepareNamespace:
         from installer import policies
         from installer.adapters.kube.namespaces import ensure_namespace
         from installer.smoke import record
+        from installer.smoke.result import MATRIX
 
         context, component = self.context, self.component
         kube, namespace = context.bench.changing(), component.namespace
@@ -68,7 +69,7 @@ class PrepareNamespace:
         ensure_namespace(kube, namespace, context.environment.name, self._level)
         wanted = policies.policies_of(context, component)
         if policies.difference(kube, namespace, wanted):
-            record.forget(kube, record.MATRIX)  # it was proven of other rules
+            record.forget(kube, MATRIX)  # it was proven of other rules
             policies.enforce(kube, namespace, wanted)
         for name, need in component.needs.secrets.items():
             context.secrets.ensure(namespace, f"{component.name}-{name}", need)

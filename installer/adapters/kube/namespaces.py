@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from types import MappingProxyType
+
 from installer.adapters.kube.client import Kube, Object
 from installer.errors import StepError
 
 _OURS = {"app.kubernetes.io/part-of": "mlops-platform"}
 ENVIRONMENT_LABEL = "mlops-platform/environment"
 RESTRICTED = "restricted"
+_PASSING = "mlops-platform/passing"
 # What our Jobs run as. The `default` account belongs to whatever somebody forgot to give one.
 JOBS_ACCOUNT = "platform-jobs"
 _ACCOUNTS = ("default", JOBS_ACCOUNT)
@@ -46,7 +52,13 @@ def difference(kube: Kube, namespace: str, environment_name: str, level: str = R
     return ""
 
 
-def ensure_namespace(kube: Kube, namespace: str, environment_name: str, level: str = RESTRICTED) -> None:
+def ensure_namespace(
+    kube: Kube,
+    namespace: str,
+    environment_name: str,
+    level: str = RESTRICTED,
+    more: Mapping[str, str] = MappingProxyType({}),
+) -> None:
     """Make it, or set our labels on it; no account of it hands out tokens by itself.
 
     Raises StepError when it is not ours or on its way out.
@@ -67,9 +79,25 @@ def ensure_namespace(kube: Kube, namespace: str, environment_name: str, level: s
             command=kube.kubectl("get", "namespace", namespace, "-o", "yaml"),
             transient=True,
         )
-    meta = {"name": namespace, "labels": _labels(environment_name, level)}
+    meta = {"name": namespace, "labels": {**_labels(environment_name, level), **more}}
     kube.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": meta})
     kube.apply(*(_account(namespace, name) for name in _ACCOUNTS))
+
+
+@contextmanager
+def passing_namespace(kube: Kube, purpose: str, environment_name: str) -> Iterator[str]:
+    """One of a name nobody had, closed to nothing, for as long as the block runs; yields the name.
+
+    Those that a killed run left go first. Nobody waits for one to be gone.
+    """
+    for old in kube.metadata("v1", "Namespace", labels=f"{_PASSING}={purpose}"):
+        kube.delete("v1", "Namespace", old["metadata"]["name"])
+    name = f"{purpose}-{secrets.token_hex(4)}"
+    try:
+        ensure_namespace(kube, name, environment_name, more={_PASSING: purpose})
+        yield name
+    finally:
+        kube.delete("v1", "Namespace", name)
 
 
 def _account(namespace: str, name: str) -> Object:

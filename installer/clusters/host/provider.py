@@ -123,8 +123,9 @@ class HostProvider:
         )
 
     def network(self) -> Network:
+        """No `outside`: the node has no route out, and this machine none to its pods."""
         node = self._known()
-        return Network((str(node.pods),), str(node.host_address)) if node else Network()
+        return Network((str(node.pods),)) if node else Network()
 
     def alive(self) -> str:
         node = self._known()

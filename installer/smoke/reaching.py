@@ -1,0 +1,107 @@
+"""Owns asking from inside a pod what it reaches: connections to many addresses at once; standard library.
+
+    reaching.py ask     what targets.json names: one JSON line a target, once its answer is stable
+    reaching.py watch   one address, for ever: a line whenever the answer changes
+    reaching.py serve   a port, for ever: whoever connects is let in
+
+It is mounted in a Job and never imported by the installer. Whatever keeps a connection from being made
+(a reset, a refusal, a timeout, an ICMP answer) is the same: not reached.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from pathlib import Path
+
+TARGETS = Path(__file__).with_name("targets.json")
+_CONNECT_SECONDS = 2.0  # one lost packet is sent again after a second
+_PAUSE_SECONDS = 0.25
+_SAME = 3  # answers in a row that make it stable
+_LEAST_SECONDS = 1.0  # as long as a leak of a pod that has just begun was seen to last
+_PATIENCE_SECONDS = 30.0  # for what should be reached: rules may be on their way to another node
+
+
+async def attempt(host: str, port: int) -> str:
+    """'' when connected, else what came instead."""
+    try:
+        _, writer = await asyncio.wait_for(asyncio.open_connection(host, port), _CONNECT_SECONDS)
+    except OSError as error:  # TimeoutError is one
+        return type(error).__name__
+    writer.transport.abort()
+    return ""
+
+
+async def ask(target: dict[str, object]) -> dict[str, object]:
+    """Ask until the last answers agree. What should be reached gets time to be; what should not must
+    never once have been."""
+    begun, answers = time.monotonic(), list[str]()
+    while True:
+        answers.append(await attempt(str(target["host"]), int(str(target["port"]))))
+        waited = time.monotonic() - begun
+        same = len(answers) >= _SAME and len({not answer for answer in answers[-_SAME:]}) == 1
+        as_expected = bool(target["expected"]) == (not answers[-1])
+        if same and waited >= _LEAST_SECONDS and (as_expected or not target["expected"]):
+            break
+        if waited > _PATIENCE_SECONDS:
+            break
+        await asyncio.sleep(_PAUSE_SECONDS)
+    return {
+        "target": target["id"],
+        "reached": not answers[-1],
+        "ever": any(not answer for answer in answers),
+        "stable": same,
+        "attempts": len(answers),
+        "last": answers[-1],
+        "seconds": round(waited, 3),
+    }
+
+
+async def ask_all(targets: list[dict[str, object]], names: list[str]) -> None:
+    for name in names:
+        try:
+            await asyncio.get_running_loop().getaddrinfo(name, None)
+            found = ""
+        except OSError as error:
+            found = str(error)
+        _say({"name": name, "error": found})
+    for each in asyncio.as_completed([ask(target) for target in targets]):
+        _say(await each)
+
+
+async def watch(host: str, port: int) -> None:
+    """Says 'open' or 'shut' when several answers in a row are the other ones."""
+    said, run, last = "", 0, ""
+    while True:
+        now = "shut" if await attempt(host, port) else "open"
+        run, last = (run + 1 if now == last else 1), now
+        if run >= _SAME and now != said:
+            said = now
+            print(now, flush=True)  # noqa: T201 - this is how a pod answers
+        await asyncio.sleep(0.05)
+
+
+async def serve(port: int) -> None:
+    server = await asyncio.start_server(lambda _, writer: writer.close(), port=port)
+    async with server:
+        await server.serve_forever()
+
+
+def _say(line: dict[str, object]) -> None:
+    print(json.dumps(line), flush=True)  # noqa: T201 - this is how a pod answers
+
+
+def main(act: str, *arguments: str) -> None:
+    if act == "serve":
+        asyncio.run(serve(int(arguments[0])))
+    elif act == "watch":
+        asyncio.run(watch(arguments[0], int(arguments[1])))
+    else:
+        asked = json.loads(TARGETS.read_text())
+        asyncio.run(ask_all(asked["targets"], asked["names"]))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
