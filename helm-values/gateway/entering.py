@@ -1,0 +1,62 @@
+"""Owns what the probes of the way in share: who there is, where the doors are, and how somebody enters."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import login
+from browser import Answer, Browser
+
+GATEWAY, SECRETS = os.environ["GATEWAY"], Path(os.environ.get("SECRETS", "/run/secrets"))
+PLAN: dict[str, Any] = json.loads(Path(__file__).with_name("routes.json").read_text())
+SITE, DOMAIN = PLAN["site"], PLAN["domain"]
+AUTHORITY = str(SECRETS / "certificate/ca.crt")
+OWN = f"https://auth.{SITE}"
+ISSUER = next(f"https://{r['host']}.{SITE}" for r in PLAN["routes"] if r["farewell"])
+CLOSED = [r for r in PLAN["routes"] if not r["public"]]
+SESSION = "__Secure-mlops_platform"
+
+
+def people() -> dict[str, dict[str, str]]:
+    """By group; '' is the one in none."""
+    found: dict[str, dict[str, str]] = json.loads((SECRETS / "people/people.json").read_text())
+    return found
+
+
+def door(group: str) -> str:
+    """A page that is open to a group."""
+    return next(url(route) for route in CLOSED if group in route["groups"])
+
+
+def url(route: Mapping[str, Any], path: str = "/") -> str:
+    return f"https://{route['host']}.{SITE}{path}"
+
+
+def browser() -> Browser:
+    return Browser(GATEWAY, AUTHORITY)
+
+
+def enter(who: Browser, person: Mapping[str, str], page: str) -> Answer:
+    """Led from a page to the issuer, logged in there, led back with a code: where that ends."""
+    led = who.page(page)
+    assert led.status == 302 and led.location.startswith(ISSUER), (led.status, led.location)
+    back = login.consent(who, led.location, token(who, person))
+    return who.page(back)
+
+
+def token(who: Browser, person: Mapping[str, str]) -> str:
+    return login.token_of(who, ISSUER, person["name"], person["password"])
+
+
+def bearer(person: Mapping[str, str], role: str = "machine") -> str:
+    who = browser()
+    return login.machine_token(who, ISSUER, token(who, person), role)
+
+
+def whoami(who: Browser, **headers: str) -> dict[str, str]:
+    lines = who.must(f"{OWN}/whoami", headers=headers).text.splitlines()
+    return {name: value for name, _, value in (line.partition(": ") for line in lines)}

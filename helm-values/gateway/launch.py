@@ -1,0 +1,212 @@
+"""Owns starting the gateway: one server block a host from routes.json, then nginx in this process's place."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+FILES, PROOFS = Path("/files"), Path("/run/secrets/proofs")
+WRITTEN = Path("/dev/shm")  # noqa: S108 - the pod's own memory
+RESOLV = Path("/etc/resolv.conf")
+MIRROR = "127.0.0.1:8081"
+OWN = "auth"  # below the domain: where people come back to from the issuer, and where they leave
+
+Route = Mapping[str, Any]
+
+_SERVER = """\
+server {{
+  listen 8443 ssl http2;
+  server_name {host};
+  set $upstream {upstream};
+  set $sign_on {sign_on};
+  set $proof_of_host '{proof}';
+  set $who ''; set $email ''; set $groups ''; set $proof '';
+{locations}\
+}}
+"""
+
+_OWN_LOCATIONS = """\
+  location ~ ^/oauth2/(start|callback)$ {{
+    include /files/upstream.conf;
+    proxy_set_header Authorization "";
+    proxy_pass http://$sign_on;
+  }}
+  location = /sign-out {{
+    include /files/headers.conf;
+    include /files/upstream.conf;
+    proxy_hide_header Cache-Control;
+    # Cookies of every UI, not only ours: some keep a login of their own.
+    add_header Clear-Site-Data '"cookies"' always;
+    add_header Cache-Control no-store always;
+    proxy_set_header Authorization "";
+    proxy_pass http://$sign_on/oauth2/sign_out?rd={farewell};
+  }}
+  location = /signed-out {{
+    include /files/headers.conf;
+    default_type text/html;
+    return 200 '<!doctype html><title>Signed out</title><p>You are signed out.';
+  }}
+  # Who the gateway says somebody is: exactly what a UI is told, and so what the smoke test reads.
+  location = /whoami {{ include /files/signed-in.conf; }}
+  location / {{ return 404; }}
+"""
+
+_SIGN_ON = """\
+  location = /.sign-on {{
+    internal;
+    include /files/upstream.conf;
+    proxy_set_header Connection "";
+    proxy_set_header Upgrade "";
+    proxy_set_header Content-Length "";
+    proxy_pass_request_body off;
+    proxy_pass http://$sign_on/oauth2/auth?allowed_groups={groups};
+  }}
+  location @sign-in {{
+    include /files/headers.conf;
+    include /files/upstream.conf;
+    proxy_hide_header Cache-Control;
+    add_header WWW-Authenticate Bearer always;
+    add_header Cache-Control no-store always;
+    if ($http_authorization) {{ return 403; }}
+    if ($page = '') {{ return 401; }}
+    proxy_set_header Authorization "";
+    proxy_set_header X-Auth-Request-Redirect https://$http_host$request_uri;
+    proxy_pass http://$sign_on/oauth2/start;
+  }}
+"""
+_PAGES = "  location / { include /files/signed-in.conf; }\n"
+
+_LOGOUT = "  location = {path} {{ return 302 https://{own}/sign-out; }}\n"
+
+# A request with a header of its own is the UI's to judge: it gets no identity, and its cookies stay here.
+_MACHINES = """\
+  location {path} {{
+    if ($http_authorization) {{ return 418; }}
+    error_page 418 = @machine;
+    include /files/signed-in.conf;
+  }}
+"""
+_MACHINE = """\
+  location @machine {
+    include /files/headers.conf;
+    include /files/upstream.conf;
+    proxy_set_header Cookie "";
+    proxy_pass http://$upstream;
+  }
+"""
+
+_OPEN = """\
+  location {path} {{
+    if ($foreign) {{ return 403; }}
+    include /files/headers.conf;
+    include /files/upstream.conf;
+    proxy_set_header Cookie $cookies_of_theirs;
+    proxy_pass http://$upstream;
+  }}
+"""
+# What arrives behind the gateway, a name with underscores too. Nothing else listens on the pod's loopback.
+_MIRROR = """\
+server {{
+  listen {mirror} default_server;
+  server_name _;
+  underscores_in_headers on;
+  access_log off;
+  default_type text/plain;
+  return 200 "{lines}";
+}}
+"""
+_FAREWELL = """\
+  location = /sign-out {{
+    include /files/headers.conf;
+    add_header Content-Security-Policy "default-src 'none'; connect-src 'self'; script-src '{script}'" always;
+    add_header Cache-Control no-store always;
+    default_type text/html;
+    alias {file};
+  }}
+"""
+
+
+def written(plan: Mapping[str, Any], resolv: str, proofs: Mapping[str, str], pages: Path) -> str:
+    """The hosts' part of the configuration; pages for those who leave are put into `pages`."""
+    server, suffix = _cluster_dns(resolv)
+    routes: list[Route] = plan["routes"]
+    leaving = [r for r in routes if r["farewell"]]
+    farewell = f"https://{leaving[0]['host']}.{plan['site']}/sign-out" if leaving else ""
+    site, domain = plan["site"], plan["domain"]
+    common = {"sign_on": f"{plan['sign_on']['service']}.{suffix}:{plan['sign_on']['port']}"}
+    last = quote(farewell or f"https://{OWN}.{site}/signed-out", safe="")
+    blocks = [f"resolver {server} valid=10s ipv6=off;\n"]
+    everybody = _SIGN_ON.format(groups=",".join(plan["groups"]))
+    own = {"upstream": MIRROR, "proof": "", "locations": everybody + _OWN_LOCATIONS.format(farewell=last)}
+    blocks += [_mirror(), _SERVER.format(host=f"{OWN}.{domain}", **own, **common)]
+    for route in routes:
+        locations = _public(route, pages) if route["public"] else _signed_in(route, f"{OWN}.{site}")
+        blocks.append(
+            _SERVER.format(
+                host=f"{route['host']}.{domain}",
+                upstream=f"{route['service']}.{suffix}:{route['port']}",
+                proof=_harmless(proofs.get(route["component"], "")),
+                locations=locations,
+                **common,
+            )
+        )
+    return "".join(blocks)
+
+
+def _signed_in(route: Route, own: str) -> str:
+    parts = [_SIGN_ON.format(groups=",".join(route["groups"]))]
+    parts += [_LOGOUT.format(path=path, own=own) for path in route["logout"]]
+    parts += [_MACHINES.format(path=_location(path)) for path in route["machines"]]
+    return "".join([*parts, _MACHINE if route["machines"] else "", _PAGES])
+
+
+def _mirror() -> str:
+    names = re.findall(r"^proxy_set_header (\S+)", (FILES / "upstream.conf").read_text(), re.MULTILINE)
+    lines = [f"{n}: $http_{n.lower().replace('-', '_')}\\n" for n in [*names, "Authorization", "Cookie"]]
+    return _MIRROR.format(mirror=MIRROR, lines="".join(lines))
+
+
+def _public(route: Route, pages: Path) -> str:
+    parts = [_OPEN.format(path=_location(path)) for path in route["paths"]]
+    if route["farewell"]:
+        file = pages / f"{route['host']}.html"
+        file.write_text(route["farewell"])
+        script = re.search(r"<script>(.*?)</script>", route["farewell"], re.DOTALL)
+        digest = hashlib.sha256((script[1] if script else "").encode()).digest()
+        parts.append(_FAREWELL.format(file=file, script=f"sha256-{base64.b64encode(digest).decode()}"))
+    return "".join([*parts, "  location / { return 404; }\n"])
+
+
+def _location(path: str) -> str:
+    """'/api/' is all below it, '/api' is itself alone; and so is '/', or nothing would be closed."""
+    return path if path.endswith("/") and path != "/" else f"= {path}"
+
+
+def _cluster_dns(resolv: str) -> tuple[str, str]:
+    """The DNS server for nginx, which knows no search list, and the cluster's own domain."""
+    server = re.search(r"^nameserver\s+(\S+)", resolv, re.MULTILINE)
+    domain = re.search(r"^search\s.*?\bsvc\.(\S+)", resolv, re.MULTILINE)
+    if not server or not domain:
+        raise SystemExit(f"no DNS of a cluster in {RESOLV}:\n{resolv}")
+    return (f"[{server[1]}]" if ":" in server[1] else server[1]), domain[1]
+
+
+def _harmless(proof: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_-]*", proof):
+        raise SystemExit("a proof holds characters that mean something in nginx.conf")
+    return proof
+
+
+if __name__ == "__main__":
+    held = {file.name: file.read_text() for file in PROOFS.iterdir() if not file.name.startswith(".")}
+    hosts = written(json.loads((FILES / "routes.json").read_text()), RESOLV.read_text(), held, WRITTEN)
+    os.umask(0o077)
+    (WRITTEN / "hosts.conf").write_text(hosts)
+    os.execvp("nginx", ["nginx", "-c", str(FILES / "nginx.conf"), "-e", "stderr"])  # noqa: S606

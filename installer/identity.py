@@ -1,0 +1,184 @@
+"""Owns who says who people are: the environment's own OIDC provider, or the chosen component that is one.
+
+In a client's template (`needs.client` in component.yaml) `${…}` may be: client_id, client_secret, issuer,
+login_url, redeem_url, jwks_url, known (true: there is nothing to discover), scope, groups, groups_claim.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from installer.catalog import IDENTITY, Catalog, Component
+from installer.component import GROUPS
+from installer.environment import Environment
+from installer.errors import StepError
+
+if TYPE_CHECKING:
+    from installer.component import Served
+    from installer.context import Context
+
+_MADE = "made-from"
+_SECRET_FILE = "client-secret"  # noqa: S105
+# What our own issuer has scopes for; another is asked for the same, and sends what it knows of them.
+_SCOPE = "openid email profile groups"
+
+
+@dataclass(frozen=True)
+class Issuer:
+    """`url` is what tokens name. Of the other addresses '' is: to be discovered there.
+
+    `machines` are issuer=audience pairs of tokens machines may come with.
+    """
+
+    url: str
+    machines: tuple[str, ...]
+    groups_claim: str
+    login: str = ""
+    redeem: str = ""
+    keys: str = ""
+
+
+def origin(environment: Environment, component: Component, served: Served) -> str:
+    """Where a person opens it, without a slash at the end."""
+    return f"https://{served.host or component.name}.{environment.site}"
+
+
+def provider(environment: Environment, catalog: Catalog) -> Component | None:
+    """The chosen component that is the issuer; None when the environment names its own, or has none."""
+    names = [n for n in catalog.providers(IDENTITY) if n in environment.components]
+    return catalog[names[0]] if names and not environment.oidc else None
+
+
+def issuer_of(environment: Environment, catalog: Catalog) -> Issuer | None:
+    """None where nobody can log in at all."""
+    if oidc := environment.oidc:
+        pairs = tuple(f"{m.issuer}={m.audience}" for m in oidc.machines)
+        return Issuer(oidc.issuer, pairs, oidc.groups_claim)
+    chosen = provider(environment, catalog)
+    if not chosen:
+        return None
+    from installer.adapters.vault.issuer import AUDIENCE, endpoints
+
+    at = endpoints(*_addresses(environment, chosen))
+    return Issuer(at.issuer, (f"{at.machines}={AUDIENCE}",), "groups", at.login, at.redeem, at.keys)
+
+
+def observe_client(context: Context, component: Component) -> str:
+    """'' or, in words, why the component's client is to be made."""
+    held = context.secrets.read(component.namespace, f"{component.name}-client")
+    if not held:
+        return "make the client"
+    return "" if held.get(_MADE) == _digest(context, component) else "make the client anew"
+
+
+def make_client(context: Context, component: Component) -> None:
+    """The client at the issuer, and its Secret: the filled-in template, the secret. Raises StepError."""
+    client_id, secret = _given(context) if context.environment.oidc else _made(context, component)
+    need = component.needs.client
+    assert need, f"{component.name} asks for no client"
+    filled = fill(_template(context, component), _words(context, client_id, secret))
+    values = {
+        need.template: json.dumps(filled, indent=1),
+        _SECRET_FILE: secret,
+        "client-id": client_id,
+        _MADE: _digest(context, component),
+    }
+    context.secrets.write(component.namespace, f"{component.name}-client", values)
+
+
+def fill(value: Any, words: Mapping[str, Any]) -> Any:
+    """`${word}` as a whole value becomes what the word is, of any type; a key whose word is None goes."""
+    if isinstance(value, Mapping):
+        filled = {key: fill(each, words) for key, each in value.items()}
+        return {key: each for key, each in filled.items() if each is not None}
+    if isinstance(value, list):
+        return [fill(each, words) for each in value]
+    if isinstance(value, str) and value.startswith("${") and value.endswith("}"):
+        return words[value[2:-1]]
+    return value
+
+
+def _addresses(environment: Environment, component: Component) -> tuple[str, str]:
+    """Origins of the issuer: as browsers see it, and in the cluster."""
+    served = component.serves[component.provides[IDENTITY].port]
+    inside = f"http://{component.name}.{component.namespace}.svc:{served.port}"
+    return origin(environment, component, served), inside
+
+
+def _words(context: Context, client_id: str, secret: str) -> dict[str, Any]:
+    issuer = issuer_of(context.environment, context.catalog)
+    assert issuer, "a client without an issuer"
+    return {
+        "client_id": client_id,
+        "client_secret": secret,
+        "issuer": issuer.url,
+        "login_url": issuer.login or None,
+        "redeem_url": issuer.redeem or None,
+        "jwks_url": issuer.keys or None,
+        "known": bool(issuer.keys),
+        "scope": _SCOPE,
+        "groups": list(GROUPS),
+        "groups_claim": issuer.groups_claim,
+    }
+
+
+def _template(context: Context, component: Component) -> Any:
+    from installer.catalog import values_file
+
+    need = component.needs.client
+    assert need
+    return values_file(context.catalog.folder(component.name) / need.template)
+
+
+def _redirects(context: Context, component: Component) -> tuple[str, ...]:
+    from installer.releases import substitute, words
+
+    need = component.needs.client
+    assert need
+    return tuple(substitute(need.redirects, words(context, component)))
+
+
+def _made(context: Context, component: Component) -> tuple[str, str]:
+    """At the chosen component that is the issuer."""
+    from installer.adapters.vault import issuer
+
+    with context.vault.session() as vault:
+        client = issuer.configure(vault.client, _wanted(context, component))
+    context.hide(client.secret)
+    return client.id, client.secret
+
+
+def _wanted(context: Context, component: Component) -> Any:
+    from installer.adapters.vault.issuer import Wanted
+
+    chosen = provider(context.environment, context.catalog)
+    assert chosen
+    addresses = _addresses(context.environment, chosen)
+    return Wanted(component.name, *addresses, _redirects(context, component))
+
+
+def _given(context: Context) -> tuple[str, str]:
+    """As the environment says; its secret lies where somebody has put it."""
+    oidc = context.environment.oidc
+    assert oidc
+    place = oidc.client_secret_from
+    secret = context.cluster_secrets.read(place.namespace, place.name).get(place.key, "")
+    if not secret:
+        raise StepError(
+            "the OIDC client's secret is not there",
+            why=f"Secret {place.name} in namespace {place.namespace} has no key {place.key}",
+            hint="put it there: oidc.clientSecretFrom in the environment names it",
+            command=context.bench.kube.kubectl("--namespace", place.namespace, "get", "secret", place.name),
+        )
+    return oidc.client_id, secret.strip()
+
+
+def _digest(context: Context, component: Component) -> str:
+    """Of all that goes into the client, the issuer's choice of id and secret apart."""
+    made_from = _given(context) if context.environment.oidc else _wanted(context, component).digest
+    parts = [made_from, _words(context, "", ""), _template(context, component)]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]

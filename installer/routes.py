@@ -1,0 +1,66 @@
+"""Owns where people enter: every UI of the chosen components, as the gateway is told in routes.json."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from installer.catalog import IDENTITY, SIGN_ON, Component
+from installer.component import GROUPS
+
+if TYPE_CHECKING:
+    from installer.component import Served
+    from installer.context import Context
+
+FILE = "routes.json"
+
+
+def doors(context: Context) -> Iterator[tuple[Component, Served]]:
+    """Every UI that is open here: an issuer that nobody uses has no login page."""
+    for component in context.components:
+        for name, served in component.serves.items():
+            idle = context.environment.oidc and any(
+                p.port == name for word, p in component.provides.items() if word == IDENTITY
+            )
+            if served.ui and not idle:
+                yield component, served
+
+
+def routes_of(context: Context) -> dict[str, Any]:
+    """What routes.json says."""
+    sign_on = context.provider_of(SIGN_ON)
+    return {
+        "domain": context.environment.domain,
+        "site": context.environment.site,
+        "groups": list(GROUPS),
+        "sign_on": _place(sign_on, sign_on.serves[sign_on.provides[SIGN_ON].port]),
+        "routes": [_route(context, component, served) for component, served in doors(context)],
+    }
+
+
+def proofs_of(context: Context) -> dict[str, str]:
+    """What the gateway shows each UI that asks for a proof, by component."""
+    return {
+        component.name: context.secrets.read(component.namespace, f"{component.name}-{served.proof}")["value"]
+        for component, served in doors(context)
+        if served.proof
+    }
+
+
+def _place(component: Component, served: Served) -> dict[str, Any]:
+    return {"service": f"{component.name}.{component.namespace}.svc", "port": served.port}
+
+
+def _route(context: Context, component: Component, served: Served) -> dict[str, Any]:
+    folder = context.catalog.folder(component.name)
+    return {
+        "host": served.host or component.name,
+        "component": component.name,
+        **_place(component, served),
+        "groups": list(served.groups),
+        "public": served.public,
+        "paths": list(served.paths),
+        "machines": list(served.machines),
+        "logout": list(served.logout),
+        "farewell": (folder / served.farewell).read_text() if served.farewell else "",
+    }
