@@ -6,6 +6,7 @@ import json
 import logging
 import socket
 import threading
+import time
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from typing import Any
@@ -17,6 +18,7 @@ from installer.clusters.host.firewall.watch import PATHS
 from installer.errors import WaitTimedOut
 
 _SECONDS = 10.0  # less than the plugin waits, so that the reason reaches the pod's events
+_SETTLE_SECONDS = 2.0  # a change on its way, or an agent that has just been started, is no fault
 _MOST_BYTES = 65536
 log = logging.getLogger("firewall")
 
@@ -53,13 +55,15 @@ class Admission:
             connection.settimeout(_SECONDS)
             try:
                 said = json.loads(connection.makefile("rb").readline(_MOST_BYTES))
-                failure = self._state.wrong() if said["act"] == "status" else self.admit(Newcomer.of(said))
+                status = said["act"] == "status"
+                failure = self._state.settled(_SETTLE_SECONDS) if status else self.admit(Newcomer.of(said))
                 connection.sendall(json.dumps({"failure": failure}).encode() + b"\n")
             except (OSError, ValueError, KeyError, TypeError) as error:  # whoever asked is gone, or no plugin
                 log.warning("a caller on the socket: %s: %s", type(error).__name__, error)
 
     def admit(self, pod: Newcomer) -> str:
         """'' once every rule for a pod is in force, or why it must not start."""
+        started = time.monotonic()
         try:
             failure = wait_until(
                 f"pod {pod.namespace}/{pod.name}", lambda: self._current(pod), seconds=_SECONDS
@@ -68,9 +72,8 @@ class Admission:
             failure = error.why
         if not failure:
             failure = self._state.in_force(self._state.claim(pod.uid, pod.address), _SECONDS)
-        (log.warning if failure else log.info)(
-            "%s/%s %s %s", pod.namespace, pod.name, pod.address, failure or "admitted"
-        )
+        said = failure or f"admitted ({(time.monotonic() - started) * 1000:.0f} ms)"
+        (log.warning if failure else log.info)("%s/%s %s %s", pod.namespace, pod.name, pod.address, said)
         return failure
 
     def _current(self, pod: Newcomer) -> str | Pending:

@@ -39,18 +39,19 @@ def enforce(state: State, pods: IPv4Network, stop: Cancel) -> None:
     """For ever: the newest state, rendered whole, as one transaction of nft."""
     in_force = ""
     while True:
-        if not state.next():
+        if not state.awaited():
             stop.pause(_DEBOUNCE_SECONDS)  # objects of one change come a few at a time
-        started = time.monotonic()
+        started, generation = time.monotonic(), state.newest()
         try:
-            generation, snapshot = state.snapshot()
+            snapshot = state.snapshot()
             text = render(snapshot, pods)
             if text != in_force:
                 process.run(["nft", "-f", "-"], stdin=text, seconds=_NFT_SECONDS)
         except (CommandFailed, PreflightError, Unreadable) as error:
             why = error.why or error.what if not isinstance(error, Unreadable) else str(error)
             log.error("policies are not put in force: %s", why)
-            state.failed(why)
+            in_force = ""  # nobody knows what is there now
+            state.failed(generation, why)
             stop.pause(_RETRY_SECONDS)
             continue
         state.applied(generation)

@@ -46,10 +46,8 @@ class Cache(Generic[T]):
         return news
 
     def event(self, kind: str, item: Object) -> bool:
-        """Of a watch: ADDED, MODIFIED, DELETED or BOOKMARK."""
+        """Of a watch: ADDED, MODIFIED or DELETED."""
         self._seen = max(self._seen, _version(item))
-        if kind == "BOOKMARK":
-            return False
         if kind == "DELETED":
             return self._found.pop(item["metadata"]["uid"], None) is not None
         return self._newer(item)

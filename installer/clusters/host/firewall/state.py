@@ -16,6 +16,7 @@ from installer.clusters.host.firewall.cache import Cache
 from installer.clusters.host.firewall.model import Namespace, Object, Pod, Policy
 from installer.clusters.host.firewall.render import Snapshot
 
+_LATE = "the newest rules are not in force in time"
 PODS, NAMESPACES, POLICIES = "pods", "namespaces", "networkpolicies"
 
 
@@ -44,6 +45,7 @@ class State:
         with self._changed:
             self._lost.pop(kind, None)
             self._note(self._caches[kind].replace(items, version))
+            self._changed.notify_all()
             if kind == PODS:
                 self._forget([uid for uid in self._claims if uid not in self._pods])
 
@@ -79,54 +81,54 @@ class State:
             self._note(True)
             return self._wanted
 
-    def next(self) -> bool:
-        """Wait until something is to be done; True: somebody waits for it."""
+    def awaited(self) -> bool:
+        """Returns when something is to be done; True: a pod waits for it."""
         with self._changed:
             self._changed.wait_for(
                 lambda: self._applied < self._wanted and all(c.listed for c in self._caches.values())
             )
             return self._urgent
 
-    def snapshot(self) -> tuple[int, Snapshot]:
-        """The newest generation. Raises Unreadable."""
+    def newest(self) -> int:
+        """The generation that a snapshot from now on holds, at least."""
         with self._changed:
             self._urgent = False
-            return self._wanted, Snapshot(
+            return self._wanted
+
+    def snapshot(self) -> Snapshot:
+        """All there is now. Raises Unreadable."""
+        with self._changed:
+            return Snapshot(
                 tuple(self._pods.readable()),
                 dict(self._claims),
                 {each.name: each.labels for each in self._namespaces.readable()},
                 tuple(self._policies.readable()),
             )
 
-    @property
-    def generation(self) -> int:
-        with self._changed:
-            return self._wanted
-
     def applied(self, generation: int) -> None:
         with self._changed:
-            self._applied, self._failure = generation, ""
+            self._applied = self._tried = generation
+            self._failure = ""
             self._changed.notify_all()
 
-    def failed(self, why: str) -> None:
-        """The newest generation could not be put in force: what was in force still is."""
+    def failed(self, generation: int, why: str) -> None:
+        """It could not be put in force: what was in force still is."""
         with self._changed:
-            self._failure = why
-            self._tried = self._wanted
+            self._tried, self._failure = generation, why
             self._changed.notify_all()
 
     def in_force(self, generation: int, seconds: float) -> str:
         """'' once a generation is in force, or why it is not within `seconds`."""
         with self._changed:
-            self._changed.wait_for(
-                lambda: self._applied >= generation or self._tried >= generation, timeout=seconds
-            )
-            return "" if self._applied >= generation else self._wrong() or "not in force in time"
+            self._changed.wait_for(lambda: self._tried >= generation, timeout=seconds)
+            return "" if self._applied >= generation else self._wrong() or _LATE
 
-    def wrong(self) -> str:
-        """'' or, in words, why policies are not, or not as they are now, in force."""
+    def settled(self, seconds: float) -> str:
+        """'' once what is known now is in force and nothing keeps us from knowing more, or why not."""
         with self._changed:
-            return self._wrong()
+            now = self._wanted
+            self._changed.wait_for(lambda: self._applied >= now and not self._wrong(), timeout=seconds)
+            return self._wrong() or ("" if self._applied >= now else _LATE)
 
     def _wrong(self) -> str:
         if self._failure:
