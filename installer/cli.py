@@ -23,18 +23,18 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # drawing help with rich costs a fifth of a second
 )
-env_app = typer.Typer(
-    help="Environments: list, show, and the schema of their files.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-)
-cache_app = typer.Typer(
-    help="What has been built on this machine: show it, prune it.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-)
-app.add_typer(env_app, name="env")
-app.add_typer(cache_app, name="cache")
+
+
+def _group(name: str, about: str) -> typer.Typer:
+    made = typer.Typer(help=about, no_args_is_help=True, rich_markup_mode=None)
+    app.add_typer(made, name=name)
+    return made
+
+
+env_app = _group("env", "Environments: list, show, and the schema of their files.")
+policies_app = _group("policies", "The firewall: who may reach whom, and the policies that say so.")
+user_app = _group("user", "Local users: add, remove, list, a new password.")
+cache_app = _group("cache", "What has been built on this machine: show it, prune it.")
 
 
 def _complete_environment(incomplete: str) -> list[str]:
@@ -228,6 +228,18 @@ def env_schema() -> None:
     _end(Console("env schema"), command.run_schema)
 
 
+@policies_app.command("show")
+def policies_show(
+    env: Env = "local",
+    output: Out = Output.TEXT,
+    yaml: Annotated[bool, typer.Option("--yaml", help="The NetworkPolicies themselves.")] = False,
+) -> None:
+    """Show who may reach whom. Needs no cluster."""
+    from installer.commands import policies as command
+
+    _end(Console("policies show", env, output), lambda console: command.run_show(console, as_yaml=yaml))
+
+
 @cache_app.command("show")
 def cache_show(output: Out = Output.TEXT) -> None:
     """Show what is cached, how large it is, and what is in use."""
@@ -248,6 +260,83 @@ def cache_prune(
 
     _end(
         Console("cache prune", "", output), lambda console: command.run_prune(console, everything=everything)
+    )
+
+
+@app.command()
+def trust(env: Env = "local", output: Out = Output.TEXT) -> None:
+    """Say how browsers and programs come to know the environment's certificate."""
+    from installer.commands import trust as command
+
+    _end(Console("trust", env, output), command.run)
+
+
+@app.command()
+def token(
+    name: Annotated[str, typer.Argument(help="A user's name, a machine's usually.")],
+    env: Env = "local",
+    output: Out = Output.TEXT,
+) -> None:
+    """Print a bearer token in a user's name for a program, good for an hour."""
+    from installer.commands import user as command
+
+    _end(Console("token", env, output), lambda console: command.token(console, name))
+
+
+UserName = Annotated[str, typer.Argument(help="As it is to log in.")]
+Stdin = Annotated[bool, typer.Option("--password-stdin", help="Read the password from stdin.")]
+
+
+@user_app.command("add")
+def user_add(
+    name: UserName,
+    group: Annotated[
+        list[str] | None,
+        typer.Option("--group", "-g", help="platform-admins, data-scientists or viewers; may be repeated."),
+    ] = None,
+    email: Annotated[str, typer.Option("--email", help="Default: its name at the domain.")] = "",
+    machine: Annotated[bool, typer.Option("--machine", help="No password: it comes with tokens.")] = False,
+    password_stdin: Stdin = False,
+    env: Env = "local",
+    output: Out = Output.TEXT,
+) -> None:
+    """Make a user; its password is shown once."""
+    from installer.commands import user as command
+
+    _end(
+        Console("user add", env, output),
+        lambda console: command.add(
+            console, name, tuple(group or ()), email, machine=machine, stdin=password_stdin
+        ),
+    )
+
+
+@user_app.command("remove")
+def user_remove(name: UserName, env: Env = "local", output: Out = Output.TEXT) -> None:
+    """Remove a user: no login works any more."""
+    from installer.commands import user as command
+
+    _end(Console("user remove", env, output), lambda console: command.remove(console, name))
+
+
+@user_app.command("list")
+def user_list(env: Env = "local", output: Out = Output.TEXT) -> None:
+    """List local users and their groups."""
+    from installer.commands import user as command
+
+    _end(Console("user list", env, output), command.list_)
+
+
+@user_app.command("passwd")
+def user_passwd(
+    name: UserName, password_stdin: Stdin = False, env: Env = "local", output: Out = Output.TEXT
+) -> None:
+    """Give a user a new password."""
+    from installer.commands import user as command
+
+    _end(
+        Console("user passwd", env, output),
+        lambda console: command.passwd(console, name, stdin=password_stdin),
     )
 
 

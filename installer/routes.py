@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from installer.catalog import IDENTITY, SIGN_ON, Component
 from installer.component import GROUPS
+from installer.environment import Environment
+from installer.errors import StepError
 
 if TYPE_CHECKING:
     from installer.component import Served
@@ -64,3 +67,30 @@ def _route(context: Context, component: Component, served: Served) -> dict[str, 
         "logout": list(served.logout),
         "farewell": (folder / served.farewell).read_text() if served.farewell else "",
     }
+
+
+def gateway(context: Context) -> tuple[Component, Served] | None:
+    """The chosen component people come in at, if there is one."""
+    found = next((c for c in context.components if c.routes), None)
+    return (found, next(iter(found.serves.values()))) if found else None
+
+
+def sign_out(environment: Environment) -> str:
+    """The one link that ends a person's session, the UIs' cookies and the issuer's token."""
+    return f"https://auth.{environment.site}/sign-out"
+
+
+def authority_file(context: Context) -> Path:
+    """The certificate people are to trust, in the state folder. Raises StepError when there is none."""
+    entrance = gateway(context)
+    held = entrance and context.secrets.read(entrance[0].namespace, f"{entrance[0].name}-certificate")
+    if not held:
+        name = context.environment.name
+        raise StepError(
+            f"{name} has no authority of its own",
+            why="no certificate was made",
+            command=f"mlops-platform up --env {name}",
+        )
+    file = context.state / "authority.crt"
+    file.write_text(held["ca.crt"])
+    return file

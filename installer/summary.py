@@ -46,15 +46,24 @@ class Summary:
 
 def summary_of(context: Context) -> Summary:
     name = context.environment.name
-    opened = [
-        (component.name, served.login)
-        for component in context.components
-        for served in component.serves.values()
-        if served.ui
+    from installer.identity import origin
+    from installer.routes import doors as open_doors
+    from installer.routes import gateway
+
+    opened = [(component, served) for component, served in open_doors(context) if not served.public]
+    way_in = gateway(context)
+    doors = [
+        Door(
+            c.name,
+            origin(context.environment, c, s) if way_in else f"mlops-platform open {c.name} --env {name}",
+            s.login,
+        )
+        for c, s in opened
     ]
-    doors = [Door(c, f"mlops-platform open {c} --env {name}", login) for c, login in opened]
+    if way_in:
+        doors.append(Door("certificate", f"mlops-platform trust --env {name}", ""))
     doors.append(Door("kubectl", f"export KUBECONFIG=$(mlops-platform kubeconfig --env {name})", ""))
-    commands = [*(f"open {c}" for c, _ in opened[:1]), "smoke", "down"]
+    commands = [*(f"open {c.name}" for c, _ in opened[:1]), "smoke", "down"]
     return Summary(name, doors, proven(context), [f"mlops-platform {c} --env {name}" for c in commands])
 
 

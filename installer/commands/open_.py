@@ -1,4 +1,4 @@
-"""Owns `open`: a port of this machine leads to a component until Ctrl-C."""
+"""Owns `open`: a port of this machine leads to a component, or to the gateway before it, until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from installer.errors import Exit, Interrupted, UsageError
 
 if TYPE_CHECKING:
     from installer.component import Component, Served
+    from installer.context import Context
 
 
 def run(console: Console, component: str, *, port: int) -> int:
@@ -24,10 +25,13 @@ def run(console: Console, component: str, *, port: int) -> int:
     opened = open_environment(console.environment)
     name = console.environment = opened.environment.name
     refuse_unknown((component,), tuple(opened.environment.components), name)
-    chosen = opened.catalog[component]
-    served = _door(chosen)
     work = read_only(opened)
     reach(work)
+    entrance = _entrance(work, component)
+    if entrance:
+        return _through_gateway(console, work, *entrance, port=port)
+    chosen = opened.catalog[component]
+    served = _door(chosen)
     kube = work.bench.kube
     if kube.get("v1", "Service", component, chosen.namespace):
         selector = f"service/{component}"
@@ -40,6 +44,57 @@ def run(console: Console, component: str, *, port: int) -> int:
     ):
         url = f"http://{address}" if served.scheme == "http" else str(address)
         console.done({"url": url, "login": served.login}, _text(component, url, served))
+        try:
+            wait_until("Ctrl-C", lambda: Pending("open"), seconds=float("inf"), cancel=cancel)
+        except Interrupted:  # that is how it is meant to end
+            return Exit.DONE
+    return Exit.DONE
+
+
+def _entrance(work: Context, component: str) -> tuple[Component, Served] | None:
+    """The UI of a component, where people come in at a gateway."""
+    from installer.routes import doors, gateway
+
+    opened = ((c, s) for c, s in doors(work) if c.name == component and not s.public)
+    return next(opened, None) if gateway(work) else None
+
+
+def _through_gateway(
+    console: Console, work: Context, component: Component, served: Served, *, port: int
+) -> int:
+    """All UIs at once: one way in leads to all of them. Names below localhost need a forward to it."""
+    from installer.adapters.kube.forward import forward
+    from installer.adapters.wait import Pending, wait_until
+    from installer.cancel import Cancel
+    from installer.identity import origin
+    from installer.interrupts import cancelling
+    from installer.routes import authority_file, gateway, sign_out
+
+    environment, entrance = work.environment, gateway(work)
+    assert entrance
+    if port not in (0, environment.port):
+        raise UsageError(
+            f"{component.name} is at port {environment.port} of every address",
+            why="browsers are led from one name to another by it",
+            hint="leave --port out, or change `port` in the environment",
+        )
+    said = {
+        "url": origin(environment, component, served),
+        "login": served.login,
+        "sign_out": sign_out(environment),
+        "authority": str(authority_file(work)),
+    }
+    text = f"{component.name}: {said['url']}\n  log in:  {served.login}\n  log out: {said['sign_out']}\n"
+    text += f"  trust:   mlops-platform trust --env {environment.name}"
+    if not environment.domain.endswith("localhost"):
+        return console.done(said, text)
+    way, door = entrance
+    cancel, where = Cancel(), f"service/{way.name}"
+    with (
+        cancelling(cancel),
+        forward(work.bench.kube, way.namespace, where, door.port, environment.port, note=console.say),
+    ):
+        console.done(said, text + "\n  until Ctrl-C, and every other UI with it")
         try:
             wait_until("Ctrl-C", lambda: Pending("open"), seconds=float("inf"), cancel=cancel)
         except Interrupted:  # that is how it is meant to end
