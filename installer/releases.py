@@ -64,6 +64,10 @@ def values_of(context: Context, component: Component) -> dict[str, Any]:
         values["image"] = context.images.reference(component.embedded.image)
         folder = context.catalog.folder(component.name)
         values["files"] = {name: (folder / name).read_text() for name in component.embedded.files}
+        if component.routes:
+            from installer.routes import FILE, routes_of
+
+            values["files"][FILE] = json.dumps(routes_of(context), indent=1)
         values["checksum"] = context.secrets.digest(component.namespace, used_secrets(component))
     return merge(values, spec.values)
 
@@ -72,8 +76,9 @@ def used_secrets(component: Component) -> tuple[str, ...]:
     """Names of every Secret made for a component."""
     needs = component.needs
     names = [f"{component.name}-{n}" for n in needs.secrets]
-    names += [f"{component.name}-{kind}" for kind in ("database", "bucket") if getattr(needs, kind)]
-    return tuple(names)
+    kinds = [kind for kind in ("database", "bucket", "client", "certificate") if getattr(needs, kind)]
+    kinds += ["proofs"] if component.routes else []
+    return (*names, *(f"{component.name}-{kind}" for kind in kinds))
 
 
 def words(context: Context, component: Component) -> dict[str, str]:
@@ -82,9 +87,19 @@ def words(context: Context, component: Component) -> dict[str, str]:
         "name": component.name,
         "namespace": component.namespace,
         "domain": context.environment.domain,
+        "site": context.environment.site,  # the domain with the gateway's port, as in a browser
+        "machines": _machines(context),
         "environment": context.environment.name,
         "version": component.version,
     }
+
+
+def _machines(context: Context) -> str:
+    """Whose tokens machines may come with, as issuer=audience pairs."""
+    from installer.identity import issuer_of
+
+    issuer = issuer_of(context.environment, context.catalog)
+    return ",".join(issuer.machines) if issuer else ""
 
 
 def substitute(value: Any, known: Mapping[str, str]) -> Any:
@@ -158,5 +173,21 @@ def smoke_digest(context: Context, component: Component) -> str:
 def smoke_scripts(context: Context, component: Component, spec: SmokeSpec) -> dict[str, str]:
     """The probes, what they are made with, and how the component makes accounts: the probes use that too."""
     folder = context.catalog.folder(component.name)
-    names = [spec.script, *(p.script for p in component.provides.values() if p.script)]
-    return {name: (folder / name).read_text() for name in names} | {_PROBES.name: _PROBES.read_text()}
+    names = [spec.script, *spec.files, *(p.script for p in component.provides.values() if p.script)]
+    texts = {name: (folder / name).read_text() for name in names} | {_PROBES.name: _PROBES.read_text()}
+    if component.routes:
+        from installer.routes import FILE, routes_of
+
+        texts[FILE] = json.dumps(routes_of(context))
+    return texts | (_login(context) if spec.people else {})
+
+
+def _login(context: Context) -> dict[str, str]:
+    """How probes log in at the platform's own issuer."""
+    from installer.catalog import IDENTITY
+    from installer.identity import provider
+
+    chosen = provider(context.environment, context.catalog)
+    if not chosen:
+        return {}
+    return {"login.py": (context.catalog.folder(chosen.name) / chosen.provides[IDENTITY].login).read_text()}
