@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -87,6 +88,7 @@ def base(context: Context) -> tuple[Manifest, ...]:
     return read_base(context.paths.assets / "policies")
 
 
+@cache
 def read_base(folder: Path) -> tuple[Manifest, ...]:
     return tuple(values_file(path) for path in sorted(folder.glob("*.yaml")))
 

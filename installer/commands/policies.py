@@ -1,0 +1,72 @@
+"""Owns `policies show`: who may reach whom, and the NetworkPolicies that say so; no cluster is needed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from installer.console import Console
+
+if TYPE_CHECKING:
+    from installer.context import Context
+
+
+def run_show(console: Console, *, as_yaml: bool) -> int:
+    from installer.console import firewall
+    from installer.reach import read_only
+    from installer.session import open_environment
+
+    opened = open_environment(console.environment)
+    console.environment = opened.environment.name
+    work = read_only(opened)
+    manifests, unknown = _manifests(work)
+    if as_yaml:
+        import yaml
+
+        head = f"# {unknown}\n" if unknown else ""
+        console.raw(head + yaml.safe_dump_all(manifests, sort_keys=False, width=110))
+        return 0
+    flows = sorted(work.catalog.flows(work.environment.components))
+    data = {
+        "flows": [{"from": f.source, "to": f.target, "port": f.port} for f in flows],
+        "components": [_entry(component) for component in work.components],
+        "policies": manifests,
+        "unknown": unknown,
+    }
+    return console.done(data, firewall.matrix(console.environment, work.components, flows, unknown))
+
+
+def _entry(component: Any) -> dict[str, Any]:
+    return {
+        "name": component.name,
+        "namespace": component.namespace,
+        "serves": [served.port for served in component.serves.values()],
+        "open": component.routes,
+        "kubeApi": component.kube_api,
+        "webhooks": list(component.webhooks),
+        "egress": [outside.model_dump() for outside in component.egress],
+        "podSecurity": component.pod_security.level if component.pod_security else "restricted",
+    }
+
+
+def _manifests(work: Context) -> tuple[list[dict[str, Any]], str]:
+    """All of them, and what cannot be said of them while the cluster is not up."""
+    from installer.errors import PlatformError
+    from installer.policies import Addresses, base, policies_of, render
+    from installer.reach import reach
+
+    wanting = [component.name for component in work.components if component.kube_api]
+    unknown = ""
+    if wanting:
+        try:
+            reach(work)
+        except PlatformError:
+            unknown = f"the API server's address, for {', '.join(wanting)}: the cluster is not up"
+    found: list[dict[str, Any]] = []
+    for component in work.components:
+        if unknown:
+            addresses = Addresses(pods=work.cluster.network().pods)
+            chosen = work.environment.components
+            found += render(work.catalog, component, chosen, addresses, base(work))
+        else:
+            found += policies_of(work, component)
+    return found, unknown
