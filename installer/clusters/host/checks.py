@@ -8,6 +8,7 @@ import re
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Protocol
 
@@ -15,6 +16,7 @@ from installer.adapters import process
 from installer.adapters.programs import ARCHITECTURE, find_go
 from installer.clusters.base import Check, Program
 from installer.clusters.host import addresses
+from installer.clusters.host.firewall.render import Snapshot, render
 from installer.clusters.host.layout import Node, Place
 from installer.clusters.host.node import cgroups
 from installer.clusters.host.node.supervision import Supervision
@@ -79,7 +81,7 @@ def all_checks(
     """All of them, none stopping another. Changes nothing on the machine."""
     checks: list[Check] = [_root(), _processor(), _cores(minimum), _memory(minimum)]
     checks += _debian_programs()
-    checks += (_cni_plugins(), _cgroups(), _file_systems(), _network(), _addresses(place))
+    checks += (_cni_plugins(), _cgroups(), _file_systems(), _network(), _firewall(), _addresses(place))
     checks.append(_go(programs, store))
     return tuple(checks)
 
@@ -203,6 +205,20 @@ def _network() -> Check:
         fix = "modprobe -a veth nf_nat xt_comment xt_statistic xt_MASQUERADE, or use a kernel that has them"
         return Check("network", "failure", "veth or iptables refused", error.why, fix)
     return Check("network", "ok", "veth, iptables")
+
+
+def _firewall() -> Check:
+    """The very table the node will have, but without a pod, in a network namespace of its own."""
+    if os.geteuid() != 0 or not all(map(shutil.which, ("unshare", "nft"))):
+        return Check("firewall", "warning", "not tried", "it takes root and the programs above")
+    nobody = Snapshot(pods=(), addresses={}, namespaces={}, policies=())
+    rules = render(nobody, IPv4Network("10.0.0.0/17"))
+    try:
+        process.run(["unshare", "--net", "--", "nft", "-f", "-"], stdin=rules, seconds=20)
+    except CommandFailed as error:
+        fix = "modprobe -a nf_tables nft_fib_inet nft_ct nft_reject_inet, or use a kernel that has them"
+        return Check("firewall", "failure", "nft refused", error.why, fix)
+    return Check("firewall", "ok", "nft")
 
 
 def _addresses(place: Place) -> Check:

@@ -18,7 +18,7 @@ from tests.integration.host.world import QUIET, SECRET, World, claim, found_in, 
 
 pytestmark = pytest.mark.integration
 # The aim is 5 s on an idle machine; a test on a busy one may not fail for that.
-RESTART_SECONDS = 20
+RESTART_SECONDS = 60
 
 
 def test_the_node_says_what_it_is(world: World) -> None:
