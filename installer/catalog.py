@@ -160,8 +160,15 @@ def _missing_files(document: Document, component: Component, folder: Path) -> It
     """Every file component.yaml names must lie in the folder."""
     named: list[tuple[tuple[str | int, ...], str]] = []
     named += [(("provides", n, "script"), p.script) for n, p in component.provides.items() if p.script]
+    named += [(("provides", n, "login"), p.login) for n, p in component.provides.items() if p.login]
+    named += [
+        (("smoke", i, "files", k), f) for i, s in enumerate(component.smoke) for k, f in enumerate(s.files)
+    ]
     named += [(("jobs", i, "script"), j.script) for i, j in enumerate(component.jobs)]
     named += [(("smoke", i, "script"), s.script) for i, s in enumerate(component.smoke)]
+    named += [
+        (("needs", "secrets", n, "rotate"), s.rotate) for n, s in component.needs.secrets.items() if s.rotate
+    ]
     named += [(("serves", n, "farewell"), s.farewell) for n, s in component.serves.items() if s.farewell]
     if component.needs.client:
         named.append((("needs", "client", "template"), component.needs.client.template))
@@ -178,7 +185,7 @@ def _missing_files(document: Document, component: Component, folder: Path) -> It
 def _dangling(document: Document, component: Component) -> Iterable[Problem]:
     """Words in one component.yaml that must lead to another of its keys."""
     made = [*component.needs.secrets]
-    made += [kind for kind in CAPABILITIES if getattr(component.needs, kind)]
+    made += [kind for kind in (*CAPABILITIES, "client", "certificate") if getattr(component.needs, kind)]
     known = f"known: {', '.join(made)}" if made else "it needs none"
     for name, provided in component.provides.items():
         if provided.port not in component.serves:

@@ -87,6 +87,18 @@ class Served(Strict):
     )
 
 
+class Engine(Strict):
+    """How the secret store rotates the passwords of accounts: its database plugin, and what it is told.
+
+    In `url` and `statement` {{…}} is the store's own, in `url` `${host}` and `${port}` are the provider's.
+    """
+
+    plugin: Name
+    url: str
+    statement: str
+    options: dict[str, str] = Field(default_factory=dict)
+
+
 class Provided(Strict):
     """A capability others require by its name, and how an account is made for one of them.
 
@@ -100,7 +112,11 @@ class Provided(Strict):
     script: str = ""
     image: Name = "toolbox"
     admin: Name = ""
+    login: str = Field(default="", description="Of an issuer: a module by which probes log in there")
     keys: dict[Name, str] = Field(default_factory=dict)
+    engine: Engine | None = Field(
+        default=None, description="The secret store rotates its accounts' passwords"
+    )
 
     @model_validator(mode="after")
     def _whole(self) -> Provided:
@@ -115,6 +131,11 @@ class SecretNeed(Strict):
     keys: list[Name] = Field(default_factory=list)
     fixed: dict[str, str] = Field(default_factory=dict)
     bytes: Annotated[int, Field(ge=16, le=64)] = 24
+    once: bool = Field(default=False, description="What is on its volumes can be read with no other")
+    rotate: str = Field(
+        default="", description="Script: brings a new value in, proves that the old is refused"
+    )
+    image: Name = "toolbox"
 
 
 class ClientNeed(Strict):
@@ -182,6 +203,7 @@ class Script(Strict):
 
     script: str
     secrets: list[Name] = Field(default_factory=list)
+    identity: bool = Field(default=False, description="It logs in at the secret store (platform_vault.py)")
     env: dict[str, str] = Field(default_factory=dict, description="No secrets; `${…}` as in values")
     memory: Memory = "512Mi"
     seconds: Annotated[int, Field(ge=1, le=3600)] = 300
@@ -204,6 +226,8 @@ class SmokeSpec(Script):
 
     image: Name = "toolbox"
     survives: list[str] = Field(default_factory=list)
+    files: list[str] = Field(default_factory=list, description="Files of the folder beside the script")
+    people: bool = Field(default=False, description="Users for the test alone")
     grace: Annotated[int, Field(ge=1)] | None = None
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from installer.cancel import Cancel
-from installer.catalog import Catalog, Component
+from installer.catalog import SECRET_STORE, Catalog, Component
 from installer.clusters.base import ClusterAccess, ClusterProvider
 from installer.engine.steps import Slot
 from installer.environment import Environment
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from installer.adapters.kube import Kube
     from installer.adapters.programs import Programs
     from installer.adapters.terraform import Terraform
+    from installer.adapters.vault import Door
     from installer.policies import Address
+    from installer.redaction import WatchedSecrets
     from installer.secrets import SecretSource
 
 
@@ -98,6 +100,21 @@ class Context:
         name = next(n for n in self.catalog.providers(capability) if n in self.environment.components)
         return self.catalog[name]
 
+    @property
+    def store(self) -> Component | None:
+        """The chosen component that keeps the secrets, if there is one."""
+        names = [n for n in self.catalog.providers(SECRET_STORE) if n in self.environment.components]
+        return self.catalog[names[0]] if names else None
+
+    @cached_property
+    def vault(self) -> Door:
+        """The way into the secret store: `with context.vault.session() as vault: …`; needs a `store`."""
+        from installer.adapters.vault import Door
+
+        assert self.store, "asked for without a store among the components"
+        port = self.store.serves[self.store.provides[SECRET_STORE].port].port
+        return Door(self.bench.kube, self.store.namespace, self.store.name, port, self.hide)
+
     @cached_property
     def helm(self) -> Helm:
         from installer.adapters.helm import HELM, KUSTOMIZE, Helm
@@ -112,7 +129,17 @@ class Context:
         )
 
     @cached_property
-    def secrets(self) -> SecretSource:
+    def cluster_secrets(self) -> WatchedSecrets:
+        """Kubernetes Secrets and nothing behind them."""
         from installer.redaction import WatchedSecrets
 
         return WatchedSecrets(self.bench.kube, self.hide)
+
+    @cached_property
+    def secrets(self) -> SecretSource:
+        """Where secrets are kept here. The store's own are Kubernetes' in any case."""
+        if not self.store:
+            return self.cluster_secrets
+        from installer.secrets import VaultSecrets
+
+        return VaultSecrets(self.cluster_secrets, self.vault.session, self.store.namespace)

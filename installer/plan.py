@@ -19,13 +19,15 @@ from installer.catalog import SECRET_STORE, Component
 from installer.clusters.base import Leftover
 from installer.context import Context
 from installer.engine.steps import Graph, Slot, Step
-from installer.provision import Account, accounts_of
+from installer.provision import Account, accounts_of, rotated
 from installer.smoke.result import MATRIX
+from installer.steps.access import CollectProofs, MakeCertificate, MakeClient
 from installer.steps.build import BuildImage, BuildProgram
 from installer.steps.check import CheckMachine
 from installer.steps.cluster import ApplyAddons, CreateCluster, LoadImage, ReviveCluster
 from installer.steps.component import InstallRelease, MakeAccount, PrepareNamespace, RunJob, SmokeTest
 from installer.steps.policies import PROBE_IMAGE, ProveEnforcement, ProveMatrix
+from installer.steps.store import LetStoreRotate, SetUpStore, engine_of
 from installer.teardown.drain import DeleteVolumes, Uninstall
 from installer.teardown.proof import DestroyCluster, Prove, Sweep
 
@@ -156,17 +158,24 @@ def _component(context: Context, component: Component) -> list[Step]:
     images = tuple(f"cluster/image-{i}" for i in _images_of(context, component))
     accounts = [_account(context, component, a) for a in accounts_of(context, component)]
     steps += accounts
-    before = (f"{name}/namespace", *(a.id for a in accounts), *_proven(context, component))
+    access = _access(context, component)
+    steps += access
+    made = [step.id for step in (*accounts, *access)]
+    before = (f"{name}/namespace", *made, *_proven(context, component))
     jobs: list[Step] = []
     for job in component.jobs:
         jobs.append(RunJob(context, component, job, (*before, *images, *(j.id for j in jobs))))
     steps += jobs
     needs = (*before, *images[:1], *(j.id for j in jobs), f"program/{HELM.name}")
     steps.append(InstallRelease(context, component, needs))
+    last: tuple[str, ...] = (f"{name}/release",)
+    if component == context.store:
+        steps.append(SetUpStore(context, component, last))
+        last = (steps[-1].id,)
     if component.smoke:
-        steps.append(
-            SmokeTest(context, component, (f"{name}/release", *images, *_proven(context, component)))
-        )
+        steps.append(SmokeTest(context, component, (*last, *images, *_proven(context, component))))
+    if context.store and engine_of(component):
+        steps.append(LetStoreRotate(context, component, (_proof(component), _proof(context.store))))
     return steps
 
 
@@ -177,11 +186,26 @@ def _network(context: Context, proven: list[str]) -> list[Step]:
     return [canary, ProveMatrix(context, (canary.id, *images, *proven))]
 
 
+def _access(context: Context, component: Component) -> list[Step]:
+    """What a component of the way in has: a client at the issuer, a certificate, the proofs of UIs."""
+    name, needs = component.name, component.needs
+    steps: list[Step] = []
+    if needs.client:
+        steps.append(MakeClient(context, component, (f"{name}/namespace", *_proven(context, component))))
+    if needs.certificate:
+        steps.append(MakeCertificate(context, component, (f"{name}/namespace",)))
+    if component.routes:
+        steps.append(CollectProofs(context, component, (f"{name}/namespace", *_proven(context, component))))
+    return steps
+
+
 def _account(context: Context, component: Component, account: Account) -> MakeAccount:
     """An account is made at a proven provider, in the component's own namespace."""
     provider = context.catalog[account.provider]
     image = provider.provides[account.capability].image
     requires = (f"{component.name}/namespace", _proof(provider), f"cluster/image-{image}")
+    if rotated(context, account):
+        return MakeAccount(context, account, component.layer, (*requires, f"{provider.name}/rotation"))
     return MakeAccount(context, account, component.layer, requires)
 
 

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 from installer.catalog import CAPABILITIES, Component
 from installer.engine.steps import Difference
 from installer.progress import Progress
+from installer.store import MADE
 
 if TYPE_CHECKING:
     from installer.adapters.kube import Kube
     from installer.component import Provided
     from installer.context import Context
 
-_MADE = "mlops-platform/account"  # annotation of the Secret: what the account was made from
+_PERIOD = "24h"
 _BYTES = 24  # of entropy in a password; 32 characters, and some stores take 40 at most
 
 
@@ -62,7 +63,7 @@ def observe(context: Context, account: Account) -> Difference | None:
     found = context.bench.kube.get("v1", "Secret", account.secret, account.namespace)
     if not found:
         return Difference(f"make {account.kind} {account.name}")
-    made = (found["metadata"].get("annotations") or {}).get(_MADE)
+    made = (found["metadata"].get("annotations") or {}).get(MADE)
     return None if made == _digest(context, account) else Difference(f"finish {account.kind} {account.name}")
 
 
@@ -71,31 +72,99 @@ def run(context: Context, kube: Kube, account: Account, progress: Progress) -> N
 
     Raises JobFailed with the end of the script's log.
     """
-    from installer.workloads import Work, run_job
-
-    provider, provided = _provider(context, account)
-    values = _values(context, account)
-    context.secrets.write(account.namespace, account.secret, values)
-    copy = f"account-{account.secret}"  # pods mount Secrets of their own namespace only
-    work = Work(
-        name=copy,
-        namespace=provider.namespace,
-        image=context.images.reference(provided.image),
-        scripts={provided.script: _script(context, provider, provided)},
-        secrets={f"{provider.name}-{provided.admin}": "admin", copy: "account"},
-        seconds=120,
-    )
-    context.secrets.write(provider.namespace, copy, values)
-    try:
-        run_job(kube, work, progress, context.cancel)
-    finally:
-        context.secrets.delete(provider.namespace, copy)
+    if rotated(context, account):
+        _run_rotated(context, kube, account, progress)
+    else:
+        values = _values(context, account)
+        context.secrets.write(account.namespace, account.secret, values)
+        _make(context, kube, account, values, progress)
     kube.raw(
         "PATCH",
         f"/api/v1/namespaces/{account.namespace}/secrets/{account.secret}",
-        {"metadata": {"annotations": {_MADE: _digest(context, account)}}},
+        {"metadata": {"annotations": {MADE: _digest(context, account)}}},
         content_type="application/merge-patch+json",
     )
+
+
+def rotated(context: Context, account: Account) -> bool:
+    """Does the secret store rotate its password? Then no Secret has it: who connects asks the store."""
+    return context.store is not None and _provider(context, account)[1].engine is not None
+
+
+def _run_rotated(context: Context, kube: Kube, account: Account, progress: Progress) -> None:
+    """A password for the first moments; the store replaces it at once, and nobody else knows the next.
+
+    https://openbao.org/docs/secrets/databases/#static-roles
+    """
+    assert context.store, "rotated by nobody"
+    provider, provided = _provider(context, account)
+    assert provided.engine, "rotated without an engine"
+    path = f"database/static-roles/{account.component}"
+    with context.vault.session() as vault:
+        known = vault.read(path) is not None
+    plain = _plain(context, account)
+    context.secrets.write(account.namespace, account.secret, _whole(context, account, plain, ""))
+    first = {} if known else {"password": token_urlsafe(_BYTES)}
+    for value in first.values():
+        context.hide(value)
+    _make(context, kube, account, {**plain, **first, "keeper": context.store.name}, progress)
+    with context.vault.session() as vault:
+        vault.write(
+            path,
+            db_name=provider.name,
+            username=plain["user"],
+            rotation_period=_PERIOD,
+            rotation_statements=[provided.engine.statement],
+        )
+
+
+def _make(
+    context: Context, kube: Kube, account: Account, values: Mapping[str, str], progress: Progress
+) -> None:
+    provider, _ = _provider(context, account)
+    at_provider(context, kube, provider, account.capability, account.secret, values, (), progress)
+
+
+def at_provider(
+    context: Context,
+    kube: Kube,
+    provider: Component,
+    capability: str,
+    name: str,
+    values: Mapping[str, str],
+    arguments: tuple[str, ...],
+    progress: Progress,
+    old: Mapping[str, str] | None = None,
+) -> None:
+    """Run a provider's account script in its own namespace, with `values` at /run/secrets/account.
+
+    `old`, at /run/secrets/old, is what is to be refused. Neither is there any longer at the end.
+    """
+    from installer.workloads import Work, run_job
+
+    provided = provider.provides[capability]
+    copies = {f"account-{name}": ("account", values)}  # pods mount Secrets of their own namespace only
+    if old is not None:
+        copies[f"old-{name}"] = ("old", old)
+    work = Work(
+        name=f"account-{name}",
+        namespace=provider.namespace,
+        image=context.images.reference(provided.image),
+        scripts={provided.script: _script(context, provider, provided)},
+        arguments=arguments,
+        secrets={
+            f"{provider.name}-{provided.admin}": "admin",
+            **{copy: folder for copy, (folder, _) in copies.items()},
+        },
+        seconds=120,
+    )
+    try:
+        for copy, (_, held) in copies.items():
+            context.cluster_secrets.write(provider.namespace, copy, held)
+        run_job(kube, work, progress, context.cancel)
+    finally:
+        for copy in copies:
+            context.cluster_secrets.delete(provider.namespace, copy)
 
 
 def _provider(context: Context, account: Account) -> tuple[Component, Provided]:
@@ -109,13 +178,19 @@ def _script(context: Context, provider: Component, provided: Provided) -> str:
 
 def _values(context: Context, account: Account) -> dict[str, str]:
     """What the Secret holds; a password that is there already stays."""
+    held: Mapping[str, str] = context.secrets.read(account.namespace, account.secret)
+    user = held.get("user", account.component)  # there are two, in turn
+    plain = {**_plain(context, account), "user": user}
+    return _whole(context, account, plain, held.get("password") or token_urlsafe(_BYTES))
+
+
+def _whole(context: Context, account: Account, plain: Mapping[str, str], password: str) -> dict[str, str]:
     from installer.releases import substitute
 
     _, provided = _provider(context, account)
-    held: Mapping[str, str] = context.secrets.read(account.namespace, account.secret)
-    plain = {**_plain(context, account), "password": held.get("password") or token_urlsafe(_BYTES)}
-    keys: dict[str, str] = substitute(provided.keys, plain)
-    return {**plain, **keys}
+    values = {**plain, "password": password}
+    keys: dict[str, str] = substitute(provided.keys, values)
+    return {**values, **keys}
 
 
 def _plain(context: Context, account: Account) -> dict[str, str]:
@@ -131,5 +206,8 @@ def _plain(context: Context, account: Account) -> dict[str, str]:
 def _digest(context: Context, account: Account) -> str:
     """Of everything but the password, and the image: a newer client makes the same account."""
     provider, provided = _provider(context, account)
-    parts = [_plain(context, account), provided.keys, _script(context, provider, provided)]
+    parts: list[object] = [_plain(context, account), provided.keys, _script(context, provider, provided)]
+    if context.store:
+        engine = provided.engine.model_dump(mode="json") if provided.engine else {}
+        parts.append([context.store.name, engine])
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]

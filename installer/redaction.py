@@ -25,9 +25,9 @@ class WatchedSecrets(KubernetesSecrets):
         self._watch(values)
         return values
 
-    def write(self, namespace: str, name: str, values: Mapping[str, str]) -> None:
+    def write(self, namespace: str, name: str, values: Mapping[str, str], *, version: int = 0) -> None:
         self._watch(values)
-        super().write(namespace, name, values)
+        super().write(namespace, name, values, version=version)
 
     def _watch(self, values: Mapping[str, str]) -> None:
         for value in values.values():

@@ -34,7 +34,7 @@ _LONGEST_POLL = 0.25
 class Work:
     """A Python script and what it is given. `secrets` maps Secrets to folders below /run/secrets.
 
-    It runs as an account that exists in every namespace of ours and has no token.
+    It runs as an account that exists in every namespace of ours and has no token for the API server.
 
     The first of `scripts` (file name: text) is run with `arguments`; the others lie beside it.
     """
@@ -48,6 +48,7 @@ class Work:
     env: Mapping[str, str] = field(default_factory=dict)
     memory: str = "256Mi"
     seconds: int = 300
+    audience: str = ""  # of a token of the account's, at /run/secrets/identity/token
     labels: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -102,7 +103,13 @@ def component_work(context: Context, component: Component, job: JobSpec) -> Work
         env=substitute(job.env, known),
         memory=job.memory,
         seconds=job.seconds,
+        audience=audience(context) if job.identity else "",
     )
+
+
+def audience(context: Context) -> str:
+    """Whom a pod's token is for: the chosen secret store, by its name; '' when there is none."""
+    return context.store.name if context.store else ""
 
 
 def observe_job(context: Context, component: Component, job: JobSpec) -> Difference | None:
@@ -244,6 +251,11 @@ def pod_spec(work: Work) -> dict[str, Any]:
     for secret, folder in work.secrets.items():
         mounts.append({"name": folder, "mountPath": f"{_SECRETS}/{folder}", "readOnly": True})
         volumes.append({"name": folder, "secret": {"secretName": secret, "defaultMode": 0o440}})
+    if work.audience:
+        token = {"path": "token", "audience": work.audience, "expirationSeconds": 600}
+        projected = {"defaultMode": 0o440, "sources": [{"serviceAccountToken": token}]}
+        mounts.append({"name": "identity", "mountPath": f"{_SECRETS}/identity", "readOnly": True})
+        volumes.append({"name": "identity", "projected": projected})
     return {
         "restartPolicy": "Never",
         "serviceAccountName": JOBS_ACCOUNT,

@@ -24,6 +24,18 @@ def database() -> str:
     return secret("database/uri").replace("postgresql://", "postgresql+psycopg2://", 1)
 
 
+def follow_password() -> None:
+    """Where a secret store rotates the password no Secret has one: each connection asks for that of now.
+
+    MLflow makes its engines itself, several and late: so it is the class that is followed.
+    """
+    if not secret("database/password"):
+        from platform_vault import follow
+        from sqlalchemy import Engine
+
+        follow(Engine)
+
+
 def serve(port: int) -> None:
     """What `mlflow server` sets up for a process of its own, in this one: half the memory, half the time."""
     import uvicorn  # first: MLflow guards hosts and origins only where it finds a server loaded
@@ -86,4 +98,5 @@ def migrate() -> None:
 
 
 if __name__ == "__main__":
+    follow_password()
     serve(int(sys.argv[2])) if sys.argv[1] == "serve" else migrate()

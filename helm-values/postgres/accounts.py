@@ -1,10 +1,13 @@
 """Owns a component's own database and role: made, or brought to what they should be; and removed.
 
-As a script it makes the one account that is mounted; the smoke test imports it for accounts of its own.
+As a script it makes the one account that is mounted (`ensure`), or the role that may change the passwords
+of all others (`keeper`), or proves that a password was changed (`prove`); the smoke test imports it for
+accounts of its own.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +16,7 @@ import psycopg
 from psycopg.sql import SQL, Identifier, Literal
 
 ADMIN, ACCOUNT = Path("/run/secrets/admin"), Path("/run/secrets/account")
+OLD = Path("/run/secrets/old")  # what is to be refused
 _OURS = 770_001  # an advisory lock: two accounts made at once would change the same catalogue rows
 
 
@@ -44,20 +48,66 @@ def ensure(admin: Mapping[str, str], account: Mapping[str, str]) -> None:
         ).fetchone()
         if found and found[0]:
             raise SystemExit(f"{account['user']} is a superuser of this server, not a component's role")
-        # Hashed here: a statement that fails is logged by the server, word for word.
-        verifier = session.pgconn.encrypt_password(
-            account["password"].encode(), account["user"].encode(), b"scram-sha-256"
-        )
         act = SQL("ALTER" if found else "CREATE")
         session.execute(
-            SQL("{} ROLE {} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION PASSWORD {}").format(
-                act, role, Literal(verifier.decode())
-            )
+            SQL("{} ROLE {} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION").format(act, role)
         )
+        if account.get("password"):  # else somebody else keeps it
+            set_password(session, account)
+        if account.get("keeper") and session.info.server_version >= 160000:
+            # Before 16 whoever may make roles may change any; since then only those it administers.
+            session.execute(
+                SQL("GRANT {} TO {} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE").format(
+                    role, Identifier(account["keeper"])
+                )
+            )
         if not session.execute("SELECT 1 FROM pg_database WHERE datname = %s", [account["name"]]).fetchone():
             session.execute(SQL("CREATE DATABASE {} OWNER {}").format(database, role))
         session.execute(SQL("ALTER DATABASE {} OWNER TO {}").format(database, role))
         session.execute(SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(database))
+
+
+def keeper(admin: Mapping[str, str], account: Mapping[str, str]) -> None:
+    """The role of the secret store: it changes the passwords of others, and enters no database of theirs."""
+    role = Identifier(account["user"])
+    with connect(account, admin, "postgres") as session:
+        session.execute("SELECT pg_advisory_lock(%s)", [_OURS])
+        _close_to_the_public(session)
+        found = session.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [account["user"]]).fetchone()
+        session.execute(
+            SQL("{} ROLE {} LOGIN CREATEROLE NOINHERIT NOSUPERUSER NOCREATEDB NOREPLICATION").format(
+                SQL("ALTER" if found else "CREATE"), role
+            )
+        )
+        set_password(session, account)
+        session.execute(SQL("GRANT CONNECT ON DATABASE postgres TO {}").format(role))
+
+
+def set_password(session: psycopg.Connection[Any], account: Mapping[str, str]) -> None:
+    """Hashed here: a statement that fails is logged by the server, word for word."""
+    verifier = session.pgconn.encrypt_password(
+        account["password"].encode(), account["user"].encode(), b"scram-sha-256"
+    )
+    session.execute(
+        SQL("ALTER ROLE {} PASSWORD {}").format(Identifier(account["user"]), Literal(verifier.decode()))
+    )
+
+
+def prove(account: Mapping[str, str], old: Mapping[str, str]) -> None:
+    """The new password opens the database, the old one does not."""
+    connect(account, account, account["name"]).close()
+    refused(account, old, account["name"])
+
+
+def refused(where: Mapping[str, str], old: Mapping[str, str], database: str) -> None:
+    """Raises SystemExit when the old password still opens it."""
+    try:
+        connect(where, old, database).close()
+    except psycopg.OperationalError as error:
+        if "password authentication failed" not in str(error):
+            raise
+    else:
+        raise SystemExit(f"the old password of {old['user']} still opens {database}")
 
 
 def remove(admin: Mapping[str, str], account: Mapping[str, str]) -> None:
@@ -80,4 +130,8 @@ def _close_to_the_public(session: psycopg.Connection[Any]) -> None:
 
 
 if __name__ == "__main__":
-    ensure(read(ADMIN), read(ACCOUNT))
+    act = sys.argv[1] if len(sys.argv) > 1 else "ensure"
+    if act == "prove":
+        prove(read(ACCOUNT), read(OLD))
+    else:
+        {"ensure": ensure, "keeper": keeper}[act](read(ADMIN), read(ACCOUNT))

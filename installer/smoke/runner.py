@@ -6,6 +6,7 @@ import re
 import secrets
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 from installer.adapters.kube import Kube
@@ -15,11 +16,12 @@ from installer.adapters.wait import Pending, wait_until
 from installer.catalog import Component, SmokeSpec
 from installer.context import Context
 from installer.errors import StepError
+from installer.people import PEOPLE, trial
 from installer.progress import Progress
 from installer.releases import smoke_scripts, substitute, words
 from installer.smoke.evidence import collect
 from installer.smoke.result import Result, parse, save
-from installer.workloads import JobFailed, Work, run_job
+from installer.workloads import JobFailed, Work, audience, run_job
 
 _BACK_SECONDS = 180
 
@@ -32,7 +34,8 @@ def run_component(context: Context, component: Component, kube: Kube, progress: 
     results: list[Result] = []
     said: dict[str, str] = {}
     for spec in component.smoke:
-        results += _Run(context, component, spec, kube, progress, said).all()
+        with trial(context, component) if spec.people else nullcontext():
+            results += _Run(context, component, spec, kube, progress, said).all()
     save(context.run_folder, component.name, results)
     if any(not result.ok for result in results):
         progress.say("collecting evidence")
@@ -102,10 +105,11 @@ class _Run:
             image=context.images.reference(spec.image),
             scripts=smoke_scripts(context, component, spec),
             arguments=acts,
-            secrets={f"{component.name}-{name}": name for name in spec.secrets},
+            secrets={f"{component.name}-{n}": n for n in (*spec.secrets, *([PEOPLE] if spec.people else []))},
             env={**substitute(spec.env, words(context, component)), "RUN": self._run},
             memory=spec.memory,
             seconds=spec.seconds,
+            audience=audience(context) if spec.identity else "",
         )
 
     def _pods(self) -> list[dict[str, Any]]:

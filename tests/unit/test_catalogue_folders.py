@@ -49,8 +49,9 @@ def test_it_runs_where_no_registry_is_reachable_and_its_image_has_a_recipe(name:
 def test_its_version_is_the_one_its_image_is_made_of(name: str) -> None:
     """The folder pins it a second time: as a Debian package, a requirement, or a Go module's commit."""
     folder, version = CATALOG.folder(name), CATALOG[name].version
+    program = next(iter(_found(folder / "requirements.in", r"^([\w-]+)")), name)  # named first
     pins = [
-        *(f"=={m}" for m in _found(folder / "requirements.txt", rf"^{name}==(\S+)")),
+        *(f"=={m}" for m in _found(folder / "requirements.txt", rf"^{program}==(\S+)")),
         *(f"-{m}" for m in _found(folder / "image.yaml", rf"- {name}\w*-(\d+)$")),
         *_found(folder / "program/go.mod", rf"{name} v[\d.]+-(\d{{8}})"),
     ]
