@@ -193,7 +193,7 @@ def _access(context: Context, component: Component) -> list[Step]:
     if needs.client:
         steps.append(MakeClient(context, component, (f"{name}/namespace", *_proven(context, component))))
     if needs.certificate:
-        steps.append(MakeCertificate(context, component, (f"{name}/namespace",)))
+        steps.append(MakeCertificate(context, component, (f"{name}/namespace", *_proven(context, component))))
     if component.routes:
         steps.append(CollectProofs(context, component, (f"{name}/namespace", *_proven(context, component))))
     return steps
