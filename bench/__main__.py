@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from bench.figures import Figure, write
+from bench.firewall import enforcement
 from bench.measure import CLI, Timing, median, timed
 from installer.cancel import Cancel
 from installer.engine.journal import RunRecord, runs
@@ -74,6 +75,8 @@ def main() -> None:
         finally:
             bench.cli("down", "--yes")
         figures += node(bench)
+        say("network policies")
+        figures += enforcement(bench.folder / "firewall")
         figures += rebuild(bench)
     cold_figures, cold_steps = cold() if os.environ.get("COLD") else ([], {})
     write([*figures, *cold_figures], steps, cold_steps)

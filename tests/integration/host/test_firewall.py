@@ -6,25 +6,41 @@ import os
 import signal
 import statistics
 import subprocess
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from installer.adapters.kube import KubeError
 from installer.adapters.process import ProcessId
 from installer.adapters.wait import Pending, wait_until
 from installer.clusters.host.api import Api
 from installer.clusters.host.layout import API_PORT
 from installer.clusters.host.node import cgroups
-from tests.integration.host.traffic import End, Speaker, listener, outside_host, policy, until
+from tests.integration.host.policies import (
+    DENY,
+    GUARDED,
+    OPEN_EGRESS,
+    OPEN_INGRESS,
+    TO_WEB,
+    TO_WEB_ONLY,
+    policy,
+)
+from tests.integration.host.traffic import (
+    End,
+    FirstConnections,
+    Speaker,
+    first_connections,
+    latencies,
+    listener,
+    outside_host,
+    until,
+)
 from tests.integration.host.world import PROBE, World, kill, namespace, pod
 
 pytestmark = pytest.mark.integration
-GUARDED, ELSEWHERE = "guarded", "elsewhere"
-DENY = policy(GUARDED, "default-deny", {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]})
-TO_WEB = {"podSelector": {"matchLabels": {"app": "web"}}}
+ELSEWHERE = "elsewhere"
 
 
 @dataclass(frozen=True)
@@ -258,45 +274,26 @@ def _event(world: World, name: str) -> str | Pending:
 
 def test_a_policy_is_enforced_moments_after_it_is_applied(world: World, cast: Cast, only_deny: None) -> None:
     """The figure is the bench's; here it only has to be so every time."""
-    open_all = policy(
-        GUARDED,
-        "all",
-        {"podSelector": {}, "policyTypes": ["Ingress", "Egress"], "ingress": [{}], "egress": [{}]},
-    )
-    took = []
-    for _ in range(5):
-        for allowed in (True, False):
-            started = time.monotonic()
-            if allowed:
-                world.kube.apply(open_all)
-            else:
-                world.kube.delete("networking.k8s.io/v1", "NetworkPolicy", "all", GUARDED)
-            cast.stranger.settles({(cast.web.address, 8080): allowed})
-            took.append(time.monotonic() - started)
-    print(f"\npolicy applied to enforced, asked about every 0.1 s: {statistics.median(took):.3f} s")
+    world.kube.apply(OPEN_EGRESS)
+    took = latencies(world, cast.client, cast.web.address, OPEN_INGRESS, times=5)
+    print(f"\npolicy to enforced: {statistics.median(took) * 1000:.0f} ms, {max(took) * 1000:.0f} at most")
+    assert len(took) == 10
+
+
+def test_no_pod_may_use_the_hosts_network_which_no_policy_filters(world: World, cast: Cast) -> None:
+    asked = pod(world.images.reference(PROBE), "host", ("wait",), space=GUARDED)
+    asked["spec"]["hostNetwork"] = True
+    with pytest.raises(KubeError) as caught:
+        world.kube.apply(asked)
+    assert "host namespaces" in caught.value.why
 
 
 @pytest.mark.parametrize("number", [6, pytest.param(1000, marks=pytest.mark.soak)])
 def test_a_new_pod_sends_nothing_it_may_not_and_loses_nothing_it_may(
     world: World, cast: Cast, only_deny: None, number: int
 ) -> None:
-    """Its first act is a connection that is denied, its second one that is allowed."""
-    to_web = {"to": [TO_WEB], "ports": [{"port": 8080}]}
-    world.kube.apply(
-        policy(GUARDED, "to-web", {"podSelector": {}, "policyTypes": ["Egress"], "egress": [to_web]}),
-        policy(GUARDED, "web", {**TO_WEB, "ingress": [{"from": [{"podSelector": {}}]}]}),
-    )
+    world.kube.apply(*TO_WEB_ONLY)
     cast.client.settles({(cast.web.address, 8080): True, (cast.web.address, 9090): False})
-    args = [f"connect={cast.web.address}:{port}" for port in (9090, 8080)]
-    free = lost = 0
-    for first in range(0, number, 20):
-        names = [f"new-{n}" for n in range(first, min(first + 20, number))]
-        world.kube.apply(*(pod(world.images.reference(PROBE), name, args, space=GUARDED) for name in names))
-        for name in names:
-            until(world, GUARDED, name, lambda status: status.get("phase") == "Succeeded", seconds=300)
-            denied, allowed = world.kube.logs(GUARDED, name).splitlines()
-            free += "<nil>" in denied
-            lost += "<nil>" not in allowed
-            world.kube.delete("v1", "Pod", name, GUARDED)
-    print(f"\n{free} free and {lost} lost first connections in {number} pod starts")
-    assert (free, lost) == (0, 0)
+    seen = first_connections(world, GUARDED, cast.web.address, number)
+    print(f"\n{seen.free} free and {seen.lost} lost first connections in {number} pod starts")
+    assert seen == FirstConnections(free=0, lost=0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,6 +29,21 @@ def reached(end):
         return False
     return True
 print(json.dumps([reached(end) for end in json.loads(sys.argv[1])]))
+"""
+# Says when connections to port 8080 begin to be accepted or refused; the clock is the whole machine's.
+_WATCH = """
+import select, socket, sys, time
+last = ""
+while True:
+    try:
+        socket.create_connection((sys.argv[1], 8080), 5).close()
+        now = "open"
+    except OSError:
+        now = "refused"
+    if now != last:
+        print(now, time.monotonic(), flush=True)
+    last = now
+    select.select([], [], [], 0.002)
 """
 _LISTEN = """
 import socket
@@ -94,14 +110,57 @@ def _marked(world: World, mark: str) -> int | Pending:
     return Pending("not started")
 
 
-def policy(space: str, name: str, spec: Mapping[str, object]) -> dict[str, Any]:
-    meta = {"name": name, "namespace": space}
-    return {
-        "apiVersion": "networking.k8s.io/v1",
-        "kind": "NetworkPolicy",
-        "metadata": meta,
-        "spec": dict(spec),
-    }
+@dataclass(frozen=True)
+class FirstConnections:
+    """Of new pods: those that got through and should not have, and those that did not and should have."""
+
+    free: int
+    lost: int
+
+
+def first_connections(world: World, space: str, address: str, number: int) -> FirstConnections:
+    """Start pods whose first act is a connection that is denied (9090), and the second one that is not
+    (8080), twenty at a time: none may be early, none late."""
+    args = [f"connect={address}:{port}" for port in (9090, 8080)]
+    free = lost = 0
+    for first in range(0, number, 20):
+        names = [f"new-{n}" for n in range(first, min(first + 20, number))]
+        world.kube.apply(*(pod(world.images.reference(PROBE), name, args, space=space) for name in names))
+        for name in names:
+            until(world, space, name, lambda status: status.get("phase") == "Succeeded", seconds=300)
+            denied, allowed = world.kube.logs(space, name).splitlines()
+            free += "<nil>" in denied
+            lost += "<nil>" not in allowed
+            world.kube.delete("v1", "Pod", name, space)
+    return FirstConnections(free, lost)
+
+
+def latencies(world: World, asks: Speaker, address: str, allows: dict[str, Any], times: int) -> list[float]:
+    """Seconds from asking for a policy, or for its end, to the first connection that is otherwise."""
+    watch = subprocess.Popen(
+        ["nsenter", "-t", str(asks.pid), "-n", "--", sys.executable, "-ISs", "-c", _WATCH, address],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    meta, took = allows["metadata"], []
+    try:
+        assert watch.stdout
+        assert watch.stdout.readline().startswith("refused")
+        for number in range(2 * times):
+            started = time.monotonic()
+            if number % 2 == 0:
+                world.kube.apply(allows)
+            else:
+                world.kube.delete(allows["apiVersion"], allows["kind"], meta["name"], meta["namespace"])
+            said, when = watch.stdout.readline().split()
+            assert said == ("refused" if number % 2 else "open")
+            took.append(float(when) - started)
+    finally:
+        watch.kill()
+        watch.wait()
+        assert watch.stdout
+        watch.stdout.close()
+    return took
 
 
 @contextmanager
