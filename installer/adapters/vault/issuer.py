@@ -132,12 +132,12 @@ def _users(api: hvac.Client) -> None:
     if f"{USERS}/" not in _data(api.sys.list_auth_methods()):
         api.sys.enable_auth_method(USERS)
     accessor = _data(api.sys.list_auth_methods())[f"{USERS}/"]["accessor"]
-    api.sys.tune_auth_method(
-        USERS,
-        listing_visibility="unauth",  # or its page opens on "Token", which nobody has
-        default_lease_ttl=_LOGIN_TTL,
-        max_lease_ttl=_LOGIN_MAX_TTL,
-    )
+    tuned = {
+        "listing_visibility": "unauth",  # or its page opens on "Token", which nobody has
+        "default_lease_ttl": _LOGIN_TTL,
+        "max_lease_ttl": _LOGIN_MAX_TTL,
+    }
+    api.write_data(f"sys/mounts/auth/{USERS}/tune", data=tuned)
     own = f"auth/{USERS}/users/{{{{identity.entity.aliases.{accessor}.name}}}}/password"
     rules = {
         f"identity/oidc/provider/{PROVIDER}/authorize": ["read", "update"],
@@ -171,7 +171,7 @@ def _machines(api: hvac.Client, inside: str) -> None:
 
 def write_policy(api: hvac.Client, name: str, rules: dict[str, list[str]]) -> None:
     text = json.dumps({"path": {path: {"capabilities": can} for path, can in rules.items()}})
-    api.sys.create_or_update_policy(name, policy=text)
+    api.write_data(f"sys/policies/acl/{name}", data={"policy": text})
 
 
 def _group(api: hvac.Client, name: str) -> str:
