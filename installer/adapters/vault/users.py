@@ -8,6 +8,7 @@ from secrets import token_urlsafe
 from typing import TYPE_CHECKING, Any
 
 from installer.adapters.vault.issuer import KEY, MACHINE, MACHINE_POLICY, USER_POLICY, USERS, write_policy
+from installer.adapters.vault.session import client
 from installer.component import GROUPS
 
 if TYPE_CHECKING:
@@ -95,11 +96,9 @@ class Users:
         made = self._api.write_data(
             f"auth/token/create/{MACHINE}", data={"entity_alias": name, "policies": [MACHINE_POLICY]}
         )
-        own = type(self._api)(url=self._api.url, token=made["auth"]["client_token"])
-        try:
+        with client(self._api.url, made["auth"]["client_token"]) as own:
             token: str = own.read(f"identity/oidc/token/{MACHINE}")["data"]["token"]
-        finally:
-            own.revoke_self_token()
+            own.auth.token.revoke_self()
         return token
 
     def begin_trial(self, run: str) -> dict[str, dict[str, str]]:
