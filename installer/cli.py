@@ -34,6 +34,7 @@ def _group(name: str, about: str) -> typer.Typer:
 env_app = _group("env", "Environments: list, show, and the schema of their files.")
 policies_app = _group("policies", "The firewall: who may reach whom, and the policies that say so.")
 user_app = _group("user", "Local users: add, remove, list, a new password.")
+secrets_app = _group("secrets", "Secrets: new values, values brought in again, and what there is.")
 cache_app = _group("cache", "What has been built on this machine: show it, prune it.")
 
 
@@ -285,6 +286,44 @@ def token(
 
 UserName = Annotated[str, typer.Argument(help="As it is to log in.")]
 Stdin = Annotated[bool, typer.Option("--password-stdin", help="Read the password from stdin.")]
+
+
+@secrets_app.command("rotate")
+def secrets_rotate(
+    component: Component,
+    only: Annotated[str, typer.Option("--only", help="One of its secrets; default: all.")] = "",
+    env: Env = "local",
+    output: Out = Output.TEXT,
+    verbose: Verbose = False,
+) -> None:
+    """Give a component new secrets, everywhere, and prove that the old ones are refused."""
+    from installer.commands import secrets as command
+
+    _end(
+        Console("secrets rotate", env, output, verbose),
+        lambda console: command.run_rotate(console, component, only=only),
+    )
+
+
+@secrets_app.command("sync")
+def secrets_sync(
+    component: Component, env: Env = "local", output: Out = Output.TEXT, verbose: Verbose = False
+) -> None:
+    """Bring what the secret store has into a component and the cluster."""
+    from installer.commands import secrets as command
+
+    _end(
+        Console("secrets sync", env, output, verbose),
+        lambda console: command.run_sync(console, component),
+    )
+
+
+@secrets_app.command("list")
+def secrets_list(env: Env = "local", output: Out = Output.TEXT, verbose: Verbose = False) -> None:
+    """Names, versions and ages of secrets; no values."""
+    from installer.commands import secrets as command
+
+    _end(Console("secrets list", env, output, verbose), command.run_list)
 
 
 @user_app.command("add")

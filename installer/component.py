@@ -135,6 +135,9 @@ class SecretNeed(Strict):
     rotate: str = Field(
         default="", description="Script: brings a new value in, proves that the old is refused"
     )
+    rolls: bool = Field(
+        default=True, description="Its pods take it at their start; else the script is enough"
+    )
     image: Name = "toolbox"
 
 

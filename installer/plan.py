@@ -20,6 +20,7 @@ from installer.clusters.base import Leftover
 from installer.context import Context
 from installer.engine.steps import Graph, Slot, Step
 from installer.provision import Account, accounts_of, rotated
+from installer.rotation import Held
 from installer.smoke.result import MATRIX
 from installer.steps.access import CollectProofs, MakeCertificate, MakeClient
 from installer.steps.build import BuildImage, BuildProgram
@@ -27,6 +28,7 @@ from installer.steps.check import CheckMachine
 from installer.steps.cluster import ApplyAddons, CreateCluster, LoadImage, ReviveCluster
 from installer.steps.component import InstallRelease, MakeAccount, PrepareNamespace, RunJob, SmokeTest
 from installer.steps.policies import PROBE_IMAGE, ProveEnforcement, ProveMatrix
+from installer.steps.rotation import ChangeSecret, EndSecret
 from installer.steps.store import LetStoreRotate, SetUpStore, engine_of
 from installer.teardown.drain import DeleteVolumes, Uninstall
 from installer.teardown.proof import DestroyCluster, Prove, Sweep
@@ -61,6 +63,22 @@ def plan_smoke(context: Context, names: Iterable[str]) -> Graph:
     ]
     if MATRIX in chosen:
         steps.append(ProveMatrix(context, tuple(step.id for step in steps), always=True))
+    return Graph.of(steps)
+
+
+def plan_rotation(context: Context, name: str, secrets: Iterable[Held], *, new: bool) -> Graph:
+    """New values of one component's secrets: all of them, one roll, then the ends of the old ones; proven.
+
+    The proof deletes no pod: that is for `up` and `smoke`, where nobody counts on an answer.
+    """
+    component = context.catalog[name]
+    steps: list[Step] = [ChangeSecret(context, component, secret, (), new) for secret in secrets]
+    steps.append(InstallRelease(context, component, tuple(step.id for step in steps)))
+    rolled = (steps[-1].id,)
+    if new:
+        steps += [EndSecret(context, component, secret, rolled) for secret in secrets]
+    if component.smoke:
+        steps.append(SmokeTest(context, component, rolled, always=new, gentle=True))
     return Graph.of(steps)
 
 

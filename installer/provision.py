@@ -103,7 +103,7 @@ def _run_rotated(context: Context, kube: Kube, account: Account, progress: Progr
     with context.vault.session() as vault:
         known = vault.read(path) is not None
     plain = _plain(context, account)
-    context.secrets.write(account.namespace, account.secret, _whole(context, account, plain, ""))
+    context.secrets.write(account.namespace, account.secret, whole(context, account, plain, ""))
     first = {} if known else {"password": token_urlsafe(_BYTES)}
     for value in first.values():
         context.hide(value)
@@ -181,10 +181,10 @@ def _values(context: Context, account: Account) -> dict[str, str]:
     held: Mapping[str, str] = context.secrets.read(account.namespace, account.secret)
     user = held.get("user", account.component)  # there are two, in turn
     plain = {**_plain(context, account), "user": user}
-    return _whole(context, account, plain, held.get("password") or token_urlsafe(_BYTES))
+    return whole(context, account, plain, held.get("password") or token_urlsafe(_BYTES))
 
 
-def _whole(context: Context, account: Account, plain: Mapping[str, str], password: str) -> dict[str, str]:
+def whole(context: Context, account: Account, plain: Mapping[str, str], password: str) -> dict[str, str]:
     from installer.releases import substitute
 
     _, provided = _provider(context, account)

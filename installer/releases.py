@@ -6,6 +6,7 @@ import hashlib
 import json
 import string
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,7 @@ def values_of(context: Context, component: Component) -> dict[str, Any]:
             from installer.routes import FILE, routes_of
 
             values["files"][FILE] = json.dumps(routes_of(context), indent=1)
-        values["checksum"] = context.secrets.digest(component.namespace, used_secrets(component))
+        values["checksum"] = context.secrets.digest(component.namespace, rolling_secrets(component))
     return merge(values, spec.values)
 
 
@@ -79,6 +80,12 @@ def used_secrets(component: Component) -> tuple[str, ...]:
     kinds = [kind for kind in ("database", "bucket", "client", "certificate") if getattr(needs, kind)]
     kinds += ["proofs"] if component.routes else []
     return (*names, *(f"{component.name}-{kind}" for kind in kinds))
+
+
+def rolling_secrets(component: Component) -> tuple[str, ...]:
+    """Those that pods take at their start: with a new value they are started anew."""
+    told = {f"{component.name}-{name}" for name, need in component.needs.secrets.items() if not need.rolls}
+    return tuple(name for name in used_secrets(component) if name not in told)
 
 
 def words(context: Context, component: Component) -> dict[str, str]:
@@ -161,8 +168,13 @@ def _shares(parts: Mapping[str, Any], spec: ComponentSpec) -> dict[str, Any]:
 
 
 def smoke_digest(context: Context, component: Component) -> str:
-    """What a passed smoke test was a proof of: the release, its probes, and everything it stands on."""
-    parts: list[Any] = [context.helm.digest(release_of(context, component))]
+    """What a passed smoke test was a proof of: the release, its probes, and everything it stands on.
+
+    Not of the values of its secrets: a rotation proves its own.
+    """
+    release = release_of(context, component)
+    plain = {key: value for key, value in release.values.items() if key != "checksum"}
+    parts: list[Any] = [context.helm.digest(replace(release, values=plain))]
     parts += [smoke_scripts(context, component, spec) for spec in component.smoke]
     parts += [s.model_dump(mode="json") for s in component.smoke]
     for name in context.catalog.edges(component.name, context.environment.components):

@@ -32,10 +32,13 @@ class Row:
     drift: str
     since: str
     note: str = ""
+    closed: bool = False  # it runs, and gives nothing
 
     @property
     def good(self) -> bool:
         ready, _, wanted = self.ready.partition("/")
+        if self.closed:
+            return False
         return self.ready == EMPTY or (ready == wanted and self.smoke[:1] != "✘" and self.drift == NONE)
 
 
@@ -70,6 +73,8 @@ def _row(
     proof = proofs.get(component.name)
     if proof and proof.failed:
         note = note or f"{proof.failed} of {proof.passed + proof.failed} probes failed"
+    closed = _closed(context) if component == context.store else ""
+    note = closed or note
     if found.status != "deployed":
         note = f"release is {found.status}; run up again"
     return Row(
@@ -81,6 +86,7 @@ def _row(
         drift,
         age(found.updated),
         note,
+        bool(closed),
     )
 
 
@@ -97,6 +103,18 @@ def _ready(context: Context, component: Component) -> tuple[str, str]:
         return EMPTY, waiting_for(kube, component.namespace, component.name)
     note = waiting_for(kube, component.namespace, component.name) if ready != wanted else ""
     return f"{ready}/{wanted}", note
+
+
+def _closed(context: Context) -> str:
+    """Why the secret store gives nothing, though its pod runs; what cannot be asked is a note too."""
+    from installer.errors import StepError
+    from installer.store import sealed
+
+    try:
+        error = sealed(context)
+    except StepError as unreachable:
+        return f"{unreachable.what}: {unreachable.why}"
+    return f"{error.what}: {error.why}; {error.hint}" if error else ""
 
 
 def _smoke(record: Record | None) -> str:

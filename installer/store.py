@@ -16,7 +16,7 @@ from installer.adapters.wait import Pending, wait_until
 from installer.catalog import Component
 from installer.component import Engine
 from installer.engine.steps import Difference
-from installer.errors import WaitTimedOut
+from installer.errors import StepError, WaitTimedOut
 from installer.progress import Progress
 from installer.secrets import KEPT
 
@@ -73,6 +73,27 @@ def sealed(context: Context) -> VaultError | None:
 
     seen = context.vault.health()
     return begin.sealed(context.vault, seen) if seen.initialized and seen.sealed else None
+
+
+def refuse_another(context: Context, component: Component, name: str) -> None:
+    """A secret without which a component's data cannot be read is made with its data, and never again.
+
+    Raises StepError when it is gone while the data is there.
+    """
+    kube, namespace, secret = context.bench.kube, component.namespace, f"{component.name}-{name}"
+    if not component.needs.secrets[name].once or kube.get("v1", "Secret", secret, namespace):
+        return
+    labels = f"app.kubernetes.io/instance={component.name}"
+    claims = kube.list("v1", "PersistentVolumeClaim", namespace, labels=labels)
+    if claims:
+        claim = claims[0]["metadata"]["name"]
+        raise StepError(
+            f"{component.name}: its key, Secret {secret}, is gone",
+            why=f"its data, volume claim {claim}, can be read with that key alone; another one would not help",
+            hint="bring the Secret back from your backup; or, if the data may be lost, delete the claim with "
+            "its pod: secrets are then taken over from the cluster, see docs/operations.md",
+            command=kube.kubectl("--namespace", namespace, "get", "secrets,persistentvolumeclaims"),
+        )
 
 
 def _opened(context: Context, progress: Progress) -> Health:

@@ -1,10 +1,12 @@
 """Owns a component's own bucket and user: made, or brought to what they should be; and removed.
 
-As a script it makes the one account that is mounted; the smoke test imports it for accounts of its own.
+As a script it makes the one account that is mounted (`ensure`), or ends the one before it (`retire`); the
+smoke test imports it for accounts of its own.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from minio.deleteobjects import DeleteObject
 from minio.error import MinioAdminException, S3Error
 
 ADMIN, ACCOUNT = Path("/run/secrets/admin"), Path("/run/secrets/account")
+OLD = Path("/run/secrets/old")  # what is to be refused
 
 
 def read(folder: Path) -> dict[str, str]:
@@ -74,5 +77,40 @@ def remove(admin: Mapping[str, str], account: Mapping[str, str]) -> None:
                 raise
 
 
+def retire(admin: Mapping[str, str], account: Mapping[str, str], old: Mapping[str, str]) -> None:
+    """The new user opens the bucket; the old one goes, and opens nothing any more."""
+    _, management = _clients(admin, account)
+    Minio(
+        f"{account['host']}:{account['port']}",
+        access_key=account["user"],
+        secret_key=account["password"],
+        secure=False,
+    ).bucket_exists(bucket_name=account["name"])
+    for act in (management.user_remove, management.policy_remove):
+        try:
+            act(old["user"])
+        except MinioAdminException as error:
+            if "404" not in str(error):
+                raise
+    refused(account, old, "InvalidAccessKeyId")
+
+
+def refused(where: Mapping[str, str], old: Mapping[str, str], code: str) -> None:
+    """Raises SystemExit when old keys still open anything."""
+    endpoint = f"{where['host']}:{where['port']}"
+    client = Minio(endpoint, access_key=old["user"], secret_key=old["password"], secure=False)
+    try:
+        client.list_buckets()
+    except S3Error as error:
+        if error.code != code:
+            raise
+    else:
+        raise SystemExit(f"the old keys of {old['user']} still open the store")
+
+
 if __name__ == "__main__":
-    ensure(read(ADMIN), read(ACCOUNT))
+    act = sys.argv[1] if len(sys.argv) > 1 else "ensure"
+    if act == "retire":
+        retire(read(ADMIN), read(ACCOUNT), read(OLD))
+    else:
+        ensure(read(ADMIN), read(ACCOUNT))

@@ -26,8 +26,12 @@ from installer.workloads import JobFailed, Work, audience, run_job
 _BACK_SECONDS = 180
 
 
-def run_component(context: Context, component: Component, kube: Kube, progress: Progress) -> list[Result]:
+def run_component(
+    context: Context, component: Component, kube: Kube, progress: Progress, *, gentle: bool = False
+) -> list[Result]:
     """Every probe of a component, whatever failed before. Results are kept in the run's folder.
+
+    With `gentle` no pod is deleted, wherever that is allowed.
 
     On a failure evidence/<component>/ there holds objects, events and logs.
     """
@@ -35,7 +39,7 @@ def run_component(context: Context, component: Component, kube: Kube, progress: 
     said: dict[str, str] = {}
     for spec in component.smoke:
         with trial(context, component) if spec.people else nullcontext():
-            results += _Run(context, component, spec, kube, progress, said).all()
+            results += _Run(context, component, spec, kube, progress, said).all(gentle=gentle)
     save(context.run_folder, component.name, results)
     if any(not result.ok for result in results):
         progress.say("collecting evidence")
@@ -59,8 +63,8 @@ class _Run:
         self._kube, self._progress, self._said = kube, progress, said
         self._run = secrets.token_hex(4)
 
-    def all(self) -> list[Result]:
-        if not (self._spec.survives and self._context.environment.smoke.disruptive):
+    def all(self, *, gentle: bool) -> list[Result]:
+        if gentle or not (self._spec.survives and self._context.environment.smoke.disruptive):
             return self._phase("probe")
         results, started = self._phase("probe", "write"), time.monotonic()
         back = f"{', '.join(self._spec.survives)} comes back"

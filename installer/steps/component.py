@@ -72,6 +72,7 @@ class PrepareNamespace:
             record.forget(kube, MATRIX)  # it was proven of other rules
             policies.enforce(kube, namespace, wanted)
         for name, need in component.needs.secrets.items():
+            refuse_another(context, component, name)
             context.secrets.ensure(namespace, f"{component.name}-{name}", need)
 
 
@@ -177,6 +178,7 @@ class SmokeTest:
     component: Component
     requires: tuple[str, ...]
     always: bool = False
+    gentle: bool = False  # no pod is deleted
 
     @property
     def id(self) -> str:
@@ -202,7 +204,7 @@ class SmokeTest:
         from installer.smoke import record, runner
 
         kube = self.context.bench.changing()
-        results = runner.run_component(self.context, self.component, kube, progress)
+        results = runner.run_component(self.context, self.component, kube, progress, gentle=self.gentle)
         record.write(kube, self.component.name, self._digest(), results)
         failed = [r for r in results if not r.ok]
         if failed:

@@ -62,11 +62,19 @@ class Vault:
         """Names of secrets engines, without the slash."""
         return frozenset(name.rstrip("/") for name in self.client.sys.list_mounted_secrets_engines()["data"])
 
-    def get(self, path: str) -> Kept | None:
-        """The newest version of a secret; None when there is none."""
+    def history(self, path: str) -> tuple[int, datetime] | None:
+        """The newest version's number and when it was written, without its values."""
+        try:
+            found = self.client.secrets.kv.v2.read_secret_metadata(path, mount_point=KV)["data"]
+        except InvalidPath:
+            return None
+        return int(found["current_version"]), datetime.fromisoformat(found["updated_time"])
+
+    def get(self, path: str, version: int | None = None) -> Kept | None:
+        """A version of a secret, the newest without a number; None when there is none."""
         try:
             found = self.client.secrets.kv.v2.read_secret_version(
-                path, mount_point=KV, raise_on_deleted_version=True
+                path, version=version, mount_point=KV, raise_on_deleted_version=True
             )["data"]
         except InvalidPath:
             return None
