@@ -89,7 +89,7 @@ def refuse_another(context: Context, component: Component, name: str) -> None:
         claim = claims[0]["metadata"]["name"]
         raise StepError(
             f"{component.name}: its key, Secret {secret}, is gone",
-            why=f"its data, volume claim {claim}, can be read with that key alone; another one would not help",
+            why=f"its data, volume claim {claim}, can be read with that key alone; no other helps",
             hint="bring the Secret back from your backup; or, if the data may be lost, delete the claim with "
             "its pod: secrets are then taken over from the cluster, see docs/operations.md",
             command=kube.kubectl("--namespace", namespace, "get", "secrets,persistentvolumeclaims"),

@@ -60,6 +60,7 @@ class PrepareNamespace:
         from installer import policies
         from installer.adapters.kube.namespaces import ensure_namespace
         from installer.smoke import record
+        from installer.store import refuse_another
         from installer.smoke.result import MATRIX
 
         context, component = self.context, self.component
