@@ -38,6 +38,7 @@ unit: $(VENV)/.ready-dev
 	$(BIN)/pytest -q tests/unit
 
 test: check host           ## everything that can be tested on this machine
+	@sh scripts/host-packages test
 	$(BIN)/pytest -q tests/integration tests/e2e -m 'not soak'
 
 soak: $(VENV)/.ready-dev host  ## the full number of kills; SEED=n repeats a run

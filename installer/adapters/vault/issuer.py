@@ -155,7 +155,8 @@ def _machines(api: hvac.Client, inside: str) -> None:
         f"identity/oidc/role/{MACHINE}",
         data={"key": KEY, "client_id": AUDIENCE, "ttl": _MACHINE_TTL, "template": f"{{{body}}}"},
     )
-    write_policy(api, MACHINE_POLICY, {f"identity/oidc/token/{MACHINE}": ["read"]})
+    rules = {f"identity/oidc/token/{MACHINE}": ["read"], "auth/token/revoke-self": ["update"]}
+    write_policy(api, MACHINE_POLICY, rules)
     api.write_data(
         f"auth/token/roles/{MACHINE}",
         data={
