@@ -69,12 +69,12 @@ def run_job(kube: Kube, work: Work, progress: Progress, cancel: Cancel, *, keep:
     """
     _clear(kube, work, cancel)
     kube.apply(scripts_of(work))
-    kube.create(_job(work, keep=keep))
+    job = kube.create(_job(work, keep=keep))
     succeeded, patience = False, Patience()
     try:
         pod = wait_until(
             f"job {work.name}",
-            lambda: _finished(kube, work, patience),
+            lambda: _finished(kube, work, job, patience),
             seconds=work.seconds + _GOING_SECONDS,
             cancel=cancel,
             on_seen=progress.say,
@@ -146,9 +146,13 @@ def _delete(kube: Kube, work: Work, propagation: str) -> bool:
     return kube.delete("batch/v1", "Job", work.name, work.namespace, propagation=propagation)
 
 
-def _finished(kube: Kube, work: Work, patience: Patience) -> dict[str, Any] | Pending:
-    """The pod once its container has ended. The pod's phase says so a second later, the Job two."""
-    pods = kube.list("v1", "Pod", work.namespace, labels=f"batch.kubernetes.io/job-name={work.name}")
+def _finished(kube: Kube, work: Work, job: Mapping[str, Any], patience: Patience) -> dict[str, Any] | Pending:
+    """The pod once its container has ended. The pod's phase says so a second later, the Job two.
+
+    By the Job's uid: a pod of an earlier one of this name may still be on its way out, with its own end.
+    """
+    uid = job["metadata"]["uid"]
+    pods = kube.list("v1", "Pod", work.namespace, labels=f"batch.kubernetes.io/controller-uid={uid}")
     for pod in pods:
         if _ended(pod) or pod["status"].get("phase") == "Failed":
             return pod

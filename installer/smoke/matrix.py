@@ -35,6 +35,7 @@ API_SERVER, NODE, OUTSIDE = "the API server", "a node's kubelet", "a host outsid
 STRANGER = "a stranger's pod"
 _PURPOSE = "mlops-platform-stranger"
 _SECONDS = 120
+PATIENCE = 30.0
 _FORBIDDEN = 403
 _KUBELET = 10250
 
@@ -47,16 +48,21 @@ def digest(context: Context) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def run(context: Context, kube: Kube, image: str, progress: Progress) -> list[Result]:
-    """Every answer as a probe. What the pods said is kept in evidence/matrix/ when one of them is wrong."""
+def run(
+    context: Context, kube: Kube, image: str, progress: Progress, patience: float = PATIENCE
+) -> list[Result]:
+    """Every answer as a probe. What the pods said is kept in evidence/matrix/ when one of them is wrong.
+
+    `patience` in seconds: how long what is allowed may take to be reached.
+    """
     with _outside(context, progress) as outside, _strangers(context, kube) as strangers:
         targets, results = _targets(context, kube)
         targets += outside
         sources = [*_components(context), *strangers]
-        names = sorted({t.host for t in targets if t.host.endswith(".svc")})
         progress.say(f"{len(sources)} pods ask {len(targets)} addresses")
         with ThreadPoolExecutor(len(sources)) as pool:
-            reports = list(pool.map(lambda s: _ask(context, kube, image, s, targets, names), sources))
+            works = [_work(source, image, targets, patience) for source in sources]
+            reports = list(pool.map(lambda s, w: _ask(context, kube, s, w, targets), sources, works))
     results += [result for report in _provable(reports, progress) for result in judged(report)]
     results += [_no_host_network(kube, component) for component in context.components]
     if any(not result.ok for result in results):
@@ -155,34 +161,29 @@ def _pods(slices: Sequence[Mapping[str, Any]], port: int) -> list[str]:
     )
 
 
-def _ask(
-    context: Context,
-    kube: Kube,
-    image: str,
-    source: Source,
-    targets: Sequence[Target],
-    names: Sequence[str],
-) -> Report:
-    """Run one probe pod. It fails alone: the others' answers are worth having."""
-    from installer.progress import Silent
-
+def _work(source: Source, image: str, targets: Sequence[Target], patience: float) -> Work:
     asked = [
         {"id": i, "host": t.host, "port": t.port, "expected": t.what in source.allowed}
         for i, t in enumerate(targets)
     ]
-    work = Work(
+    names = sorted({t.host for t in targets if t.host.endswith(".svc")})
+    text = json.dumps({"targets": asked, "names": names, "patience": patience})
+    return Work(
         name=source.job,
         namespace=source.namespace,
         image=image,
-        scripts={
-            SCRIPT.name: SCRIPT.read_text(),
-            "targets.json": json.dumps({"targets": asked, "names": list(names)}),
-        },
+        scripts={SCRIPT.name: SCRIPT.read_text(), "targets.json": text},
         arguments=("ask",),
         memory="64Mi",
         seconds=_SECONDS,
         labels=dict(source.labels),
     )
+
+
+def _ask(context: Context, kube: Kube, source: Source, work: Work, targets: Sequence[Target]) -> Report:
+    """Run one probe pod. It fails alone: the others' answers are worth having."""
+    from installer.progress import Silent
+
     try:
         log = run_job(kube, work, Silent(), context.cancel)
     except JobFailed as error:

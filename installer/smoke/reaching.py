@@ -20,8 +20,8 @@ TARGETS = Path(__file__).with_name("targets.json")
 _CONNECT_SECONDS = 2.0  # one lost packet is sent again after a second
 _PAUSE_SECONDS = 0.25
 _SAME = 3  # answers in a row that make it stable
+_LONGEST_SECONDS = 60.0  # of answers that never agree
 _LEAST_SECONDS = 1.0  # as long as a leak of a pod that has just begun was seen to last
-_PATIENCE_SECONDS = 30.0  # for what should be reached: rules may be on their way to another node
 
 
 async def attempt(host: str, port: int) -> str:
@@ -34,18 +34,16 @@ async def attempt(host: str, port: int) -> str:
     return ""
 
 
-async def ask(target: dict[str, object]) -> dict[str, object]:
-    """Ask until the last answers agree. What should be reached gets time to be; what should not must
-    never once have been."""
+async def ask(target: dict[str, object], patience: float) -> dict[str, object]:
+    """Ask until the last answers agree. What should be reached gets `patience` seconds, since rules may be
+    on their way to another node; what should not must never once have been."""
     begun, answers = time.monotonic(), list[str]()
     while True:
         answers.append(await attempt(str(target["host"]), int(str(target["port"]))))
         waited = time.monotonic() - begun
         same = len(answers) >= _SAME and len({not answer for answer in answers[-_SAME:]}) == 1
-        as_expected = bool(target["expected"]) == (not answers[-1])
-        if same and waited >= _LEAST_SECONDS and (as_expected or not target["expected"]):
-            break
-        if waited > _PATIENCE_SECONDS:
+        missed = target["expected"] and answers[-1] and waited < patience
+        if (same and waited >= _LEAST_SECONDS and not missed) or waited > _LONGEST_SECONDS:
             break
         await asyncio.sleep(_PAUSE_SECONDS)
     return {
@@ -59,7 +57,7 @@ async def ask(target: dict[str, object]) -> dict[str, object]:
     }
 
 
-async def ask_all(targets: list[dict[str, object]], names: list[str]) -> None:
+async def ask_all(targets: list[dict[str, object]], names: list[str], patience: float) -> None:
     for name in names:
         try:
             await asyncio.get_running_loop().getaddrinfo(name, None)
@@ -67,7 +65,7 @@ async def ask_all(targets: list[dict[str, object]], names: list[str]) -> None:
         except OSError as error:
             found = str(error)
         _say({"name": name, "error": found})
-    for each in asyncio.as_completed([ask(target) for target in targets]):
+    for each in asyncio.as_completed([ask(target, patience) for target in targets]):
         _say(await each)
 
 
@@ -100,7 +98,7 @@ def main(act: str, *arguments: str) -> None:
         asyncio.run(watch(arguments[0], int(arguments[1])))
     else:
         asked = json.loads(TARGETS.read_text())
-        asyncio.run(ask_all(asked["targets"], asked["names"]))
+        asyncio.run(ask_all(asked["targets"], asked["names"], asked["patience"]))
 
 
 if __name__ == "__main__":

@@ -11,12 +11,13 @@ import pytest
 
 from installer.adapters.kube import Kube
 from installer.adapters.kube.namespaces import ensure_namespace
+from installer.adapters.wait import Pending, wait_until
 from installer.cancel import Cancel
 from installer.errors import Interrupted
 from installer.progress import Silent
 from installer.secrets import KubernetesSecrets
 from installer.smoke.evidence import collect
-from installer.workloads import JobFailed, Work, run_job
+from installer.workloads import JobFailed, Work, pod_spec, run_job
 from tests.integration.node import Node
 
 pytestmark = pytest.mark.integration
@@ -54,6 +55,25 @@ def test_its_log_comes_back_and_nothing_of_it_stays(node: Node, place: str, scri
     work = Work("job", place, node.image, {"main.py": text, "helper.py": "WORD = 'said'"}, ("probe", "write"))
     assert go(node, work) == "said probe write\n"
     assert left(node.kube, place) == []
+
+
+def test_an_ended_pod_of_an_earlier_job_of_its_name_is_not_asked(
+    node: Node, place: str, script: Script
+) -> None:
+    """Such as one that was deleted a moment ago, while its pod still goes."""
+    spec = pod_spec(script(""))
+    spec["containers"][0] |= {"command": ["python3", "-c", "print('old')"], "volumeMounts": []}
+    labels = {"batch.kubernetes.io/job-name": "job"}
+    meta = {"name": "earlier", "namespace": place, "labels": labels}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": {**spec, "volumes": []}}
+    node.kube.create(pod)
+
+    def ended() -> bool | Pending:
+        found = node.kube.get("v1", "Pod", "earlier", place)
+        return bool(found and found["status"].get("phase") == "Succeeded") or Pending("not yet")
+
+    wait_until("the earlier pod", ended, seconds=60)
+    assert go(node, script("print('new')")) == "new\n"
 
 
 def test_secrets_are_files_and_nowhere_else(node: Node, place: str, script: Script) -> None:

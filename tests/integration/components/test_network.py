@@ -1,0 +1,235 @@
+"""Proves the firewall on a real node: every pair asked, holes and gaps found, and a network without one."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from installer.adapters.images import Images, find_recipes
+from installer.adapters.kube import Kube
+from installer.adapters.kube.namespaces import ensure_namespace
+from installer.adapters.kube.readiness import wait_ready
+from installer.adapters.process import ProcessId
+from installer.adapters.programs import Programs
+from installer.cancel import Cancel
+from installer.catalog import read_catalog
+from installer.clusters.base import ClusterAccess, Network
+from installer.clusters.host.node import cgroups
+from installer.clusters.host.provider import RECIPES, HostProvider
+from installer.context import Context
+from installer.environment import ClusterSpec, ComponentSpec, Environment
+from installer.errors import SmokeError
+from installer.paths import Paths
+from installer.policies import API, KIND
+from installer.progress import Silent
+from installer.session import Opened, context
+from installer.smoke import canary, matrix, record
+from installer.smoke.result import CANARY, MATRIX, Result
+from installer.steps.component import PrepareNamespace
+from installer.steps.policies import ProveEnforcement
+from installer.workloads import Work, pod_spec, scripts_of
+from tests.integration.host.traffic import OUTSIDE, outside_host
+from tests.integration.host.world import World
+from tests.integration.node import Node
+
+pytestmark = pytest.mark.integration
+
+CATALOG = read_catalog(Path(__file__).parent / "network")
+QUIET = Silent()
+OTHERS = (
+    matrix.STRANGER,
+    "a pod with the labels of front in another namespace",
+)
+ALLOWED = {
+    "store reaches store:8080",
+    "reader reaches reader:8081",
+    "reader reaches store:8080",
+    "reader reaches the API server",
+    "front reaches front:8443",
+    "front reaches reader:8081",
+    *(f"{o} reaches {w}" for o in OTHERS for w in (matrix.API_SERVER, matrix.NODE, matrix.OUTSIDE)),
+}
+
+
+@dataclass(frozen=True)
+class Outward(HostProvider):
+    """The node, and the test's own host beside it."""
+
+    def network(self) -> Network:
+        return replace(super().network(), outside=f"{OUTSIDE}:8080")
+
+
+@pytest.fixture(scope="module")
+def work(node: Node, tmp_path_factory: pytest.TempPathFactory) -> Context:
+    folder, default = tmp_path_factory.mktemp("network"), Paths.default()
+    programs = Programs(default.cache)
+    images = Images(default.cache, programs, find_recipes(RECIPES, default.assets / "images"))
+    environment = Environment(
+        name=node.name,
+        domain="example.com",
+        cluster=ClusterSpec(provider="host"),
+        components=dict.fromkeys(CATALOG.entries, ComponentSpec()),
+    )
+    paths = Paths(folder / "home", default.cache, default.assets)
+    made = context(Opened(paths, CATALOG, environment, folder / "unused.yaml"), Cancel(), folder / "run")
+    made.access.set(ClusterAccess(node.name, "", node.kubeconfig, "standard", ""))
+    return replace(made, cluster=Outward(node.name, node.kubeconfig.parent, programs, images))
+
+
+def namespaces(work: Context) -> Mapping[str, PrepareNamespace]:
+    return {c.name: PrepareNamespace(work, c, ()) for c in work.components}
+
+
+def served(name: str, port: int, image: str) -> list[Mapping[str, Any]]:
+    """A pod that lets everybody in, and its Service."""
+    script = matrix.SCRIPT
+    run = Work(name, name, image, {script.name: script.read_text()}, ("serve", str(port)), memory="64Mi")
+    labels = {"app.kubernetes.io/instance": name}
+    meta = {"name": name, "namespace": name, "labels": labels}
+    template = {"metadata": {"labels": labels}, "spec": {**pod_spec(run), "restartPolicy": "Always"}}
+    deployment = {"selector": {"matchLabels": labels}, "template": template}
+    service = {"selector": labels, "ports": [{"port": port}]}
+    return [
+        scripts_of(run),
+        {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta, "spec": deployment},
+        {"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": service},
+    ]
+
+
+@pytest.fixture(scope="module")
+def up(node: Node, work: Context) -> Iterator[Node]:
+    """Three namespaces with a pod each, closed before the pods are made; and a host beside the node."""
+    ensure_namespace(node.kube, record.NAMESPACE, node.name)
+    for step in namespaces(work).values():
+        assert step.observe() is not None
+        step.run(QUIET)
+        assert step.observe() is None
+    for component in work.components:
+        for each in component.serves.values():
+            node.kube.apply(*served(component.name, each.port, node.image))
+    for component in work.components:
+        wait_ready(node.kube, component.namespace, component.name, progress=QUIET)
+    provider = work.cluster
+    assert isinstance(provider, HostProvider)
+    with outside_host(World(provider, work.images)):
+        yield node
+
+
+def failed(results: list[Result]) -> set[str]:
+    return {result.name for result in results if not result.ok}
+
+
+def test_every_pair_is_asked_and_every_answer_is_right(up: Node, work: Context) -> None:
+    results = matrix.run(work, up.kube, up.image, QUIET)
+    assert not failed(results), [r for r in results if not r.ok]
+    assert {r.name for r in results if " reaches " in r.name} == ALLOWED
+    # 5 sources ask 3 ports, the API server, the kubelet and the host outside.
+    assert sum(" reaches " in r.name or " to " in r.name for r in results) == 5 * 6
+    assert [r.name for r in results if "node's network" in r.name] == [
+        f"refused: a pod in the node's network in {name}" for name in CATALOG.entries
+    ]
+
+
+def test_a_hole_and_a_gap_are_both_found_and_up_again_closes_what_is_ours(up: Node, work: Context) -> None:
+    """Somebody's policy lets everybody into the store; the reader's own is gone."""
+    record.write(up.kube, MATRIX, "earlier", [])
+    meta = {"name": "let-in", "namespace": "store"}
+    spec = {"podSelector": {}, "policyTypes": ["Ingress"], "ingress": [{}]}
+    up.kube.create({"apiVersion": API, "kind": KIND, "metadata": meta, "spec": spec})
+    up.kube.delete(API, KIND, "flows", "reader")
+    results = matrix.run(work, up.kube, up.image, QUIET, patience=3)
+    assert failed(results) == {  # nothing else, though all ask at the same time
+        *(f"refused: {other} to store:8080" for other in OTHERS),
+        "reader reaches reader:8081",
+        "reader reaches store:8080",
+        "reader reaches the API server",
+        "front reaches reader:8081",
+    }
+    assert (work.run_folder / "evidence/matrix/reader-reach.log").read_text()
+    up.kube.delete(API, KIND, "let-in", "store")
+    reader = namespaces(work)["reader"]
+    difference = reader.observe()
+    assert difference and difference.summary == "apply network policies flows"
+    reader.run(QUIET)
+    assert MATRIX not in record.read(up.kube), "what was proven of other rules is not remembered"
+    assert not failed(matrix.run(work, up.kube, up.image, QUIET))
+
+
+def test_a_label_for_pod_security_somebody_changed_is_put_right(up: Node, work: Context) -> None:
+    label = {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "privileged"}}}
+    up.kube.raw("PATCH", "/api/v1/namespaces/store", label, content_type="application/merge-patch+json")
+    store = namespaces(work)["store"]
+    difference = store.observe()
+    assert difference and difference.summary == "set label pod-security.kubernetes.io/enforce"
+    store.run(QUIET)
+    assert store.observe() is None
+
+
+def test_the_canary_sees_policies_enforced_and_is_not_asked_again(up: Node, work: Context) -> None:
+    step = ProveEnforcement(work, ())
+    up.kube.delete("v1", "ConfigMap", record.NAME, record.NAMESPACE)
+    assert step.observe() is not None
+    results = canary.run(up.kube, up.name, up.image, QUIET, Cancel())
+    assert [(r.ok, r.refusal) for r in results] == [
+        (True, refusal) for refusal in (False, True) * 2 + (False,)
+    ]
+    record.write(up.kube, CANARY, step._digest(), results)
+    assert step.observe() is None
+
+
+@contextmanager
+def frozen(work: Context) -> Iterator[None]:
+    """What enforces stands still: policies are taken, and nobody puts them in force."""
+    provider = work.cluster
+    assert isinstance(provider, HostProvider)
+    agents = [
+        identity
+        for pid in cgroups.processes(provider.place.group)
+        if b"installer.clusters.host.firewall.agent" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        and (identity := ProcessId.of(pid))
+    ]
+    assert agents
+    try:
+        for agent in agents:
+            agent.kill(signal.SIGSTOP)
+        yield
+    finally:
+        for agent in agents:
+            agent.kill(signal.SIGCONT)
+
+
+class Lenient(Kube):
+    """The cluster of somebody whose network stops looking at policies from the first one on."""
+
+    work: Context
+
+    def apply(self, *objects: Mapping[str, Any]) -> None:
+        if any(each["kind"] == KIND for each in objects):
+            self.frozen = frozen(self.work)
+            self.frozen.__enter__()
+        super().apply(*objects)
+
+
+def test_a_network_that_enforces_nothing_is_a_failure_that_says_so(
+    up: Node, work: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kube = Lenient(up.kubeconfig)
+    kube.work = work
+    monkeypatch.setattr(canary, "_SECONDS", 5.0)
+    monkeypatch.setitem(vars(work.bench), "kube", kube)
+    monkeypatch.setattr(Images, "reference", lambda _, name: up.image)
+    step = ProveEnforcement(work, ())
+    try:
+        with pytest.raises(SmokeError, match="this cluster does not enforce network policies") as caught:
+            step.run(QUIET)
+    finally:
+        kube.frozen.__exit__(None, None, None)
+    assert "the same when nothing may come in: still open after" in caught.value.why
+    assert caught.value.hint and caught.value.command
+    assert step.observe() is not None
