@@ -60,8 +60,8 @@ class PrepareNamespace:
         from installer import policies
         from installer.adapters.kube.namespaces import ensure_namespace
         from installer.smoke import record
-        from installer.store import refuse_another
         from installer.smoke.result import MATRIX
+        from installer.store import refuse_another
 
         context, component = self.context, self.component
         kube, namespace = context.bench.changing(), component.namespace
