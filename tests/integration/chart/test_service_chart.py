@@ -64,8 +64,9 @@ def values_of(name: str) -> dict[str, Any]:
     """As the installer would give them, the digests and texts of files made constant."""
     component, folder = CATALOG[name], CATALOG.folder(name)
     assert component.embedded
-    known = {"name": name, "namespace": component.namespace, "domain": "example.com", "version": "0"}
-    values = substitute(values_file(folder / component.embedded.values), {**known, "environment": "test"})
+    known = {"name": name, "namespace": component.namespace, "version": "0", "environment": "test"}
+    known |= {"domain": "example.com", "site": "example.com:8443", "machines": "issuer=audience"}
+    values = substitute(values_file(folder / component.embedded.values), known)
     files = dict.fromkeys(component.embedded.files, "its text")
     return merge(values, {"image": f"docker.io/local/{name}:0", "checksum": "0", "files": files})
 
@@ -88,7 +89,6 @@ def test_a_components_pod_meets_the_restricted_standard(name: str, helm: Path, t
 def _restricted(spec: dict[str, Any]) -> None:
     assert spec["securityContext"]["runAsNonRoot"] and spec["securityContext"]["runAsUser"] >= 1000
     assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-    assert spec["automountServiceAccountToken"] is False
     for container in spec["containers"]:
         assert container["securityContext"] == {
             "allowPrivilegeEscalation": False,

@@ -1,0 +1,109 @@
+"""Proves of all we run that pod security takes it, and that it has no secret and no right too many."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from installer.adapters.helm import HELM
+from installer.adapters.kube import Kube
+from installer.adapters.kube.namespaces import RESTRICTED, ensure_namespace
+from installer.workloads import Work, pod_spec
+from tests.integration.apiserver import built
+from tests.integration.chart.test_service_chart import CATALOG, objects, values_of
+
+pytestmark = pytest.mark.integration
+
+# A name that says its value is secret; a value that is a path says where the secret is.
+_SECRET = re.compile(r"PASSWORD|SECRET|TOKEN|CREDENTIAL|PRIVATE|ACCESS_KEY|API_KEY|FERNET", re.IGNORECASE)
+
+
+@pytest.fixture(scope="module")
+def helm() -> Path:
+    return built(HELM) / "helm"
+
+
+@pytest.fixture(params=CATALOG.entries)
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def rendered(name: str, helm: Path, tmp_path: Path) -> list[dict[str, Any]]:
+    return objects(helm, tmp_path, values_of(name), name)
+
+
+def specs(name: str, rendered: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Pods of the release, of its jobs and of its probes, as they are sent to the API server."""
+    yield from (o["spec"]["template"]["spec"] for o in rendered if "template" in o.get("spec", {}))
+    component = CATALOG[name]
+    for script in (*component.jobs, *component.smoke):
+        mounted = {f"{name}-{secret}": secret for secret in script.secrets}
+        yield pod_spec(Work("job", name, "image", {script.script: ""}, secrets=mounted, env=script.env))
+
+
+def test_the_api_server_takes_its_pods_where_pods_are_restricted(
+    name: str, rendered: list[dict[str, Any]], kube: Kube
+) -> None:
+    """Asked of the real admission plugin, at the level the component's namespace has."""
+    lower, namespace = CATALOG[name].pod_security, f"pods-{secrets.token_hex(4)}"
+    ensure_namespace(kube, namespace, "test", lower.level if lower else RESTRICTED)
+    for spec in specs(name, rendered):
+        meta = {"name": "pod", "namespace": namespace}
+        path = f"/api/v1/namespaces/{namespace}/pods?dryRun=All"
+        made = kube.raw("POST", path, {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec})
+        assert made["kind"] == "Pod"
+
+
+def test_no_pod_is_nobodys_and_only_who_needs_it_has_a_token(
+    name: str, rendered: list[dict[str, Any]]
+) -> None:
+    for spec in specs(name, rendered):
+        assert spec["serviceAccountName"] != "default"
+        assert spec["automountServiceAccountToken"] is False or CATALOG[name].kube_api
+        assert not spec.get("hostNetwork") and not spec.get("hostPID") and not spec.get("hostIPC")
+        assert not [v for v in spec.get("volumes", []) if "hostPath" in v]
+    accounts = [o for o in rendered if o["kind"] == "ServiceAccount"]
+    assert accounts and all(account["automountServiceAccountToken"] is False for account in accounts)
+
+
+def test_no_secret_is_in_an_environment(name: str, rendered: list[dict[str, Any]]) -> None:
+    for spec in specs(name, rendered):
+        for container in [*spec.get("initContainers", []), *spec["containers"]]:
+            assert not container.get("envFrom")
+            for variable in container.get("env", []):
+                source = variable.get("valueFrom") or {}
+                assert "secretKeyRef" not in source, variable
+                if _SECRET.search(variable["name"]) and variable.get("value"):
+                    assert _harmless(variable["value"]), variable
+
+
+def _harmless(value: str) -> bool:
+    """A place in the file system, a switch, or an address of one's own without a password in it."""
+    return value.startswith(("/", "file:/")) or value.lower() in ("true", "false") or value.isdigit()
+
+
+def test_no_service_opens_a_port_of_the_nodes(name: str, rendered: list[dict[str, Any]]) -> None:
+    for service in (o for o in rendered if o["kind"] == "Service"):
+        assert service["spec"].get("type", "ClusterIP") == "ClusterIP" or CATALOG[name].routes
+
+
+def test_every_port_others_reach_is_the_services_and_the_containers(
+    name: str, rendered: list[dict[str, Any]]
+) -> None:
+    """Some network plugins match a policy by the one, some by the other."""
+    ports = {p["port"] for o in rendered if o["kind"] == "Service" for p in o["spec"]["ports"]}
+    opened = {
+        port["containerPort"]
+        for o in rendered
+        if "template" in o.get("spec", {})
+        for container in o["spec"]["template"]["spec"]["containers"]
+        for port in container.get("ports", [])
+    }
+    served = {served.port for served in CATALOG[name].serves.values()}
+    assert served <= ports and served <= opened
