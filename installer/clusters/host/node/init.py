@@ -134,10 +134,10 @@ class Init:
 
     def _start(self, daemon: Daemon) -> None:
         listening = self._listening.get(daemon.name)
-        descriptors = (listening.fileno(),) if listening else ()
-        handed = tuple(text for descriptor in descriptors for text in ("--listen", str(descriptor)))
         child = process.spawn(
-            (*daemon.argv, *handed), stdout=LOGS / f"{daemon.name}.log", pass_fds=descriptors
+            (*daemon.argv, *(("--listen", str(listening.fileno())) if listening else ())),
+            stdout=LOGS / f"{daemon.name}.log",
+            pass_fds=(listening.fileno(),) if listening else (),
         )
         self._running[child.pid] = (daemon.name, child)
         before = self._states.get(daemon.name, DaemonState(0, ""))
