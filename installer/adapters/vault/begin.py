@@ -76,6 +76,8 @@ def _open(door: Door, address: str, kept: Mapping[str, str], cancel: Cancel) -> 
     first = health(address)
     if first.sealed and first.seal == _SHAMIR and not kept.get("unseal"):
         raise sealed(door, first)
+    if first.sealed and first.seal != _SHAMIR and not kept.get("root"):
+        return  # it opens itself, or says why not to whoever waits for that
     wait_until("the secret store opens", opened, seconds=_OPEN_SECONDS, cancel=cancel)
 
 
@@ -115,7 +117,7 @@ def sealed(door: Door, seen: Health) -> VaultError:
             f"bring the key back that it had (Secret {door.name}-seal, from your backup), delete its pod, "
             "and run up again; without that key its data is lost, see docs/operations.md"
         )
-        verb = ("get", "secret", f"{door.name}-seal", "-o", "yaml")
+        verb = ("logs", f"{door.name}-0", "--tail=20")
     command = door.kube.kubectl("--namespace", door.namespace, *verb)
     return VaultError("the secret store is sealed", status=503, why=why, hint=hint, command=command)
 
