@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network
 
-from installer.clusters.host.firewall.model import Labels, Peer, Pod, Policy, Port, Rule
+from installer.clusters.host.firewall.model import Labels, Peer, Pod, Policy, Port, Rule, Selector
 
 TABLE = "policies"
 # Interfaces of the node that no pod is behind.
@@ -31,14 +31,15 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class _Placed:
-    """A pod with its address, as text and to sort by."""
+    """A pod with its address. Written and sorted often, which IPv4Address is slow at."""
 
-    address: IPv4Address
+    number: int
+    text: str
     pod: Pod
 
-    @property
-    def text(self) -> str:
-        return str(self.address)
+
+def _by_number(placed: _Placed) -> int:
+    return placed.number
 
 
 @dataclass
@@ -88,30 +89,29 @@ class _World:
     def __init__(self, snapshot: Snapshot) -> None:
         have = ((snapshot.addresses.get(pod.uid), pod) for pod in snapshot.pods)
         self.placed = sorted(
-            (_Placed(address, pod) for address, pod in have if address), key=lambda p: p.address
+            (_Placed(int(address), str(address), pod) for address, pod in have if address), key=_by_number
         )
         self.policies = sorted(snapshot.policies, key=lambda p: (p.namespace, p.name))
         self._namespaces = snapshot.namespaces
+        self._by_namespace: dict[str, list[_Placed]] = {}
+        for placed in self.placed:
+            self._by_namespace.setdefault(placed.pod.namespace, []).append(placed)
 
     def selected(self, policy: Policy) -> list[_Placed]:
-        return [
-            placed
-            for placed in self.placed
-            if placed.pod.namespace == policy.namespace and policy.pods.matches(placed.pod.labels)
-        ]
+        return self._chosen(policy.pods, policy.namespace)
 
-    def meant(self, peer: Peer, namespace: str) -> list[_Placed]:
-        return [
-            placed
-            for placed in self.placed
-            if self._in(peer, placed.pod.namespace, namespace) and peer.pods.matches(placed.pod.labels)
-        ]
+    def meant(self, peer: Peer, own: str) -> list[_Placed]:
+        # A namespace that is not known yet is none that a selector chooses: nothing is known of it.
+        spaces = (
+            [own]
+            if peer.namespaces is None
+            else [name for name, labels in self._namespaces.items() if peer.namespaces.matches(labels)]
+        )
+        return [placed for space in spaces for placed in self._chosen(peer.pods, space)]
 
-    def _in(self, peer: Peer, namespace: str, own: str) -> bool:
-        if peer.namespaces is None:
-            return namespace == own
-        labels = self._namespaces.get(namespace)  # None: it is not known, so nothing is known of it
-        return labels is not None and peer.namespaces.matches(labels)
+    def _chosen(self, selector: Selector, namespace: str) -> list[_Placed]:
+        pods = self._by_namespace.get(namespace, [])
+        return [placed for placed in pods if selector.matches(placed.pod.labels)]
 
 
 def _direction(table: _Table, world: _World, way: str, field_: str, verdict: str) -> dict[str, str]:
@@ -164,11 +164,11 @@ def _peers(
             pods += world.meant(peer, policy.namespace)
             continue
         but = "".join(f"ip {field_} != {each} " for each in peer.excepted)
-        inside = [placed for placed in world.placed if _inside(placed.address, peer)]
+        inside = [placed for placed in world.placed if _inside(IPv4Address(placed.number), peer)]
         found.append((f"ip {field_} {peer.block} {but}", inside))
     if pods:
-        texts = (placed.text for placed in sorted(pods, key=lambda p: p.address))
-        found.append((f"ip {field_} {table.set(_ADDRESS, texts)} ", pods))
+        pods.sort(key=_by_number)
+        found.append((f"ip {field_} {table.set(_ADDRESS, (placed.text for placed in pods))} ", pods))
     return found
 
 

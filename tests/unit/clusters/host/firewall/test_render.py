@@ -15,9 +15,10 @@ Golden = Callable[[Path, str], None]
 
 
 def _policies() -> tuple[Policy, ...]:
-    clients = [{"podSelector": {"matchLabels": {"app": "client"}}}]
+    clients = [{"namespaceSelector": {}, "podSelector": {"matchLabels": {"app": "client"}}}]
     ports = [{"port": "http"}, {"port": 9000, "endPort": 9010, "protocol": "SCTP"}]
-    out = [{"to": [{"ipBlock": {"cidr": "192.0.2.0/24", "except": ["192.0.2.0/28", "192.0.2.0/27"]}}]}]
+    named = {"to": [{"namespaceSelector": {}}], "ports": [{"port": "http"}]}
+    out = [named, {"to": [{"ipBlock": {"cidr": "192.0.2.0/24", "except": ["192.0.2.0/28", "192.0.2.0/27"]}}]}]
     return (
         Policy.of(a_policy("default-deny", policyTypes=["Ingress", "Egress"])),
         Policy.of(
@@ -46,7 +47,7 @@ def test_the_order_in_which_things_are_known_does_not_matter() -> None:
     turned = Snapshot(
         snapshot.pods[::-1],
         dict(reversed(list(snapshot.addresses.items()))),
-        snapshot.namespaces,
+        dict(reversed(list(snapshot.namespaces.items()))),
         snapshot.policies[::-1],
     )
     assert render(turned, RANGE) == render(snapshot, RANGE)
