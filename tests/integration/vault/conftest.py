@@ -1,0 +1,99 @@
+"""Owns the stores of these tests: one set up for all that only use it."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from installer.adapters.kube import Kube
+from installer.adapters.vault.begin import Requests, begin
+from installer.adapters.vault.door import INSTALLER
+from installer.cancel import Cancel
+from installer.paths import Paths
+from tests.integration.apiserver import ApiServer
+from tests.integration.vault.bao import Bao, LoopbackDoor
+
+FOLDER = Paths.default().assets / "helm-values" / "vault"
+
+
+def account(kube: Kube, namespace: str, name: str) -> None:
+    meta = {"name": name, "namespace": namespace}
+    kube.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta})
+
+
+def new_namespace(kube: Kube) -> str:
+    name = f"test-{secrets.token_hex(4)}"
+    kube.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    return name
+
+
+@pytest.fixture(scope="session")
+def reviewer(kube: Kube) -> str:
+    """A token with which the store may ask whose a token is: in a pod it is the pod's own."""
+    namespace = new_namespace(kube)
+    account(kube, namespace, "reviewer")
+    kube.apply(
+        {
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "ClusterRoleBinding",
+            "metadata": {"name": f"{namespace}-reviewer"},
+            "roleRef": {
+                "apiGroup": "rbac.authorization.k8s.io",
+                "kind": "ClusterRole",
+                "name": "system:auth-delegator",
+            },
+            "subjects": [{"kind": "ServiceAccount", "name": "reviewer", "namespace": namespace}],
+        }
+    )
+    path = f"/api/v1/namespaces/{namespace}/serviceaccounts/reviewer/token"
+    token: str = kube.raw("POST", path, {"spec": {"expirationSeconds": 3600}})["status"]["token"]
+    return token
+
+
+def requests(apiserver: ApiServer, reviewer: str, namespace: str) -> Requests:
+    """The shipped bootstrap, led to this API server and this namespace."""
+    told = {each["path"]: dict(each["data"]) for each in json.loads((FOLDER / "bootstrap.json").read_text())}
+    told["auth/kubernetes/config"] = {
+        "kubernetes_host": f"https://127.0.0.1:{apiserver.port}",
+        "kubernetes_ca_cert": (apiserver.folder / "pki" / "ca.crt").read_text(),
+        "token_reviewer_jwt": reviewer,
+        "disable_local_ca_jwt": True,
+    }
+    role = told[f"auth/kubernetes/role/{INSTALLER}"]
+    role |= {"bound_service_account_namespaces": [namespace], "audience": "keeper"}
+    policy = {"policy": (FOLDER / "installer.hcl").read_text()}
+    return [*told.items(), (f"sys/policies/acl/{INSTALLER}", policy)]
+
+
+@pytest.fixture
+def bao(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Bao]:
+    """A new store, started; `indirect` says whether it has a static seal."""
+    made = Bao.make(tmp_path / "bao", static=getattr(request, "param", True))
+    made.start()
+    try:
+        yield made
+    finally:
+        made.kill()
+
+
+@pytest.fixture(scope="session")
+def door(
+    apiserver: ApiServer, kube: Kube, reviewer: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[LoopbackDoor]:
+    """A store that has begun, with versions of secrets and a login by accounts."""
+    made = Bao.make(tmp_path_factory.mktemp("bao") / "bao", static=True)
+    made.start()
+    try:
+        namespace = new_namespace(kube)
+        account(kube, namespace, INSTALLER)
+        led = LoopbackDoor(kube, namespace, made)
+        begin(led, requests(apiserver, reviewer, namespace), Cancel())
+        with led.session() as vault:
+            vault.client.sys.enable_secrets_engine("kv", path="secret", options={"version": "2"})
+        yield led
+    finally:
+        made.kill()

@@ -1,0 +1,78 @@
+"""Proves the beginning of a store that does not begin by itself, and that no kill in it is the end of it."""
+
+from __future__ import annotations
+
+import base64
+
+import hvac
+import pytest
+
+from installer.adapters.kube import Kube
+from installer.adapters.vault import VaultError
+from installer.adapters.vault import begin as beginning
+from installer.adapters.vault.begin import begin
+from installer.adapters.vault.door import INSTALLER
+from installer.cancel import Cancel
+from tests.integration.apiserver import ApiServer
+from tests.integration.vault.bao import Bao, LoopbackDoor
+from tests.integration.vault.conftest import account, requests
+
+pytestmark = pytest.mark.integration
+
+
+def kept(kube: Kube, namespace: str) -> dict[str, str]:
+    found = kube.get("v1", "Secret", "keeper-recovery", namespace)
+    return {k: base64.b64decode(v).decode() for k, v in ((found or {}).get("data") or {}).items()}
+
+
+@pytest.mark.parametrize(
+    ("bao", "key"), [(True, "recovery"), (False, "unseal")], indirect=["bao"], ids=["static", "shamir"]
+)
+def test_it_begins_and_its_root_token_ends(
+    bao: Bao, key: str, apiserver: ApiServer, kube: Kube, reviewer: str, namespace: str
+) -> None:
+    account(kube, namespace, INSTALLER)
+    door, told = LoopbackDoor(kube, namespace, bao), requests(apiserver, reviewer, namespace)
+    beginning._initialise(door, bao.address)  # a run that was killed right after it
+    root = kept(kube, namespace)["root"]
+    begin(door, told, Cancel())
+    assert kept(kube, namespace).keys() == {key}
+    assert not hvac.Client(bao.address, token=root).is_authenticated()
+    with door.session() as vault:
+        assert INSTALLER in vault.client.auth.token.lookup_self()["data"]["policies"]
+        with pytest.raises(hvac.exceptions.Forbidden):
+            vault.write(f"auth/kubernetes/role/{INSTALLER}", token_policies=["root"])
+    begin(door, told, Cancel())  # nothing is left to do
+    bao.kill()
+    bao.start()
+    begin(door, told, Cancel())
+    with door.session() as vault:
+        assert vault.mounts()
+    assert '"type":"request"' in bao.log and root not in bao.log
+    assert all(value not in bao.log for value in kept(kube, namespace).values())
+
+
+def test_one_that_lost_its_key_says_so(bao: Bao, kube: Kube, namespace: str) -> None:
+    account(kube, namespace, INSTALLER)
+    door = LoopbackDoor(kube, namespace, bao)
+    beginning._initialise(door, bao.address)
+    bao.kill()
+    (bao.folder / "key").write_bytes(b"x" * 32)
+    bao.start()
+    seen = door.health()
+    assert seen.initialized and seen.sealed
+    error = beginning.sealed(door, seen)
+    assert "sealed" in error.what and "Secret keeper-seal" in error.hint and namespace in error.command
+    with pytest.raises(VaultError) as caught, door.session():
+        pass
+    assert caught.value.status == 503 and "sealed" in caught.value.why
+
+
+@pytest.mark.parametrize("bao", [False], indirect=True)
+def test_one_whose_share_is_not_kept_says_so(bao: Bao, kube: Kube, namespace: str) -> None:
+    door = LoopbackDoor(kube, namespace, bao)
+    beginning._initialise(door, bao.address)
+    kube.delete("v1", "Secret", "keeper-recovery", namespace)
+    with pytest.raises(VaultError, match="sealed") as caught:
+        begin(door, [], Cancel())
+    assert "keeper-recovery" in caught.value.why

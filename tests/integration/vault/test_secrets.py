@@ -1,0 +1,133 @@
+"""Proves secrets behind the store: made once, taken over, mirrored; nothing is asked in vain."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from installer.adapters.kube import Kube
+from installer.adapters.vault.session import Vault
+from installer.component import SecretNeed
+from installer.secrets import KubernetesSecrets, VaultSecrets, kv_path
+from tests.integration.vault.bao import LoopbackDoor
+
+pytestmark = pytest.mark.integration
+
+NEED = SecretNeed(keys=["password"], fixed={"user": "admin"})
+
+
+class Counted:
+    """Sessions of a store, counted: none is the quick way."""
+
+    def __init__(self, door: LoopbackDoor) -> None:
+        self._door, self.count = door, 0
+
+    @contextmanager
+    def session(self) -> Iterator[Vault]:
+        self.count += 1
+        with self._door.session() as vault:
+            yield vault
+
+
+@pytest.fixture
+def mirror(kube: Kube) -> KubernetesSecrets:
+    return KubernetesSecrets(kube)
+
+
+@pytest.fixture
+def sessions(door: LoopbackDoor) -> Counted:
+    return Counted(door)
+
+
+@pytest.fixture
+def source(mirror: KubernetesSecrets, sessions: Counted) -> VaultSecrets:
+    return VaultSecrets(mirror, sessions.session, "keeper")
+
+
+def kept(door: LoopbackDoor, namespace: str, name: str) -> tuple[dict[str, str], int]:
+    with door.session() as vault:
+        found = vault.get(kv_path(namespace, name))
+    assert found
+    return dict(found.values), found.version
+
+
+def test_made_once_in_the_store_and_shown_in_the_cluster(
+    source: VaultSecrets, mirror: KubernetesSecrets, door: LoopbackDoor, sessions: Counted, namespace: str
+) -> None:
+    name = f"{namespace}-admin"
+    source.ensure(namespace, name, NEED)
+    values, version = kept(door, namespace, name)
+    assert mirror.read(namespace, name) == values and mirror.version(namespace, name) == version == 1
+    asked = sessions.count
+    source.ensure(namespace, name, NEED)
+    assert source.names(namespace) == {name} and source.read(namespace, name) == values
+    assert source.digest(namespace, [name]) == mirror.digest(namespace, [name])
+    assert sessions.count == asked, "the store was asked though nothing had changed"
+
+
+def test_what_the_cluster_has_already_is_taken_over_as_it_is(
+    source: VaultSecrets, mirror: KubernetesSecrets, door: LoopbackDoor, namespace: str
+) -> None:
+    name = f"{namespace}-admin"
+    mirror.ensure(namespace, name, NEED)
+    before = mirror.read(namespace, name)
+    assert source.names(namespace) == frozenset()
+    source.ensure(namespace, name, NEED)
+    assert kept(door, namespace, name) == (before, 1)
+    assert mirror.read(namespace, name) == before and source.names(namespace) == {name}
+
+
+def test_a_mirror_that_is_gone_comes_back_with_the_same_values(
+    source: VaultSecrets, mirror: KubernetesSecrets, namespace: str
+) -> None:
+    name = f"{namespace}-admin"
+    source.ensure(namespace, name, NEED)
+    before = mirror.read(namespace, name)
+    mirror.delete(namespace, name)
+    source.ensure(namespace, name, NEED)
+    assert mirror.read(namespace, name) == before
+
+
+def test_two_runs_at_once_end_with_one_value(
+    source: VaultSecrets, mirror: KubernetesSecrets, door: LoopbackDoor, namespace: str
+) -> None:
+    name = f"{namespace}-admin"
+    failed: list[BaseException] = []
+
+    def make() -> None:
+        try:
+            source.ensure(namespace, name, NEED)
+        except BaseException as error:  # noqa: BLE001 - told below
+            failed.append(error)
+
+    threads = [threading.Thread(target=make) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failed
+    values, version = kept(door, namespace, name)
+    assert version == 1 and mirror.read(namespace, name) == values
+
+
+def test_the_same_again_is_no_new_version(source: VaultSecrets, door: LoopbackDoor, namespace: str) -> None:
+    name = f"{namespace}-account"
+    for values in ({"host": "a"}, {"host": "a"}, {"host": "b"}):
+        source.write(namespace, name, values)
+    assert kept(door, namespace, name) == ({"host": "b"}, 2)
+    source.delete(namespace, name)
+    assert source.read(namespace, name) == {}
+    with door.session() as vault:
+        assert vault.get(kv_path(namespace, name)) is None
+
+
+def test_the_stores_own_have_nothing_behind_them(
+    source: VaultSecrets, mirror: KubernetesSecrets, sessions: Counted, kube: Kube
+) -> None:
+    kube.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "keeper"}})
+    source.ensure("keeper", "keeper-seal", NEED)
+    assert mirror.version("keeper", "keeper-seal") == 0 and source.names("keeper") == {"keeper-seal"}
+    assert sessions.count == 0
