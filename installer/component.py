@@ -113,6 +113,7 @@ class Provided(Strict):
     image: Name = "toolbox"
     admin: Name = ""
     login: str = Field(default="", description="Of an issuer: a module by which probes log in there")
+    page: UrlPath = Field(default="", description="Of an issuer: where its login page lies")
     keys: dict[Name, str] = Field(default_factory=dict)
     engine: Engine | None = Field(
         default=None, description="The secret store rotates its accounts' passwords"

@@ -92,7 +92,7 @@ class Environment(Strict):
     summary: str = ""
     domain: Annotated[str, AfterValidator(_domain)]
     cluster: ClusterSpec
-    port: Port = Field(default=443, description="where people reach the gateway, as in their browsers")
+    port: Port = Field(default=443, description="where people enter, as in their browsers' addresses")
     oidc: OidcSpec | None = Field(default=None, description="default: whichever component is an issuer")
     components: dict[Name, ComponentSpec] = Field(min_length=1, description="what runs here")
     smoke: SmokeChoice = SmokeChoice()

@@ -63,8 +63,9 @@ def issuer_of(environment: Environment, catalog: Catalog) -> Issuer | None:
         return None
     from installer.adapters.vault.issuer import AUDIENCE, endpoints
 
-    at = endpoints(*_addresses(environment, chosen))
-    return Issuer(at.issuer, (f"{at.machines}={AUDIENCE}",), "groups", at.login, at.redeem, at.keys)
+    public, inside = _addresses(environment, chosen)
+    at, page = endpoints(public, inside), public + chosen.provides[IDENTITY].page
+    return Issuer(at.issuer, (f"{at.machines}={AUDIENCE}",), "groups", page, at.redeem, at.keys)
 
 
 def observe_client(context: Context, component: Component) -> str:

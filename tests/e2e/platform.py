@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,15 +22,17 @@ ENVIRONMENT = """\
 name: {name}
 summary: made by a test
 domain: mlops.localhost
+port: {port}
 cluster:
   provider: host
-components:
-  postgres: {{}}
-  minio: {{}}
-  mlflow: {{}}
+components: {components}
 smoke:
   disruptive: {disruptive}
 """
+
+# What most tests are about, and what the shared platform has besides.
+FEW = ("postgres", "minio", "mlflow")
+ALL = ("vault", *FEW, "oauth2-proxy", "gateway")
 
 
 @dataclass(frozen=True)
@@ -54,10 +57,16 @@ class Platform:
     folder: Path
 
     @classmethod
-    def make(cls, name: str, folder: Path, *, disruptive: bool = True) -> Platform:
+    def make(
+        cls, name: str, folder: Path, *, disruptive: bool = True, components: Sequence[str] = FEW
+    ) -> Platform:
         environments = folder / "environments"
         environments.mkdir(parents=True, exist_ok=True)
-        text = ENVIRONMENT.format(name=name, disruptive=str(disruptive).lower())
+        chosen = json.dumps({component: {} for component in components})
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        text = ENVIRONMENT.format(name=name, disruptive=str(disruptive).lower(), components=chosen, port=port)
         (environments / f"{name}.yaml").write_text(text)
         return cls(name, folder / "home", folder)
 

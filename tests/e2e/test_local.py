@@ -22,7 +22,7 @@ import pytest
 from installer.adapters.process import ProcessId
 from installer.adapters.wait import Pending, wait_until
 from installer.clusters.host.node import cgroups
-from tests.e2e.platform import Platform
+from tests.e2e.platform import ALL, Platform
 
 pytestmark = pytest.mark.e2e
 
@@ -76,7 +76,7 @@ def test_up_again_has_nothing_to_do_and_starts_no_terraform(platform: Platform, 
 
 def test_status_says_ready_and_proven(platform: Platform) -> None:
     rows = platform.ok("status", "--output", "json").envelope["data"]["rows"]
-    assert {row["component"] for row in rows} == {"postgres", "minio", "mlflow"}
+    assert {row["component"] for row in rows} == set(ALL)
     for row in rows:
         ready, _, wanted = row["ready"].partition("/")
         assert ready == wanted != "0", row
@@ -87,7 +87,7 @@ def test_smoke_writes_junit_with_both_signs(platform: Platform, tmp_path: Path) 
     report = tmp_path / "smoke.xml"
     platform.ok("smoke", "--junit", str(report))
     suites = ET.parse(report).getroot().findall("testsuite")
-    assert {s.get("name") for s in suites} == {"postgres", "minio", "mlflow", "matrix"}
+    assert {s.get("name") for s in suites} == {*ALL, "matrix"}
     cases = [c.get("name") or "" for s in suites for c in s.findall("testcase")]
     assert len(cases) >= 30
     assert sum("refused" in c for c in cases) >= 10
@@ -96,6 +96,8 @@ def test_smoke_writes_junit_with_both_signs(platform: Platform, tmp_path: Path) 
 
 CLIENT = """
 import sys, mlflow
+from tests.e2e.names import known_here
+known_here()
 mlflow.set_tracking_uri(sys.argv[1])
 mlflow.set_experiment("outside")
 with mlflow.start_run() as run:
@@ -109,11 +111,16 @@ print(run.info.run_id)
 
 
 @pytest.fixture(scope="module")
-def outside(platform: Platform) -> str:
+def outside(platform: Platform, machine: None) -> str:
     """The id of a run that a client outside the cluster has logged: data that must survive everything."""
     with platform.opened("mlflow") as url:
         done = subprocess.run(
-            [sys.executable, "-c", CLIENT, url], capture_output=True, text=True, timeout=120, check=False
+            [sys.executable, "-c", CLIENT, url],
+            cwd=Path(__file__).parents[2],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
         )
     assert done.returncode == 0, done.stderr
     return done.stdout.split()[-1]
@@ -159,7 +166,7 @@ def test_no_secret_lies_around(platform: Platform) -> None:
     for secret in secrets:
         if secret["type"] == "helm.sh/release.v1":
             places[secret["metadata"]["name"]] = json.dumps(decode(secret)).encode()
-    for namespace in ("postgres", "minio", "mlflow"):
+    for namespace in ALL:
         places[f"events of {namespace}"] = json.dumps(kube.events(namespace)).encode()
         for pod in kube.list("v1", "Pod", namespace):
             name = pod["metadata"]["name"]
@@ -180,7 +187,7 @@ def test_open_says_when_its_port_is_taken(platform: Platform) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
-        result = platform.run("open", "mlflow", "--port", port)
+        result = platform.run("open", "minio", "--port", port)
     assert result.code == 5
     assert port in result.err and "hint" in result.err
 
@@ -224,7 +231,9 @@ def test_etcd_killed_comes_back_by_itself(platform: Platform) -> None:
     assert platform.ok("up", "--output", "json").envelope["outcome"] == "done"
 
 
-def test_minio_killed_while_an_artifact_is_uploaded_loses_nothing(platform: Platform, tmp_path: Path) -> None:
+def test_minio_killed_while_an_artifact_is_uploaded_loses_nothing(
+    platform: Platform, machine: None, tmp_path: Path
+) -> None:
     """The client retries; afterwards every artifact that was acknowledged is whole."""
     import mlflow
 

@@ -17,6 +17,8 @@ from installer.session import shipped_environments
 ROOT = Path(__file__).resolve().parents[2]
 CATALOG = read_catalog(Paths.default().assets / "helm-values")
 NAMES = tuple(CATALOG.entries)
+# The same word for another thing.
+ELSEWHERE = {("gateway", "clusters/host/addresses.py")}  # of a network
 BEGIN, END = "<!-- components: begin", "<!-- components: end -->"
 
 pytestmark = pytest.mark.parametrize("name", NAMES)
@@ -53,7 +55,9 @@ def test_its_version_is_the_one_its_image_is_made_of(name: str) -> None:
     pins = [
         *(f"=={m}" for m in _found(folder / "requirements.txt", rf"^{program}==(\S+)")),
         *(f"-{m}" for m in _found(folder / "image.yaml", rf"- {name}\w*-(\d+)$")),
+        *_found(folder / "image.yaml", r"# ([\d.]+) in Debian"),
         *_found(folder / "program/go.mod", rf"{name} v[\d.]+-(\d{{8}})"),
+        *_found(folder / "program/go.mod", rf"/{name}(?:/v\d+)? v([\d.]+)(?: |$)"),
     ]
     assert pins, "nothing in the folder says which version its image has"
     assert all(pin.lstrip("=-") == version.replace("-", "") for pin in pins), pins
@@ -95,7 +99,7 @@ def test_its_name_is_in_no_code_but_its_own(name: str) -> None:
         f"{file.relative_to(ROOT)}:{line}: {text!r}"
         for file in sorted((ROOT / "installer").rglob("*.py"))
         for line, text in _strings(file)
-        if word.search(text)
+        if word.search(text) and (name, file.relative_to(ROOT / "installer").as_posix()) not in ELSEWHERE
     ]
     assert not found, "\n".join(found)
 

@@ -32,10 +32,9 @@ _CLAIMS = {
 
 @dataclass(frozen=True)
 class Endpoints:
-    """Where an issuer is met: by browsers at `issuer` and `login`, by programs in the cluster elsewhere."""
+    """Where an issuer is met: tokens name `issuer`, programs in the cluster ask at the others."""
 
     issuer: str
-    login: str
     redeem: str
     keys: str
     machines: str
@@ -67,7 +66,6 @@ def endpoints(public: str, inside: str) -> Endpoints:
     path = f"/v1/identity/oidc/provider/{PROVIDER}"
     return Endpoints(
         issuer=public + path,
-        login=f"{public}/ui/vault/identity/oidc/provider/{PROVIDER}/authorize",
         redeem=f"{inside}{path}/token",
         keys=f"{inside}{path}/.well-known/keys",
         # Machines' tokens name this one: only the sign-on proxy, in the cluster, ever asks it.

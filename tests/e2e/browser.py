@@ -1,0 +1,107 @@
+"""Owns a real browser for tests: the system's Chromium, which trusts one authority and sees no network."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from selenium.common.exceptions import StaleElementReferenceException, WebDriverException
+from selenium.webdriver import Chrome, ChromeOptions
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+
+from installer.adapters.wait import Pending, wait_until
+
+if TYPE_CHECKING:
+    from selenium.webdriver.remote.webelement import WebElement
+
+_SECONDS = 120.0
+_ARGUMENTS = (
+    "--headless=new",
+    "--no-sandbox",  # tests run as root
+    "--disable-dev-shm-usage",
+    "--disable-gpu",
+    "--no-first-run",
+    "--window-size=1280,900",
+    # What it would say to its maker goes nowhere. It takes names below localhost for this machine by itself.
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE *.localhost, EXCLUDE 127.0.0.1",
+)
+
+
+@dataclass(frozen=True)
+class Window:
+    """What a person does in it. Every wait says what was seen last."""
+
+    driver: Chrome
+    evidence: Path
+
+    def go(self, url: str) -> None:
+        self.driver.get(url)
+
+    def at(self, host: str) -> None:
+        """Wait until its address is of a host."""
+        self._until(f"a page of {host}", lambda: urlsplit(self.driver.current_url).hostname == host)
+
+    def says(self, text: str) -> None:
+        """Wait until a page shows a text."""
+        self._until(f"a page that says {text}", lambda: text in self.text)
+
+    def field(self, css: str) -> WebElement:
+        """Wait for an element people can use."""
+        found: list[WebElement] = []
+
+        def there() -> bool:
+            found[:] = [e for e in self.driver.find_elements(By.CSS_SELECTOR, css) if e.is_displayed()]
+            return bool(found)
+
+        self._until(f"an element {css}", there)
+        return found[0]
+
+    @property
+    def text(self) -> str:
+        return self.driver.find_element(By.TAG_NAME, "body").text
+
+    def keep(self, name: str) -> Path:
+        """A screenshot, as evidence."""
+        self.evidence.mkdir(parents=True, exist_ok=True)
+        file = self.evidence / f"{name}.png"
+        assert self.driver.save_screenshot(str(file))
+        return file
+
+    def _until(self, what: str, test: Callable[[], bool]) -> None:
+        def look() -> bool | Pending:
+            try:
+                return True if test() else Pending(f"{self.driver.current_url}: {self.text[:200]!r}")
+            except (StaleElementReferenceException, WebDriverException) as error:
+                return Pending(str(error.msg))  # the page changes under our hands
+
+        wait_until(what, look, seconds=_SECONDS)
+
+
+@contextmanager
+def chromium(folder: Path, authority: Path) -> Iterator[Window]:
+    """A browser with a profile of its own in `folder` that knows `authority`, a file."""
+    home = folder / "home"
+    database = home / ".pki/nssdb"
+    database.mkdir(parents=True)
+    for words in (
+        ("-N", "--empty-password"),
+        ("-A", "-t", "C,,", "-n", "platform", "-i", str(authority)),
+    ):
+        subprocess.run(["certutil", "-d", f"sql:{database}", *words], check=True, timeout=60)
+    options = ChromeOptions()
+    options.binary_location = "/usr/bin/chromium"
+    for argument in (*_ARGUMENTS, f"--user-data-dir={folder / 'profile'}"):
+        options.add_argument(argument)
+    env = {**os.environ, "HOME": str(home), "XDG_CONFIG_HOME": str(home), "XDG_CACHE_HOME": str(home)}
+    driver = Chrome(options, Service("/usr/bin/chromedriver", env=env))
+    try:
+        yield Window(driver, folder / "evidence")
+    finally:
+        driver.quit()

@@ -1,0 +1,76 @@
+"""Proves the way in as a person meets it: a browser, the login page, the UIs, and out again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.e2e.browser import Window, chromium
+from tests.e2e.platform import Platform
+
+pytestmark = pytest.mark.e2e
+
+NAME = "ada"
+
+
+@pytest.fixture(scope="module")
+def password(platform: Platform) -> Iterator[str]:
+    """Of a user made for this module."""
+    made = platform.ok("user", "add", NAME, "--group", "data-scientists", "--output", "json").envelope
+    yield made["data"]["password"]
+    platform.ok("user", "remove", NAME)
+
+
+@pytest.fixture(scope="module")
+def doors(platform: Platform) -> dict[str, str]:
+    """Every UI by its component's name, as `up` prints them."""
+    said = platform.ok("up", "--yes", "--output", "json").envelope["data"]["summary"]["doors"]
+    return {door["what"]: door["where"] for door in said if door["where"].startswith("https://")}
+
+
+def log_in(window: Window, password: str) -> None:
+    window.field("input[name=username]").send_keys(NAME)
+    window.field("input[name=password]").send_keys(password)
+    window.field("button[type=submit]").click()
+
+
+def test_a_person_logs_in_once_sees_every_ui_and_is_out_of_all_of_them(
+    platform: Platform, password: str, doors: dict[str, str], tmp_path: Path
+) -> None:
+    """Screenshots stay in the test's folder: evidence/."""
+    hosts = {name: urlsplit(where).hostname or "" for name, where in doors.items()}
+    domain = hosts["mlflow"].partition(".")[2]
+    with platform.opened("mlflow") as url, chromium(tmp_path, platform.state / "authority.crt") as window:
+        window.go(url)
+        window.at(f"login.{domain}")
+        window.keep("login")
+        log_in(window, password)
+        window.at(hosts["mlflow"])
+        window.says("Experiments")
+        window.keep("mlflow")
+        for name in sorted(set(doors) - {"mlflow"}):
+            window.go(doors[name])
+            window.at(hosts[name])
+            window.says(MARKS[name])
+            window.keep(name)
+        site = urlsplit(url).netloc.partition(".")[2]
+        window.go(f"https://auth.{site}/whoami")
+        window.says(f"X-Forwarded-User: {NAME}")
+        window.go(f"https://auth.{site}/sign-out")
+        window.at(f"login.{domain}")
+        window.says("You are signed out.")
+        window.keep("signed-out")
+        for (
+            name,
+            where,
+        ) in doors.items():  # asked for the password again: neither a UI nor the issuer knows anybody
+            window.go(where)
+            window.at(f"login.{domain}")
+            window.field("input[name=password]")
+            assert "__Secure-mlops_platform" not in {c["name"] for c in window.driver.get_cookies()}, name
+
+
+MARKS = {"airflow": "Dags"}
