@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 CASES = Path(__file__).parent.parent / "cases/environments"
 CLI = (sys.executable, "-m", "installer")
@@ -69,10 +70,33 @@ def run(tmp_path: Path, home: Path) -> Run:
     return call
 
 
+def test_policies_show_needs_no_cluster_and_touches_nothing(run: Run, home: Path) -> None:
+    """What it says in figures, for people, and as manifests is the same."""
+    shown, said = run("policies", "show"), run("policies", "show", "--output", "json")
+    assert shown.code == said.code == 0 and "from \\ to" in shown.out
+    manifests = list(yaml.safe_load_all(run("policies", "show", "--yaml").out))
+    assert manifests == said.envelope["data"]["policies"]
+    namespaces = {m["metadata"]["namespace"] for m in manifests}
+    assert namespaces == {c["namespace"] for c in said.envelope["data"]["components"]}
+    assert len(manifests) == 3 * len(namespaces) and {m["kind"] for m in manifests} == {"NetworkPolicy"}
+    assert not home.exists()
+
+
 def test_help_names_every_command(run: Run) -> None:
     said = run("--help")
     assert said.code == 0
-    for command in ("up", "down", "status", "smoke", "open", "unlock", "kubeconfig", "env", "cache"):
+    for command in (
+        "up",
+        "down",
+        "status",
+        "smoke",
+        "open",
+        "unlock",
+        "kubeconfig",
+        "env",
+        "policies",
+        "cache",
+    ):
         assert f"  {command} " in said.out
 
 

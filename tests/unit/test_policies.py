@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from installer.catalog import Flow, read_catalog
+from installer.console.firewall import matrix
 from installer.paths import Paths
 from installer.policies import Address, Addresses, read_base, render
 
@@ -81,3 +82,17 @@ def test_who_comes_from_outside_is_no_pod() -> None:
 def test_every_namespace_begins_with_nothing_allowed() -> None:
     first = policies("idle")[0]["spec"]
     assert first == {"ingress": [], "egress": [], "podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+
+
+def test_the_picture_of_it(golden: Callable[[Path, str], None]) -> None:
+    components = [CATALOG[name] for name in CATALOG.entries]
+    flows = sorted(CATALOG.flows(CATALOG.entries))
+    seen = matrix("staging", components, flows, "the API server's address: the cluster is not up")
+    golden(ROOT / "tests/golden/console/screen-policies.txt", f"{seen}\n")
+
+
+def test_twenty_components_fit_80_columns() -> None:
+    shipped = SHIPPED[next(iter(SHIPPED.entries))]
+    many = [shipped.model_copy(update={"name": f"component-{n:02}"}) for n in range(20)]
+    head = matrix("staging", many, [], "").split("to  ")[0]
+    assert max(map(len, head.splitlines())) <= 80

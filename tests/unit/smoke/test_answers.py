@@ -1,0 +1,89 @@
+"""Proves which answers of probe pods are right: allowed by every way in the end, refused by all, always."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from installer.smoke.answers import Report, Source, Target, judged, parse
+
+SOURCE = Source("reader", "reach", "reader", frozenset({"store:1"}))
+TARGETS = (
+    Target("store:1", "store.store.svc", 1),
+    Target("store:1", "10.0.0.5", 1),
+    Target("other:2", "10.0.0.6", 2),
+)
+GOOD: dict[int, dict[str, Any]] = {0: {"reached": True}, 1: {"reached": True}, 2: {"reached": False}}
+
+
+def report(answers: dict[int, dict[str, Any]], *more: str) -> Report:
+    lines = [
+        json.dumps(
+            {
+                "target": i,
+                "ever": answer["reached"],
+                "stable": True,
+                "last": "" if answer["reached"] else "TimeoutError",
+                "attempts": 3,
+                "seconds": 1.0,
+                **answer,
+            }
+        )
+        for i, answer in answers.items()
+    ]
+    return parse(SOURCE, TARGETS, "\n".join(["a library's word", *more, *lines]))
+
+
+def wrong(found: Report) -> dict[str, str]:
+    return {result.name: result.detail for result in judged(found) if not result.ok}
+
+
+def test_all_is_well() -> None:
+    results = judged(report(GOOD))
+    assert [(r.name, r.ok, r.refusal) for r in results] == [
+        ("reader finds names", True, False),
+        ("reader reaches store:1", True, False),
+        ("refused: reader to other:2", True, True),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "name", "detail"),
+    [
+        ({1: {"reached": False}}, "reader reaches store:1", "10.0.0.5:1: TimeoutError"),
+        ({2: {"reached": True}}, "refused: reader to other:2", "10.0.0.6:2: it was let in"),
+        (
+            {2: {"reached": False, "ever": True}},
+            "refused: reader to other:2",
+            "10.0.0.6:2: it was let in at first",
+        ),
+        (
+            {0: {"reached": True, "stable": False}},
+            "reader reaches store:1",
+            "store.store.svc:1: now reached, now not",
+        ),
+        (
+            {2: {"reached": False, "stable": False}},
+            "refused: reader to other:2",
+            "10.0.0.6:2: now reached, now not",
+        ),
+    ],
+)
+def test_a_wrong_answer_is_told_with_its_address(
+    change: dict[int, dict[str, Any]], name: str, detail: str
+) -> None:
+    assert wrong(report({**GOOD, **change})) == {name: detail}
+
+
+def test_an_allowed_way_that_came_late_is_right() -> None:
+    assert wrong(report({**GOOD, 1: {"reached": True, "ever": True}})) == {}
+
+
+def test_a_missing_answer_and_an_unknown_name_are_failures() -> None:
+    told = report({0: {"reached": True}}, json.dumps({"name": "x.svc", "error": "no such name"}))
+    assert wrong(told) == {
+        "reader finds names": "x.svc: no such name",
+        "reader can be asked": "2 answers are missing",
+    }

@@ -1,0 +1,85 @@
+"""Proves what a probe pod says, by its real script on loopback: reached, refused, let in at first, late."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SCRIPT = Path(__file__).resolve().parents[3] / "installer/smoke/reaching.py"
+HERE = "127.0.0.1"
+
+
+@contextmanager
+def asking(folder: Path, *targets: tuple[int, bool], names: tuple[str, ...] = ()) -> Iterator[list[Any]]:
+    """The script while the block runs; afterwards the list has its lines, by target or by name."""
+    asked = [{"id": i, "host": HERE, "port": p, "expected": e} for i, (p, e) in enumerate(targets)]
+    shutil.copy(SCRIPT, folder)
+    (folder / "targets.json").write_text(json.dumps({"targets": asked, "names": names, "patience": 60}))
+    argv = [sys.executable, "-ISs", str(folder / SCRIPT.name), "ask"]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
+        found: list[Any] = []
+        yield found
+        out, _ = process.communicate(timeout=90)
+    assert process.returncode == 0
+    found += [json.loads(line) for line in out.splitlines()]
+
+
+@pytest.fixture
+def listening() -> Iterator[socket.socket]:
+    with socket.create_server((HERE, 0)) as server:
+        yield server
+
+
+@pytest.fixture
+def deaf() -> Iterator[socket.socket]:
+    """A port of ours at which nobody listens yet."""
+    with socket.socket() as bound:
+        bound.bind((HERE, 0))
+        yield bound
+
+
+def port(server: socket.socket) -> int:
+    return int(server.getsockname()[1])
+
+
+def test_what_is_reached_and_what_is_not(
+    tmp_path: Path, listening: socket.socket, deaf: socket.socket
+) -> None:
+    with asking(tmp_path, (port(listening), True), (port(deaf), False), names=("localhost",)) as found:
+        pass
+    by_target = {line["target"]: line for line in found if "target" in line}
+    assert by_target[0]["reached"] and by_target[0]["stable"]
+    assert not by_target[1]["reached"] and not by_target[1]["ever"] and by_target[1]["stable"]
+    assert by_target[1]["last"] == "ConnectionRefusedError" and by_target[1]["attempts"] >= 3
+    assert [line for line in found if "name" in line] == [{"name": "localhost", "error": ""}]
+
+
+def test_one_connection_that_should_not_have_been_is_never_forgotten(
+    tmp_path: Path, listening: socket.socket
+) -> None:
+    with asking(tmp_path, (port(listening), False)) as found:
+        listening.accept()[0].close()
+        listening.close()  # from here on refused
+    (line,) = (line for line in found if "target" in line)
+    assert line["ever"] and not line["reached"] and line["stable"]
+
+
+def test_what_should_be_reached_gets_time_to_be(
+    tmp_path: Path, listening: socket.socket, deaf: socket.socket
+) -> None:
+    """The second connection to one port says that the other has been refused before."""
+    with asking(tmp_path, (port(listening), True), (port(deaf), True)) as found:
+        for _ in range(3):
+            listening.accept()[0].close()
+        deaf.listen()
+    late = next(line for line in found if line.get("target") == 1)
+    assert late["reached"] and late["stable"] and late["attempts"] > 3
