@@ -1,7 +1,7 @@
 """Proves that values for official charts set keys those charts have; any other they would ignore in silence."""
 
-tests/cases/charts/<component>-<chart version>.keys lists a chart's keys as they are at that version, one path a
-line; below one with a * anything may stand.
+tests/cases/charts/<component>-<chart version>.keys lists a chart's keys at that version, one path a line;
+below one with a * anything may stand.
 """
 
 from __future__ import annotations

@@ -74,7 +74,7 @@ def endpoints(public: str, inside: str) -> Endpoints:
 
 
 def configure(api: hvac.Client, wanted: Wanted) -> Client:
-    """Make the issuer and the client what they should be; a client's id and secret are the issuer's choice."""
+    """Make the issuer and the client what they should be; id and secret are the issuer's choice."""
     _users(api)
     api.write_data(
         f"identity/oidc/key/{KEY}",
