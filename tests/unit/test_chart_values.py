@@ -1,7 +1,7 @@
-"""Proves that values for official charts set keys those charts have; any other they would ignore in silence."""
+"""Proves that values for official charts set only keys those charts have; others they ignore in silence.
 
-tests/cases/charts/<component>-<chart version>.keys lists a chart's keys at that version, one path a line;
-below one with a * anything may stand.
+tests/cases/charts/<component>-<chart version>.keys lists keys the chart has at that version, one path a
+line; below one with a * anything may stand.
 """
 
 from __future__ import annotations
@@ -31,10 +31,22 @@ def test_every_key_is_one_of_the_charts(case: Path) -> None:
     free = {line.removesuffix(" *") for line in lines if line.endswith(" *")}
     known = free | set(lines)
     component = case.stem.rpartition("-")[0]
-    values = yaml.safe_load((ROOT / "helm-values" / component / "values.yaml").read_text())
-    assert set(paths(values, free)) <= known, sorted(set(paths(values, free)) - known)
+    folder = ROOT / "helm-values" / component
+    trees = [yaml.safe_load((folder / "values.yaml").read_text())]
+    if (folder / "seals.yaml").is_file():
+        trees += yaml.safe_load((folder / "seals.yaml").read_text()).values()
+    found = {path for tree in trees for path in paths(tree, free)}
+    assert found <= known, sorted(found - known)
 
 
 def test_a_key_the_chart_does_not_have_is_noticed() -> None:
     assert CASES
     assert list(paths({"a": {"b": 1}, "c": {"d": 1}}, {"c"})) == ["a", "a.b", "c"]
+
+
+def test_every_cloud_has_its_seal() -> None:
+    seals = yaml.safe_load((ROOT / "helm-values/vault/seals.yaml").read_text())
+    kinds = {
+        cloud: tree["server"]["extraEnvironmentVars"]["VAULT_SEAL_TYPE"] for cloud, tree in seals.items()
+    }
+    assert kinds == {"aws": "awskms", "gcp": "gcpckms", "azure": "azurekeyvault"}
