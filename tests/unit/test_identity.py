@@ -1,4 +1,4 @@
-"""Proves whose word counts: the environment's own provider or a chosen component; and what a client is told."""
+"""Proves whose word counts: the environment's own provider or a component; and what a client is told."""
 
 from __future__ import annotations
 
