@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.e2e import planted
 from tests.e2e.names import known
 from tests.e2e.platform import ALL, Platform
 
@@ -19,6 +20,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
         yield made
     finally:
         made.ok("down", "--yes")
+        planted.nowhere(planted.SEEN, planted.left(made.state))
         assert not made.state.exists() or {p.name for p in made.state.iterdir()} <= {
             "runs",
             "environment.yaml",

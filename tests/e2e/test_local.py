@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import random
@@ -137,49 +136,6 @@ def survives(platform: Platform, run: str) -> None:
 
 def test_a_real_client_from_outside_over_open(platform: Platform, outside: str) -> None:
     survives(platform, outside)
-
-
-def test_no_secret_lies_around(platform: Platform) -> None:
-    """Every generated password is searched for in what runs leave and in what others can read."""
-    from installer.adapters.helm.release import decode
-    from installer.adapters.kube import Kube
-
-    kube = Kube(platform.state / "kubeconfig")
-    secrets = kube.list("v1", "Secret")
-    words = {
-        base64.b64decode(value)
-        for secret in secrets
-        for key, value in (secret.get("data") or {}).items()
-        if "password" in key
-    }
-    assert len(words) >= 4 and all(len(word) >= 16 for word in words)
-    places = {
-        str(file): file.read_bytes()
-        for folder in ("runs", "terraform", "helm")
-        for file in (platform.state / folder).rglob("*")
-        if file.is_file() and not file.is_symlink()
-    }
-    for pid in cgroups.processes(platform.place.group):
-        places |= {
-            f"{pid} {what}": Path(f"/proc/{pid}/{what}").read_bytes() for what in ("cmdline", "environ")
-        }
-    for secret in secrets:
-        if secret["type"] == "helm.sh/release.v1":
-            places[secret["metadata"]["name"]] = json.dumps(decode(secret)).encode()
-    for namespace in ALL:
-        places[f"events of {namespace}"] = json.dumps(kube.events(namespace)).encode()
-        for pod in kube.list("v1", "Pod", namespace):
-            name = pod["metadata"]["name"]
-            places[f"log of {name}"] = kube.logs(namespace, name).encode()
-    assert len(places) > 40
-    assert not [place for place, content in places.items() if any(word in content for word in words)]
-
-
-def _public(pid: int) -> dict[str, bytes]:
-    try:
-        return {f"{pid} {w}": Path(f"/proc/{pid}/{w}").read_bytes() for w in ("cmdline", "environ")}
-    except (FileNotFoundError, ProcessLookupError):  # it ended while we looked
-        return {}
 
 
 def test_open_says_when_its_port_is_taken(platform: Platform) -> None:
