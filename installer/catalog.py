@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from installer.component import (
     JobSpec,
     Memory,
     Name,
+    Outside,
     Pinned,
     Script,
     SecretNeed,
@@ -82,6 +83,15 @@ class Catalog:
 
     def folder(self, name: str) -> Path:
         return self.entries[name].folder
+
+    def with_egress(self, more: Mapping[str, Iterable[Outside]]) -> Catalog:
+        """The same, with what an environment lets components reach outside besides their own."""
+        entries = dict(self.entries)
+        for name, given in more.items():
+            component = self[name]
+            update = {"egress": [*component.egress, *given]}
+            entries[name] = replace(entries[name], component=component.model_copy(update=update))
+        return replace(self, entries=entries)
 
     def providers(self, wanted: str) -> list[str]:
         """Names that satisfy one `requires` word: the component itself, or whoever provides it."""
@@ -169,6 +179,7 @@ def _missing_files(document: Document, component: Component, folder: Path) -> It
     named += [
         (("needs", "secrets", n, "rotate"), s.rotate) for n, s in component.needs.secrets.items() if s.rotate
     ]
+    named += [(("bundles",), component.bundles)] if component.bundles else []
     named += [(("serves", n, "farewell"), s.farewell) for n, s in component.serves.items() if s.farewell]
     if component.needs.client:
         named.append((("needs", "client", "template"), component.needs.client.template))

@@ -279,6 +279,7 @@ class Component(Strict):
     chart: Chart | None = None
     kustomize: Kustomize | None = None
     embedded: Embedded | None = None
+    bundles: str = Field(default="", description="File: values for each way to people's own code it runs")
     jobs: list[JobSpec] = Field(default_factory=list)
     smoke: list[SmokeSpec] = Field(default_factory=list)
     resources: Resources

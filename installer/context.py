@@ -82,6 +82,7 @@ class Context:
     run_folder: Path
     access: Slot[ClusterAccess]
     bench: Workbench
+    beside: Path = field(default=Path())  # the environment file's folder: what paths in it start from
     hide: Callable[[str], None] = field(default=lambda _: None)  # a secret's value, from all that is shown
 
     @property

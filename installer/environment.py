@@ -11,8 +11,10 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, Field
 
+from installer import bundle
+from installer.bundle import Bundle
 from installer.catalog import IDENTITY, Catalog, Component, Cpu, Memory, Name, Pinned
-from installer.component import Port
+from installer.component import Outside, Port
 from installer.errors import ConfigurationError, Problem, UsageError
 from installer.quantities import to_bytes, to_cores
 from installer.yamlfile import Document, Strict, check, load
@@ -45,6 +47,8 @@ class ComponentSpec(Strict):
     cpu: Cpu | None = Field(default=None, description="CPU request, such as 250m")
     memory: Memory | None = Field(default=None, description="memory request and limit, such as 1Gi")
     disk: Memory | None = Field(default=None, description="size of its data volume, such as 20Gi")
+    bundle: Bundle | None = Field(default=None, description="your own code that it runs")
+    egress: list[Outside] = Field(default_factory=list, description="what its pods may reach outside")
     values: dict[str, Any] = Field(default_factory=dict, description="chart values, merged last")
 
 
@@ -148,10 +152,12 @@ def read(
     cluster_providers: Mapping[str, Any],
     earlier: tuple[Problem, ...] = (),
     expected_name: str = "",
+    beside: Path | None = None,
 ) -> Loaded:
     """Read and check one file against the catalogue. Raises ConfigurationError with every problem.
 
-    `earlier` are the catalogue's own problems, so that one pass shows everything.
+    `earlier` are the catalogue's own problems, so that one pass shows everything. `beside` is the folder
+    that relative paths in the file start from; without it they are not looked at.
     """
     document = load(path)
     environment, problems = check(document, Environment)
@@ -161,6 +167,7 @@ def read(
         *earlier,
         *problems,
         *_cross_problems(document, raw, expected_name or path.stem, catalog, cluster_providers, broken),
+        *_bundle_problems(document, raw, catalog, beside),
     ]
     if found or environment is None:
         raise ConfigurationError(tuple(dict.fromkeys(found)))
@@ -204,6 +211,19 @@ def _cross_problems(
             problems += _requirement_problems(document, catalog, name, chosen, given)
         problems += _size_problems(document, catalog[name], spec if isinstance(spec, dict) else {})
     return problems
+
+
+def _bundle_problems(
+    document: Document, raw: Mapping[str, Any], catalog: Catalog, beside: Path | None
+) -> list[Problem]:
+    chosen = raw.get("components")
+    known = {n: s for n, s in chosen.items() if n in catalog.entries} if isinstance(chosen, dict) else {}
+    return [
+        problem
+        for name, spec in known.items()
+        if isinstance(spec, dict)
+        for problem in bundle.problems(document, catalog[name], spec, beside)
+    ]
 
 
 def _requirement_problems(

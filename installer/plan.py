@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from installer import bundle as bundles
 from installer.adapters.helm import HELM
 from installer.catalog import SECRET_STORE, Component
 from installer.clusters.base import Leftover
@@ -26,7 +27,14 @@ from installer.steps.access import CollectProofs, MakeCertificate, MakeClient
 from installer.steps.build import BuildImage, BuildProgram
 from installer.steps.check import CheckMachine
 from installer.steps.cluster import ApplyAddons, CreateCluster, LoadImage, ReviveCluster
-from installer.steps.component import InstallRelease, MakeAccount, PrepareNamespace, RunJob, SmokeTest
+from installer.steps.component import (
+    InstallRelease,
+    MakeAccount,
+    PrepareNamespace,
+    PutBundle,
+    RunJob,
+    SmokeTest,
+)
 from installer.steps.policies import PROBE_IMAGE, ProveEnforcement, ProveMatrix
 from installer.steps.rotation import ChangeSecret, EndSecret
 from installer.steps.store import LetStoreRotate, SetUpStore, engine_of
@@ -141,6 +149,7 @@ def _images_of(context: Context, component: Component) -> list[str]:
     if not context.cluster.embedded or not component.embedded:
         return []
     images = [
+        bundles.image(context, component),
         component.embedded.image,
         *(j.image for j in component.jobs),
         *(s.image for s in component.smoke),
@@ -178,7 +187,9 @@ def _component(context: Context, component: Component) -> list[Step]:
     steps += accounts
     access = _access(context, component)
     steps += access
-    made = [step.id for step in (*accounts, *access)]
+    bundle = _bundle(context, component)
+    steps += bundle
+    made = [step.id for step in (*accounts, *access, *bundle)]
     before = (f"{name}/namespace", *made, *_proven(context, component))
     jobs: list[Step] = []
     for job in component.jobs:
@@ -202,6 +213,13 @@ def _network(context: Context, proven: list[str]) -> list[Step]:
     images = [f"cluster/image-{name}" for name in _probe_images(context)]
     canary = ProveEnforcement(context, ("cluster/addons", *images))
     return [canary, ProveMatrix(context, (canary.id, *images, *proven))]
+
+
+def _bundle(context: Context, component: Component) -> list[Step]:
+    chosen = context.environment.components[component.name].bundle
+    return (
+        [PutBundle(context, component, (f"{component.name}/namespace",))] if chosen and chosen.folder else []
+    )
 
 
 def _access(context: Context, component: Component) -> list[Step]:

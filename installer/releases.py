@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from installer import bundle
 from installer.adapters.helm import ChartSource, InTreeChart, KustomizeTree, Release, RepositoryChart
 from installer.catalog import Component, SmokeSpec, values_file
 from installer.context import Context
@@ -62,7 +63,7 @@ def values_of(context: Context, component: Component) -> dict[str, Any]:
     spec = context.environment.components[component.name]
     if embedded and component.embedded:
         values = merge(values, sizes(values, spec))
-        values["image"] = context.images.reference(component.embedded.image)
+        values["image"] = context.images.reference(bundle.image(context, component))
         folder = context.catalog.folder(component.name)
         values["files"] = {name: (folder / name).read_text() for name in component.embedded.files}
         if component.routes:
@@ -70,6 +71,7 @@ def values_of(context: Context, component: Component) -> dict[str, Any]:
 
             values["files"][FILE] = json.dumps(routes_of(context), indent=1)
         values["checksum"] = context.secrets.digest(component.namespace, rolling_secrets(component))
+    values = merge(values, bundle.values(context, component, words(context, component)))
     return merge(values, spec.values)
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from installer.adapters.kube import Kube
 
 RECORDED = "environment.yaml"
+_FROM = "# from: "  # its last line: the folder of the file it is a copy of
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Opened:
     catalog: Catalog
     environment: Environment
     file: Path
+    beside: Path
 
     @property
     def state(self) -> Path:
@@ -41,7 +43,7 @@ class Opened:
         self.state.mkdir(parents=True, exist_ok=True, mode=0o700)
         target = self.state / RECORDED
         if self.file != target:
-            target.write_bytes(self.file.read_bytes())
+            target.write_text(f"{self.file.read_text().rstrip()}\n{_FROM}{self.beside}\n")
 
 
 def shipped_environments() -> Path:
@@ -60,8 +62,19 @@ def open_environment(name: str, paths: Paths | None = None) -> Opened:
             raise
     known = dict.fromkeys(clusters.names())
     stem = name if file.name == RECORDED else file.stem
-    loaded = environment.read(file, catalog, known, problems, expected_name=stem)
-    return Opened(where, catalog, loaded.environment, file)
+    beside = _beside(file)
+    found = beside if beside.is_dir() else None
+    loaded = environment.read(file, catalog, known, problems, expected_name=stem, beside=found)
+    chosen = loaded.environment
+    more = {name: spec.egress for name, spec in chosen.components.items() if spec.egress}
+    return Opened(where, catalog.with_egress(more), chosen, file, beside)
+
+
+def _beside(file: Path) -> Path:
+    last = file.read_text(errors="replace").rstrip().rpartition("\n")[2]
+    if file.name == RECORDED and last.startswith(_FROM):
+        return Path(last.removeprefix(_FROM))
+    return file.resolve().parent
 
 
 def context(
@@ -79,7 +92,8 @@ def context(
     paths, chosen = opened.paths, opened.environment
     programs = Programs(paths.cache)
     cluster = clusters.make(chosen.cluster, chosen.name, opened.state, programs)
-    recipes = find_recipes(paths.assets / "images", paths.assets / "helm-values", *cluster.recipe_folders)
+    shipped = (paths.assets / "images", paths.assets / "helm-values", *cluster.recipe_folders)
+    recipes = find_recipes(*dict.fromkeys((*shipped, opened.beside / "images")))
     access: Slot[ClusterAccess] = Slot("the way to the cluster")
     return Context(
         environment=chosen,
@@ -93,5 +107,6 @@ def context(
         run_folder=run_folder,
         access=access,
         bench=Workbench(access, before_change),
+        beside=opened.beside,
         hide=hide,
     )

@@ -102,6 +102,43 @@ class MakeAccount:
 
 
 @dataclass(frozen=True)
+class PutBundle:
+    """The environment's folder of people's own code, as a ConfigMap that pods mount."""
+
+    context: Context
+    component: Component
+    requires: tuple[str, ...]
+
+    @property
+    def id(self) -> str:
+        return f"{self.component.name}/bundle"
+
+    @property
+    def layer(self) -> str:
+        return self.component.layer
+
+    def observe(self) -> Difference | None:
+        from installer.bundle import config_map
+
+        wanted = config_map(self.context, self.component)
+        assert wanted, "planned only for a folder"
+        meta = wanted["metadata"]
+        found = self.context.bench.kube.get("v1", "ConfigMap", meta["name"], meta["namespace"])
+        if not found:
+            return Difference(f"copy {len(wanted['data'])} files")
+        held, now = found.get("data") or {}, wanted["data"]
+        changed = sum(held.get(key) != now.get(key) for key in held.keys() | now.keys())
+        return Difference(f"copy again: {changed} files differ") if changed else None
+
+    def run(self, progress: Progress) -> None:
+        from installer.bundle import config_map
+
+        wanted = config_map(self.context, self.component)
+        assert wanted, "planned only for a folder"
+        self.context.bench.changing().apply(wanted)
+
+
+@dataclass(frozen=True)
 class RunJob:
     """A Job to completion before the release rolls; its digest on the Job says it need not run again."""
 

@@ -18,9 +18,10 @@ CATALOG = read_catalog(Paths.default().assets / "helm-values")
 
 def problems_of(path: Path) -> list[str]:
     with pytest.raises(ConfigurationError) as caught:
-        environment.read(path, CATALOG, dict.fromkeys(clusters.names()))
+        environment.read(path, CATALOG, dict.fromkeys(clusters.names()), beside=path.parent)
     assert caught.value.exit_code == Exit.CONFIGURATION
-    return [str(p).replace(f"{path}:", "") for p in sorted(caught.value.problems)]
+    texts = [str(p) for p in sorted(caught.value.problems)]
+    return [text.replace(f"{path}:", "").replace(f"{path.parent}/", "") for text in texts]
 
 
 @pytest.mark.parametrize("case", sorted(CASES.glob("*.yaml")), ids=lambda p: p.stem)

@@ -1,0 +1,103 @@
+"""Owns starting Airflow's programs with what their Secrets say: read from files, in no argument or manifest.
+
+`api-server`, `scheduler`, `dag-processor` and `triggerer` become that program. `migrate` brings the database
+to this version's schema and makes the account that machines use, before a program of this version starts.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from multiprocessing import Process
+from pathlib import Path
+
+SECRETS, FILES, HOME = Path("/run/secrets"), Path("/files"), Path("/work")
+OWN_DAGS = HOME / "platform"  # the DAGs of the smoke test, a bundle of their own
+HEALTH = 8974
+MACHINE = "machine"
+ARGUMENTS = {
+    "api-server": [],
+    "scheduler": [],
+    "dag-processor": [],
+    "triggerer": ["--skip-serve-logs"],  # what triggers say goes to their task's log in the object store
+}
+# Whose heartbeat in the database says that a program goes on; the server answers for itself.
+JOBS = {"scheduler": "SchedulerJob", "dag-processor": "DagProcessorJob", "triggerer": "TriggererJob"}
+
+
+def secret(path: str) -> str:
+    return (SECRETS / path).read_text()
+
+
+def configure() -> None:
+    """What of the configuration only the Secrets know. Keys are read by commands in airflow.cfg."""
+    os.environ["AIRFLOW__LOGGING__REMOTE_BASE_LOG_FOLDER"] = secret("bucket/uri") + "/logs"
+    # A volume of files has each of them twice, behind links: Airflow would find each DAG twice.
+    OWN_DAGS.mkdir(exist_ok=True)
+    shutil.copy(FILES / "smoke_dags.py", OWN_DAGS)
+
+
+def run(program: str) -> None:
+    configure()  # first: Airflow reads its configuration as soon as it is imported
+    from airflow.__main__ import main
+
+    if program in JOBS:
+        # A process, not a thread: these programs fork, and a lock that a thread holds stays held in a child.
+        Process(target=tell_health, args=(JOBS[program],), daemon=True).start()
+    sys.argv = ["airflow", program, *ARGUMENTS[program]]
+    main()
+
+
+def tell_health(kind: str) -> None:
+    """Answer 200 while this pod's job of this kind has a heartbeat that is not too old.
+
+    As Airflow's own server for the scheduler alone (airflow/utils/scheduler_health.py); its command
+    `jobs check` would import all of Airflow for each probe, two seconds of a processor.
+    """
+    from airflow.jobs.job import Job
+    from airflow.utils.net import get_hostname
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    class Health(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            with create_session() as session:
+                mine = select(Job).filter_by(job_type=kind, hostname=get_hostname())
+                job = session.scalar(mine.order_by(Job.latest_heartbeat.desc()).limit(1))
+                alive = job is not None and job.is_alive()
+            self.send_response(200 if alive else 503)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Nothing: the kubelet asks every few seconds."""
+
+    HTTPServer(("", HEALTH), Health).serve_forever()
+
+
+def migrate() -> None:
+    """In-process: commands that make a user take the password as an argument all can read."""
+    if not secret("database/password"):  # the secret store rotates it, and has it
+        from platform_vault import follow
+        from sqlalchemy import Engine
+
+        follow(Engine)
+    from airflow.__main__ import main
+
+    sys.argv = ["airflow", "db", "migrate"]
+    main()
+    from airflow.providers.fab.auth_manager.cli_commands.utils import get_application_builder
+
+    with get_application_builder() as builder:
+        manager, password = builder.sm, secret("machine/password")
+        role = manager.find_role("Op")
+        user = manager.find_user(username=MACHINE)
+        if user:
+            manager.reset_password(user.id, password)
+        elif not manager.add_user(MACHINE, MACHINE, "-", f"{MACHINE}@localhost", role, password):
+            raise SystemExit(f"user {MACHINE} could not be made")
+
+
+if __name__ == "__main__":
+    migrate() if sys.argv[1] == "migrate" else run(sys.argv[1])

@@ -1,0 +1,272 @@
+"""Owns the proof of Airflow: DAGs run, fail, go on after a kill; who comes past the gateway is refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import boto3
+import platform_vault
+import psycopg2
+import requests
+from probes import Probes, patiently
+
+URL, RUN = os.environ["URL"], os.environ["RUN"]
+SECRETS = Path("/run/secrets")
+DAGS = {each: f"platform_smoke_{each}" for each in ("works", "fails", "lasts")}
+KEPT = "survives"  # one name for all: what a run that was killed left is found again
+PERSON = f"smoke-{RUN}"
+
+
+class Refused(Exception):
+    """The server's answer to what it does not do."""
+
+
+class NotYet(Exception):
+    """Something that takes its time."""
+
+
+def secret(path: str) -> str:
+    return (SECRETS / path).read_text()
+
+
+def ask(method: str, path: str, **options: Any) -> requests.Response:
+    """An answer below 400, else Refused."""
+    answer = requests.request(method, f"{URL}{path}", timeout=30, allow_redirects=False, **options)
+    if answer.status_code >= 400:
+        raise Refused(f"{answer.status_code} {answer.text[:300]}")
+    return answer
+
+
+class Api:
+    """The REST API with a token."""
+
+    def __init__(self, token: str) -> None:
+        self._headers = {"Authorization": f"Bearer {token}"}
+
+    def __call__(self, method: str, path: str, **options: Any) -> Any:
+        answer = ask(method, f"/api/v2{path}", headers=self._headers, **options)
+        return answer.json() if answer.content else None
+
+
+def token(password: str) -> str:
+    body = {"username": secret("machine/user"), "password": password}
+    return str(ask("POST", "/auth/token", json=body).json()["access_token"])
+
+
+def come_in(person: str, groups: str, proof: str | None) -> str:
+    """What the gateway sends for somebody who logs in; the token they get."""
+    headers = {"X-Forwarded-Preferred-Username": person, "X-Forwarded-Groups": groups}
+    if proof is not None:
+        headers["X-Platform-Proxy"] = proof
+    answer = ask("GET", "/auth/login/", headers=headers)
+    if "_token" not in answer.cookies:
+        raise Refused(f"{answer.status_code} without a token")
+    return str(answer.cookies["_token"])
+
+
+def probe(probes: Probes) -> None:
+    with probes.works("every part of it has a heartbeat"):
+        patiently(_all_healthy, NotYet)
+    api = Api("")
+    with probes.works("a machine gets a token for its password"):
+        api = Api(token(secret("machine/password")))
+        api("GET", "/dags")
+    if not secret("database/password"):
+        import platform_secrets
+        from hvac.exceptions import Forbidden
+
+        with probes.works("Airflow's own client of the secret store reads what is Airflow's"):
+            mine = platform_secrets.store(platform_secrets.PATH, platform_secrets.PATH)
+            assert mine.get_variable("proof") == secret("proof/value")
+        with probes.refused("what is another component's", Forbidden):
+            platform_secrets.store("", "platform/postgres").get_variable("admin")
+    _strangers(probes)
+    _people(probes)
+    try:
+        _works(probes, api)
+        _fails(probes, api)
+    finally:
+        _clean(api, RUN)
+
+
+def _all_healthy() -> None:
+    parts = ask("GET", "/api/v2/monitor/health").json()
+    ill = {name: part["status"] for name, part in parts.items() if part["status"] != "healthy"}
+    if ill:
+        raise NotYet(f"{ill}")
+
+
+def _strangers(probes: Probes) -> None:
+    with probes.refused("a wrong password", Refused, "401 "):
+        token("wrong")
+    with probes.refused("a request without a token", Refused, "401 "):
+        ask("GET", "/api/v2/dags")
+    with probes.refused("a token that somebody else signed", Refused, "401 ", "403 "):
+        head, body, _ = token(secret("machine/password")).split(".")
+        Api(f"{head}.{body}.{'A' * 86}")("GET", "/dags")
+    with probes.refused("a login by a header, past the gateway", Refused, "403 "):
+        come_in(PERSON, "platform-admins", proof=None)
+    with probes.refused("a login with a guess of what the gateway knows", Refused, "403 "):
+        come_in(PERSON, "platform-admins", proof="guess")
+    with probes.refused("a login of somebody in no group that has a role", Refused, "403 "):
+        come_in(PERSON, "others", proof=secret("proof/value"))
+    with probes.works("none of them has become a user"):
+        assert not _rows("SELECT 1 FROM ab_user WHERE username = %s", PERSON)
+
+
+def _people(probes: Probes) -> None:
+    try:
+        with probes.works("somebody the gateway sends is let in, and looks at DAGs as a viewer"):
+            viewer = Api(come_in(PERSON, "viewers", secret("proof/value")))
+            assert viewer("GET", "/dags")["total_entries"] >= len(DAGS)
+        with probes.refused("a viewer who starts a DAG", Refused, "403 "):
+            viewer("PATCH", f"/dags/{DAGS['works']}", json={"is_paused": False})
+        with probes.works("after a change of groups, at the next login, the same person may administrate"):
+            admin = Api(come_in(PERSON, "viewers,platform-admins", secret("proof/value")))
+            admin("GET", "/connections")
+        with probes.refused("the token of before, for what only the new role may", Refused, "403 "):
+            come_in(PERSON, "viewers", secret("proof/value"))
+            admin("GET", "/connections")
+    finally:
+        bearer = {"Authorization": f"Bearer {come_in(PERSON, 'platform-admins', secret('proof/value'))}"}
+        ask("DELETE", f"/auth/fab/v1/users/{PERSON}", headers=bearer)
+
+
+def _start(api: Api, dag: str, run: str) -> None:
+    """As soon as the DAG is known: a new database knows it when its file has been read."""
+    patiently(lambda: api("PATCH", f"/dags/{dag}", json={"is_paused": False}), Refused)
+    body = {"dag_run_id": run, "logical_date": None, "conf": {"word": f"word-{run}"}}
+    api("POST", f"/dags/{dag}/dagRuns", json=body)
+
+
+def _ended(api: Api, dag: str, run: str) -> str:
+    state = str(api("GET", f"/dags/{dag}/dagRuns/{run}")["state"])
+    if state in ("queued", "running"):
+        raise NotYet(state)
+    return state
+
+
+def _task(api: Api, dag: str, run: str, task: str) -> Any:
+    return api("GET", f"/dags/{dag}/dagRuns/{run}/taskInstances/{task}")
+
+
+def _works(probes: Probes, api: Api) -> None:
+    dag = DAGS["works"]
+    with probes.works("a DAG runs to its end"):
+        _start(api, dag, RUN)
+        assert patiently(lambda: _ended(api, dag, RUN), NotYet) == "success"
+    with probes.works("a line of its log is in the bucket"):
+        text = "".join(_written(dag, RUN, 2).values())
+        assert f"the word is word-{RUN}" in text, text[-600:]
+    with probes.works("the API shows that line"):
+        found = api("GET", f"/dags/{dag}/dagRuns/{RUN}/taskInstances/say/logs/1")
+        assert f"the word is word-{RUN}" in json.dumps(found), str(found)[-600:]
+    with probes.works("what its tasks handed on is in PostgreSQL"):
+        query = "SELECT task_id, value #>> '{}' FROM xcom WHERE dag_id = %s AND run_id = %s AND key = %s"
+        rows = dict(_rows(query, dag, RUN, "return_value"))
+        assert rows == {"say": f"said word-{RUN}", "hear": f"heard said word-{RUN}"}, rows
+
+
+def _fails(probes: Probes, api: Api) -> None:
+    dag = DAGS["fails"]
+    with probes.works("a DAG that fails is tried again, and seen failing"):
+        _start(api, dag, RUN)
+        assert patiently(lambda: _ended(api, dag, RUN), NotYet) == "failed"
+        task = _task(api, dag, RUN, "fail")
+        assert (task["state"], task["try_number"]) == ("failed", 2), task
+    with probes.works("the log of each try says why"):
+        found = _written(dag, RUN, 2)
+        assert all("as it should" in text for text in found.values()), found
+
+
+def _rows(query: str, *values: str) -> list[tuple[Any, ...]]:
+    rotated = {} if secret("database/password") else {"password": platform_vault.database_password()}
+    session = psycopg2.connect(secret("database/uri"), connect_timeout=10, **rotated)
+    try:
+        with session, session.cursor() as cursor:
+            cursor.execute(query, values)
+            return list(cursor.fetchall())
+    finally:
+        session.close()
+
+
+def _bucket() -> tuple[Any, str]:
+    store = boto3.client(
+        "s3",
+        endpoint_url=secret("bucket/endpoint"),
+        region_name=secret("bucket/region"),
+        aws_access_key_id=secret("bucket/user"),
+        aws_secret_access_key=secret("bucket/password"),
+    )
+    return store, secret("bucket/uri").removeprefix("s3://")
+
+
+def _logs(dag: str, run: str) -> dict[str, str]:
+    """Every log of a run as it lies in the bucket, by its key."""
+    store, bucket = _bucket()
+    prefix = f"logs/dag_id={dag}/run_id={run}/"
+    found = store.list_objects_v2(Bucket=bucket, Prefix=prefix).get("Contents", [])
+    return {
+        each["Key"]: store.get_object(Bucket=bucket, Key=each["Key"])["Body"].read().decode()
+        for each in found
+    }
+
+
+def _written(dag: str, run: str, tries: int) -> dict[str, str]:
+    """The logs once there are as many: they come there a moment after their task's end."""
+
+    def look() -> dict[str, str]:
+        found = _logs(dag, run)
+        if len(found) < tries:
+            raise NotYet(f"{list(found)}")
+        return found
+
+    return patiently(look, NotYet)
+
+
+def _clean(api: Api, run: str) -> None:
+    """The runs, and their logs; the DAGs rest again."""
+    store, bucket = _bucket()
+    for dag in DAGS.values():
+        api("PATCH", f"/dags/{dag}", json={"is_paused": True})
+        if any(each["dag_run_id"] == run for each in api("GET", f"/dags/{dag}/dagRuns")["dag_runs"]):
+            api("DELETE", f"/dags/{dag}/dagRuns/{run}")
+        for key in _logs(dag, run):
+            store.delete_object(Bucket=bucket, Key=key)
+
+
+def write(probes: Probes) -> None:
+    api = Api(token(secret("machine/password")))
+    _clean(api, KEPT)
+    with probes.works("a task runs while its scheduler is killed"):
+        _start(api, DAGS["lasts"], KEPT)
+        patiently(lambda: _runs(api), NotYet)
+
+
+def _runs(api: Api) -> None:
+    state = _task(api, DAGS["lasts"], KEPT, "last")["state"]
+    if state != "running":
+        raise NotYet(state)
+
+
+def read(probes: Probes) -> None:
+    api = Api(token(secret("machine/password")))
+    try:
+        with probes.works("the run that was interrupted is completed"):
+            assert patiently(lambda: _ended(api, DAGS["lasts"], KEPT), NotYet) == "success"
+            assert _task(api, DAGS["lasts"], KEPT, "last")["try_number"] == 2
+            _written(DAGS["lasts"], KEPT, 1)  # of the second try: the first was killed with its log
+    finally:
+        _clean(api, KEPT)
+
+
+if __name__ == "__main__":
+    running = Probes()
+    patiently(lambda: ask("GET", "/api/v2/version"), requests.RequestException, Refused)
+    for act in sys.argv[1:]:
+        {"probe": probe, "write": write, "read": read}[act](running)
+    running.end()

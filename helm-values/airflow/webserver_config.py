@@ -1,0 +1,48 @@
+"""Owns who a request is: the gateway's word for it, proven by a secret only it has, and roles by group."""
+
+from __future__ import annotations
+
+import hmac
+import logging
+from pathlib import Path
+
+from airflow.providers.fab.auth_manager.models import User
+from airflow.providers.fab.auth_manager.security_manager.override import FabAirflowSecurityManagerOverride
+from flask import abort, request
+from flask_appbuilder.const import AUTH_REMOTE_USER
+
+PROOF = Path("/run/secrets/proof/value")
+ROLES = {"platform-admins": "Admin", "data-scientists": "User", "viewers": "Viewer"}
+log = logging.getLogger(__name__)
+
+
+class ByGateway(FabAirflowSecurityManagerOverride):
+    """AUTH_REMOTE_USER believes whoever sends the header, and gives everyone one role.
+
+    https://airflow.apache.org/docs/apache-airflow-providers-fab/stable/auth-manager/webserver-authentication.html
+    """
+
+    def auth_user_remote_user(self, username: str) -> User | None:
+        """The user of a login that came through the gateway, with what its groups say now. Else 403."""
+        given = request.headers.get("X-Platform-Proxy", "")
+        if not hmac.compare_digest(given.encode(), PROOF.read_bytes()):
+            log.warning("login as %s refused: it did not come through the gateway", username)
+            abort(403)
+        groups = {each.strip() for each in request.headers.get("X-Forwarded-Groups", "").split(",")}
+        roles = [self.find_role(role) for group, role in ROLES.items() if group in groups]
+        if not roles:
+            log.warning("login of %s refused: none of its groups has a role", username)
+            abort(403)
+        user = super().auth_user_remote_user(username)
+        if user:
+            user.roles = roles
+            user.email = request.headers.get("X-Forwarded-Email") or user.email
+            self.update_user(user)
+        return user
+
+
+AUTH_TYPE = AUTH_REMOTE_USER
+AUTH_REMOTE_USER_ENV_VAR = "HTTP_X_FORWARDED_PREFERRED_USERNAME"
+AUTH_USER_REGISTRATION = True
+AUTH_USER_REGISTRATION_ROLE = "Public"  # until its groups have been looked at, a moment later
+SECURITY_MANAGER_CLASS = ByGateway
