@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import string
 from collections.abc import Mapping
 from dataclasses import replace
@@ -59,7 +60,10 @@ def values_of(context: Context, component: Component) -> dict[str, Any]:
     """The component's values < the environment's < what only this run knows (image, secrets' digest)."""
     embedded = context.cluster.embedded and component.embedded
     file = component.embedded.values if embedded and component.embedded else "values.yaml"
-    values = substitute(values_file(context.catalog.folder(component.name) / file), words(context, component))
+    known = words(context, component)
+    if not embedded:
+        known |= texts(context.catalog.folder(component.name), component)
+    values = substitute(values_file(context.catalog.folder(component.name) / file), known)
     spec = context.environment.components[component.name]
     if embedded and component.embedded:
         values = merge(values, sizes(values, spec))
@@ -101,6 +105,12 @@ def words(context: Context, component: Component) -> dict[str, str]:
         "environment": context.environment.name,
         "version": component.version,
     }
+
+
+def texts(folder: Path, component: Component) -> dict[str, str]:
+    """The files it runs with, for official charts that take them as values: `${launch_py}` is launch.py."""
+    files = component.embedded.files if component.embedded else ()
+    return {re.sub(r"\W", "_", name): (folder / name).read_text() for name in files}
 
 
 def _machines(context: Context) -> str:

@@ -9,7 +9,7 @@ import pytest
 from installer.catalog import read_catalog
 from installer.environment import ComponentSpec
 from installer.paths import Paths
-from installer.releases import merge, sizes, substitute, used_secrets
+from installer.releases import merge, sizes, substitute, texts, used_secrets
 
 CATALOG = read_catalog(Paths.default().assets / "helm-values")
 
@@ -70,3 +70,19 @@ def test_every_secret_a_release_mounts_is_made_for_it(name: str) -> None:
     assert component.embedded
     values = values_file(Path(CATALOG.folder(name)) / component.embedded.values)
     assert set(values.get("secrets", {})) <= set(used_secrets(component))
+
+
+OFFICIAL = [name for name in CATALOG.entries if (CATALOG.folder(name) / "values.yaml").is_file()]
+
+
+@pytest.mark.parametrize("name", OFFICIAL)
+def test_values_of_the_official_chart_know_every_word_and_hold_no_secret(name: str) -> None:
+    """What comes as a file is named by a path, or by a command that reads one."""
+    from installer.catalog import values_file
+
+    component, folder = CATALOG[name], CATALOG.folder(name)
+    known = {"name": name, "namespace": name, "domain": "example.com", "site": "example.com:8443"}
+    known |= {"environment": "test", "version": component.version, "machines": ""}
+    values = substitute(values_file(folder / "values.yaml"), known | texts(folder, component))
+    assert "secretKeyRef" not in str(values)
+    assert all("value" not in each or str(each["value"]).startswith("/") for each in values.get("env", []))
