@@ -27,7 +27,7 @@ def password(platform: Platform) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def doors(platform: Platform) -> dict[str, str]:
     """Every UI by its component's name, as `up` prints them."""
-    said = platform.ok("up", "--yes", "--output", "json").envelope["data"]["summary"]["doors"]
+    said = platform.ok("up", "--yes", "--output", "json").envelope["data"]["doors"]
     return {door["what"]: door["where"] for door in said if door["where"].startswith("https://")}
 
 
