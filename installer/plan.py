@@ -22,7 +22,7 @@ from installer.context import Context
 from installer.engine.steps import Graph, Slot, Step
 from installer.provision import Account, accounts_of, rotated
 from installer.rotation import Held
-from installer.smoke.result import MATRIX
+from installer.smoke.result import IDENTITIES, MATRIX
 from installer.steps.access import CollectProofs, MakeCertificate, MakeClient
 from installer.steps.build import BuildImage, BuildProgram
 from installer.steps.check import CheckMachine
@@ -37,7 +37,7 @@ from installer.steps.component import (
 )
 from installer.steps.policies import PROBE_IMAGE, ProveEnforcement, ProveMatrix
 from installer.steps.rotation import ChangeSecret, EndSecret
-from installer.steps.store import LetStoreRotate, SetUpStore, engine_of
+from installer.steps.store import LetStoreRotate, ProveIdentities, SetUpStore, engine_of
 from installer.teardown.drain import DeleteVolumes, Uninstall
 from installer.teardown.proof import DestroyCluster, Prove, Sweep
 
@@ -57,20 +57,25 @@ def plan_up(context: Context) -> Graph:
     for component in context.components:
         steps += _component(context, component)
     steps += _network(context, [_proof(c) for c in context.components])
+    if context.store:
+        steps.append(ProveIdentities(context, tuple(_proof(c) for c in context.components)))
     # Unpacking is half processor, half disk: all at once, the image that is needed first comes last.
     return Graph.of(steps, {step.id: "loading" for step in steps if isinstance(step, LoadImage)})
 
 
 def plan_smoke(context: Context, names: Iterable[str]) -> Graph:
     """Only the probes of the named components, in the graph's order; no earlier proof is recalled."""
-    chosen = set(names) or {MATRIX, *(c.name for c in context.components)}
+    chosen = set(names) or {MATRIX, IDENTITIES, *(c.name for c in context.components)}
     steps: list[Step] = [
         SmokeTest(context, c, tuple(f"{n}/smoke" for n in _needed(context, c) if n in chosen), always=True)
         for c in context.components
         if c.name in chosen and c.smoke
     ]
+    last = tuple(step.id for step in steps)
     if MATRIX in chosen:
-        steps.append(ProveMatrix(context, tuple(step.id for step in steps), always=True))
+        steps.append(ProveMatrix(context, last, always=True))
+    if IDENTITIES in chosen and context.store:
+        steps.append(ProveIdentities(context, last, always=True))
     return Graph.of(steps)
 
 

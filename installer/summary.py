@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from installer.context import Context
-from installer.smoke.result import MATRIX
+from installer.smoke.result import IDENTITIES, MATRIX
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def proven(context: Context, names: Collection[str] = ()) -> Proven | None:
     """What the records in the cluster say, of all components or of some; None when nothing was proven."""
     from installer.smoke.record import read
 
-    here = {n for n in (MATRIX, *(c.name for c in context.components)) if not names or n in names}
+    here = {n for n in (MATRIX, IDENTITIES, *(c.name for c in context.components)) if not names or n in names}
     records = [r for name, r in read(context.bench.kube).items() if name in here]
     if not records:
         return None

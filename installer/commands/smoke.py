@@ -15,12 +15,12 @@ def run(console: Console, components: Sequence[str], *, junit: str) -> int:
     from installer.reach import reach, read_only
     from installer.runs import counts, running
     from installer.session import open_environment
-    from installer.smoke.result import MATRIX
+    from installer.smoke.result import IDENTITIES, MATRIX
     from installer.summary import proven
 
     opened = open_environment(console.environment)
     name = console.environment = opened.environment.name
-    refuse_unknown(components, (*opened.environment.components, MATRIX), name)
+    refuse_unknown(components, (*opened.environment.components, MATRIX, IDENTITIES), name)
     reach(read_only(opened))  # what is not up must not get a run, nor a state folder
     with running(console, opened) as run:
         reach(run.context)

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 # Proofs that are of no single component: names beside theirs, so no component can have them.
-MATRIX, CANARY = "matrix", "canary"
+MATRIX, CANARY, IDENTITIES = "matrix", "canary", "identities"
 _MARK = '{"probe": '
 
 

@@ -8,7 +8,9 @@ from installer.catalog import Component
 from installer.component import Engine
 from installer.context import Context
 from installer.engine.steps import Difference
+from installer.errors import SmokeError
 from installer.progress import Progress
+from installer.smoke.result import IDENTITIES, save
 
 
 @dataclass(frozen=True)
@@ -73,3 +75,41 @@ class LetStoreRotate:
         from installer.store import run_engine
 
         run_engine(self.context, self.context.bench.changing(), self.component, self._engine(), progress)
+
+
+@dataclass(frozen=True)
+class ProveIdentities:
+    """Who reads what in the store, every pair; passed once for all policies, `up` does not ask again."""
+
+    context: Context
+    requires: tuple[str, ...]
+    always: bool = False
+    id: str = f"{IDENTITIES}/smoke"
+
+    @property
+    def layer(self) -> str:
+        return self.context.store.layer if self.context.store else ""
+
+    def observe(self) -> Difference | None:
+        from installer.smoke import identities, record
+
+        if self.always:
+            return Difference("prove")
+        passed = record.passed(self.context.bench.kube, IDENTITIES, identities.digest(self.context))
+        return None if passed else Difference("prove who reads what")
+
+    def run(self, progress: Progress) -> None:
+        from installer.smoke import identities, record
+
+        context, kube = self.context, self.context.bench.changing()
+        results = identities.run(context, progress)
+        save(context.run_folder, IDENTITIES, results)
+        record.write(kube, IDENTITIES, identities.digest(context), results)
+        failed = [result for result in results if not result.ok]
+        if failed:
+            raise SmokeError(
+                f"the secret store: {len(failed)} of {len(results)} answers are wrong",
+                why="\n".join(f"{result.name}: {result.detail}" for result in failed),
+                hint="somebody changed its policies or roles; up sets them up again",
+                command=f"mlops-platform up --env {context.environment.name}",
+            )

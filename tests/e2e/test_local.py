@@ -86,7 +86,7 @@ def test_smoke_writes_junit_with_both_signs(platform: Platform, tmp_path: Path) 
     report = tmp_path / "smoke.xml"
     platform.ok("smoke", "--junit", str(report))
     suites = ET.parse(report).getroot().findall("testsuite")
-    assert {s.get("name") for s in suites} == {*ALL, "matrix"}
+    assert {s.get("name") for s in suites} == {*ALL, "matrix", "identities"}
     cases = [c.get("name") or "" for s in suites for c in s.findall("testcase")]
     assert len(cases) >= 30
     assert sum("refused" in c for c in cases) >= 10
