@@ -5,12 +5,17 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from installer.context import Context
 from installer.engine.steps import Difference
 from installer.errors import SmokeError
 from installer.progress import Progress
 from installer.smoke.result import CANARY, MATRIX, Result, save
+from installer.steps.cluster import PLATFORM_NAMESPACE
+
+if TYPE_CHECKING:
+    from installer.policies import Manifest
 
 LAYER = "policies"
 PROBE_IMAGE = "toolbox"
@@ -19,7 +24,10 @@ _SHOWN = 12  # failures told one by one; a network that enforces nothing fails t
 
 @dataclass(frozen=True)
 class ProveEnforcement:
-    """Two pods and four policies; passed once for a cluster, they are not asked again by `up`."""
+    """Two pods and four policies; passed once for a cluster, they are not asked again by `up`.
+
+    The platform's own namespace, where no pod runs, is closed as every other.
+    """
 
     context: Context
     requires: tuple[str, ...]
@@ -32,17 +40,27 @@ class ProveEnforcement:
         text = canary.SCRIPT.read_text() + repr(canary.phases("canary"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
+    def _base(self) -> tuple[Manifest, ...]:
+        from installer.policies import base, placed
+
+        return placed(base(self.context), PLATFORM_NAMESPACE)
+
     def observe(self) -> Difference | None:
+        from installer.policies import difference
         from installer.smoke import record
 
-        if record.passed(self.context.bench.kube, CANARY, self._digest()):
-            return None
-        return Difference("prove that policies are enforced")
+        kube = self.context.bench.kube
+        if not record.passed(kube, CANARY, self._digest()):
+            return Difference("prove that policies are enforced")
+        firewall = difference(kube, PLATFORM_NAMESPACE, self._base())
+        return Difference(firewall) if firewall else None
 
     def run(self, progress: Progress) -> None:
+        from installer.policies import enforce
         from installer.smoke import canary, record
 
         context, kube = self.context, self.context.bench.changing()
+        enforce(kube, PLATFORM_NAMESPACE, self._base())
         image = context.images.reference(PROBE_IMAGE)
         results = canary.run(kube, context.environment.name, image, progress, context.cancel)
         save(context.run_folder, CANARY, results)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from installer.clusters.base import ClusterAccess, Network
 from installer.clusters.host.node import cgroups
 from installer.clusters.host.provider import RECIPES, HostProvider
 from installer.context import Context
+from installer.engine.steps import Difference
 from installer.environment import ClusterSpec, ComponentSpec, Environment
 from installer.errors import SmokeError
 from installer.paths import Paths
@@ -30,7 +31,7 @@ from installer.policies import API, KIND
 from installer.progress import Silent
 from installer.session import Opened, context
 from installer.smoke import canary, matrix, record
-from installer.smoke.result import CANARY, MATRIX, Result
+from installer.smoke.result import CANARY, MATRIX, Result, load
 from installer.steps.component import PrepareNamespace
 from installer.steps.policies import ProveEnforcement
 from installer.workloads import Work, pod_spec, scripts_of
@@ -77,7 +78,8 @@ def work(node: Node, tmp_path_factory: pytest.TempPathFactory) -> Context:
         components=dict.fromkeys(CATALOG.entries, ComponentSpec()),
     )
     paths = Paths(folder / "home", default.cache, default.assets)
-    made = context(Opened(paths, CATALOG, environment, folder / "unused.yaml"), Cancel(), folder / "run")
+    opened = Opened(paths, CATALOG, environment, folder / "unused.yaml", folder)
+    made = context(opened, Cancel(), folder / "run")
     made.access.set(ClusterAccess(node.name, "", node.kubeconfig, "standard", ""))
     return replace(made, cluster=Outward(node.name, node.kubeconfig.parent, programs, images))
 
@@ -171,16 +173,19 @@ def test_a_label_for_pod_security_somebody_changed_is_put_right(up: Node, work: 
     assert store.observe() is None
 
 
-def test_the_canary_sees_policies_enforced_and_is_not_asked_again(up: Node, work: Context) -> None:
+def test_the_canary_sees_policies_enforced_and_is_not_asked_again(
+    up: Node, work: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Images, "reference", lambda _, name: up.image)
     step = ProveEnforcement(work, ())
     up.kube.delete("v1", "ConfigMap", record.NAME, record.NAMESPACE)
     assert step.observe() is not None
-    results = canary.run(up.kube, up.name, up.image, QUIET, Cancel())
-    assert [(r.ok, r.refusal) for r in results] == [
-        (True, refusal) for refusal in (False, True) * 2 + (False,)
-    ]
-    record.write(up.kube, CANARY, step._digest(), results)
+    step.run(QUIET)
+    results = load(work.run_folder)[CANARY]
+    assert [(r.ok, r.refusal) for r in results] == [(True, False), (True, True)] * 2 + [(True, False)]
     assert step.observe() is None
+    up.kube.delete(API, KIND, "default-deny", record.NAMESPACE)
+    assert step.observe() == Difference("apply network policies default-deny")
 
 
 @contextmanager
@@ -205,31 +210,32 @@ def frozen(work: Context) -> Iterator[None]:
 
 
 class Lenient(Kube):
-    """The cluster of somebody whose network stops looking at policies from the first one on."""
+    """The cluster of somebody whose network stops looking at policies from the canary's first one on."""
 
-    work: Context
+    def __init__(self, kubeconfig: Path, work: Context) -> None:
+        super().__init__(kubeconfig)
+        self.until_then, self._work = ExitStack(), work
 
     def apply(self, *objects: Mapping[str, Any]) -> None:
-        if any(each["kind"] == KIND for each in objects):
-            self.frozen = frozen(self.work)
-            self.frozen.__enter__()
+        policies = [each for each in objects if each["kind"] == KIND]
+        if any(each["metadata"]["namespace"].startswith(canary.PURPOSE) for each in policies):
+            self.until_then.enter_context(frozen(self._work))
         super().apply(*objects)
 
 
 def test_a_network_that_enforces_nothing_is_a_failure_that_says_so(
     up: Node, work: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kube = Lenient(up.kubeconfig)
-    kube.work = work
+    kube = Lenient(up.kubeconfig, work)
     monkeypatch.setattr(canary, "_SECONDS", 5.0)
     monkeypatch.setitem(vars(work.bench), "kube", kube)
     monkeypatch.setattr(Images, "reference", lambda _, name: up.image)
     step = ProveEnforcement(work, ())
-    try:
-        with pytest.raises(SmokeError, match="this cluster does not enforce network policies") as caught:
-            step.run(QUIET)
-    finally:
-        kube.frozen.__exit__(None, None, None)
+    with (
+        kube.until_then,
+        pytest.raises(SmokeError, match="this cluster does not enforce network policies") as caught,
+    ):
+        step.run(QUIET)
     assert "the same when nothing may come in: still open after" in caught.value.why
     assert caught.value.hint and caught.value.command
     assert step.observe() is not None
