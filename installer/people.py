@@ -19,9 +19,8 @@ if TYPE_CHECKING:
 PEOPLE = "people"
 
 
-@contextmanager
-def users(context: Context) -> Iterator[Users]:
-    """A session with the issuer. Raises UsageError when who people are is not decided here."""
+def refuse_elsewhere(context: Context) -> None:
+    """Raises UsageError when who people are is not decided here."""
     if oidc := context.environment.oidc:
         raise UsageError(
             "users of this environment are not made here",
@@ -30,9 +29,13 @@ def users(context: Context) -> Iterator[Users]:
             command=f"mlops-platform env show {context.environment.name}",
         )
     if not provider(context.environment, context.catalog):
-        raise UsageError(
-            "no component of this environment knows users", hint="choose one that provides identity"
-        )
+        raise UsageError("nothing here knows users", hint="choose a component that provides identity")
+
+
+@contextmanager
+def users(context: Context) -> Iterator[Users]:
+    """A session with the platform's own issuer. Raises UsageError where there is none."""
+    refuse_elsewhere(context)
     from installer.adapters.vault.users import Users
 
     with context.vault.session() as vault:

@@ -93,13 +93,14 @@ def token(console: Console, name: str) -> int:
 
 @contextmanager
 def _users(console: Console) -> Iterator[tuple[Context, Users]]:
-    from installer.people import users
+    from installer.people import refuse_elsewhere, users
     from installer.reach import reach, read_only
     from installer.session import open_environment
 
     opened = open_environment(console.environment)
     console.environment = opened.environment.name
     work = read_only(opened)
+    refuse_elsewhere(work)
     reach(work)
     with users(work) as known:
         yield work, known

@@ -95,6 +95,9 @@ def test_help_names_every_command(run: Run) -> None:
         "kubeconfig",
         "env",
         "policies",
+        "user",
+        "token",
+        "trust",
         "cache",
     ):
         assert f"  {command} " in said.out
@@ -165,7 +168,64 @@ def test_status_of_what_is_not_up_is_an_answer(run: Run, home: Path) -> None:
     assert not home.exists()
 
 
-@pytest.mark.parametrize("args", [("smoke",), ("open", "mlflow"), ("logs", "mlflow"), ("kubeconfig",)])
+FOREIGN = """\
+name: foreign
+domain: mlops.example.com
+oidc:
+  issuer: https://id.example.com/realms/ml
+  clientId: mlops
+  clientSecretFrom: {namespace: mlops-platform, name: oidc, key: secret}
+cluster: {provider: host}
+components: {oauth2-proxy: {}}
+"""
+
+
+@pytest.mark.parametrize(
+    "args", [("user", "list"), ("user", "add", "ada", "-g", "viewers"), ("token", "ada")]
+)
+def test_users_of_somebody_elses_provider_are_not_made_here(
+    run: Run, home: Path, tmp_path: Path, args: tuple[str, ...]
+) -> None:
+    (tmp_path / "foreign.yaml").write_text(FOREIGN)
+    said = run(*args, "--env", "foreign.yaml")
+    assert said.code == 2
+    assert "https://id.example.com/realms/ml" in said.err
+    assert not home.exists()
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (("user", "add", "Ada", "-g", "viewers"), "not a user's name"),
+        (("user", "add", "smoke-ada", "-g", "viewers"), "not a user's name"),
+        (("user", "add", "ada"), "a user is in a group"),
+        (("user", "add", "ada", "-g", "admins"), "platform-admins, data-scientists, viewers"),
+        (
+            ("user", "add", "ci", "-g", "viewers", "--machine", "--password-stdin"),
+            "a machine has no password",
+        ),
+    ],
+)
+def test_a_user_that_cannot_be_is_refused_before_anything_is_asked(
+    run: Run, args: tuple[str, ...], words: str
+) -> None:
+    said = run(*args)
+    assert said.code == 2
+    assert words in said.err
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("smoke",),
+        ("open", "mlflow"),
+        ("logs", "mlflow"),
+        ("kubeconfig",),
+        ("trust",),
+        ("user", "list"),
+        ("token", "ada"),
+    ],
+)
 def test_what_needs_a_cluster_says_that_there_is_none(run: Run, home: Path, args: tuple[str, ...]) -> None:
     said = run(*args)
     assert said.code == 5

@@ -1,0 +1,119 @@
+"""Proves the issuer and its users on a real store, with the installer's own rights: made, changed, gone."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from hvac.exceptions import Forbidden
+
+from installer.adapters.vault.door import VaultError
+from installer.adapters.vault.issuer import Wanted, configure
+from installer.adapters.vault.session import client
+from installer.adapters.vault.users import User, Users
+from tests.integration.vault.bao import LoopbackDoor
+
+WANTED = Wanted(
+    "sign-on", "https://login.example.com", "http://issuer:8200", ("https://auth.example.com/back",)
+)
+ADA = User("ada", "person", ("data-scientists",), "ada@example.com")
+
+
+@contextmanager
+def known(door: LoopbackDoor) -> Iterator[Users]:
+    with door.session() as vault:
+        configure(vault.client, WANTED)
+        yield Users(vault.client)
+
+
+def login(door: LoopbackDoor, name: str, password: str) -> str:
+    with door.open() as address, client(address) as api:
+        found: str = api.auth.userpass.login(name, password)["auth"]["client_token"]
+        return found
+
+
+def claims(token: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))
+    return found
+
+
+def test_made_again_it_is_the_same_client(door: LoopbackDoor) -> None:
+    with door.session() as vault:
+        assert configure(vault.client, WANTED) == configure(vault.client, WANTED)
+
+
+def test_a_person_comes_changes_and_goes(door: LoopbackDoor) -> None:
+    with known(door) as users:
+        users.put(ADA, "correct horse")
+        assert users.find("ada") == ADA
+        held = login(door, "ada", "correct horse")
+        with pytest.raises(VaultError):
+            login(door, "ada", "wrong horse")
+        users.put(User("ada", "person", ("viewers",), "ada@example.com"))
+        found = users.find("ada")
+        assert found and found.groups == ("viewers",)
+        assert login(door, "ada", "correct horse"), "the password stays"
+        users.set_password("ada", "battery staple")
+        with pytest.raises(VaultError):
+            login(door, "ada", "correct horse")
+        users.remove("ada")
+        assert users.find("ada") is None
+        with pytest.raises(VaultError):
+            login(door, "ada", "battery staple")
+        with door.open() as address, client(address, held) as api, pytest.raises(Forbidden):
+            api.auth.token.lookup_self()
+
+
+def test_a_machines_token_names_it_and_its_groups_alone(door: LoopbackDoor) -> None:
+    with known(door) as users:
+        users.put(User("robot", "machine", ("viewers",), "robot@example.com"))
+        said = claims(users.token("robot"))
+        assert said["preferred_username"] == "robot" and said["groups"] == ["viewers"]
+        assert said["aud"] == "mlops-platform" and said["iss"] == "http://issuer:8200/v1/identity/oidc"
+        assert said["exp"] - said["iat"] == 3600
+        with pytest.raises(VaultError):
+            login(door, "robot", "")
+        users.remove("robot")
+
+
+def test_a_person_may_change_their_own_password_and_nobody_elses(door: LoopbackDoor) -> None:
+    with known(door) as users:
+        users.put(ADA, "correct horse")
+        users.put(User("bob", "person", ("viewers",), "bob@example.com"), "tromboning")
+        with door.open() as address, client(address, login(door, "ada", "correct horse")) as api:
+            api.write_data("auth/userpass/users/ada/password", data={"password": "battery staple"})
+            with pytest.raises(Forbidden):
+                api.write_data("auth/userpass/users/bob/password", data={"password": "battery staple"})
+            for path in (
+                "secret/data/platform/x",
+                "identity/entity/name/bob",
+                "sys/policies/acl/platform-user",
+            ):
+                with pytest.raises(Forbidden):
+                    api.read(path)
+        assert login(door, "ada", "battery staple")
+        users.remove("ada")
+        users.remove("bob")
+
+
+def test_people_of_a_smoke_test_that_was_killed_go_with_the_next(door: LoopbackDoor) -> None:
+    with known(door) as users:
+        first, second = users.begin_trial("one"), users.begin_trial("two")
+        assert set(first) == set(second) == {"platform-admins", "data-scientists", "viewers", ""}
+        with pytest.raises(VaultError):
+            login(door, first[""]["name"], first[""]["password"])
+        assert login(door, second[""]["name"], second[""]["password"])
+        users.end_trial()
+        assert not [user for user in users.list() if user.kind == "trial"]
+
+
+def test_whom_others_have_made_is_not_ours_to_list(door: LoopbackDoor) -> None:
+    with known(door) as users, door.session() as vault:
+        vault.client.write_data(
+            "identity/entity/name/somebody", data={"metadata": {"email": "x@example.com"}}
+        )
+        assert "somebody" not in {user.name for user in users.list()}
