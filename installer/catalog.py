@@ -21,6 +21,7 @@ from installer.component import (
     SmokeSpec,
 )
 from installer.errors import ConfigurationError, Problem
+from installer.smoke.result import CANARY, MATRIX
 from installer.yamlfile import Document, check, load
 
 __all__ = [
@@ -52,6 +53,9 @@ CAPABILITIES = {"database": "sql", "bucket": "object-store"}
 SECRET_STORE = "secret-store"  # noqa: S105
 # The OIDC issuer, and whoever signs people in there; an environment may name an issuer of its own.
 IDENTITY, SIGN_ON = "identity", "sign-on"
+
+# Proofs beside those of components, and namespaces that hold more than one thing.
+_NOT_COMPONENTS = frozenset({MATRIX, CANARY, "default", "mlops-platform"})
 
 
 @dataclass(frozen=True)
@@ -157,6 +161,10 @@ def read_catalog_leniently(folder: Path) -> tuple[Catalog, tuple[Problem, ...]]:
             continue
         if component.name != path.parent.name:
             problems.append(document.problem(("name",), "name differs from its folder", path.parent.name))
+        if component.name in _NOT_COMPONENTS:
+            problems.append(
+                document.problem(("name",), f"{component.name}: a name of our own", "take another")
+            )
         problems.extend(_missing_files(document, component, path.parent))
         problems.extend(_dangling(document, component))
         entries[component.name] = Entry(component, path.parent, document)
@@ -242,6 +250,9 @@ def _edge_problems(catalog: Catalog, *, complete: bool) -> list[Problem]:
                     )
                 )
         namespace = entry.component.namespace
+        if namespace in _NOT_COMPONENTS or namespace.startswith("kube-"):
+            what = f"namespace {namespace} is not a component's"
+            problems.append(entry.document.problem(("namespace",), what, "others run there"))
         if owners.setdefault(("namespace", namespace), name) != name:
             what = f"namespace {namespace} belongs to {owners['namespace', namespace]} already"
             problems.append(entry.document.problem(("namespace",), what, "it is the network's identity"))
