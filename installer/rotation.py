@@ -58,7 +58,8 @@ def held(context: Context, component: Component) -> tuple[Held, ...]:
     if component == context.store:
         providers = [c.name for c in context.components if engine_of(c)]
         return tuple(Held(component.name, name, "keeper") for name in providers)
-    made = [Held(component.name, n, "generated") for n, s in component.needs.secrets.items() if s.keys]
+    needs = component.needs.secrets  # without those that stored data can be read with alone
+    made = [Held(component.name, n, "generated") for n, s in needs.items() if s.keys and not s.once]
     for account in accounts_of(context, component):
         made.append(Held(component.name, account.kind, "rotated" if rotated(context, account) else "account"))
     return tuple(made)

@@ -12,6 +12,7 @@ import sys
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from multiprocessing import Process
 from pathlib import Path
+from secrets import token_urlsafe
 
 SECRETS, FILES, HOME = Path("/run/secrets"), Path("/files"), Path("/work")
 OWN_DAGS = HOME / "platform"  # the DAGs of the smoke test, a bundle of their own
@@ -77,7 +78,7 @@ def tell_health(kind: str) -> None:
 
 
 def migrate() -> None:
-    """In-process: commands that make a user take the password as an argument all can read."""
+    """In-process: the database's password is what `follow` says, and commands have no place for that."""
     if not secret("database/password"):  # the secret store rotates it, and has it
         from platform_vault import follow
         from sqlalchemy import Engine
@@ -90,12 +91,10 @@ def migrate() -> None:
     from airflow.providers.fab.auth_manager.cli_commands.utils import get_application_builder
 
     with get_application_builder() as builder:
-        manager, password = builder.sm, secret("machine/password")
-        role = manager.find_role("Op")
-        user = manager.find_user(username=MACHINE)
-        if user:
-            manager.reset_password(user.id, password)
-        elif not manager.add_user(MACHINE, MACHINE, "-", f"{MACHINE}@localhost", role, password):
+        manager = builder.sm
+        # Nobody's password: the one that counts is the Secret's, see webserver_config.py.
+        account = (MACHINE, MACHINE, "-", f"{MACHINE}@localhost", manager.find_role("Op"), token_urlsafe(32))
+        if not manager.find_user(username=MACHINE) and not manager.add_user(*account):
             raise SystemExit(f"user {MACHINE} could not be made")
 
 

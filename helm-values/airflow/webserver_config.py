@@ -11,7 +11,7 @@ from airflow.providers.fab.auth_manager.security_manager.override import FabAirf
 from flask import abort, request
 from flask_appbuilder.const import AUTH_REMOTE_USER
 
-PROOF = Path("/run/secrets/proof/value")
+PROOF, MACHINE = Path("/run/secrets/proof/value"), Path("/run/secrets/machine")
 ROLES = {"platform-admins": "Admin", "data-scientists": "User", "viewers": "Viewer"}
 log = logging.getLogger(__name__)
 
@@ -39,6 +39,15 @@ class ByGateway(FabAirflowSecurityManagerOverride):
             user.email = request.headers.get("X-Forwarded-Email") or user.email
             self.update_user(user)
         return user
+
+    def auth_user_db(self, username: str, password: str, rotate_session_id: bool = True) -> User | None:
+        """The machines' account alone has a password: the Secret's, so that it changes when that does."""
+        if username == (MACHINE / "user").read_text():
+            if hmac.compare_digest(password.encode(), (MACHINE / "password").read_bytes()):
+                return self.find_user(username=username)
+            log.warning("a wrong password for %s", username)
+            return None
+        return super().auth_user_db(username, password, rotate_session_id)
 
 
 AUTH_TYPE = AUTH_REMOTE_USER
