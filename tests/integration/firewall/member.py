@@ -10,7 +10,7 @@ import socket
 import time
 
 PORTS = {"tcp": (8080, 9090, 9091), "udp": (53,)}
-SECONDS = 10.0  # an attempt that must succeed gets this long; the others end with the last of those
+SECONDS = 30.0  # an attempt that must succeed gets this long; the others end with the last of those
 KINDS = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}
 
 

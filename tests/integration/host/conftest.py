@@ -8,9 +8,6 @@ import pytest
 
 from tests.integration.host.world import QUIET, SECRET, World, claim, machine, namespace
 
-# The aim is 6 s on an idle machine; a test on a busy one may not fail for that.
-COLD_SECONDS = 60
-
 
 @pytest.fixture(scope="package")
 def before() -> dict[str, object]:
@@ -25,8 +22,7 @@ def world(before: dict[str, object], tmp_path_factory: pytest.TempPathFactory) -
         with pytest.MonkeyPatch.context() as patched:
             patched.setenv("SOME_TOKEN", SECRET)
             seconds = made.start()
-        print(f"\nnode Ready {seconds:.1f} s after nothing")
-        assert seconds < COLD_SECONDS
+        print(f"\nnode Ready {seconds:.1f} s after nothing")  # whether that is quick, the bench says
         made.furnish()
         made.kube.apply(namespace("test"), claim("data"))
         yield made

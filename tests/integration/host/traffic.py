@@ -9,13 +9,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from installer.adapters import process
 from installer.adapters.wait import Pending, wait_until
-from installer.clusters.host.node import cgroups
-from tests.integration.host.world import PROBE, World, pod
+from tests.integration.host.world import PROBE, World, pod, with_argument
 
 OUTSIDE = "192.0.2.9"
 _INTERFACE = "outside0"
@@ -75,7 +73,7 @@ class Speaker:
             found = dict(zip(expected, self.reaches(*expected), strict=True))
             return found == expected or Pending(f"{found}")
 
-        wait_until("what policies say", observe, seconds=20)
+        wait_until("what policies say", observe, seconds=60)
         assert dict(zip(expected, self.reaches(*expected), strict=True)) == expected
 
 
@@ -86,28 +84,22 @@ def listener(world: World, space: str, name: str) -> Speaker:
     world.kube.apply(pod(world.images.reference(PROBE), name, args, space=space))
     found = until(world, space, name, lambda status: status.get("phase") == "Running")
     address = found["status"]["podIP"]
-    return Speaker(wait_until(f"process of {name}", lambda: _marked(world, mark), seconds=20), address)
+
+    def process_of() -> int | Pending:
+        found = with_argument(world.node.group, mark)
+        return found[-1] if found else Pending("not started")
+
+    return Speaker(wait_until(f"process of {name}", process_of, seconds=60), address)
 
 
 def until(
-    world: World, space: str, name: str, done: Callable[[dict[str, Any]], bool], seconds: float = 60
+    world: World, space: str, name: str, done: Callable[[dict[str, Any]], bool], seconds: float = 180
 ) -> dict[str, Any]:
     def observe() -> dict[str, Any] | Pending:
         found = world.kube.get("v1", "Pod", name, space)
         return found if found and done(found["status"]) else Pending(json.dumps(found and found["status"]))
 
     return wait_until(f"pod {space}/{name}", observe, seconds=seconds, longest_delay=0.2)
-
-
-def _marked(world: World, mark: str) -> int | Pending:
-    for pid in cgroups.processes(world.node.group):
-        try:
-            argv = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if argv[0] == b"/hostprobe" and mark.encode() in argv:
-            return pid
-    return Pending("not started")
 
 
 @dataclass(frozen=True)
@@ -127,7 +119,7 @@ def first_connections(world: World, space: str, address: str, number: int) -> Fi
         names = [f"new-{n}" for n in range(first, min(first + 20, number))]
         world.kube.apply(*(pod(world.images.reference(PROBE), name, args, space=space) for name in names))
         for name in names:
-            until(world, space, name, lambda status: status.get("phase") == "Succeeded", seconds=300)
+            until(world, space, name, lambda status: status.get("phase") == "Succeeded")
             denied, allowed = world.kube.logs(space, name).splitlines()
             free += "<nil>" in denied
             lost += "<nil>" not in allowed

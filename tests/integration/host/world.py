@@ -166,6 +166,19 @@ def kill(identity: ProcessId) -> None:
     wait_until("death", lambda: Pending("alive") if identity.alive else True, seconds=10, first_delay=0.01)
 
 
+def with_argument(group: str, word: str) -> list[int]:
+    """Processes of a node that were started with an argument of this end."""
+    found = []
+    for pid in sorted(cgroups.processes(group)):
+        try:
+            argv = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if any(argument.endswith(word.encode()) for argument in argv):
+            found.append(pid)
+    return found
+
+
 def found_in(group: str, program: str) -> ProcessId:
     """The one process of a node that runs a program, by the end of its command."""
     for pid in sorted(cgroups.processes(group)):
