@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, Field
 
@@ -100,6 +101,12 @@ class Environment(Strict):
     oidc: OidcSpec | None = Field(default=None, description="default: whichever component is an issuer")
     components: dict[Name, ComponentSpec] = Field(min_length=1, description="what runs here")
     smoke: SmokeChoice = SmokeChoice()
+
+    @property
+    def issuer_ports(self) -> tuple[int, ...]:
+        """Of the OIDC providers the environment names, its own and those of machines."""
+        issuers = [self.oidc.issuer, *(m.issuer for m in self.oidc.machines)] if self.oidc else []
+        return tuple(sorted({urlsplit(issuer).port or 443 for issuer in issuers}))
 
     @property
     def site(self) -> str:

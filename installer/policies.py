@@ -39,10 +39,12 @@ class Address:
 @dataclass(frozen=True)
 class Addresses:
     """What no selector leads to. `api` is empty while there is no cluster to ask, `pods` where the
-    provider cannot know them."""
+    provider cannot know them; `issuers` are ports of OIDC providers outside the cluster, which have names
+    and no addresses of their own."""
 
     api: tuple[Address, ...] = ()
     pods: tuple[str, ...] = ()
+    issuers: tuple[int, ...] = ()
 
 
 def policies_of(context: Context, component: Component) -> tuple[Manifest, ...]:
@@ -61,7 +63,8 @@ def policies_of(context: Context, component: Component) -> tuple[Manifest, ...]:
 def addresses_of(context: Context, component: Component) -> Addresses:
     """Asked of the cluster, once a run, and only for a component that needs it."""
     api = context.bench.api_addresses if component.kube_api else ()
-    return Addresses(api, context.cluster.network().pods)
+    issuers = context.environment.issuer_ports if component.needs.client else ()
+    return Addresses(api, context.cluster.network().pods, issuers)
 
 
 def api_addresses(kube: Kube) -> tuple[Address, ...]:
@@ -134,6 +137,8 @@ def _flows(catalog: Catalog, component: Component, chosen: Iterable[str], addres
     if component.kube_api:
         egress += [{"to": [_block(f"{a.ip}/32")], "ports": _ports([a.port])} for a in addresses.api]
     egress += [{"to": [_block(e.cidr)], "ports": _ports([e.port])} for e in component.egress]
+    if addresses.issuers:
+        egress.append({"to": [_outside(addresses)], "ports": _ports(addresses.issuers)})
     spec = {"podSelector": {}, "policyTypes": ["Ingress", "Egress"], "ingress": ingress, "egress": egress}
     return {"metadata": {"name": FLOWS}, "spec": spec}
 

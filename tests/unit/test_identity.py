@@ -51,6 +51,12 @@ def test_an_environments_own_provider_wins_and_is_discovered() -> None:
     assert provider(own, CATALOG) is None
 
 
+def test_the_ports_of_issuers_outside_are_known_to_the_firewall() -> None:
+    assert environment(oidc=OIDC).issuer_ports == (443,)
+    assert environment(oidc={**OIDC, "issuer": "https://id.example.com:8443"}).issuer_ports == (443, 8443)
+    assert environment().issuer_ports == ()
+
+
 def test_the_port_is_in_addresses_only_where_browsers_write_it() -> None:
     assert environment().site == "mlops.example.com"
     assert environment(port=8443).site == "mlops.example.com:8443"

@@ -51,6 +51,19 @@ def allowed(catalog: Any) -> Iterator[Flow]:
     assert out == into, "a flow that only one side allows"
 
 
+def test_an_issuer_outside_is_reached_at_its_port_and_no_pod_is() -> None:
+    name = next(n for n in SHIPPED.entries if SHIPPED[n].needs.client)
+    inside = Addresses(pods=ADDRESSES.pods)
+    outside = Addresses(pods=ADDRESSES.pods, issuers=(8443,))
+    before, after = (
+        render(SHIPPED, SHIPPED[name], SHIPPED.entries, each, BASE)[-1]["spec"]["egress"]
+        for each in (inside, outside)
+    )
+    block = {"cidr": "0.0.0.0/0", "except": list(ADDRESSES.pods)}
+    (more,) = [rule for rule in after if rule not in before]
+    assert more == {"to": [{"ipBlock": block}], "ports": [{"protocol": "TCP", "port": 8443}]}
+
+
 @pytest.mark.parametrize("catalog", [CATALOG, SHIPPED], ids=["case", "shipped"])
 def test_exactly_the_flows_are_let_through_by_both_sides(catalog: Any) -> None:
     assert set(allowed(catalog)) == catalog.flows(catalog.entries)
