@@ -26,11 +26,11 @@ def authority(environment: str, now: datetime | None = None) -> dict[str, str]:
             moment - _CLOCK_SKEW, moment + timedelta(days=_AUTHORITY_DAYS),
         )
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(_usage(signs=True), critical=True)
+        .add_extension(usage(signs=True), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .sign(key, hashes.SHA256())
     )  # fmt: skip
-    return {"ca.crt": _pem(certificate), "ca.key": _key_pem(key)}
+    return {"ca.crt": _pem(certificate), "ca.key": key_pem(key)}
 
 
 def certificate(held: Mapping[str, str], domain: str, now: datetime | None = None) -> dict[str, str]:
@@ -51,7 +51,7 @@ def certificate(held: Mapping[str, str], domain: str, now: datetime | None = Non
         )
         .add_extension(names, critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_usage(signs=False), critical=True)
+        .add_extension(usage(signs=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .add_extension(
             x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False
@@ -60,14 +60,15 @@ def certificate(held: Mapping[str, str], domain: str, now: datetime | None = Non
     )  # fmt: skip
     return {
         "tls.crt": _pem(made),
-        "tls.key": _key_pem(key),
+        "tls.key": key_pem(key),
         "ca.crt": held["ca.crt"],
         "domain": domain,
         "ends": ends.isoformat(timespec="seconds"),
     }
 
 
-def _usage(*, signs: bool) -> x509.KeyUsage:
+def usage(*, signs: bool) -> x509.KeyUsage:
+    """What a certificate's key is for: to sign other certificates, or to prove who somebody is."""
     return x509.KeyUsage(
         digital_signature=True,
         content_commitment=False,
@@ -85,6 +86,7 @@ def _pem(certificate: x509.Certificate) -> str:
     return certificate.public_bytes(serialization.Encoding.PEM).decode()
 
 
-def _key_pem(key: ec.EllipticCurvePrivateKey) -> str:
+def key_pem(key: ec.EllipticCurvePrivateKey) -> str:
+    """Unencrypted: whoever keeps it keeps it well."""
     encoding, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
     return key.private_bytes(encoding, form, serialization.NoEncryption()).decode()

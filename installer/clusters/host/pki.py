@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from installer.certificates import key_pem, usage
 from installer.clusters.host import renewal
 from installer.clusters.host.files import write_private
 from installer.clusters.host.layout import API_SERVER_USER, FIREWALL_USER, INSIDE, VOLUMES_USER, Node
@@ -95,7 +96,7 @@ def _authority(folder: Path, name: str, now: datetime) -> tuple[x509.Certificate
     builder = (
         _builder(subject, subject, key, now, timedelta(days=365 * AUTHORITY_YEARS))
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(_usage(authority=True), critical=True)
+        .add_extension(usage(signs=True), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
     )
     certificate = builder.sign(key, hashes.SHA256())
@@ -123,7 +124,7 @@ def _certificate(
         builder = builder.add_extension(_alternatives(identity), critical=False)
     builder = (
         builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_usage(authority=False), critical=True)
+        .add_extension(usage(signs=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
         .add_extension(
             x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key()), critical=False
@@ -183,39 +184,19 @@ def _alternatives(identity: Identity) -> x509.SubjectAlternativeName:
     return x509.SubjectAlternativeName([*names, *(x509.IPAddress(a) for a in identity.addresses)])
 
 
-def _usage(*, authority: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=True,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        key_cert_sign=authority,
-        crl_sign=authority,
-        encipher_only=False,
-        decipher_only=False,
-    )
-
-
 def _write_pair(
     folder: Path, name: str, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey
 ) -> None:
     # The key first: a certificate without its key would look complete after a kill in between.
-    write_private(folder / f"{name}.key", _pem(key))
+    write_private(folder / f"{name}.key", key_pem(key))
     write_private(folder / f"{name}.crt", certificate.public_bytes(serialization.Encoding.PEM))
-
-
-def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
-    return key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
 
 
 def _service_account_key(folder: Path) -> None:
     """Signs the tokens of ServiceAccounts; a new one would end every token that is out."""
     private, public = folder / "service-account.key", folder / "service-account.pub"
     if not private.exists():
-        write_private(private, _pem(ec.generate_private_key(ec.SECP256R1())))
+        write_private(private, key_pem(ec.generate_private_key(ec.SECP256R1())))
     key = serialization.load_pem_private_key(private.read_bytes(), None)
     encoded = key.public_key().public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
