@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from installer.adapters.helm.release import decode
@@ -16,51 +16,58 @@ from tests.e2e.platform import ALL, Platform
 
 _STORE, _PORT = "vault", 8200
 _SHORTEST = 16  # what is generated is longer; users' names and ports stand in the same Secrets
-_PLAIN = ("host", "user", "name", "uri", "endpoint", "region", "port")
+# Not secret: addresses, names, and a client's name at its issuer, which stands in every link to it.
+_PLAIN = ("host", "user", "name", "uri", "endpoint", "region", "port", "client-id")
 
+# Values, and which secret each is of: a failure names that, never the value.
+Words = dict[bytes, str]
 # What the tests have seen, for the search after `down`.
-SEEN: set[bytes] = set()
+SEEN: Words = {}
 
 
 def door(platform: Platform) -> Door:
     return Door(Kube(platform.state / "kubeconfig"), _STORE, _STORE, _PORT)
 
 
-def words(platform: Platform) -> set[bytes]:
+def words(platform: Platform) -> Words:
     """Values in the store, of every version; in the cluster's Secrets; and passwords the store rotates."""
-    found: set[str] = set()
+    found: Words = {}
     with door(platform).session() as vault:
         for component in ALL:
             found |= _kept(vault, component)
         for role in (vault.client.list("database/static-roles") or {"data": {"keys": []}})["data"]["keys"]:
-            found.add((vault.read(f"database/static-creds/{role}") or {})["password"])
+            password = (vault.read(f"database/static-creds/{role}") or {})["password"]
+            found[password.encode()] = f"database of {role}"
     for secret in door(platform).kube.list("v1", "Secret"):
         if secret["type"] == "Opaque":
             data = {k: base64.b64decode(v).decode() for k, v in (secret.get("data") or {}).items()}
-            found |= set(_generated(data))
-    SEEN.update(word.encode() for word in found)
-    return {word.encode() for word in found}
+            found |= _generated(data, f"Secret {secret['metadata']['name']}")
+    SEEN.update(found)
+    return found
 
 
-def _kept(vault: Vault, component: str) -> set[str]:
+def _kept(vault: Vault, component: str) -> Words:
     listed = vault.client.list(f"secret/metadata/platform/{component}")
-    values: set[str] = set()
+    values: Words = {}
     for name in listed["data"]["keys"] if listed else []:
         path = f"platform/{component}/{name}"
         newest = vault.get(path)
         for version in range(1, newest.version + 1) if newest else ():
             kept = vault.get(path, version=version)
-            values |= set(_generated(kept.values if kept else {}))
+            values |= _generated(kept.values if kept else {}, path)
     return values
 
 
-def _generated(data: Mapping[str, str]) -> Iterable[str]:
-    """A certificate is for everybody; its key is not, and is searched for by one line of it."""
+def _generated(data: Mapping[str, str], whose: str) -> Words:
+    """Of a private key one line; whole files with a secret in them have it as a key of its own beside."""
+    found: Words = {}
     for key, value in data.items():
-        if key in _PLAIN or "BEGIN CERTIFICATE" in value or len(value) < _SHORTEST:
-            continue
         lines = value.strip().splitlines()
-        yield lines[1] if "PRIVATE KEY" in value else value if len(lines) == 1 else max(lines, key=len)
+        if "PRIVATE KEY" in value:
+            found[lines[1].encode()] = f"{whose}: {key}"
+        elif key not in _PLAIN and len(lines) == 1 and len(value) >= _SHORTEST:
+            found[value.encode()] = f"{whose}: {key}"
+    return found
 
 
 def left(state: Path) -> dict[str, bytes]:
@@ -103,7 +110,11 @@ def inside(platform: Platform) -> dict[str, bytes]:
     return found
 
 
-def nowhere(wanted: Iterable[bytes], places: Mapping[str, bytes]) -> None:
-    """Which words were found is not said: this goes to a log."""
-    hits = {place for place, content in places.items() for word in wanted if word and word in content}
+def nowhere(wanted: Words, places: Mapping[str, bytes]) -> None:
+    hits = {
+        (place, whose)
+        for place, content in places.items()
+        for word, whose in wanted.items()
+        if word in content
+    }
     assert not hits, sorted(hits)

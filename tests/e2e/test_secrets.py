@@ -58,7 +58,7 @@ def writing(platform: Platform) -> Iterator[Writer]:
 
 
 @pytest.fixture(scope="module")
-def rotated(platform: Platform, machine: None) -> tuple[Writer, set[bytes]]:
+def rotated(platform: Platform, machine: None) -> tuple[Writer, planted.Words]:
     """Every secret of whoever stands behind MLflow, and its own, while a client writes."""
     before = planted.words(platform)
     with writing(platform) as writer:
@@ -73,13 +73,13 @@ def rows(platform: Platform) -> dict[tuple[str, str], dict[str, Any]]:
     return {(row["component"], row["name"]): row for row in found}
 
 
-def test_a_rotation_loses_no_write(rotated: tuple[Writer, set[bytes]]) -> None:
+def test_a_rotation_loses_no_write(rotated: tuple[Writer, planted.Words]) -> None:
     writer, _ = rotated
     assert writer.written > 50 and not writer.failed, writer.failed
 
 
 def test_after_a_rotation_there_is_nothing_to_do(
-    platform: Platform, rotated: tuple[Writer, set[bytes]]
+    platform: Platform, rotated: tuple[Writer, planted.Words]
 ) -> None:
     assert "nothing to do" in platform.ok("up", "--yes").out
     listed = rows(platform)
@@ -114,7 +114,7 @@ def test_the_store_killed_opens_itself_and_has_lost_nothing(platform: Platform) 
     }
 
 
-def test_no_secret_lies_around(platform: Platform, rotated: tuple[Writer, set[bytes]]) -> None:
+def test_no_secret_lies_around(platform: Platform, rotated: tuple[Writer, planted.Words]) -> None:
     """Every value there is or was is searched for in what runs leave and in what others can read."""
     wanted = planted.words(platform) | rotated[1]
     assert len(wanted) >= 12
