@@ -58,9 +58,8 @@ def open_environment(name: str, paths: Paths | None = None) -> Opened:
         file = where.environment(name) / RECORDED
         if not file.is_file():
             raise
-    known = dict.fromkeys(clusters.names())
     stem = name if file.name == RECORDED else file.stem
-    loaded = environment.read(file, catalog, known, problems, expected_name=stem)
+    loaded = environment.read(file, catalog, clusters.options_models(), problems, expected_name=stem)
     return Opened(where, catalog, loaded.environment, file)
 
 

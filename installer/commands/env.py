@@ -39,7 +39,8 @@ def run_show(console: Console) -> int:
 def run_schema(console: Console) -> int:
     import json
 
+    from installer.clusters import options_models
     from installer.environment import schema
 
-    console.raw(json.dumps(schema(), indent=2) + "\n")
+    console.raw(json.dumps(schema(options_models().values()), indent=2) + "\n")
     return 0

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from installer.adapters.terraform import state
+from installer.adapters.terraform.remote import Remote
 from installer.adapters.terraform.state import State, Unreadable
 from installer.errors import StepError
 
@@ -36,13 +37,15 @@ class Run:
 
 @dataclass(frozen=True)
 class Folder:
-    """`root` is the root module, never written to; `path` is ours."""
+    """`root` is the root module, never written to; `path` is ours. The state lies in it, or `remote`."""
 
     root: Path
     path: Path
+    remote: Remote | None = None
 
     @property
     def state(self) -> Path:
+        """The file, when the state is not remote."""
         return self.path / "terraform.tfstate"
 
     @property
@@ -83,6 +86,28 @@ class Folder:
         """What `init` was last done for."""
         return self.path / "initialised"
 
+    @property
+    def where(self) -> str:
+        """The state's place, for people."""
+        return self.remote.where if self.remote else str(self.state)
+
+    def backend_config(self) -> Mapping[str, str | bool]:
+        return self.remote.config() if self.remote else {"path": str(self.state)}
+
+    def read(self) -> State | Unreadable | None:
+        """The state as it is now; None when there is none."""
+        if self.remote is None:
+            return state.read(self.state)
+        text = self.remote.read()
+        return None if text is None else state.parse(text)
+
+    def write(self, text: str) -> None:
+        """Put a whole state in its place."""
+        if self.remote:
+            self.remote.write(text)
+        else:
+            write_private(self.state, text)
+
     def make(self) -> None:
         self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
 
@@ -111,7 +136,7 @@ class Folder:
         self.record(Run(run.operation, run.digest, run.boot, run.since, ended, serial, lineage))
 
     def _known(self) -> tuple[int | None, str]:
-        found = state.read(self.state)
+        found = self.read()
         return (found.serial, found.lineage) if isinstance(found, State) else (None, "")
 
     def lost(self) -> str:
@@ -119,7 +144,7 @@ class Folder:
 
         No state, or an empty file, is well as long as no run has ever left one.
         """
-        found, run = state.read(self.state), self.run()
+        found, run = self.read(), self.run()
         if isinstance(found, State):
             return ""
         if isinstance(found, Unreadable) and not found.empty:
@@ -129,9 +154,10 @@ class Folder:
 
     def rescued(self) -> State | None:
         """A newer state than ours that the last run had to leave in the root, which others may share."""
-        run, ours, rescued = self.run(), state.read(self.state), state.read(self.errored)
+        run, rescued = self.run(), state.read(self.errored)
         if run is None or run.ended == "done" or not isinstance(rescued, State):
             return None
+        ours = self.read()
         if isinstance(ours, State):
             newer = (rescued.lineage, True) == (ours.lineage, rescued.serial > ours.serial)
         elif run.lineage:

@@ -128,7 +128,7 @@ def _take_rescued(folder: Folder, progress: Progress) -> None:
     """With its disk full, Terraform saves the state in the root: the same as its `state push` of it."""
     rescued = folder.rescued()
     if rescued:
-        write_private(folder.state, folder.errored.read_text())
+        folder.write(folder.errored.read_text())
         folder.errored.unlink()
         progress.note(f"took the state that could not be saved from {folder.errored}")
 
@@ -170,7 +170,7 @@ def _account_for(
     cancel: Cancel | None,
 ) -> None:
     """Compare what Terraform said it made with what its state holds."""
-    found = state.read(folder.state)
+    found = folder.read()
     known = found.resources if isinstance(found, State) else ()
     missing = [made for address, made in story.made.items() if address not in known]
     for made in missing:

@@ -47,7 +47,7 @@ class Runner:
     def init(self, progress: Progress, cancel: Cancel | None) -> None:
         """Only when the root, the binary or the place of the state is another than last time."""
         folder = self.folder
-        wanted = f"{folder.root_digest()} {identity(self.binary.path)} {folder.state}"
+        wanted = f"{folder.root_digest()} {identity(self.binary.path)} {folder.where}"
         done = folder.initialised
         if folder.data.is_dir() and done.exists() and done.read_text() == wanted:
             return
@@ -55,7 +55,7 @@ class Runner:
         progress.say("init")
         flags: dict[str, Any] = {
             "input": False,
-            "backend_config": {"path": str(folder.state)},
+            "backend_config": {k: _spelt(v) for k, v in folder.backend_config().items()},
             # A state folder that was moved is not a migration, about which `init` would ask.
             "reconfigure": True,
             # The root may be shared and read-only; a lock file that does not fit is to be said, not mended.
@@ -238,6 +238,10 @@ def recorded_process(folder: Folder) -> ProcessId | None:
     """The Terraform of the last run, alive or not; None when it did not get as far as to start."""
     stat = _text(folder.process)
     return ProcessId(int(stat.split()[0]), int(_fields(stat)[19])) if stat.endswith("\n") else None
+
+
+def _spelt(value: str | bool) -> str:
+    return value if isinstance(value, str) else str(value).lower()
 
 
 def json_text(variables: Mapping[str, Any]) -> str:

@@ -36,11 +36,15 @@ class Unreadable:
 def read(path: Path) -> State | Unreadable | None:
     """None when there is no file."""
     try:
-        text = path.read_text()
+        return parse(path.read_text())
     except FileNotFoundError:
         return None
     except UnicodeDecodeError:
         return Unreadable("not text", empty=False)
+
+
+def parse(text: str) -> State | Unreadable:
+    """The state that a text is."""
     if not text:
         # Terraform makes the file when it takes the lock, long before it writes it (seen with 1.11.4,
         # 2026-11-24), and reads an empty one as "nothing exists".

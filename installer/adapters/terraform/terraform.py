@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from installer.adapters.terraform import recovery, state
+from installer.adapters.terraform import recovery
 from installer.adapters.terraform.binary import find_binary, identity, locate
 from installer.adapters.terraform.folder import Folder, Operation
+from installer.adapters.terraform.remote import Remote
 from installer.adapters.terraform.runner import Runner
 from installer.adapters.terraform.state import State
 from installer.cancel import Cancel
@@ -19,19 +20,21 @@ from installer.progress import Progress
 class Terraform:
     """One root module, one state. What only asks starts no program; what acts recovers first."""
 
-    def __init__(self, root: Path, folder: Path) -> None:
-        """`root` is only read. `folder` is made when needed, and holds all that is written."""
-        self._folder = Folder(root.absolute(), folder.absolute())
+    def __init__(self, root: Path, folder: Path, remote: Remote | None = None) -> None:
+        """`root` is only read. `folder` is made when needed, and holds all that is written; but for the
+        state, where it is `remote`."""
+        self._folder = Folder(root.absolute(), folder.absolute(), remote)
 
     def unchanged(self, variables: Mapping[str, Any]) -> bool:
         """True when the last run was a complete apply of just this and the state is the one it left.
 
         False also without a Terraform to apply with. Does not look at what really exists.
         """
-        run, found = self._folder.run(), state.read(self._folder.state)
-        if run is None or (run.operation, run.ended) != ("apply", "done") or not isinstance(found, State):
+        run = self._folder.run()
+        if run is None or (run.operation, run.ended) != ("apply", "done"):
             return False
-        if (run.serial, run.lineage) != (found.serial, found.lineage):
+        found = self._folder.read()
+        if not isinstance(found, State) or (run.serial, run.lineage) != (found.serial, found.lineage):
             return False
         try:
             binary = identity(locate())
@@ -41,7 +44,7 @@ class Terraform:
 
     def outputs(self) -> Mapping[str, Any]:
         """Values of the root's outputs as the state has them; empty when there is none."""
-        found = state.read(self._folder.state)
+        found = self._folder.read()
         return found.outputs if isinstance(found, State) else {}
 
     def resources(self) -> tuple[str, ...]:
@@ -52,8 +55,8 @@ class Terraform:
         folder = self._folder
         rescued = folder.rescued()
         if not rescued and (why := folder.lost()):
-            return (f"{folder.state} ({why})",)
-        found = state.read(folder.state)
+            return (f"{folder.where} ({why})",)
+        found = folder.read()
         known = [
             *(found.resources if isinstance(found, State) else ()),
             *(rescued.resources if rescued else ()),
