@@ -109,7 +109,8 @@ def _details(change: Mapping[str, Any]) -> Iterator[str]:
     later = {path for path, value in _leaves(change.get("after_unknown") or {}) if value is True}
     forced = [".".join(str(p) for p in path) for path in change.get("replace_paths") or ()]
     for path in sorted({*before, *after, *later}):
-        old, new = before.get(path), _LATER if path in later else after.get(path)
+        computed = any(path == each or path.startswith(f"{each}.") for each in later)
+        old, new = before.get(path), _LATER if computed else after.get(path)
         forces = any(path == each or path.startswith(f"{each}.") for each in forced)
         if old == new or (forced and not forces):
             continue
