@@ -77,7 +77,8 @@ def context(
 
     paths, chosen = opened.paths, opened.environment
     programs = Programs(paths.cache)
-    cluster = clusters.make(chosen.cluster, chosen.name, opened.state, programs)
+    run = run_folder.name if run_folder.exists() else ""
+    cluster = clusters.make(chosen.cluster, chosen.name, opened.state, programs, run)
     recipes = find_recipes(paths.assets / "images", paths.assets / "helm-values", *cluster.recipe_folders)
     access: Slot[ClusterAccess] = Slot("the way to the cluster")
     return Context(
@@ -87,7 +88,7 @@ def context(
         cluster=cluster,
         programs=programs,
         images=Images(paths.cache, programs, recipes),
-        terraform=Terraform(cluster.root, opened.state / "terraform"),
+        terraform=Terraform(cluster.root, opened.state / "terraform", cluster.remote),
         cancel=cancel,
         run_folder=run_folder,
         access=access,

@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from installer.cancel import Cancel
 from installer.progress import Progress
 
+if TYPE_CHECKING:
+    from installer.adapters.terraform.changes import Change
+    from installer.adapters.terraform.remote import Remote
+    from installer.bill import Bill
+
 
 @dataclass(frozen=True)
 class ClusterAccess:
-    """How to reach the API server: the Terraform outputs, plus a kubeconfig file (mode 0600)."""
+    """How to reach the API server: the Terraform outputs, plus a kubeconfig file (mode 0600).
+
+    `token` gives our own client one that is valid now, where the kubeconfig holds a program that makes one.
+    """
 
     name: str
     endpoint: str
     kubeconfig: Path
     storage_class: str
     region: str
+    token: Callable[[], str] | None = None
 
 
 @dataclass(frozen=True)
 class Check:
-    """One line of `check`: ok, warning or failure, with the figure that was seen and how to mend it."""
+    """One line of `check`: ok, warning, failure or skipped (it could not be asked because of a failure
+    above), with the figure that was seen and how to mend it."""
 
     name: str
     status: str
@@ -62,6 +72,10 @@ class ClusterProvider(Protocol):
         """The Terraform root module's folder."""
 
     @property
+    def remote(self) -> Remote | None:
+        """Where Terraform's state lies, when not on this machine."""
+
+    @property
     def programs(self) -> tuple[Program, ...]:
         """Go tool modules that must be built before Terraform runs."""
 
@@ -81,6 +95,21 @@ class ClusterProvider(Protocol):
     @property
     def embedded(self) -> bool:
         """True: no image registry and no charts reachable, images are built here and loaded."""
+
+    @property
+    def where(self) -> str:
+        """For people: where the cluster is, as far as can be said at no cost."""
+
+    @property
+    def asks_first(self) -> bool:
+        """True: what Terraform makes costs money or holds data, so it plans before it changes what exists,
+        and a person is asked."""
+
+    def bill(self, volumes: float) -> Bill | None:
+        """What the cluster costs with `volumes` GiB of disks for components; None: nothing. Asks nobody."""
+
+    def holds(self, change: Change) -> str:
+        """What data is lost with an object that Terraform destroys, in words; '' when none is."""
 
     def checks(self) -> Sequence[Check]:
         """Preflight, all of them; reads only."""

@@ -64,7 +64,9 @@ def _instance_type(value: str) -> str:
 
 def _gpu_type(value: str) -> str:
     if _instance_type(value).split(".")[0] not in GPU_FAMILIES:
-        raise ValueError("an instance type without NVIDIA GPUs | such as g5.xlarge, g6.xlarge or p4d.24xlarge")
+        raise ValueError(
+            "an instance type without NVIDIA GPUs | such as g5.xlarge, g6.xlarge or p4d.24xlarge"
+        )
     return value
 
 
@@ -165,7 +167,9 @@ class Options(ClusterSpec):
     @classmethod
     def _minor(cls, value: str | None) -> str | None:
         if value is not None and not re.fullmatch(r"1\.\d+", value):
-            raise ValueError(f"not a version of EKS | two numbers, such as '{KUBERNETES}'; AWS picks the patch")
+            raise ValueError(
+                f"not a version of EKS | two numbers, such as '{KUBERNETES}'; AWS picks the patch"
+            )
         return value
 
     @field_validator("zones")

@@ -85,7 +85,7 @@ class StateBucket:
         return self._try("head_bucket") is not None
 
     def ensure(self, tags: Mapping[str, str]) -> bool:
-        """Make it, or finish making it: versioned, encrypted, nothing public, tagged. True when it is new.
+        """Make it, or finish making it: versioned, encrypted, TLS only, nothing public. True when it is new.
 
         Raises StepError, also when the name is taken in another account.
         """
@@ -107,7 +107,8 @@ class StateBucket:
             s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
             rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
             s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": [rule]})
-            s3.put_bucket_policy(Bucket=bucket, Policy=_tls_only(bucket, region))
+            if self.session.endpoint("s3").startswith("https://"):  # else it would shut us out
+                s3.put_bucket_policy(Bucket=bucket, Policy=_tls_only(bucket, region))
             s3.put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": _tag_set(tags)})
         return new
 
@@ -145,14 +146,8 @@ class StateBucket:
         if not self.exists():
             return
         with asking(f"s3 rb --force s3://{bucket}"):
-            while versions := self._versions():
-                s3.delete_objects(Bucket=bucket, Delete={"Objects": versions, "Quiet": True})
+            empty(self.session, bucket)
             s3.delete_bucket(Bucket=bucket)
-
-    def _versions(self) -> list[dict[str, str]]:
-        page = self.session.client("s3").list_object_versions(Bucket=self.name, MaxKeys=_DELETED_AT_ONCE)
-        found = [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]
-        return [{"Key": each["Key"], "VersionId": each["VersionId"]} for each in found]
 
     def _try(self, operation: str, **arguments: Any) -> Any:
         """An answer, or None when there is no such thing. Raises StepError, PreflightError."""
@@ -177,6 +172,18 @@ def find(session: Session) -> Iterator[StateBucket]:
             bucket = StateBucket(session, name.removeprefix(start))
             if bucket.tags().get(ENVIRONMENT_TAG) == bucket.environment:
                 yield bucket
+
+
+def empty(session: Session, bucket: str) -> None:
+    """Every version of every object. Raises botocore's errors."""
+    s3 = session.client("s3")
+    while True:
+        page = s3.list_object_versions(Bucket=bucket, MaxKeys=_DELETED_AT_ONCE)
+        found = [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]
+        if not found:
+            return
+        versions = [{"Key": each["Key"], "VersionId": each["VersionId"]} for each in found]
+        s3.delete_objects(Bucket=bucket, Delete={"Objects": versions, "Quiet": True})
 
 
 def _tag_set(tags: Mapping[str, str]) -> list[dict[str, str]]:

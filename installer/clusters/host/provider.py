@@ -63,11 +63,14 @@ class HostProvider:
     minimum: checks.Requirements = checks.MINIMUM
     name: str = "host"
     root: Path = Paths.default().assets / "terraform" / "host"
+    remote: None = None
     programs: tuple[Program, ...] = (KUBERNETES, ETCD, COREDNS, PAUSE)
     recipe_folders: tuple[Path, ...] = (RECIPES,)
     images: tuple[str, ...] = ("pause", "coredns")
     external_resources: bool = False
     embedded: bool = True
+    where: str = "this machine"
+    asks_first: bool = False  # making the node anew keeps its data
 
     @property
     def folder(self) -> Path:
@@ -81,6 +84,12 @@ class HostProvider:
     def place(self) -> Place:
         """Where the node is or was, known also when nothing of it is left."""
         return Place(self.environment, self.folder)
+
+    def bill(self, volumes: float) -> None:
+        return None
+
+    def holds(self, change: object) -> str:
+        return ""
 
     def checks(self) -> Sequence[Check]:
         return checks.all_checks(self.place, self.minimum, self.programs, self.built_programs)

@@ -1,0 +1,35 @@
+"""Owns the server process: python -m tests.fakes.aws FILE; its port is written to FILE once it answers."""
+
+from __future__ import annotations
+
+import ctypes
+import signal
+import sys
+from pathlib import Path
+
+from moto.moto_server.werkzeug_app import (
+    DomainDispatcherApplication,
+    MotoRequestHandler,
+    create_backend_app,
+)
+from werkzeug.serving import make_server
+
+from tests.fakes.aws import eks
+
+_PR_SET_PDEATHSIG = 1
+
+
+def main(said: Path) -> None:
+    # A test run that is killed takes its cloud with it.
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    eks.extend()
+    application = DomainDispatcherApplication(create_backend_app)
+    server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=MotoRequestHandler)
+    beside = said.with_suffix(".new")
+    beside.write_text(str(server.port))
+    beside.rename(said)
+    server.serve_forever()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
