@@ -114,7 +114,7 @@ def _details(change: Mapping[str, Any]) -> Iterator[str]:
         forces = any(path == each or path.startswith(f"{each}.") for each in forced)
         if old == new or (forced and not forces):
             continue
-        if new == _LATER and old is not None and not forces:
+        if new == _LATER and not forces:
             continue  # computed, and most often the same again
         yield f"{_readable(path)}: {_shown(old)} → {_shown(new)}"
 

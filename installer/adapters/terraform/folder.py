@@ -68,6 +68,11 @@ class Folder:
         return self.path / "terraform.tfvars.json"
 
     @property
+    def plan(self) -> Path:
+        """A plan that waits to be applied, or refused; it holds the variables too."""
+        return self.path / "plan.tfplan"
+
+    @property
     def events(self) -> Path:
         return self.path / "events.jsonl"
 

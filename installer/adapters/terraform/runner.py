@@ -74,18 +74,19 @@ class Runner:
         write_private(done, wanted)
 
     def run(
-        self, operation: Operation, variables: Mapping[str, Any], progress: Progress, cancel: Cancel
+        self,
+        operation: Operation,
+        variables: Mapping[str, Any],
+        progress: Progress,
+        cancel: Cancel,
+        plan: Path | None = None,
     ) -> Ending:
-        """Start, follow to the end. The caller has recorded the run."""
+        """Start, follow to the end. The caller has recorded the run. `plan` is a file to apply as it is."""
         write_private(self.folder.variables, json_text(variables))
-        argv = self.argv(
-            operation,
-            json=True,
-            auto_approve=True,
-            input=False,
-            lock_timeout=_LOCK_TIMEOUT,
-            var_file=str(self.folder.variables),
-        )
+        flags: dict[str, Any] = {"json": True, "input": False, "lock_timeout": _LOCK_TIMEOUT}
+        if plan is None:
+            flags |= {"auto_approve": True, "var_file": str(self.folder.variables)}
+        argv = self.argv(operation, *([str(plan)] if plan else []), **flags)
         child = spawn(
             ["/bin/sh", "-c", _SAY_WHO, str(self.folder.process), *argv],
             stdout=self.folder.events,

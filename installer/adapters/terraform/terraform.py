@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from installer.adapters.terraform import recovery
+from installer.adapters.terraform import planning, recovery
 from installer.adapters.terraform.binary import find_binary, identity, locate
+from installer.adapters.terraform.changes import Changes
 from installer.adapters.terraform.folder import Folder, Operation
+from installer.adapters.terraform.planning import Kept
 from installer.adapters.terraform.remote import Remote
 from installer.adapters.terraform.runner import Runner
 from installer.adapters.terraform.state import State
@@ -24,6 +26,7 @@ class Terraform:
         """`root` is only read. `folder` is made when needed, and holds all that is written; but for the
         state, where it is `remote`."""
         self._folder = Folder(root.absolute(), folder.absolute(), remote)
+        self._kept: Kept | None = None
 
     def unchanged(self, variables: Mapping[str, Any]) -> bool:
         """True when the last run was a complete apply of just this and the state is the one it left.
@@ -67,6 +70,23 @@ class Terraform:
         """See recovery.recover. Does nothing, at no cost, when the last run ended as it should."""
         recovery.recover(self._folder, self._runner, progress, cancel)
 
+    def preview(self, variables: Mapping[str, Any], progress: Progress, cancel: Cancel) -> Changes:
+        """What an apply would do; writes nothing of the environment's. Raises CommandFailed."""
+        if self.unchanged(variables):
+            return Changes()
+        return planning.preview(self._folder, find_binary(), variables, progress, cancel)
+
+    def plan(self, variables: Mapping[str, Any], progress: Progress, cancel: Cancel) -> Changes | None:
+        """What the next `apply` of these variables will do, and nothing else; None without a state, when
+        nothing is there to be destroyed. Raises CommandFailed. Recover first."""
+        self._kept = planning.keep(self._folder, find_binary(), variables, progress, cancel)
+        return self._kept.changes if self._kept else None
+
+    def forget_plan(self) -> None:
+        """A plan that was refused, or applied, or left by a run that was killed, is of no use."""
+        self._kept = None
+        self._folder.plan.unlink(missing_ok=True)
+
     def apply(self, variables: Mapping[str, Any], progress: Progress, cancel: Cancel) -> Mapping[str, Any]:
         """Make it so; returns the outputs. A run that `recover` has joined may have done it all.
 
@@ -87,8 +107,14 @@ class Terraform:
         folder.make()
         self.recover(progress, cancel)  # a state that is lost must never be taken for an empty one
         runner.init(progress, cancel)
-        run = folder.begin(operation, folder.digest(variables, identity(runner.binary.path)))
-        ending = runner.run(operation, variables, progress, cancel)
+        digest = folder.digest(variables, identity(runner.binary.path))
+        kept = self._kept if operation == "apply" else None
+        plan = kept.file if kept and kept.fits(digest, folder.read()) else None
+        run = folder.begin(operation, digest)
+        try:
+            ending = runner.run(operation, variables, progress, cancel, plan)
+        finally:
+            self.forget_plan()
         if ending.returncode == 0:
             folder.end(run, "done")
             return
