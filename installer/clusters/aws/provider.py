@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from installer.adapters.terraform.folder import write_private
 from installer.cancel import Cancel
-from installer.clusters.aws import credentials
+from installer.clusters.aws import credentials, worth
 from installer.clusters.aws.options import KUBERNETES, Options
 from installer.clusters.aws.remote_state import RemoteState
 from installer.clusters.aws.session import Session, asking, code_of, elsewhere
@@ -20,6 +20,10 @@ from installer.clusters.base import Check, ClusterAccess, Leftover, Program
 from installer.errors import StepError
 from installer.paths import Paths
 from installer.progress import Progress
+
+if TYPE_CHECKING:
+    from installer.adapters.terraform.changes import Change
+    from installer.bill import Bill
 
 STORAGE_CLASS = "gp3"
 RECORD = "record.json"
@@ -41,6 +45,7 @@ class AwsProvider:
     images: tuple[str, ...] = ()
     external_resources: bool = True
     embedded: bool = False
+    asks_first: bool = True
 
     @cached_property
     def session(self) -> Session:
@@ -63,6 +68,16 @@ class AwsProvider:
     @property
     def kubeconfig(self) -> Path:
         return self.state.absolute() / "kubeconfig"
+
+    @property
+    def where(self) -> str:
+        return f"{self.name} {self.options.region}"
+
+    def bill(self, volumes: float) -> Bill:
+        return worth.bill(self.options, volumes)
+
+    def holds(self, change: Change) -> str:
+        return worth.holds(change)
 
     def checks(self) -> Sequence[Check]:
         from installer.clusters.aws.checks import all_checks
