@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from installer.status import Row
     from installer.summary import Proven, Summary
 
-_CHECK_MARKS = {"ok": "✔", "warning": "!", "failure": "✘"}
+_CHECK_MARKS = {"ok": "✔", "warning": "!", "failure": "✘", "skipped": "·"}
 
 
 def up(summary: Summary, result: RunResult) -> str:

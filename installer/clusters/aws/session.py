@@ -102,11 +102,19 @@ def asking(what: str) -> Iterator[None]:
 
     Raises PreflightError for credentials that are missing or refused, StepError for everything else.
     """
-    from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, TokenRetrievalError
+    from botocore import exceptions
+    from botocore.exceptions import BotoCoreError, ClientError
 
     try:
         yield
-    except (NoCredentialsError, TokenRetrievalError) as error:
+    except (
+        exceptions.NoCredentialsError,
+        exceptions.PartialCredentialsError,
+        exceptions.CredentialRetrievalError,
+        exceptions.TokenRetrievalError,
+        exceptions.SSOError,
+        exceptions.ProfileNotFound,
+    ) as error:
         raise _no_credentials(what, str(error)) from error
     except ClientError as error:
         code = code_of(error)

@@ -14,7 +14,7 @@ from moto.moto_server.werkzeug_app import (
 )
 from werkzeug.serving import make_server
 
-from tests.fakes.aws import eks
+from tests.fakes.aws import eks, limits
 
 _PR_SET_PDEATHSIG = 1
 
@@ -23,6 +23,7 @@ def main(said: Path) -> None:
     # A test run that is killed takes its cloud with it.
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     eks.extend()
+    limits.extend()
     application = DomainDispatcherApplication(create_backend_app)
     server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=MotoRequestHandler)
     beside = said.with_suffix(".new")
