@@ -92,7 +92,12 @@ class Cloud:
 def running(folder: Path) -> Iterator[Cloud]:
     """A server of our own on a free loopback port, with its log in `folder`; it dies with this process."""
     log, said = folder / "cloud.log", folder / "cloud.port"
-    server = spawn([sys.executable, "-m", "tests.fakes.aws", str(said)], stdout=log, cwd=_ROOT)
+    server = spawn(
+        [sys.executable, "-m", "tests.fakes.aws", str(said)],
+        stdout=log,
+        cwd=_ROOT,
+        env={"MOTO_IAM_LOAD_MANAGED_POLICIES": "true"},  # those AWS itself offers
+    )
     try:
 
         def answer() -> str | Pending:

@@ -14,7 +14,7 @@ from moto.moto_server.werkzeug_app import (
 )
 from werkzeug.serving import make_server
 
-from tests.fakes.aws import eks, limits
+from tests.fakes.aws import ec2, eks, limits
 
 _PR_SET_PDEATHSIG = 1
 
@@ -22,6 +22,7 @@ _PR_SET_PDEATHSIG = 1
 def main(said: Path) -> None:
     # A test run that is killed takes its cloud with it.
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    ec2.extend()
     eks.extend()
     limits.extend()
     application = DomainDispatcherApplication(create_backend_app)
