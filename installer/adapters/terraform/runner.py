@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -102,6 +102,16 @@ class Runner:
         flags = {"input": False, "no_color": True, "lock_timeout": _LOCK_TIMEOUT}
         run(
             self.argv("import", address, id_, **flags, var_file=str(self.folder.variables)),
+            env=self.environment(),
+            cwd=self.folder.root,
+            seconds=_INIT_SECONDS,
+            cancel=cancel,
+        )
+
+    def forget(self, addresses: Sequence[str], cancel: Cancel | None) -> None:
+        """Take objects out of the state; they stay where they are. Raises CommandFailed."""
+        run(
+            self.argv("state rm", *addresses, lock_timeout=_LOCK_TIMEOUT),
             env=self.environment(),
             cwd=self.folder.root,
             seconds=_INIT_SECONDS,

@@ -17,12 +17,14 @@ _FLOCK = "hhqqi4x"
 
 @dataclass(frozen=True)
 class State:
-    """`serial` grows with every write, `lineage` is the state's own name."""
+    """`serial` grows with every write, `lineage` is the state's own name; `ids` are what its objects are
+    called where they exist: every `id`, `arn` and `identifier` in it."""
 
     serial: int
     lineage: str
     outputs: Mapping[str, Any]
     resources: tuple[str, ...]
+    ids: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,14 @@ def _parse(data: Any) -> State:
             for resource in data.get("resources") or ()
             if resource["mode"] == "managed"
             for instance in resource["instances"]
+        ),
+        ids=frozenset(
+            str(value)
+            for resource in data.get("resources") or ()
+            if resource["mode"] == "managed"
+            for instance in resource["instances"]
+            for name in ("id", "arn", "identifier")
+            if (value := (instance.get("attributes") or {}).get(name))
         ),
     )
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,26 @@ class Terraform:
         ]
         return tuple(dict.fromkeys([*known, *recovery.unaccounted(folder)]))
 
+    def ids(self) -> frozenset[str]:
+        """What the objects in the state are called where they exist."""
+        found = self._folder.read()
+        return found.ids if isinstance(found, State) else frozenset()
+
+    def forget(self, types: Collection[str], progress: Progress, cancel: Cancel) -> tuple[str, ...]:
+        """Take objects of these types out of the state, so that `destroy` leaves them; their addresses.
+
+        Raises CommandFailed.
+        """
+        self.recover(progress, cancel)
+        found = self._folder.read()
+        known = found.resources if isinstance(found, State) else ()
+        chosen = tuple(a for a in known if _type(a) in types)
+        if chosen:
+            runner = self._runner()
+            runner.init(progress, cancel)
+            runner.forget(chosen, cancel)
+        return chosen
+
     def recover(self, progress: Progress, cancel: Cancel | None = None) -> None:
         """See recovery.recover. Does nothing, at no cost, when the last run ended as it should."""
         recovery.recover(self._folder, self._runner, progress, cancel)
@@ -124,3 +145,9 @@ class Terraform:
 
     def _runner(self) -> Runner:
         return Runner(self._folder, find_binary())
+
+
+def _type(address: str) -> str:
+    """'aws_s3_bucket' of module.a.aws_s3_bucket.this["x.y"]"""
+    found = re.search(r"(?:^|\.)([a-z0-9_]+)\.[\w-]+(?:\[[^]]*\])?$", address)
+    return found[1] if found else ""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,17 +16,19 @@ from installer.clusters.aws.options import KUBERNETES, Options
 from installer.clusters.aws.remote_state import RemoteState
 from installer.clusters.aws.session import Session, asking, code_of, elsewhere
 from installer.clusters.aws.state_bucket import Record, StateBucket, now
-from installer.clusters.base import Check, ClusterAccess, Leftover, Program
-from installer.errors import StepError
+from installer.clusters.base import Check, ClusterAccess, Leftover, Program, Retain
+from installer.errors import PreflightError, StepError
 from installer.paths import Paths
 from installer.progress import Progress
 
 if TYPE_CHECKING:
     from installer.adapters.terraform.changes import Change
     from installer.bill import Bill
+    from installer.clusters.aws.ending import Ending
 
 STORAGE_CLASS = "gp3"
 RECORD = "record.json"
+EXPIRY = "expires-at"
 ENVIRONMENT_FILE = "environment.yaml"
 
 
@@ -46,6 +48,9 @@ class AwsProvider:
     external_resources: bool = True
     embedded: bool = False
     asks_first: bool = True
+    whole: bool = True
+    keeps_data: bool = False  # a stopped EKS cluster does not exist
+    expires: bool = True
 
     @cached_property
     def session(self) -> Session:
@@ -86,7 +91,7 @@ class AwsProvider:
 
     def variables(self) -> Mapping[str, Any]:
         """Without a call: what the record says of owner and run is read from its copy beside the state."""
-        options, record = self.options, self.recorded()
+        options, record = self.options, self.recorded_here()
         return {
             "name": self.environment,
             "region": options.region,
@@ -107,10 +112,10 @@ class AwsProvider:
             "path_style": elsewhere(),
             "run": record.run if record else "",
             "owner": record.owner if record else "",
-            "expires_at": record.expires_at if record else "",
+            "expires_at": self._asked_expiry() or (record.expires_at if record else ""),
         }
 
-    def recorded(self) -> Record | None:
+    def recorded_here(self) -> Record | None:
         """The copy of the bucket's record on this machine; None before the first run here."""
         try:
             return Record.parse((self.state / RECORD).read_text())
@@ -123,12 +128,18 @@ class AwsProvider:
         Raises StepError when the environment was made in another account or region, or its name is taken.
         """
         found = self.bucket.record()
-        record = (found or self.recorded() or self._new_record()).joined(self.run)
+        record = (found or self.recorded_here() or self._new_record()).joined(self.run)
         refuse_another_place(record, self.session)
-        if found is None:
+        record = replace(record, expires_at=self._asked_expiry() or record.expires_at)
+        if found is None or found.expires_at != record.expires_at:
             progress.say(f"state bucket {self.bucket.name}")
             self.bucket.ensure(record.tags())
         self.save(record)
+
+    def _asked_expiry(self) -> str:
+        """What `up --ttl` has asked for last; '' for never."""
+        asked = self.state / EXPIRY
+        return asked.read_text() if asked.exists() else ""
 
     def save(self, record: Record) -> None:
         """In the bucket, and its copy here."""
@@ -197,22 +208,62 @@ class AwsProvider:
     def load_images(self, archives: Sequence[Path], progress: Progress, cancel: Cancel) -> None:
         raise StepError("nodes on EKS take their images from registries")
 
+    @property
+    def retainable(self) -> Mapping[str, Retain]:
+        from installer.clusters.aws.sweeps import RETAIN
+
+        return RETAIN
+
+    @cached_property
+    def ending(self) -> Ending:
+        """The way down of this environment."""
+        from installer.clusters.aws.ending import Ending
+
+        return Ending(self.session, self.bucket, self.cluster, self.recorded_here())
+
+    def refuse_elsewhere(self) -> None:
+        refuse_another_place(self.recorded_here() or self.bucket.record(), self.session)
+
+    def expire(self, when: str) -> None:
+        """For the record that the next `prepare` writes: nothing is made without it."""
+        self.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        write_private(self.state / EXPIRY, when)
+
+    def data(self) -> Sequence[Leftover]:
+        return self.ending.data()
+
+    def retain(self, words: Collection[str]) -> None:
+        self.ending.retain(words)
+
     def inventory(self) -> Sequence[Leftover]:
-        return ()
+        return self.ending.inventory()
+
+    def explained(self, left: Sequence[Leftover]) -> Sequence[Leftover]:
+        return self.ending.explained(left)
 
     def destroy_files(self, *, keep_data: bool, progress: Progress) -> None:
-        """The state bucket goes with the last proof; here only files go."""
+        """The state bucket goes after the proof; here only files go."""
         self.kubeconfig.unlink(missing_ok=True)
 
-    def sweep(self, found: Sequence[Leftover], progress: Progress) -> None:
-        return None
+    def sweep(self, found: Sequence[Leftover], progress: Progress, cancel: Cancel | None = None) -> None:
+        self.ending.sweep(found, progress, cancel)
+
+    def recorded(self) -> str:
+        if self.bucket.exists():
+            return f"s3://{self.bucket.name}"
+        return str(self.state / RECORD) if self.recorded_here() else ""
+
+    def forget(self, progress: Progress) -> None:
+        """The bucket last of all, and then its copy: whoever is killed in between finds the bucket gone."""
+        self.ending.forget(progress)
+        (self.state / RECORD).unlink(missing_ok=True)
 
 
-def refuse_another_place(record: Record, session: Session) -> None:
-    """Raises StepError unless we are logged in to the account and region the environment is recorded in."""
+def refuse_another_place(record: Record | None, session: Session) -> None:
+    """Raises PreflightError unless we are logged in to the account and region it is recorded in."""
     here = (session.account, session.region)
-    if (record.account, record.region) != here:
-        raise StepError(
+    if record and (record.account, record.region) != here:
+        raise PreflightError(
             f"{record.environment} is in account {record.account}, {record.region}",
             why=f"this session is logged in to account {here[0]}, {here[1]}",
             hint="log in to that account, or name the environment otherwise; nothing was touched",

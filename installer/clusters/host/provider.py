@@ -19,7 +19,7 @@ from typing import Any, Protocol
 from installer.adapters import process
 from installer.adapters.wait import Pending, wait_until
 from installer.cancel import Cancel
-from installer.clusters.base import Check, ClusterAccess, Leftover, Program
+from installer.clusters.base import Check, ClusterAccess, Leftover, NothingElsewhere, Program
 from installer.clusters.host import addons, addresses, checks, config, inventory, renewal
 from installer.clusters.host.containerd import Socket
 from installer.clusters.host.daemons import daemons, etcd_binary
@@ -53,7 +53,7 @@ class ImageStore(Protocol):
 
 
 @dataclass(frozen=True)
-class HostProvider:
+class HostProvider(NothingElsewhere):
     """The host cluster of one environment. Capabilities are fields; see ClusterProvider for the contract."""
 
     environment: str
@@ -183,7 +183,7 @@ class HostProvider:
         if self.folder.exists() and not any(self.folder.iterdir()):
             self.folder.rmdir()
 
-    def sweep(self, found: Sequence[Leftover], progress: Progress) -> None:
+    def sweep(self, found: Sequence[Leftover], progress: Progress, cancel: Cancel | None = None) -> None:
         """A node that still runs is stopped as it should be; only what is left then is ended by force.
 
         What is not provably ours (a mount, an interface without our alias) is left for the proof to list.

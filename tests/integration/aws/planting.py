@@ -228,7 +228,7 @@ class Garden:
             nodeRole=role,
             tags=dict(self.tags),
         )
-        self.keep("node group", f"{name}/system")
+        self.keep("node group", f"{name}:system")
 
     def stores(self, subnets: list[str]) -> None:
         """A bucket with versions of an object, a database, a snapshot and a subnet group."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from installer.clusters.aws.sweeps import balancers, ec2, eks, iam, rest, stores
 from installer.clusters.aws.sweeps.kind import Kind
 from installer.clusters.aws.sweeps.security_groups import SECURITY_GROUPS
+from installer.clusters.base import Retain
 
 # What makes or holds others first: nodes hold disks and interfaces, those hold groups and subnets.
 KINDS: tuple[Kind, ...] = (
@@ -34,12 +35,23 @@ KINDS: tuple[Kind, ...] = (
     stores.BUCKETS,
 )
 
-# What `down --retain` may name, and which kinds it keeps: things that hold data and stand by themselves.
-RETAIN: Mapping[str, tuple[str, ...]] = {
-    "volumes": (ec2.VOLUMES.name,),
-    "snapshots": (ec2.SNAPSHOTS.name, stores.DATABASE_SNAPSHOTS.name),
-    "buckets": (stores.BUCKETS.name,),
-    "logs": (rest.LOG_GROUPS.name,),
+# What `down --retain` may name: what holds data and stands by itself. A bucket is of no use without the key
+# its objects are encrypted with.
+RETAIN: Mapping[str, Retain] = {
+    "volumes": Retain((ec2.VOLUMES.name,)),
+    "snapshots": Retain((ec2.SNAPSHOTS.name, stores.DATABASE_SNAPSHOTS.name)),
+    "buckets": Retain(
+        (stores.BUCKETS.name, rest.KEYS.name, rest.ALIASES.name),
+        (
+            "aws_s3_bucket",
+            "aws_s3_bucket_public_access_block",
+            "aws_s3_bucket_server_side_encryption_configuration",
+            "aws_s3_bucket_versioning",
+            "aws_kms_key",
+            "aws_kms_alias",
+        ),
+    ),
+    "logs": Retain((rest.LOG_GROUPS.name,), ("aws_cloudwatch_log_group",)),
 }
-# What holds data that outlives a cluster by intention: not covered by `--yes`.
-DATA = (stores.BUCKETS.name, stores.DATABASES.name)
+# What holds data that is meant to outlive a cluster: not covered by `--yes`.
+DATA = (stores.BUCKETS, stores.DATABASES)

@@ -31,7 +31,7 @@ def _node_groups(session: Session, ownership: Ownership) -> Iterator[Resource]:
             types = ", ".join(raw.get("instanceTypes") or ())
             size = (raw.get("scalingConfig") or {}).get("desiredSize", 0)
             yield Resource(
-                f"{cluster.id}/{name}",
+                f"{cluster.id}:{name}",  # as Terraform spells it
                 raw.get("tags") or {},
                 f"{size} x {types}",
                 made=when(raw["createdAt"]),
@@ -57,7 +57,7 @@ def _delete_cluster(session: Session, found: Resource, ownership: Ownership) -> 
 
 
 def _delete_node_group(session: Session, found: Resource, ownership: Ownership) -> None:
-    cluster, _, name = found.id.partition("/")
+    cluster, _, name = found.id.partition(":")
     session.client("eks").delete_nodegroup(clusterName=cluster, nodegroupName=name)
 
 

@@ -30,3 +30,8 @@ def split(arn: str) -> tuple[str, str]:
     """'arn:aws:ec2:eu-central-1:1:volume/vol-1' -> ('ec2:volume/vol-1', 'vol-1')"""
     _, _, service, _, _, rest = arn.split(":", 5)
     return f"{service}:{rest}", rest.replace(":", "/").rsplit("/", 1)[-1]
+
+
+def partition(region: str) -> str:
+    """The second word of every ARN of a region."""
+    return "aws-cn" if region.startswith("cn-") else "aws-us-gov" if region.startswith("us-gov-") else "aws"
