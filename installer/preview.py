@@ -6,13 +6,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from installer.errors import PreflightError
+from installer.quantities import to_bytes
+
 if TYPE_CHECKING:
     from installer.adapters.terraform.changes import Change, Changes
     from installer.bill import Bill
+    from installer.cancel import Cancel
     from installer.clusters.base import ClusterProvider
+    from installer.context import Context
     from installer.engine.engine import Planned
+    from installer.progress import Progress
 
-GIB = 2**30
+_GIB = 2**30
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,50 @@ class Preview:
             "data_loss": [vars(loss) for loss in self.losses],
             "price": self.bill.as_data() if self.bill else None,
         }
+
+
+def build(work: Context, progress: Progress, cancel: Cancel) -> Preview:
+    """Ask everything and change nothing. Without a way to ask the cloud only the price is known."""
+    from installer.engine.engine import observe_all
+    from installer.plan import plan_up
+
+    cluster, terraform = work.cluster, work.terraform
+    changes = terraform.preview(cluster.variables(), progress, cancel) if cluster.asks_first else None
+    outputs = terraform.outputs()
+    if outputs:  # what runs can be asked, also when the cluster it runs on is about to change
+        work.access.set(cluster.access(outputs))
+    return of(work, changes, observe_all(plan_up(work)))
+
+
+def without_asking(work: Context, error: PreflightError) -> Preview:
+    """What can be said when the cloud cannot be asked."""
+    return of(work, None, (), unasked=error.what)
+
+
+def of(
+    work: Context, changes: Changes | None, planned: tuple[Planned, ...] = (), *, unasked: str = ""
+) -> Preview:
+    cluster = work.cluster
+    return Preview(
+        environment=work.environment.name,
+        where=cluster.where,
+        planned=planned,
+        changes=changes,
+        losses=losses(cluster, changes) if changes else (),
+        bill=bill_of(work),
+        versions={component.name: component.version for component in work.components},
+        unasked=unasked,
+    )
+
+
+def bill_of(work: Context) -> Bill | None:
+    """What the environment costs as it is asked for; None: nothing. Asks nobody."""
+    return work.cluster.bill(sum(_disk(work, name) for name in work.environment.components) / _GIB)
+
+
+def _disk(work: Context, name: str) -> int:
+    """Bytes of the data volume of a component; 0 when it has none."""
+    return to_bytes(work.environment.components[name].disk or work.catalog[name].resources.disk)
 
 
 def losses(cluster: ClusterProvider, changes: Changes) -> tuple[Loss, ...]:

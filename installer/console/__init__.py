@@ -113,13 +113,19 @@ class Console:
         hint = "" if self.verbose else "run it again with -v to see where"
         return self.error(PlatformError(f"a bug: {last_line}", why=trace if self.verbose else "", hint=hint))
 
-    def confirm(self, question: str) -> bool | None:
-        """None when nobody can be asked: stdin is no terminal."""
-        if not sys.stdin.isatty() or not self._err.isatty():
+    @property
+    def asks(self) -> bool:
+        """Is there a person? Not when stdin is no terminal, or nobody sees the question."""
+        return sys.stdin.isatty() and self._err.isatty()
+
+    def confirm(self, question: str, word: str = "") -> bool | None:
+        """None when nobody can be asked. With `word` a yes is not enough: it must be typed."""
+        if not self.asks:
             return None
-        self._err.write(f"{question} [y/N] ")
+        self._err.write(f"{question} [type {word}] " if word else f"{question} [y/N] ")
         self._err.flush()
-        return sys.stdin.readline().strip().lower() in ("y", "yes")
+        answer = sys.stdin.readline().strip()
+        return answer == word if word else answer.lower() in ("y", "yes")
 
     def listener(self, header: str, expected: Mapping[str, float]) -> Listener:
         """What shows a run here: a tree on a terminal, else a line an event."""

@@ -133,17 +133,16 @@ def _unknown(planned: Sequence[Planned]) -> list[str]:
 def data_loss(preview: Preview) -> list[str]:
     """Never left out: also that there is none is said."""
     lost = [f"✖ {loss.where}: {loss.what}" for loss in preview.losses]
-    lost += [
-        f"✖ {p.step}: {p.difference.summary}"
-        for p in preview.planned
-        if p.difference and p.difference.destroys
-    ]
+    destroying = [(p.step, p.difference) for p in preview.planned if p.difference and p.difference.destroys]
+    lost += [f"✖ {step}: {difference.summary}" for step, difference in destroying]
     if not lost:
         return labelled("data loss", "cannot be said" if preview.unasked else "none")
+    if preview.losses:
+        lost.append("`up` asks for the environment's name first, or wants --allow-data-loss")
     lines: list[str] = []
     for each in lost:
         lines += labelled("" if lines else "data loss", each)
-    return lines + labelled("", "`up` asks for it by name, or wants --allow-data-loss")
+    return lines
 
 
 def price(bill: Bill | None) -> list[str]:
@@ -153,15 +152,27 @@ def price(bill: Bill | None) -> list[str]:
     paid = bill.paid
     text = f"from {_both(bill, paid.least)}\nto {_both(bill, paid.most)}, every pool at its max"
     if bill.spared >= 0.005:
-        text += f"; spot saves {bill.spared:.0%} of that".replace("%", " %")
+        text += f"\nspot saves {bill.spared * 100:.0f} % of what it would be"
     for unknown in bill.unknown:
         text += f"\n! price unknown, not in the sum: {unknown}"
     text += f"\ntable of {bill.dated}, on-demand and spot; without {bill.excludes}"
-    rows = [
-        (c.what, _span(c.on_demand), _span(c.spot) if c.spot else "-", c.detail + ", spot" * c.by_spot)
-        for c in bill.charges
-    ]
-    return [*labelled("price", text), "", table(("", "on demand $/h", "spot $/h", ""), rows)]
+    return [*labelled("price", text), "", _charges(bill)]
+
+
+def _charges(bill: Bill) -> str:
+    """Line by line; what each is stands below it where the lines would be too long."""
+    rows = []
+    for each in bill.charges:
+        spot = _span(each.spot) if each.spot or not each.on_demand else "-"
+        rows.append((each.what, _span(each.on_demand), spot, each.detail + ", spot" * each.by_spot))
+    headers = ("", "on demand $/h", "spot $/h")
+    wide = table((*headers, ""), rows)
+    if max(map(len, wide.splitlines())) <= WIDTH:
+        return wide
+    return table(
+        headers,
+        [cells for what, *prices, detail in rows for cells in ((what, *prices), (f"  {detail}", "", ""))],
+    )
 
 
 def _both(bill: Bill, hourly: float) -> str:

@@ -151,7 +151,7 @@ def bill(
 def _nodes(pool: Pool, here: Region | None, prices: Table) -> Charge:
     """A pool with the disks of its nodes, which are never on the spot market."""
     known = prices.types.get(pool.instance_type)
-    gpus = f", {known.gpus} {known.gpu} each" if known and known.gpus else ""
+    gpus = f", {known.gpus} {known.gpu}" if known and known.gpus else ""
     count = f"{pool.least}" if pool.least == pool.most else f"{pool.least} to {pool.most}"
     detail = f"{count} × {pool.instance_type}{gpus}"
     rate = here.instances.get(pool.instance_type) if here else None
