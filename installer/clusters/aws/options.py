@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from ipaddress import IPv4Network
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from installer.clusters.aws import prices
 from installer.component import Name
 from installer.environment import ClusterSpec
 from installer.yamlfile import Strict
@@ -59,6 +69,7 @@ def _services(value: str) -> str:
 def _instance_type(value: str) -> str:
     if not re.fullmatch(_INSTANCE, value):
         raise ValueError("not an instance type | such as m7i.large")
+    prices.find(value)
     return value
 
 
@@ -68,6 +79,20 @@ def _gpu_type(value: str) -> str:
             "an instance type without NVIDIA GPUs | such as g5.xlarge, g6.xlarge or p4d.24xlarge"
         )
     return value
+
+
+def _offered(types: Mapping[tuple[str, ...], str], region: object) -> None:
+    """Raises ValidationError, each problem with its own place, for types the region is known not to have."""
+    problems: list[InitErrorDetails] = []
+    for place, name in types.items():
+        try:
+            prices.refuse_where_not_offered(name, str(region))
+        except ValueError as error:
+            # A ValidationError raised in a validator keeps the places of its problems; a ValueError has none.
+            what = PydanticCustomError("value_error", "{what}", {"what": str(error)})
+            problems.append(InitErrorDetails(type=what, loc=place, input=None))
+    if problems:
+        raise ValidationError.from_exception_data("options", problems)
 
 
 def _taint(value: str) -> str:
@@ -136,6 +161,15 @@ class GpuPool(Pool):
     labels: dict[str, str] = Field(default_factory=dict)
     disk: Disk = 200
 
+    @field_validator("gpu_count")
+    @classmethod
+    def _of_the_type(cls, value: int, info: ValidationInfo) -> int:
+        known = prices.table().types.get(info.data.get("instance_type", ""))
+        if known and known.gpus != value:
+            name = info.data["instance_type"]
+            raise ValueError(f"{name} has {known.gpus} GPUs | gpu_count: {known.gpus}")
+        return value
+
 
 class Options(ClusterSpec):
     """The `cluster:` section of an environment on AWS."""
@@ -181,6 +215,25 @@ class Options(ClusterSpec):
         strange = [zone for zone in value if region and not re.fullmatch(rf"{region}[a-z]", zone)]
         if strange:
             raise ValueError(f"{strange[0]} is no zone of {region} | such as {region}a")
+        known = prices.table().regions.get(region)
+        strange = [zone for zone in value if known and zone not in known.zones]
+        if known and strange:
+            raise ValueError(f"{region} has no zone {strange[0]} | it has {', '.join(known.zones)}")
+        return value
+
+    @field_validator("system_pool")
+    @classmethod
+    def _system_offered(cls, value: SystemPool, info: ValidationInfo) -> SystemPool:
+        _offered({("instance_type",): value.instance_type}, info.data.get("region"))
+        return value
+
+    @field_validator("gpu_pools")
+    @classmethod
+    def _gpus_offered(cls, value: dict[str, GpuPool], info: ValidationInfo) -> dict[str, GpuPool]:
+        types: dict[tuple[str, ...], str] = {
+            (name, "instance_type"): pool.instance_type for name, pool in value.items()
+        }
+        _offered(types, info.data.get("region"))
         return value
 
     @field_validator("service_cidr")

@@ -108,7 +108,7 @@ def refuse_where_not_offered(instance_type: str, region: str) -> None:
     if region in regions and family(instance_type) in regions[region].not_offered:
         others = [n for n, r in regions.items() if family(instance_type) not in r.not_offered]
         raise ValueError(
-            f"{region} has no {family(instance_type)} (table of {table().date}) | {', '.join(others)} have"
+            f"{region} does not offer {instance_type} (table of {table().date}) | {', '.join(others)} have it"
         )
 
 

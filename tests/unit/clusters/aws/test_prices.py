@@ -157,7 +157,7 @@ def test_a_size_a_family_does_not_have_is_refused_and_a_new_family_is_not() -> N
 
 
 def test_a_region_without_a_type_names_those_that_have_it() -> None:
-    with pytest.raises(ValueError, match="us-east-1, us-west-2 have"):
+    with pytest.raises(ValueError, match="us-east-1, us-west-2 have it"):
         prices.refuse_where_not_offered("p5.48xlarge", "eu-central-1")
     prices.refuse_where_not_offered("p5.48xlarge", "us-east-1")
     prices.refuse_where_not_offered("p5.48xlarge", "ap-south-2")  # of which the table says nothing
