@@ -121,8 +121,12 @@ def bill(
     volumes: float = 0,
     database: str = "",
     database_storage: int = 0,
+    database_copies: int = 1,
 ) -> Bill:
-    """What all of it costs in a region. `volumes` and `database_storage` in GiB; pure, asks nobody."""
+    """What all of it costs in a region. `volumes` and `database_storage` in GiB; pure, asks nobody.
+
+    A database that stands by in a second zone costs the same again: `database_copies` is then 2.
+    """
     prices = table()
     here = prices.regions.get(region)
     hours = prices.hours_per_month
@@ -133,7 +137,8 @@ def bill(
 
     def with_storage(region: Region) -> float | None:
         rate = region.databases.get(database)
-        return None if rate is None else rate + database_storage * region.database_storage / hours
+        storage = database_storage * region.database_storage / hours
+        return None if rate is None else database_copies * (rate + storage)
 
     charges = [flat("control plane", "EKS", lambda r: r.control_plane)]
     charges += [_nodes(pool, here, prices) for pool in pools]
@@ -142,7 +147,8 @@ def bill(
     if keys:
         charges.append(flat("key", "KMS", lambda r: keys * r.key / hours))
     if database:
-        charges.append(flat("database", f"{database}, {database_storage} GiB", with_storage))
+        detail = f"{database}, {database_storage} GiB" + ", in two zones" * (database_copies > 1)
+        charges.append(flat("database", detail, with_storage))
     if volumes:
         charges.append(flat("volumes", f"{volumes:g} GiB gp3", lambda r: volumes * r.block_storage / hours))
     return Bill(tuple(charges), prices.date.isoformat(), prices.excludes, hours)

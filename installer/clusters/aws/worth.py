@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from installer.clusters.aws.options import Options
 
 # As terraform/aws makes them.
-DATABASE, DATABASE_GIB = "db.t4g.medium", 20
+DATABASE, DATABASE_GIB = "db.t4g.medium", 50
 KEYS = 1
 _NATS: Mapping[str, int] = {"one": 1, "none": 0}
 _HOLD: Mapping[str, str] = {
@@ -43,6 +43,7 @@ def bill(options: Options, volumes: float) -> Bill:
         volumes=volumes,
         database=DATABASE if options.sql == "rds" else "",
         database_storage=DATABASE_GIB,
+        database_copies=2 if options.nat == "per-zone" else 1,
     )
 
 
@@ -61,8 +62,10 @@ def _of_nodes(group: Mapping[str, Any]) -> str:
     scaling = (group.get("scaling_config") or [{}])[0]
     if not scaling.get("min_size") or group.get("capacity_type") == "SPOT":
         return ""
-    types = [prices.table().types.get(name) for name in group.get("instance_types") or ()]
-    if None in types:
-        return "what lies on the local disks of its nodes, if they have any"
-    disks = max((each.local_disk for each in types if each), default=0)
-    return f"what lies on the local disks of its nodes ({disks} GB each)" if disks else ""
+    names = group.get("instance_types") or ()
+    known = [prices.table().types.get(name) for name in names]
+    # With a launch template only that says the type. Every type with NVIDIA GPUs in the table has disks.
+    gpus = "NVIDIA" in str(group.get("ami_type"))
+    if any(each.local_disk for each in known if each) or None in known or (gpus and not names):
+        return "what lies on the local disks of its nodes"
+    return ""
