@@ -64,6 +64,15 @@ Env = Annotated[
 Out = Annotated[Output, typer.Option("--output", "-o", help="json: one envelope on stdout.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say every observation.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+Region = Annotated[
+    str, typer.Option("--region", help="Of environments made elsewhere; default: your tools' own.")
+]
+AllowDataLoss = Annotated[
+    bool,
+    typer.Option(
+        "--allow-data-loss", "--delete-data", help="Also when data would be lost, which --yes does not cover."
+    ),
+]
 Component = Annotated[str, typer.Argument(autocompletion=_complete_component, help="A component's name.")]
 Junit = Annotated[str, typer.Option("--junit", help="Also write the results as JUnit XML to this file.")]
 
@@ -72,14 +81,23 @@ Junit = Annotated[str, typer.Option("--junit", help="Also write the results as J
 def up(
     env: Env = "local",
     output: Out = Output.TEXT,
-    yes: Yes = False,  # noqa: ARG001 - taken so that scripts need not tell the commands apart
+    yes: Yes = False,
     verbose: Verbose = False,
+    allow_data_loss: AllowDataLoss = False,
     parallel: Annotated[int, typer.Option("--parallel", min=1, max=64, help="Steps at once.")] = 16,
+    ttl: Annotated[
+        str, typer.Option("--ttl", help="Time to live, such as 4h: `reap` takes it down after that.")
+    ] = "",
 ) -> None:
     """Bring an environment up and prove it. Running it again resumes, or does nothing."""
     from installer.commands import up as command
 
-    _end(Console("up", env, output, verbose), lambda console: command.run(console, parallel=parallel))
+    _end(
+        Console("up", env, output, verbose),
+        lambda console: command.run(
+            console, yes=yes, allow_data_loss=allow_data_loss, parallel=parallel, ttl=ttl
+        ),
+    )
 
 
 @app.command()
@@ -88,16 +106,48 @@ def down(
     output: Out = Output.TEXT,
     yes: Yes = False,
     verbose: Verbose = False,
+    allow_data_loss: AllowDataLoss = False,
     keep_data: Annotated[
         bool, typer.Option("--keep-data", help="Keep volumes; the next up has them.")
     ] = False,
+    retain: Annotated[
+        list[str] | None,
+        typer.Option("--retain", help="Keep these and name them: volumes, snapshots, buckets, logs."),
+    ] = None,
+    sweep_only: Annotated[
+        bool, typer.Option("--sweep-only", help="Only what Terraform does not know of, and the proof.")
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Go on where a step fails. What is left is still exit 7.")
+    ] = False,
+    region: Region = "",
 ) -> None:
     """Take an environment down and prove that nothing is left."""
     from installer.commands import down as command
+    from installer.teardown.proof import Wishes
 
+    wishes = Wishes(keep_data, frozenset(retain or ()), force, sweep_only)
     _end(
         Console("down", env, output, verbose),
-        lambda console: command.run(console, yes=yes, keep_data=keep_data),
+        lambda console: command.run(
+            console, yes=yes, wishes=wishes, allow_data_loss=allow_data_loss, region=region
+        ),
+    )
+
+
+@app.command()
+def reap(
+    output: Out = Output.TEXT,
+    verbose: Verbose = False,
+    region: Region = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what has expired.")] = False,
+) -> None:
+    """Take down what was made with --ttl and has expired; nothing else. For a scheduled job."""
+    from installer.commands import reap as command
+
+    _end(
+        Console("reap", "", output, verbose),
+        lambda console: command.run(console, region=region, dry_run=dry_run),
     )
 
 
@@ -202,11 +252,20 @@ def kubeconfig(env: Env = "local", output: Out = Output.TEXT, verbose: Verbose =
 
 
 @env_app.command("list")
-def env_list(output: Out = Output.TEXT) -> None:
+def env_list(
+    output: Out = Output.TEXT,
+    remote: Annotated[
+        bool, typer.Option("--remote", help="Every environment found by its tags, whoever made it.")
+    ] = False,
+    region: Region = "",
+) -> None:
     """List environments, and which of them are up here."""
     from installer.commands import env as command
 
-    _end(Console("env list", "", output), command.run_list)
+    def act(console: Console) -> int:
+        return command.run_remote(console, region) if remote else command.run_list(console)
+
+    _end(Console("env list", "", output), act)
 
 
 @env_app.command("show")

@@ -15,16 +15,31 @@ from dataclasses import dataclass
 
 from installer.adapters.helm import HELM
 from installer.catalog import Component
-from installer.clusters.base import Leftover
 from installer.context import Context
-from installer.engine.steps import Graph, Slot, Step
+from installer.engine.steps import Graph, Step
 from installer.provision import Account, accounts_of
 from installer.steps.build import BuildImage, BuildProgram
 from installer.steps.check import CheckMachine
 from installer.steps.cluster import ApplyAddons, CreateCluster, LoadImage, ReviveCluster
 from installer.steps.component import InstallRelease, MakeAccount, PrepareNamespace, RunJob, SmokeTest
-from installer.teardown.drain import DeleteVolumes, Uninstall
-from installer.teardown.proof import DestroyCluster, Prove, Sweep
+from installer.teardown.drain import (
+    DeleteCustom,
+    DeleteEntrances,
+    DeleteVolumes,
+    SuspendSchedules,
+    Uninstall,
+)
+from installer.teardown.forced import Forced
+from installer.teardown.proof import (
+    DestroyCluster,
+    Forget,
+    Outcome,
+    Prove,
+    Retain,
+    Sweep,
+    Unblock,
+    Wishes,
+)
 
 
 @dataclass(frozen=True)
@@ -32,8 +47,7 @@ class Down:
     """The graph of `down`, and what its proof will have seen and found."""
 
     graph: Graph
-    seen: Slot[int]
-    left: Slot[tuple[Leftover, ...]]
+    outcome: Outcome
 
 
 def plan_up(context: Context) -> Graph:
@@ -59,25 +73,52 @@ def plan_smoke(context: Context, names: Iterable[str]) -> Graph:
     )
 
 
-def plan_down(context: Context, *, keep_data: bool, alive: bool) -> Down:
+def plan_down(context: Context, wishes: Wishes, *, alive: bool) -> Down:
     """The graph reversed: what stands on a component goes before it; then the cluster; then the proof.
 
     A cluster that does not answer cannot be drained; where objects in it make things outside, that is
     for the sweep to find. With `keep_data` releases stay, for the next `up` to find them running.
     """
+    outcome = Outcome()
+    draining: list[Step] = []
+    if alive and not wishes.keep_data and not wishes.sweep_only:
+        draining = _draining(context, wishes)
+    steps, before = list(draining), tuple(step.id for step in draining)
+    outside = context.cluster.external_resources
+    if not wishes.sweep_only:
+        if outside:
+            steps += [
+                Retain(context, wishes, before),
+                Unblock(context, outcome, ("cluster/retain",)),
+            ]
+            before = ("cluster/unblock",)
+        steps.append(DestroyCluster(context, before))
+    if wishes.force:
+        steps = [Forced(step) for step in steps]
+    last = () if wishes.sweep_only else ("cluster/destroy",)
+    steps += [Sweep(context, wishes, outcome, last), Prove(context, wishes, outcome)]
+    if outside:
+        steps.append(Forget(context))
+    return Down(Graph.of(steps), outcome)
+
+
+def _draining(context: Context, wishes: Wishes) -> list[Step]:
+    """Where objects make things outside, those go first, while who made them still lives."""
     steps: list[Step] = []
-    if alive and not keep_data:
-        dependents = {
-            c.name: tuple(f"{d.name}/uninstall" for d in context.components if c.name in _needed(context, d))
-            for c in context.components
-        }
-        steps += [Uninstall(context, c, dependents[c.name]) for c in context.components]
-        steps.append(DeleteVolumes(context, tuple(step.id for step in steps)))
-    seen: Slot[int] = Slot("what was there before")
-    left: Slot[tuple[Leftover, ...]] = Slot("what is left")
-    steps.append(DestroyCluster(context, tuple(step.id for step in steps)))
-    steps += [Sweep(context, keep_data, seen), Prove(context, keep_data, left)]
-    return Down(Graph.of(steps), seen, left)
+    outside = context.cluster.external_resources
+    retain = "volumes" in wishes.retain
+    if outside:
+        steps = [SuspendSchedules(context), DeleteCustom(context), DeleteEntrances(context)]
+        steps.append(DeleteVolumes(context, ("drain/entrances",), retain))
+    before = tuple(step.id for step in steps[-1:])
+    releases: list[Step] = []
+    for component in context.components:
+        on_it = [c for c in context.components if component.name in _needed(context, c)]
+        releases.append(Uninstall(context, component, (*before, *(f"{c.name}/uninstall" for c in on_it))))
+    steps += releases
+    if not outside:
+        steps.append(DeleteVolumes(context, tuple(step.id for step in releases)))
+    return steps
 
 
 def _building(context: Context) -> list[Step]:

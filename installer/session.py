@@ -51,13 +51,18 @@ def shipped_environments() -> Path:
 def open_environment(name: str, paths: Paths | None = None) -> Opened:
     """Find and check an environment. Raises UsageError or ConfigurationError with every problem."""
     where = paths or Paths.default()
-    catalog, problems = read_catalog_leniently(where.assets / "helm-values")
     try:
-        file = environment.find(name, shipped_environments())
+        return open_file(environment.find(name, shipped_environments()), name, where)
     except UsageError:
         file = where.environment(name) / RECORDED
         if not file.is_file():
             raise
+    return open_file(file, name, where)
+
+
+def open_file(file: Path, name: str, where: Paths) -> Opened:
+    """Read and check one file; one that was recorded with the state has its environment's `name`."""
+    catalog, problems = read_catalog_leniently(where.assets / "helm-values")
     stem = name if file.name == RECORDED else file.stem
     loaded = environment.read(file, catalog, clusters.options_models(), problems, expected_name=stem)
     return Opened(where, catalog, loaded.environment, file)

@@ -5,14 +5,14 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from installer.adapters.programs import Programs
-    from installer.clusters.base import ClusterProvider
+    from installer.clusters.base import ClusterProvider, RemoteEnvironment
     from installer.environment import ClusterSpec, OptionsModel
 
 
@@ -46,3 +46,9 @@ def make(
     module = importlib.import_module(f"{__name__}.{spec.provider}")
     provider: ClusterProvider = module.make(spec, environment, state, programs, run)
     return provider
+
+
+def remotes() -> tuple[Callable[[str], Sequence[RemoteEnvironment]], ...]:
+    """For each provider that can find environments made from elsewhere: what finds those of a region."""
+    modules = (importlib.import_module(f"{__name__}.{name}") for name in names())
+    return tuple(module.remotes for module in modules if hasattr(module, "remotes"))

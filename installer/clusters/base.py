@@ -195,6 +195,9 @@ class ClusterProvider(Protocol):
     def expire(self, when: str) -> None:
         """From now on this environment may be taken down by anybody after `when`, RFC 3339."""
 
+    def made(self) -> str:
+        """Since when the environment costs something, RFC 3339; '' when it never does, or nobody knows."""
+
     def data(self) -> Sequence[Leftover]:
         """What holds data that is meant to outlive a cluster, and that `down` would delete."""
 
@@ -236,6 +239,9 @@ class NothingElsewhere:
 
     def expire(self, when: str) -> None:
         raise NotImplementedError("asked only where `expires` is true")
+
+    def made(self) -> str:
+        return ""
 
     def data(self) -> Sequence[Leftover]:
         return ()

@@ -94,7 +94,6 @@ def environments(found: Sequence[RemoteEnvironment], now: datetime) -> str:
     rows = [
         (
             each.name,
-            f"{each.account} {each.region}",
             age(datetime.fromisoformat(each.made), now) if each.made else "no record",
             _so_far(each, now),
             each.owner or "-",
@@ -102,7 +101,9 @@ def environments(found: Sequence[RemoteEnvironment], now: datetime) -> str:
         )
         for each in found
     ]
-    return table(("name", "where", "age", "cost so far", "owner", "expires"), rows)
+    places = dict.fromkeys(f"account {each.account}, {each.region}" for each in found)
+    headers = ("name", "age", "cost so far", "owner", "expires")
+    return "\n".join([*places, "", table(headers, rows)])
 
 
 def _so_far(each: RemoteEnvironment, now: datetime) -> str:

@@ -224,7 +224,8 @@ SCREENS: dict[str, str] = {
                 "2026-11-24T11:00:00+00:00", "2026-11-24T15:00:00+00:00", "file", 1.5,
             ),
             RemoteEnvironment(
-                "prod", "900000000001", "eu-central-1", 214, "bob", "2026-11-21T12:00:00+00:00", "", "file", 3.1
+                "prod", "900000000001", "eu-central-1", 214, "bob",
+                "2026-11-21T12:00:00+00:00", "", "file", 3.1,
             ),
             RemoteEnvironment("stray", "900000000001", "eu-central-1", 2),
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ if TYPE_CHECKING:
     from installer.adapters.programs import Programs
     from installer.clusters.aws.options import Options
     from installer.clusters.aws.provider import AwsProvider
+    from installer.clusters.base import RemoteEnvironment
     from installer.environment import ClusterSpec
 
 
@@ -25,3 +27,11 @@ def make(spec: ClusterSpec, environment: str, state: Path, programs: Programs, r
 
     assert isinstance(spec, Options), "the environment file was read with this provider's options model"
     return AwsProvider(environment, state, spec, run)
+
+
+def remotes(region: str) -> Sequence[RemoteEnvironment]:
+    """Every environment of this account in a region that has our tag; '' is the region of the user's own
+    configuration. Raises UsageError when there is none."""
+    from installer.clusters.aws.remotes import look
+
+    return look(region)

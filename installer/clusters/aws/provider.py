@@ -222,12 +222,21 @@ class AwsProvider:
         return Ending(self.session, self.bucket, self.cluster, self.recorded_here())
 
     def refuse_elsewhere(self) -> None:
-        refuse_another_place(self.recorded_here() or self.bucket.record(), self.session)
+        """Also takes over the record of an environment that another machine has made."""
+        here = self.recorded_here()
+        record = here or self.bucket.record()
+        refuse_another_place(record, self.session)
+        if record and not here and self.state.exists():
+            write_private(self.state / RECORD, record.text())
 
     def expire(self, when: str) -> None:
         """For the record that the next `prepare` writes: nothing is made without it."""
         self.state.mkdir(parents=True, exist_ok=True, mode=0o700)
         write_private(self.state / EXPIRY, when)
+
+    def made(self) -> str:
+        record = self.recorded_here() or self.bucket.record()
+        return record.made_at if record else ""
 
     def data(self) -> Sequence[Leftover]:
         return self.ending.data()
