@@ -56,16 +56,17 @@ class Preview:
 
 
 def build(work: Context, progress: Progress, cancel: Cancel) -> Preview:
-    """Ask everything and change nothing. Without a way to ask the cloud only the price is known."""
+    """Ask everything and change nothing. Raises PreflightError when there is no way to ask the cloud."""
     from installer.engine.engine import observe_all
     from installer.plan import plan_up
 
     cluster, terraform = work.cluster, work.terraform
-    changes = terraform.preview(cluster.variables(), progress, cancel) if cluster.asks_first else None
     outputs = terraform.outputs()
     if outputs:  # what runs can be asked, also when the cluster it runs on is about to change
         work.access.set(cluster.access(outputs))
-    return of(work, changes, observe_all(plan_up(work)))
+    planned = observe_all(plan_up(work))
+    changes = terraform.preview(cluster.variables(), progress, cancel) if cluster.asks_first else None
+    return of(work, changes, planned)
 
 
 def without_asking(work: Context, error: PreflightError) -> Preview:

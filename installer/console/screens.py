@@ -174,5 +174,6 @@ def pruned(removed: Sequence[Entry]) -> str:
 
 
 def _below(label: str, text: str) -> list[str]:
-    lines = labelled(label, text, width=5) if text else []
+    """A command, told by its flags, is to be pasted: its line is never broken."""
+    lines = labelled(label, text, width=5, wrap=" --" not in text) if text else []
     return [" " * 4 + line for line in lines]

@@ -310,8 +310,13 @@ def terminal(monkeypatch: pytest.MonkeyPatch, **env: str) -> Iterator[tuple[Cons
     with os.fdopen(theirs, "w") as screen:
 
         def seen() -> str:
+            """Up to a mark of our own: one read of a terminal gives what has come through so far."""
+            screen.write("\0")
             screen.flush()
-            return os.read(ours, 1 << 20).decode()
+            found = b""
+            while not found.endswith(b"\0"):
+                found += os.read(ours, 1 << 16)
+            return found[:-1].decode()
 
         yield Console("up", "local", out=screen, err=screen), seen
     os.close(ours)
