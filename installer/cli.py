@@ -8,6 +8,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -35,6 +36,12 @@ cache_app = typer.Typer(
 )
 app.add_typer(env_app, name="env")
 app.add_typer(cache_app, name="cache")
+
+
+class Only(StrEnum):
+    """Where `up` may stop."""
+
+    CLUSTER = "cluster"
 
 
 def _complete_environment(incomplete: str) -> list[str]:
@@ -88,6 +95,7 @@ def up(
     ttl: Annotated[
         str, typer.Option("--ttl", help="Time to live, such as 4h: `reap` takes it down after that.")
     ] = "",
+    only: Annotated[Only | None, typer.Option("--only", help="Stop once the cluster is made.")] = None,
 ) -> None:
     """Bring an environment up and prove it. Running it again resumes, or does nothing."""
     from installer.commands import up as command
@@ -95,7 +103,12 @@ def up(
     _end(
         Console("up", env, output, verbose),
         lambda console: command.run(
-            console, yes=yes, allow_data_loss=allow_data_loss, parallel=parallel, ttl=ttl
+            console,
+            yes=yes,
+            allow_data_loss=allow_data_loss,
+            parallel=parallel,
+            ttl=ttl,
+            only=only.value if only else "",
         ),
     )
 

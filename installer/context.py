@@ -39,7 +39,8 @@ class Workbench:
     def kube(self) -> Kube:
         from installer.adapters.kube import Kube
 
-        return Kube(self._access.get().kubeconfig)
+        access = self._access.get()
+        return Kube(access.kubeconfig, access.token)
 
     def images(self, cluster: ClusterProvider) -> frozenset[str]:
         """What the nodes held when first asked: many steps ask, one call answers."""

@@ -50,13 +50,26 @@ class Down:
     outcome: Outcome
 
 
-def plan_up(context: Context) -> Graph:
-    """Everything `up` may do, in dependency order."""
+def plan_up(context: Context, only: str = "") -> Graph:
+    """Everything `up` may do, in dependency order.
+
+    `only` 'cluster' ends where the cluster is made and alive: what is put into it comes later.
+    """
     steps: list[Step] = [CheckMachine(context), *_building(context), *_cluster(context)]
+    if only:
+        return Graph.of(_up_to("cluster/node", steps))
     for component in context.components:
         steps += _component(context, component)
     # Unpacking is half processor, half disk: all at once, the image that is needed first comes last.
     return Graph.of(steps, {step.id: "loading" for step in steps if isinstance(step, LoadImage)})
+
+
+def _up_to(last: str, steps: list[Step]) -> list[Step]:
+    """A step and all it stands on."""
+    needed, by_id = [last], {step.id: step for step in steps}
+    for id_ in needed:
+        needed += [each for each in by_id[id_].requires if each not in needed]
+    return [step for step in steps if step.id in needed]
 
 
 def plan_smoke(context: Context, names: Iterable[str]) -> Graph:

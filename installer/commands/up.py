@@ -10,7 +10,9 @@ if TYPE_CHECKING:
     from installer.context import Context
 
 
-def run(console: Console, *, yes: bool, allow_data_loss: bool, parallel: int, ttl: str = "") -> int:
+def run(
+    console: Console, *, yes: bool, allow_data_loss: bool, parallel: int, ttl: str = "", only: str = ""
+) -> int:
     from installer.consent import agreed
     from installer.console import screens
     from installer.plan import plan_up
@@ -26,7 +28,9 @@ def run(console: Console, *, yes: bool, allow_data_loss: bool, parallel: int, tt
             _limit(run.context, ttl)
         if not agreed(console, run.context, yes=yes, allow_data_loss=allow_data_loss):
             return console.done({"changed": 0}, f"{console.environment}: left as it is")
-        result = run.engine(plan_up(run.context), parallel)
+        result = run.engine(plan_up(run.context, only), parallel)
+        if only:
+            return console.done(counts(result), screens.up_to_cluster(console.environment, result))
         summary = summary_of(run.context)
     return console.done(counts(result) | summary.data, screens.up(summary, result))
 

@@ -41,6 +41,20 @@ def up(summary: Summary, result: RunResult) -> str:
     return "\n".join(lines)
 
 
+def up_to_cluster(name: str, result: RunResult) -> str:
+    """What `up --only cluster` ends with."""
+    if not result.done:
+        steps = plural(len(result.unchanged), "step")
+        return f"{name}: nothing to do ({steps} unchanged) · {duration(result.seconds)}"
+    return "\n".join(
+        [
+            f"{name}: its cluster is made, {duration(result.seconds)}.",
+            "",
+            *labelled("next", f"mlops-platform up --env {name}", wrap=False),
+        ]
+    )
+
+
 def _folded(what: str, where: str, login: str) -> list[tuple[str, str]]:
     return [(what, where), *([("", login)] if login else [])]
 

@@ -83,6 +83,7 @@ resource "aws_vpc_security_group_ingress_rule" "database" {
   from_port                    = 5432
   to_port                      = 5432
   description                  = "cluster"
+  tags                         = { Name = "${local.prefix}${each.key}-cluster" }
 }
 
 resource "aws_db_instance" "this" {

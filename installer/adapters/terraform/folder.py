@@ -56,7 +56,43 @@ class Folder:
     @property
     def errored(self) -> Path:
         """Where Terraform puts a state it could not write to its place: its working directory."""
-        return self.root / "errored.tfstate"
+        return self.work / "errored.tfstate"
+
+    @property
+    def work(self) -> Path:
+        """Where Terraform runs: the root's files, linked. What it writes beside them stays ours."""
+        return self.path / "root"
+
+    @property
+    def adopted(self) -> Path:
+        """Objects that exist and are in no state: the next apply takes them in (address: id)."""
+        return self.path / "adopted.json"
+
+    def adoptions(self) -> dict[str, str]:
+        found: dict[str, str] = json.loads(self.adopted.read_text()) if self.adopted.exists() else {}
+        return found
+
+    def adopt(self, found: Mapping[str, str]) -> None:
+        """All of them; {}: none any more."""
+        if found:
+            write_private(self.adopted, json.dumps(dict(found), indent=1))
+        else:
+            self.adopted.unlink(missing_ok=True)
+
+    def link(self) -> None:
+        """Make `work` what the root is now, with a block for each object to be taken in."""
+        self.work.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for file in self.work.iterdir():
+            if file.is_symlink():
+                file.unlink()
+        for file in self.root.iterdir():
+            if not (file.name in (".terraform", "tests") or ".tfstate" in file.name):
+                (self.work / file.name).unlink(missing_ok=True)
+                (self.work / file.name).symlink_to(file)
+        blocks = [
+            f"import {{\n  to = {to}\n  id = {json.dumps(id_)}\n}}\n" for to, id_ in self.adoptions().items()
+        ]
+        write_private(self.work / "adopted.tf", "\n".join(blocks))
 
     @property
     def data(self) -> Path:

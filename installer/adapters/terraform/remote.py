@@ -31,3 +31,7 @@ class Remote(Protocol):
     def lost(self, addresses: Sequence[str]) -> Mapping[str, str]:
         """Of objects that were being made when Terraform was killed: those that exist and are provably
         this environment's, with the id each is imported by."""
+
+    def left_behind(self, known: Sequence[str]) -> Mapping[str, str]:
+        """Objects the cloud itself makes, or makes again, under a name the root wants, beyond the `known`
+        addresses; with the id each is imported by."""

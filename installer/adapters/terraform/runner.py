@@ -47,6 +47,7 @@ class Runner:
     def init(self, progress: Progress, cancel: Cancel | None) -> None:
         """Only when the root, the binary or the place of the state is another than last time."""
         folder = self.folder
+        folder.link()
         wanted = f"{folder.root_digest()} {identity(self.binary.path)} {folder.where}"
         done = folder.initialised
         if folder.data.is_dir() and done.exists() and done.read_text() == wanted:
@@ -65,7 +66,7 @@ class Runner:
         run(
             self.argv("init", **flags),
             env=self.environment(),
-            cwd=folder.root,
+            cwd=folder.work,
             seconds=_INIT_SECONDS,
             cancel=cancel,
             what=f"{self.binary.product} init",
@@ -80,40 +81,32 @@ class Runner:
         progress: Progress,
         cancel: Cancel,
         plan: Path | None = None,
+        only: Sequence[str] = (),
     ) -> Ending:
-        """Start, follow to the end. The caller has recorded the run. `plan` is a file to apply as it is."""
+        """Start, follow to the end. The caller has recorded the run. `plan` is a file to apply as it is;
+        `only` are addresses to which it is kept."""
+        self.folder.link()
         write_private(self.folder.variables, json_text(variables))
         flags: dict[str, Any] = {"json": True, "input": False, "lock_timeout": _LOCK_TIMEOUT}
         if plan is None:
-            flags |= {"auto_approve": True, "var_file": str(self.folder.variables)}
+            flags |= {"auto_approve": True, "var_file": str(self.folder.variables), "target": list(only)}
         argv = self.argv(operation, *([str(plan)] if plan else []), **flags)
         child = spawn(
             ["/bin/sh", "-c", _SAY_WHO, str(self.folder.process), *argv],
             stdout=self.folder.events,
             stderr=self.folder.complaints,
             env=self.environment(),
-            cwd=self.folder.root,
+            cwd=self.folder.work,
         )
         story = follow(self.folder, ProcessId.of(child.pid), progress, cancel)
         return Ending(story, child.wait())
-
-    def import_object(self, address: str, id_: str, cancel: Cancel | None) -> None:
-        """Take what exists into the state, with the variables of the last run. Raises CommandFailed."""
-        flags = {"input": False, "no_color": True, "lock_timeout": _LOCK_TIMEOUT}
-        run(
-            self.argv("import", address, id_, **flags, var_file=str(self.folder.variables)),
-            env=self.environment(),
-            cwd=self.folder.root,
-            seconds=_INIT_SECONDS,
-            cancel=cancel,
-        )
 
     def forget(self, addresses: Sequence[str], cancel: Cancel | None) -> None:
         """Take objects out of the state; they stay where they are. Raises CommandFailed."""
         run(
             self.argv("state rm", *addresses, lock_timeout=_LOCK_TIMEOUT),
             env=self.environment(),
-            cwd=self.folder.root,
+            cwd=self.folder.work,
             seconds=_INIT_SECONDS,
             cancel=cancel,
         )
@@ -143,7 +136,7 @@ class Runner:
         """What a person would type to see the same: readable output, and a question before it acts."""
         argv = [
             str(self.binary.path),
-            f"-chdir={self.folder.root}",
+            f"-chdir={self.folder.work}",
             operation,
             f"-var-file={self.folder.variables}",
         ]

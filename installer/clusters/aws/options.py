@@ -184,6 +184,9 @@ class Options(ClusterSpec):
         default_factory=list, description="what the VPC is to be connected with, so must not overlap"
     )
     nat: Literal["one", "per-zone", "none"] = "one"
+    network_policy: Literal["strict", "standard"] = Field(
+        default="strict", description="strict: a pod reaches nothing until a policy allows it"
+    )
     system_pool: SystemPool = SystemPool()
     gpu_pools: dict[Name, GpuPool] = Field(default_factory=dict)
     object_store: Literal["in-cluster", "s3"] = "in-cluster"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -101,6 +102,8 @@ class AwsProvider:
             "service_cidr": options.service_cidr,
             "other_networks": options.other_networks,
             "nat": options.nat,
+            "network_policy": options.network_policy,
+            "python": sys.executable,
             "system_pool": options.system_pool.model_dump(),
             "gpu_pools": {name: pool.model_dump() for name, pool in options.gpu_pools.items()},
             "object_store": options.object_store,

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from installer.clusters.aws import lost
 from installer.clusters.aws.session import elsewhere
 from installer.clusters.aws.state_bucket import LOCK_KEY, STATE_KEY, StateBucket
+
+_LOG_GROUP = "module.eks.aws_cloudwatch_log_group.this"
 
 
 class RemoteState:
@@ -46,4 +49,11 @@ class RemoteState:
             self._bucket.delete(LOCK_KEY, found[1])
 
     def lost(self, addresses: Sequence[str]) -> Mapping[str, str]:
-        return {}
+        return lost.find(self._bucket.session, self._bucket.environment, addresses)
+
+    def left_behind(self, known: Sequence[str]) -> Mapping[str, str]:
+        """The log group that EKS makes again after Terraform has deleted it (docs/aws.md)."""
+        if any(address.endswith(_LOG_GROUP) for address in known):
+            return {}
+        found = lost.Lost(self._bucket.session, self._bucket.environment).log_group()
+        return {_LOG_GROUP: found} if found else {}

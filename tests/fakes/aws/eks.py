@@ -38,7 +38,9 @@ class Extended(EKSResponse):
 
     def _things(self, kind: str) -> Things:
         """Of one cluster. Raises what AWS says when there is no such cluster."""
-        cluster = self.eks_backend.describe_cluster(name=self._get_param("name") or self._get_param("clusterName"))
+        cluster = self.eks_backend.describe_cluster(
+            name=self._get_param("name") or self._get_param("clusterName")
+        )
         kept: dict[str, Things] = cluster.__dict__.setdefault("things", {})
         return kept.setdefault(kind, {})
 
@@ -49,14 +51,14 @@ class Extended(EKSResponse):
     def _make(self, kind: str, key: str, thing: dict[str, Any]) -> dict[str, Any]:
         kept, now = self._things(kind), datetime.now(UTC)
         if key in kept:
-            raise ResourceInUseException(None, None, key, f"{kind} {key} exists already")
+            raise ResourceInUseException(message=f"{kind} {key} exists already")
         kept[key] = {"createdAt": now, "modifiedAt": now, "tags": self._get_param("tags") or {}, **thing}
         return kept[key]
 
     def _one(self, kind: str, key: str) -> dict[str, Any]:
         found = self._things(kind).get(key)
         if found is None:
-            raise ResourceNotFoundException(None, None, None, key, f"{kind}: no {key}")
+            raise ResourceNotFoundException(message=f"{kind}: no {key}")
         return found
 
     def create_cluster(self) -> ActionResult:
@@ -189,7 +191,7 @@ class Extended(EKSResponse):
             (other["namespace"], other["serviceAccount"]) == (given["namespace"], given["serviceAccount"])
             for other in self._things("podidentityassociation").values()
         ):
-            raise ResourceInUseException(None, None, identity, "Association already exists")
+            raise ResourceInUseException(message="Association already exists")
         return ActionResult({"association": self._make("podidentityassociation", identity, thing)})
 
     def describe_pod_identity_association(self) -> ActionResult:
@@ -228,7 +230,10 @@ def _security_group(response: EKSResponse, cluster: Any) -> str:
     ec2 = _ec2(response)
     subnet = ec2.get_subnet(cluster.resources_vpc_config["subnetIds"][0])
     group = ec2.create_security_group(
-        f"eks-cluster-sg-{cluster.name}", "made by EKS", {f"kubernetes.io/cluster/{cluster.name}": "owned"}, subnet.vpc_id
+        name=f"eks-cluster-sg-{cluster.name}",
+        description="made by EKS",
+        vpc_id=subnet.vpc_id,
+        tags={f"kubernetes.io/cluster/{cluster.name}": "owned"},
     )
     return str(group.id)
 
@@ -244,7 +249,7 @@ def _scaling_group(response: EKSResponse, group: Any) -> None:
         max_size=group.scaling_config["maxSize"],
         min_size=0,
         launch_config_name=None,
-        launch_template={"launch_template_id": template.get("id"), "version": template.get("version")},
+        launch_template={"LaunchTemplateId": template.get("id"), "Version": template.get("version")},
         mixed_instances_policy=None,
         vpc_zone_identifier=",".join(group.subnets),
         default_cooldown=None,

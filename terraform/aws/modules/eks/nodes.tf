@@ -74,6 +74,7 @@ resource "aws_launch_template" "this" {
   # Here and not in the node group, so that another type or disk is a rolling update and no new group.
   instance_type          = each.value.instance_type
   update_default_version = true
+  tags                   = { Name = "${var.name}-${each.key}" }
 
   block_device_mappings {
     device_name = "/dev/xvda"
