@@ -35,12 +35,13 @@ class Kept:
     digest: str
     serial: int
     lineage: str
+    adopted: Mapping[str, str]
     changes: Changes
 
-    def fits(self, digest: str, state: object) -> bool:
+    def fits(self, digest: str, state: object, adopted: Mapping[str, str]) -> bool:
         """Terraform refuses a stale plan too, but only after a provider has been started for it."""
         known = isinstance(state, State) and (state.serial, state.lineage) == (self.serial, self.lineage)
-        return known and digest == self.digest
+        return known and (digest, adopted) == (self.digest, self.adopted)
 
 
 def keep(
@@ -54,7 +55,7 @@ def keep(
     runner.init(progress, cancel)
     digest = folder.digest(variables, identity(binary.path))
     told = _plan(runner, folder.plan, variables, progress, cancel)
-    return Kept(folder.plan, digest, found.serial, found.lineage, told)
+    return Kept(folder.plan, digest, found.serial, found.lineage, folder.adoptions(), told)
 
 
 def preview(
@@ -62,8 +63,7 @@ def preview(
 ) -> Changes:
     """Plan in a place of its own that is gone afterwards; nothing of the environment's is written.
 
-    Where there is no state yet there may be no place for one either: then the root is copied, and planned
-    with an empty state beside it.
+    Where there is no state yet there may be no place for one either: then it is planned with an empty one.
     """
     with TemporaryDirectory(prefix="mlops-platform-plan-") as place:
         scratch = _scratch(folder, Path(place))
@@ -73,17 +73,14 @@ def preview(
 
 
 def _scratch(folder: Folder, place: Path) -> Folder:
-    found, path = folder.read(), place / "terraform"
-    path.mkdir(mode=0o700)
+    found = folder.read()
+    scratch = replace(folder, path=place / "terraform", remote=folder.remote if found else None)
+    scratch.make()
     if found is None:
-        root = place / "root"
-        shutil.copytree(folder.root, root, ignore=shutil.ignore_patterns(".terraform", "*.tfstate*"))
-        (root / _OVERRIDE).write_text(_LOCAL)
-        return Folder(root, path)
-    if folder.remote:
-        return replace(folder, path=path)
-    scratch = Folder(folder.root, path)
-    shutil.copyfile(folder.state, scratch.state)
+        scratch.work.mkdir()
+        (scratch.work / _OVERRIDE).write_text(_LOCAL)
+    elif scratch.remote is None:
+        shutil.copyfile(folder.state, scratch.state)
     return scratch
 
 
@@ -93,13 +90,14 @@ def _plan(
     """Without a lock: it writes no state, and a plan of a state that changed since is refused by `apply`."""
     progress.say("plan")
     folder, story = runner.folder, Story()
+    folder.link()
     file = folder.path / "plan.tfvars.json"  # that of the last apply stays: imports are made with it
     write_private(file, json_text(variables))
     argv = runner.argv("plan", json=True, input=False, lock=False, out=str(out), var_file=str(file))
     ended = run(
         argv,
         env=runner.environment(),
-        cwd=folder.root,
+        cwd=folder.work,
         seconds=_SECONDS,
         ok=(0, 1),
         cancel=cancel,
@@ -123,7 +121,7 @@ def _read(runner: Runner, out: Path, cancel: Cancel) -> Changes:
     shown = run(
         runner.argv("show", str(out), json=True, no_color=True),
         env=runner.environment(),
-        cwd=runner.folder.root,
+        cwd=runner.folder.work,
         seconds=_SECONDS,
         cancel=cancel,
         what=f"{runner.binary.product} show",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import pytest
@@ -26,9 +28,22 @@ def pool(**asked: Any) -> dict[str, Any]:
     return {"gpu_pools": {"a10": {"instance_type": "g5.xlarge", "gpu_count": 1, "max": 2, **asked}}}
 
 
+@pytest.fixture(autouse=True)
+def sessions() -> Iterator[None]:
+    """One a region and test: making clients is what costs the time."""
+    _session.cache_clear()
+    yield
+    _session.cache_clear()
+
+
+@cache
+def _session(region: str) -> Session:
+    return Session(region)
+
+
 def lines(account: Account, **asked: Any) -> dict[str, Check]:
-    region = str(asked.get("region", REGION))
-    return {c.name: c for c in all_checks(Session(region), "staging", options(**asked))}
+    session = _session(str(asked.get("region", REGION)))
+    return {c.name: c for c in all_checks(session, "staging", options(**asked))}
 
 
 def quota(account: Account, code: str, value: float, service: str = "ec2") -> None:

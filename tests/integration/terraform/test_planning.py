@@ -8,7 +8,7 @@ import pytest
 
 from installer.adapters.terraform import find_binary
 from installer.cancel import Cancel
-from installer.errors import CommandFailed
+from installer.errors import CommandFailed, StepError
 from installer.progress import Silent
 from tests.integration.terraform.conftest import Site, site_of
 from tests.unit.adapters.terraform.told import Told
@@ -83,14 +83,19 @@ def test_what_was_planned_is_what_is_applied(site: Site, calls: Path) -> None:
     assert site.terraform().unchanged(site.variables(count=2))
 
 
-def test_a_plan_of_another_state_is_not_applied(site: Site, calls: Path) -> None:
+def test_a_plan_of_another_state_is_never_applied_nor_anything_else(site: Site) -> None:
+    """Somebody has agreed to what was planned, and to nothing that came of it since."""
     site.terraform().apply(site.variables(), Silent(), Cancel())
     terraform = site.terraform()
     assert terraform.plan(site.variables(count=1), Silent(), Cancel())
     site.terraform().apply(site.variables(count=2), Silent(), Cancel())  # somebody else
-    terraform.apply(site.variables(count=1), Silent(), Cancel())
+    there = site.objects()
+    with pytest.raises(StepError) as caught:
+        terraform.apply(site.variables(count=1), Silent(), Cancel())
+    assert caught.value.transient and "somebody else" in caught.value.what
+    assert site.objects() == there and not site.folder.plan.exists()
+    site.terraform().apply(site.variables(count=1), Silent(), Cancel())
     assert site.objects() == {"first-0", "second-0"}
-    assert str(site.folder.plan) not in calls.read_text().splitlines()[-1]
 
 
 def test_a_plan_that_was_refused_is_forgotten(site: Site) -> None:
