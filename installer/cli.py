@@ -165,11 +165,19 @@ def reap(
 
 
 @app.command()
-def plan(env: Env = "local", output: Out = Output.TEXT, verbose: Verbose = False) -> None:
-    """Show what `up` would do. Changes nothing."""
+def plan(
+    env: Env = "local",
+    output: Out = Output.TEXT,
+    verbose: Verbose = False,
+    only: Annotated[Only | None, typer.Option("--only", help="Stop once the cluster is made.")] = None,
+) -> None:
+    """Show what `up` would do, what data would be lost, and what it costs. Changes nothing."""
     from installer.commands import plan as command
 
-    _end(Console("plan", env, output, verbose), command.run)
+    _end(
+        Console("plan", env, output, verbose),
+        lambda console: command.run(console, only=only.value if only else ""),
+    )
 
 
 @app.command()

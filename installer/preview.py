@@ -55,7 +55,7 @@ class Preview:
         }
 
 
-def build(work: Context, progress: Progress, cancel: Cancel) -> Preview:
+def build(work: Context, progress: Progress, cancel: Cancel, only: str = "") -> Preview:
     """Ask everything and change nothing. Raises PreflightError when there is no way to ask the cloud."""
     from installer.engine.engine import observe_all
     from installer.plan import plan_up
@@ -64,7 +64,7 @@ def build(work: Context, progress: Progress, cancel: Cancel) -> Preview:
     outputs = terraform.outputs()
     if outputs:  # what runs can be asked, also when the cluster it runs on is about to change
         work.access.set(cluster.access(outputs))
-    planned = observe_all(plan_up(work))
+    planned = observe_all(plan_up(work, only))
     changes = terraform.preview(cluster.variables(), progress, cancel) if cluster.asks_first else None
     return of(work, changes, planned)
 

@@ -6,7 +6,7 @@ from installer.console import Console
 from installer.errors import Exit, PreflightError
 
 
-def run(console: Console) -> int:
+def run(console: Console, *, only: str = "") -> int:
     from installer import preview
     from installer.console.preview import plan
     from installer.progress import Silent
@@ -17,7 +17,7 @@ def run(console: Console) -> int:
     console.environment = opened.environment.name
     work = read_only(opened)
     try:
-        found, code = preview.build(work, Silent(), work.cancel), Exit.DONE
+        found, code = preview.build(work, Silent(), work.cancel, only), Exit.DONE
     except PreflightError as error:
         found, code = preview.without_asking(work, error), Exit.PREFLIGHT
     return console.done(found.as_data(), plan(found), code)
