@@ -37,11 +37,15 @@ class Run:
 
 @dataclass(frozen=True)
 class Folder:
-    """`root` is the root module, never written to; `path` is ours. The state lies in it, or `remote`."""
+    """`root` is the root module; `path` is ours. The state lies in it, or `remote`.
+
+    With `linked`, and wherever Terraform would write beside it, the root is linked and not used itself.
+    """
 
     root: Path
     path: Path
     remote: Remote | None = None
+    linked: bool = False
 
     @property
     def state(self) -> Path:
@@ -60,8 +64,12 @@ class Folder:
 
     @property
     def work(self) -> Path:
-        """Where Terraform runs: the root's files, linked. What it writes beside them stays ours."""
-        return self.path / "root"
+        """Where Terraform runs: the root, or its files linked, where what it writes beside them stays ours.
+
+        A state that is a file here had better be saved elsewhere when its disk is full: in the root.
+        """
+        away = self.linked or self.remote is not None or self.adopted.exists()
+        return self.path / "root" if away else self.root
 
     @property
     def adopted(self) -> Path:
@@ -81,6 +89,8 @@ class Folder:
 
     def link(self) -> None:
         """Make `work` what the root is now, with a block for each object to be taken in."""
+        if self.work == self.root:
+            return
         self.work.mkdir(parents=True, exist_ok=True, mode=0o700)
         for file in self.work.iterdir():
             if file.is_symlink():

@@ -74,7 +74,7 @@ def preview(
 
 def _scratch(folder: Folder, place: Path) -> Folder:
     found = folder.read()
-    scratch = replace(folder, path=place / "terraform", remote=folder.remote if found else None)
+    scratch = replace(folder, path=place / "terraform", linked=True, remote=folder.remote if found else None)
     scratch.make()
     if found is None:
         scratch.work.mkdir()

@@ -125,7 +125,7 @@ def test_an_error_reaches_the_user_with_all_terraform_said(tmp_path: Path) -> No
     error = caught.value
     assert error.what.endswith("apply: terraform_data.ill: local-exec provisioner error")
     assert "exit status 3" in error.why and "the disk said no" in error.why
-    assert f"-chdir={site.folder.work} apply -var-file=" in error.command
+    assert f"-chdir={ROOTS / 'failing'} apply -var-file=" in error.command
     assert "TF_DATA_DIR=" in error.command
     assert any("advice" in note or "assertion" in note for note in told.notes)
     assert not site.terraform().unchanged({"status": 3})

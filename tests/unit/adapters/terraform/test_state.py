@@ -159,7 +159,6 @@ def test_which_state_in_the_root_is_ours(
 ) -> None:
     folder = Folder(tmp_path / "root", tmp_path / "f")
     folder.root.mkdir()
-    folder.work.mkdir(parents=True)
     folder.make()
     run = folder.begin("apply", "digest")
     for path, known in ((folder.errored, rescued), (folder.state, ours)):
