@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _SECONDS = 300
 _MERGE = "application/merge-patch+json"
+_GATEWAYS = "gateway.networking.k8s.io"
 _HELM = "Helm"  # app.kubernetes.io/managed-by of all that a chart makes: it goes with its release
 
 
@@ -54,7 +55,7 @@ class SuspendSchedules:
     layer: str = "drain"
 
     def _running(self) -> list[Object]:
-        jobs = self.context.bench.kube.list("batch/v1", "CronJob")
+        jobs = _ours(self.context, self.context.bench.kube.list("batch/v1", "CronJob"))
         return [job for job in jobs if not job["spec"].get("suspend")]
 
     def observe(self) -> Difference | None:
@@ -83,12 +84,12 @@ class DeleteCustom:
     layer: str = "drain"
 
     def observe(self) -> Difference | None:
-        found = list(_custom(self.context.bench.kube))
+        found = _custom(self.context)
         return Difference(f"delete {_counted(found)}") if found else None
 
     def run(self, progress: Progress) -> None:
         kube = self.context.bench.changing()
-        _delete_all(self.context, kube, lambda: list(_custom(kube)), "objects", progress)
+        _delete_all(self.context, kube, lambda: _custom(self.context), "objects", progress)
 
 
 @dataclass(frozen=True)
@@ -101,12 +102,12 @@ class DeleteEntrances:
     layer: str = "drain"
 
     def observe(self) -> Difference | None:
-        found = _entrances(self.context.bench.kube)
+        found = _entrances(self.context)
         return Difference(f"delete {_counted(found)}") if found else None
 
     def run(self, progress: Progress) -> None:
         kube = self.context.bench.changing()
-        _delete_all(self.context, kube, lambda: _entrances(kube), "entrances", progress)
+        _delete_all(self.context, kube, lambda: _entrances(self.context), "entrances", progress)
 
 
 @dataclass(frozen=True)
@@ -156,23 +157,14 @@ class DeleteVolumes:
 
     def _volumes(self) -> list[Object]:
         """In somebody else's cluster only those that are claimed in namespaces of ours."""
-        kube = self.context.bench.kube
-        found = kube.list("v1", "PersistentVolume")
+        found = self.context.bench.kube.list("v1", "PersistentVolume")
         if self.context.cluster.whole:
             return found
-        ours = self._namespaces(kube)
+        ours = _namespaces(self.context)
         return [v for v in found if (v["spec"].get("claimRef") or {}).get("namespace") in ours]
 
     def _claims(self, kube: Kube) -> list[Object]:
-        claims = kube.list("v1", "PersistentVolumeClaim")
-        if self.context.cluster.whole:
-            return claims
-        ours = self._namespaces(kube)
-        return [claim for claim in claims if claim["metadata"]["namespace"] in ours]
-
-    def _namespaces(self, kube: Kube) -> set[str]:
-        label = f"{ENVIRONMENT_LABEL}={self.context.environment.name}"
-        return {each["metadata"]["name"] for each in kube.metadata("v1", "Namespace", labels=label)}
+        return _ours(self.context, kube.list("v1", "PersistentVolumeClaim"))
 
     def _let_go(self, volume: Object) -> bool:
         return self.retain and volume.get("status", {}).get("phase") == "Released"
@@ -196,27 +188,39 @@ def _mounts(workload: Object, claimed: set[tuple[str, str]]) -> bool:
     return bool(spec.get("volumeClaimTemplates")) or any((space, name) in claimed for name in names if name)
 
 
-def _custom(kube: Kube) -> Iterator[Object]:
+def _namespaces(context: Context) -> set[str]:
+    label = f"{ENVIRONMENT_LABEL}={context.environment.name}"
+    return {each["metadata"]["name"] for each in context.bench.kube.metadata("v1", "Namespace", labels=label)}
+
+
+def _ours(context: Context, found: list[Object]) -> list[Object]:
+    """All, where the cluster goes with the environment; in somebody else's what is in namespaces of ours."""
+    if context.cluster.whole or not found:
+        return found
+    ours = _namespaces(context)
+    return [each for each in found if each["metadata"]["namespace"] in ours]
+
+
+def _custom(context: Context) -> list[Object]:
+    kube = context.bench.kube
+    found: list[Object] = []
     for definition in kube.list("apiextensions.k8s.io/v1", "CustomResourceDefinition"):
         spec = definition["spec"]
         if spec["scope"] != "Namespaced" or spec["group"] == _GATEWAYS:
             continue
         version = next((v["name"] for v in spec["versions"] if v["served"]), "")
         if version:
-            for each in kube.list(f"{spec['group']}/{version}", spec["names"]["kind"]):
-                if not _somebodys(each):
-                    yield each
+            found += kube.list(f"{spec['group']}/{version}", spec["names"]["kind"])
+    return _ours(context, [each for each in found if not _somebodys(each)])
 
 
-_GATEWAYS = "gateway.networking.k8s.io"
-
-
-def _entrances(kube: Kube) -> list[Object]:
+def _entrances(context: Context) -> list[Object]:
+    kube = context.bench.kube
     found = kube.list("networking.k8s.io/v1", "Ingress")
     found += [s for s in kube.list("v1", "Service") if s["spec"].get("type") == "LoadBalancer"]
     if kube.get("apiextensions.k8s.io/v1", "CustomResourceDefinition", f"gateways.{_GATEWAYS}"):
         found += kube.list(f"{_GATEWAYS}/v1", "Gateway")
-    return found
+    return _ours(context, found)
 
 
 def _somebodys(each: Object) -> bool:

@@ -13,6 +13,14 @@ from installer.clusters.aws.sweeps import KINDS
 from installer.clusters.aws.sweeps.index import split, tagged
 from installer.clusters.aws.sweeps.kind import Kind, Resource
 
+# Tagged by themselves, and gone with what they are part of, though the tag index names them for a while yet.
+PARTS = (
+    "ec2:security-group-rule/",
+    "eks:access-entry/",
+    "eks:addon/",
+    "eks:podidentityassociation/",
+    "elasticloadbalancing:listener-rule/",
+)
 _AT_ONCE = 8  # services asked side by side; each is far from its own limit then
 
 
@@ -70,9 +78,9 @@ def _unseen(
     The index goes on naming what is deleted, so whatever can be asked for by its id is.
     """
     for arn, tags in indexed.items():
-        if arn.startswith("arn:") and arn.split(":")[2:3] == ["s3"]:
-            continue  # buckets are asked one by one, with their tags; the state's own goes last
         rest, id = split(arn)
+        if rest.startswith(("s3:", *PARTS)):
+            continue  # buckets are asked one by one, with their tags; the state's own goes last
         kind = next((k for k in kinds if k.arn and rest.startswith(k.arn)), None)
         if kind is None and kinds is KINDS:
             yield Found(rest.partition("/")[0], Resource(arn, tags), Verdict.UNPROVEN)

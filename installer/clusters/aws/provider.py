@@ -15,7 +15,7 @@ from installer.cancel import Cancel
 from installer.clusters.aws import credentials, worth
 from installer.clusters.aws.options import KUBERNETES, Options
 from installer.clusters.aws.remote_state import RemoteState
-from installer.clusters.aws.session import Session, asking, code_of, elsewhere
+from installer.clusters.aws.session import Session, asking, code_of, elsewhere, session_of
 from installer.clusters.aws.state_bucket import Record, StateBucket, now
 from installer.clusters.base import Check, ClusterAccess, Leftover, Program, Retain
 from installer.errors import PreflightError, StepError
@@ -55,7 +55,7 @@ class AwsProvider:
 
     @cached_property
     def session(self) -> Session:
-        return Session(self.options.region)
+        return session_of(self.options.region)
 
     @cached_property
     def bucket(self) -> StateBucket:

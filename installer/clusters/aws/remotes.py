@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from installer.clusters.aws.inventory import calling
-from installer.clusters.aws.session import Session
+from installer.clusters.aws.session import Session, session_of
 from installer.clusters.aws.state_bucket import ENVIRONMENT_TAG, EXPIRES_TAG, OWNER_TAG, StateBucket, find
 from installer.clusters.aws.sweeps.index import tagged
 from installer.clusters.base import RemoteEnvironment
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def look(region: str) -> list[RemoteEnvironment]:
     """Sorted by name. Changes nothing."""
-    session = Session(region or _usual_region())
+    session = session_of(region or _usual_region())
     counts: dict[str, int] = {}
     with calling("resourcegroupstaggingapi"):
         for _, tags in tagged(session):

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 from installer.errors import PreflightError, StepError
@@ -70,8 +70,11 @@ class Session:
     @cached_property
     def _boto(self) -> Any:
         import boto3
+        import botocore.session
 
-        return boto3.Session(region_name=self.region)
+        session = botocore.session.get_session()
+        session.register_component("data_loader", _models())
+        return boto3.Session(botocore_session=session, region_name=self.region)
 
     @staticmethod
     def _config(service: str) -> Any:
@@ -83,6 +86,25 @@ class Session:
             retries={"mode": "standard", "max_attempts": _ATTEMPTS},
             s3={"addressing_style": "path" if elsewhere() else "auto"},
         )
+
+
+@lru_cache
+def _models() -> Any:
+    """What botocore reads of each service takes longer than a call: once a process, for all sessions."""
+    from botocore.loaders import create_loader
+
+    return create_loader()
+
+
+def session_of(region: str) -> Session:
+    """One for a region and a login, with its clients: a command opens an environment more than once."""
+    login = tuple(sorted((name, value) for name, value in os.environ.items() if name.startswith("AWS_")))
+    return _session(region, login)
+
+
+@lru_cache
+def _session(region: str, login: tuple[tuple[str, str], ...]) -> Session:  # noqa: ARG001 - only a key
+    return Session(region)
 
 
 def elsewhere() -> bool:

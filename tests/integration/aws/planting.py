@@ -226,6 +226,7 @@ class Garden:
             nodegroupName="system",
             subnets=subnets,
             nodeRole=role,
+            launchTemplate={"id": self.ids["launch template"][0], "version": "1"},
             tags=dict(self.tags),
         )
         self.keep("node group", f"{name}:system")

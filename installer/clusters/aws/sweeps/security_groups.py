@@ -23,7 +23,9 @@ def _delete(session: Session, found: Resource, ownership: Ownership) -> None:
     for group in _naming(session, found.id):
         if _ours(group, ownership):
             _revoke(client, group, lambda pair: pair["GroupId"] == found.id)
-    _revoke(client, found.raw, lambda _: True)
+    own = client.describe_security_groups(GroupIds=[found.id])["SecurityGroups"]  # as it is by now
+    for group in own:
+        _revoke(client, group, lambda _: True)
     client.delete_security_group(GroupId=found.id)
 
 
