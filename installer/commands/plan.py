@@ -8,8 +8,8 @@ from installer.errors import Exit, PreflightError
 
 def run(console: Console, *, only: str = "") -> int:
     from installer import preview
+    from installer.consent import Told
     from installer.console.preview import plan
-    from installer.progress import Silent
     from installer.reach import read_only
     from installer.session import open_environment
 
@@ -17,7 +17,7 @@ def run(console: Console, *, only: str = "") -> int:
     console.environment = opened.environment.name
     work = read_only(opened)
     try:
-        found, code = preview.build(work, Silent(), work.cancel, only), Exit.DONE
+        found, code = preview.build(work, Told(console), work.cancel, only), Exit.DONE
     except PreflightError as error:
         found, code = preview.without_asking(work, error), Exit.PREFLIGHT
     return console.done(found.as_data(), plan(found), code)

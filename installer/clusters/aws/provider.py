@@ -77,7 +77,7 @@ class AwsProvider:
 
     @property
     def where(self) -> str:
-        return f"{self.name} {self.options.region}"
+        return worth.where(self.options.region, self.session.asked)
 
     def bill(self, volumes: float) -> Bill:
         return worth.bill(self.options, volumes)

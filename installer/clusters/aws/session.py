@@ -63,6 +63,12 @@ class Session:
     def account(self) -> str:
         return self.caller.account
 
+    @property
+    def asked(self) -> str:
+        """The account if it has been asked for already, else ''; asks nobody."""
+        caller: Caller | None = self.__dict__.get("caller")
+        return caller.account if caller else ""
+
     def endpoint(self, service: str) -> str:
         """The URL the client of a service speaks to."""
         return str(self.client(service).meta.endpoint_url)

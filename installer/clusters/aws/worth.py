@@ -27,6 +27,11 @@ _HOLD: Mapping[str, str] = {
 }
 
 
+def where(region: str, account: str) -> str:
+    """For the head of a screen; an account is told by its ends, as people know theirs."""
+    return f"aws {region}" + (f" · account {account[:4]}…{account[-4:]}" if account else "")
+
+
 def bill(options: Options, volumes: float) -> Bill:
     """Of a cluster with these options, and `volumes` GiB of disks for what runs on it."""
     system = options.system_pool

@@ -88,3 +88,8 @@ def test_a_database_that_stands_by_in_a_second_zone_costs_twice() -> None:
         return found.paid.least
 
     assert database("per-zone") == pytest.approx(2 * database("one"))
+
+
+def test_the_account_is_told_by_its_ends_once_it_is_known() -> None:
+    assert worth.where("eu-central-1", "") == "aws eu-central-1"
+    assert worth.where("eu-central-1", "123456789012") == "aws eu-central-1 · account 1234…9012"
