@@ -14,6 +14,7 @@ from installer.errors import LockedError
 from installer.progress import Progress
 
 _PROGRAMS = frozenset({"terraform", "tofu"})
+_PLACE = ("bucket", "key")  # which state a backend's configuration means
 
 
 def release(folder: Folder, remote: Remote, progress: Progress) -> None:
@@ -31,7 +32,7 @@ def release(folder: Folder, remote: Remote, progress: Progress) -> None:
         raise _locked(remote, "somebody who left no name", folder) from None
     if who.rpartition("@")[2] != socket.gethostname():
         raise _locked(remote, whose, folder)
-    holder = _holder(folder, made)
+    holder = _holder(remote, made)
     if holder:
         raise _locked(remote, f"{whose}, pid {holder}", folder)
     remote.unlock(text)
@@ -46,21 +47,27 @@ def _locked(remote: Remote, whose: str, folder: Folder) -> LockedError:
     )
 
 
-def _holder(folder: Folder, made: float) -> int:
-    """A Terraform that began before the lock was made and may work on this state; 0: none."""
+def _holder(remote: Remote, made: float) -> int:
+    """A Terraform that began before the lock was made and works on this state; 0: none."""
+    wanted = remote.config()
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
             continue
         try:
-            argv = (entry / "cmdline").read_bytes().split(b"\0")
-            if Path(os.fsdecode(argv[0])).name not in _PROGRAMS or entry.stat().st_mtime > made + 1:
+            program = (entry / "cmdline").read_bytes().split(b"\0")[0]
+            if Path(os.fsdecode(program)).name not in _PROGRAMS or entry.stat().st_mtime > made + 1:
                 continue
-            variables = (entry / "environ").read_bytes().split(b"\0")
+            backend = json.loads((_data(entry) / "terraform.tfstate").read_text())["backend"]["config"]
             alive = (entry / "stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
-        except (OSError, IndexError):  # it ended while we looked
+        except (OSError, ValueError, KeyError, TypeError):  # it has ended, or works on another kind of state
             continue
-        data = [v.partition(b"=")[2] for v in variables if v.startswith(b"TF_DATA_DIR=")]
-        # One of ours says whose state it works on; one started by hand may work on this one.
-        if alive and (not data or os.fsdecode(data[0]) == str(folder.data)):
+        if alive and all(backend.get(key) == wanted[key] for key in _PLACE if key in wanted):
             return int(entry.name)
     return 0
+
+
+def _data(process: Path) -> Path:
+    """Where a running Terraform keeps which backend it uses."""
+    variables = (process / "environ").read_bytes().split(b"\0")
+    told = [v.partition(b"=")[2] for v in variables if v.startswith(b"TF_DATA_DIR=")]
+    return (process / "cwd").readlink() / (os.fsdecode(told[0]) if told and told[0] else ".terraform")
