@@ -6,7 +6,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from installer import preview
-from installer.errors import UsageError
+from installer.errors import PlatformError, UsageError
 
 if TYPE_CHECKING:
     from installer.console import Console
@@ -33,8 +33,8 @@ def agreed(console: Console, work: Context, *, yes: bool, allow_data_loss: bool)
     if changes is None or not changes.all:
         return True
     try:
-        answer = _answer(console, preview.of(work, changes), yes=yes, allow_data_loss=allow_data_loss)
-    except UsageError:
+        answer = _answer(console, work, preview.of(work, changes), yes=yes, allow_data_loss=allow_data_loss)
+    except PlatformError:  # nobody to ask, or interrupted
         terraform.forget_plan()
         raise
     if not answer:
@@ -45,10 +45,10 @@ def agreed(console: Console, work: Context, *, yes: bool, allow_data_loss: bool)
 def _new(console: Console, work: Context) -> bool:
     """Nothing is there yet, so nothing can be lost but money. Planned without making a place for a state."""
     changes = work.terraform.preview(work.cluster.variables(), Told(console), work.cancel)
-    return _ask(console, preview.of(work, changes))
+    return _ask(console, work, preview.of(work, changes))
 
 
-def _answer(console: Console, found: Preview, *, yes: bool, allow_data_loss: bool) -> bool:
+def _answer(console: Console, work: Context, found: Preview, *, yes: bool, allow_data_loss: bool) -> bool:
     from installer.console.preview import changes as shown
 
     assert found.changes is not None
@@ -68,17 +68,17 @@ def _answer(console: Console, found: Preview, *, yes: bool, allow_data_loss: boo
             command=_command(found.environment, "--yes"),
         )
     if console.asks and not yes:
-        return _ask(console, found, found.environment if found.losses and not allow_data_loss else "")
+        return _ask(console, work, found, found.environment if found.losses and not allow_data_loss else "")
     if destroying:
         console.say("\n".join(shown(found.changes)))
     return True
 
 
-def _ask(console: Console, found: Preview, word: str = "") -> bool:
+def _ask(console: Console, work: Context, found: Preview, word: str = "") -> bool:
     from installer.console.preview import apart
 
     console.say(apart(found))
-    return bool(console.confirm("\nData is lost. Apply?" if word else "\nApply?", word))
+    return bool(console.confirm("\nData is lost. Apply?" if word else "\nApply?", word, work.cancel))
 
 
 def _command(environment: str, *flags: str) -> str:

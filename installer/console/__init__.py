@@ -15,10 +15,12 @@ from installer.errors import Exit, PlatformError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from installer.cancel import Cancel
     from installer.console.failure import Situation
     from installer.engine.events import Listener
 
 ENVELOPE = 1
+_PATIENCE_SECONDS = 12 * 3600.0  # for an answer
 
 
 class Output(StrEnum):
@@ -118,12 +120,18 @@ class Console:
         """Is there a person? Not when stdin is no terminal, or nobody sees the question."""
         return sys.stdin.isatty() and self._err.isatty()
 
-    def confirm(self, question: str, word: str = "") -> bool | None:
-        """None when nobody can be asked. With `word` a yes is not enough: it must be typed."""
+    def confirm(self, question: str, word: str = "", cancel: Cancel | None = None) -> bool | None:
+        """None when nobody can be asked. With `word` a yes is not enough: it must be typed.
+
+        In a run Ctrl-C only sets its `cancel`, of which a program that reads hears nothing: with it this
+        raises Interrupted.
+        """
         if not self.asks:
             return None
         self._err.write(f"{question} [type {word}] " if word else f"{question} [y/N] ")
         self._err.flush()
+        if cancel:
+            _until_typed(cancel)
         answer = sys.stdin.readline().strip()
         return answer == word if word else answer.lower() in ("y", "yes")
 
@@ -162,6 +170,18 @@ class Console:
     def _coloured(text: str, stream: TextIO) -> str:
         """https://no-color.org"""
         return paint_marks(text) if stream.isatty() and not os.environ.get("NO_COLOR") else text
+
+
+def _until_typed(cancel: Cancel) -> None:
+    """Until there is a line, or the end of it, to be read."""
+    import select
+
+    from installer.adapters.wait import Pending, wait_until
+
+    def typed() -> bool | Pending:
+        return bool(select.select([sys.stdin], [], [], 0)[0]) or Pending("nothing typed")
+
+    wait_until("an answer", typed, seconds=_PATIENCE_SECONDS, longest_delay=0.1, cancel=cancel)
 
 
 __all__ = ["WIDTH", "Console", "Output"]

@@ -6,13 +6,17 @@ With a real Terraform; its objects are files, and those of the second rank count
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+import os
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from installer import consent
 from installer.adapters.terraform import find_binary
 from installer.adapters.terraform.changes import Change
 from installer.bill import Bill, Charge, Span
@@ -22,13 +26,14 @@ from installer.consent import agreed
 from installer.console import Console
 from installer.context import Context
 from installer.environment import ClusterSpec, ComponentSpec, Environment
-from installer.errors import UsageError
+from installer.errors import Interrupted, UsageError
 from installer.paths import Paths
 from installer.progress import Progress, Silent
 from installer.session import Opened, context
 from tests.integration.terraform.conftest import Site
 
 pytestmark = pytest.mark.integration
+ASK = consent._ask
 
 
 @dataclass
@@ -61,6 +66,7 @@ class Situation:
     work: Context
     cluster: Careful
     err: io.StringIO
+    closing: list[Callable[[], None]] = field(default_factory=list)
 
     def ask(self, *, yes: bool = False, allow_data_loss: bool = False) -> bool:
         console = Console("up", "staging", out=io.StringIO(), err=self.err)
@@ -76,7 +82,7 @@ class Terminal(io.StringIO):
 
 
 @pytest.fixture
-def nothing_yet(site: Site, tmp_path: Path) -> Situation:
+def nothing_yet(site: Site, tmp_path: Path) -> Iterator[Situation]:
     chosen = Environment(
         name="staging",
         domain="mlops.localhost",
@@ -92,7 +98,10 @@ def nothing_yet(site: Site, tmp_path: Path) -> Situation:
         cluster=cluster,  # type: ignore[arg-type]
         terraform=site.terraform(),
     )
-    return Situation(work, cluster, io.StringIO())
+    situation = Situation(work, cluster, io.StringIO())
+    yield situation
+    for close in situation.closing:
+        close()
 
 
 @pytest.fixture
@@ -118,9 +127,19 @@ def started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], lis
     return since
 
 
+class Keyboard(io.TextIOWrapper):
+    def isatty(self) -> bool:
+        return True
+
+
 def typed(monkeypatch: pytest.MonkeyPatch, situation: Situation, answer: str) -> Situation:
-    """A person at a terminal, who will answer so."""
-    monkeypatch.setattr("sys.stdin", Terminal(f"{answer}\n"))
+    """A person at a terminal, who will answer so; with '-' one who says nothing."""
+    reader, writer = os.pipe()
+    keyboard = Keyboard(os.fdopen(reader, "rb"))
+    monkeypatch.setattr("sys.stdin", keyboard)
+    if answer != "-":
+        os.write(writer, f"{answer}\n".encode())
+    situation.closing.extend([keyboard.close, partial(os.close, writer)])
     return replace(situation, err=Terminal())
 
 
@@ -220,3 +239,22 @@ def test_a_person_who_said_yes_before_is_not_asked(there: Situation, monkeypatch
     there.cluster.count = 4
     person = typed(monkeypatch, there, "n")
     assert person.ask(yes=True) and "Apply?" not in person.err.getvalue()
+
+
+def test_ctrl_c_at_the_question_ends_it(
+    there: Situation, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Within a run it only sets a flag; a program that waits for a line would not hear of it."""
+    there.cluster.count = 2
+    person = typed(monkeypatch, there, "-")
+    stop = threading.Timer(0.0, person.work.cancel.request)
+
+    def ask(*given: Any) -> bool:
+        stop.start()
+        return ASK(*given)
+
+    monkeypatch.setattr(consent, "_ask", ask)
+    with pytest.raises(Interrupted):
+        person.ask()
+    stop.join()
+    assert len(site.objects()) == 6 and not site.folder.plan.exists()
