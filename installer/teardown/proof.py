@@ -67,21 +67,20 @@ class Unblock:
     context: Context
     outcome: Outcome
     requires: tuple[str, ...]
+    blocking: Slot[list[Leftover]] = field(default_factory=lambda: Slot("what blocks Terraform"))
     id: str = "cluster/unblock"
     layer: str = "sweep"
 
-    def _blocking(self) -> list[Leftover]:
+    def observe(self) -> Difference | None:
         found = self.context.cluster.inventory()
         self.outcome.seen.set(len(found))
         known = self.context.terraform.ids()
-        return [each for each in found if each.blocks and each.ours and each.id not in known]
-
-    def observe(self) -> Difference | None:
-        found = self._blocking()
-        return Difference(f"remove {len(found)}") if found else None
+        blocking = [each for each in found if each.blocks and each.ours and each.id not in known]
+        self.blocking.set(blocking)
+        return Difference(f"remove {len(blocking)}") if blocking else None
 
     def run(self, progress: Progress) -> None:
-        self.context.cluster.sweep(self._blocking(), progress, self.context.cancel)
+        self.context.cluster.sweep(self.blocking.get(), progress, self.context.cancel)
 
 
 @dataclass(frozen=True)
@@ -111,6 +110,7 @@ class Sweep:
     wishes: Wishes
     outcome: Outcome
     requires: tuple[str, ...] = ("cluster/destroy",)
+    found: Slot[list[Leftover]] = field(default_factory=lambda: Slot("what there is to sweep"))
     id: str = "cluster/sweep"
     layer: str = "sweep"
 
@@ -118,18 +118,15 @@ class Sweep:
         found = _everything(self.context)
         if not self.outcome.seen.filled:
             self.outcome.seen.set(len(found))
-        gone = [each for each in found if not stays(self.context, self.wishes, each)]
-        return Difference(f"remove {len(gone)}") if gone else None
+        self.found.set([each for each in found if not stays(self.context, self.wishes, each)])
+        going = len(self.found.get())
+        return Difference(f"remove {going}") if going else None
 
     def run(self, progress: Progress) -> None:
         context = self.context
         # A destroy that was passed over by force has left Terraform's own, which nobody else will delete.
         known = frozenset() if self.wishes.force else context.terraform.ids()
-        found = [
-            each
-            for each in _outside(context)
-            if each.id not in known and not stays(context, self.wishes, each)
-        ]
+        found = [each for each in self.found.get() if each.kind != "file" and each.id not in known]
         context.cluster.sweep(found, progress, context.cancel)
         if self.wishes.sweep_only and context.terraform.resources():
             return  # the files are how Terraform will find what is still its own
@@ -138,8 +135,9 @@ class Sweep:
             self._remove_files()
 
     def _remove_files(self) -> None:
-        # What the inventory still lists is in use: it stays, for the proof to name.
-        listed = [Path(found.id) for found in self.context.cluster.inventory()]
+        # What the inventory still lists is in use: it stays, for the proof to name. Clouds list no files.
+        cluster = self.context.cluster
+        listed = [] if cluster.external_resources else [Path(found.id) for found in cluster.inventory()]
         for path in (Path(file.id) for file in _files(self.context)):
             if not any(path in (each, *each.parents) for each in listed):
                 shutil.rmtree(path) if path.is_dir() else path.unlink()

@@ -12,14 +12,12 @@ from installer.clusters.aws.state_bucket import ENVIRONMENT_TAG, RUN_TAG
 # What controllers in a cluster, and EKS itself, write on what they make; the value is the cluster's name.
 # https://docs.aws.amazon.com/eks/latest/userguide/eks-using-tags.html
 # https://github.com/aws/amazon-vpc-cni-k8s/blob/master/README.md#cluster_name
-BY_VALUE = (
-    "elbv2.k8s.aws/cluster",
-    "eks:cluster-name",
-    "aws:eks:cluster-name",
-    "cluster.k8s.amazonaws.com/name",
-)
+BALANCERS = "elbv2.k8s.aws/cluster"
+NODES = "eks:cluster-name"
 SERVICE_TAG = "aws:eks:cluster-name"  # of what EKS removes itself, with the cluster
-_BY_KEY = "kubernetes.io/cluster/"  # with the name behind it, and `owned`; `shared` is somebody else's
+INTERFACES = "cluster.k8s.amazonaws.com/name"
+_BY_VALUE = (BALANCERS, NODES, SERVICE_TAG, INTERFACES)
+KUBERNETES = "kubernetes.io/cluster/"  # with the name behind it, and `owned`; `shared` is somebody else's
 
 
 class Verdict(StrEnum):
@@ -43,10 +41,10 @@ class Ownership:
     runs: frozenset[str] = frozenset()
     since: datetime | None = None
 
-    @property
-    def cluster_keys(self) -> tuple[str, ...]:
-        """Every key with which what runs in the cluster, or runs it, may mark something as ours."""
-        return (f"{_BY_KEY}{self.cluster}", *BY_VALUE) if self.cluster else ()
+    def keys(self, marks: tuple[str, ...]) -> tuple[str, ...]:
+        """Keys of the tags by which a kind may be ours: our own, and what else marks it, with the name."""
+        known = marks if self.cluster else ()
+        return (ENVIRONMENT_TAG, *(f"{m}{self.cluster}" if m == KUBERNETES else m for m in known))
 
     def verdict(self, tags: Mapping[str, str], *, everywhere: bool = False) -> Verdict:
         """From an object's tags alone. Names prove nothing, and are not asked for.
@@ -69,5 +67,5 @@ class Ownership:
     def _made_by_cluster(self, tags: Mapping[str, str]) -> bool:
         if not self.cluster:
             return False
-        by_value = any(tags.get(key) == self.cluster for key in BY_VALUE)
-        return by_value or tags.get(f"{_BY_KEY}{self.cluster}") == "owned"
+        by_value = any(tags.get(key) == self.cluster for key in _BY_VALUE)
+        return by_value or tags.get(f"{KUBERNETES}{self.cluster}") == "owned"

@@ -8,9 +8,9 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from installer.clusters.aws.ownership import Ownership, Verdict
+from installer.clusters.aws.ownership import INTERFACES as INTERFACES_TAG
+from installer.clusters.aws.ownership import KUBERNETES, NODES, Ownership, Verdict
 from installer.clusters.aws.session import Session
-from installer.clusters.aws.state_bucket import ENVIRONMENT_TAG
 from installer.clusters.aws.sweeps.kind import Explain, Kind, Resource, gone, tags_of, when
 
 Raw = Mapping[str, Any]
@@ -24,14 +24,14 @@ def _find(
     key: str,
     id_key: str,
     describe: Callable[[Raw], dict[str, Any]],
-    by_cluster: bool,
+    marks: tuple[str, ...],
     arguments: Mapping[str, Any],
     session: Session,
     ownership: Ownership,
 ) -> Iterator[Resource]:
     """By keys of tags, a call each; whether their values are ours is judged afterwards."""
     seen: set[str] = set()
-    for tag in (ENVIRONMENT_TAG, *(ownership.cluster_keys if by_cluster else ())):
+    for tag in ownership.keys(marks):
         wanted = [{"Name": "tag-key", "Values": [tag]}]
         for raw in _pages(session, operation, key, Filters=wanted, **arguments):
             id, state = str(raw[id_key]), _state(raw)
@@ -87,14 +87,14 @@ def kind(
     describe: Callable[[Raw], dict[str, Any]] = lambda _: {},
     *,
     explain: Explain | None = None,
-    by_cluster: bool = False,
+    marks: tuple[str, ...] = (),
     blocks: bool = False,
     seconds: float = 300,
     **arguments: Any,
 ) -> Kind:
     """One row: how EC2 lists it, and the one call that deletes it.
 
-    `by_cluster`: controllers in the cluster, or EKS, make some too, with tags of their own.
+    `marks`: tags of controllers in the cluster, or of EKS, who make some too.
     """
 
     def delete_one(session: Session, resource: Resource, ownership: Ownership) -> None:
@@ -102,7 +102,7 @@ def kind(
 
     return Kind(
         name=name,
-        find=partial(_find, operation, key, id_key, describe, by_cluster, arguments),
+        find=partial(_find, operation, key, id_key, describe, marks, arguments),
         delete=delete_one,
         arn=f"ec2:{arn}/",
         exists=partial(_exists, operation, key, id_key, arguments),
@@ -179,29 +179,29 @@ INSTANCES = kind(
     "instance", "instance", "describe_instances", "Reservations", "InstanceId",
     lambda ec2, it: ec2.terminate_instances(InstanceIds=[it.id]),
     lambda raw: {"about": raw["InstanceType"], "zone": raw["Placement"]["AvailabilityZone"]},
-    by_cluster=True, seconds=600,
+    marks=(KUBERNETES, NODES), seconds=600,
 )  # fmt: skip
 INTERFACES = kind(
     "network interface", "network-interface",
     "describe_network_interfaces", "NetworkInterfaces", "NetworkInterfaceId",
     lambda ec2, it: ec2.delete_network_interface(NetworkInterfaceId=it.id), _interface,
-    by_cluster=True, blocks=True,
+    marks=(KUBERNETES, INTERFACES_TAG), blocks=True,
 )  # fmt: skip
 VOLUMES = kind(
     "ebs volume", "volume", "describe_volumes", "Volumes", "VolumeId",
-    lambda ec2, it: ec2.delete_volume(VolumeId=it.id), _volume, by_cluster=True, seconds=120,
+    lambda ec2, it: ec2.delete_volume(VolumeId=it.id), _volume, marks=(KUBERNETES,), seconds=120,
 )  # fmt: skip
 SNAPSHOTS = kind(
     "ebs snapshot", "snapshot", "describe_snapshots", "Snapshots", "SnapshotId",
     lambda ec2, it: ec2.delete_snapshot(SnapshotId=it.id),
     lambda raw: {"about": f"{raw['VolumeSize']} GiB of {raw['VolumeId']}"},
-    by_cluster=True, OwnerIds=["self"],
+    marks=(KUBERNETES,), OwnerIds=["self"],
 )  # fmt: skip
 LAUNCH_TEMPLATES = kind(
     "launch template", "launch-template",
     "describe_launch_templates", "LaunchTemplates", "LaunchTemplateId",
     lambda ec2, it: ec2.delete_launch_template(LaunchTemplateId=it.id),
-    lambda raw: {"about": raw["LaunchTemplateName"]}, by_cluster=True,
+    lambda raw: {"about": raw["LaunchTemplateName"]}, marks=(NODES,),
 )  # fmt: skip
 NETWORK = (
     kind("nat gateway", "natgateway", "describe_nat_gateways", "NatGateways", "NatGatewayId",

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from installer.clusters.aws.ownership import Ownership, Verdict
+from installer.clusters.aws.ownership import BALANCERS, KUBERNETES, SERVICE_TAG, Ownership, Verdict
 from installer.clusters.aws.session import Session
 from installer.clusters.aws.sweeps import ec2
 from installer.clusters.aws.sweeps.kind import Resource, tags_of
@@ -77,7 +77,7 @@ SECURITY_GROUPS = replace(
     ec2.kind(
         "security group", "security-group", "describe_security_groups", "SecurityGroups", "GroupId",
         lambda ec2, it: ec2.delete_security_group(GroupId=it.id), lambda raw: {"about": raw["GroupName"]},
-        explain=_explain, by_cluster=True, blocks=True,
+        explain=_explain, marks=(KUBERNETES, BALANCERS, SERVICE_TAG), blocks=True,
     ),
     delete=_delete,
 )  # fmt: skip
