@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _EARLY_SECONDS = 60.0  # a token is made anew this long before it ends
 _EXEC_SECONDS = 60
+_FORBIDDEN = 403
 
 
 def _filled(value: str) -> str:
@@ -137,8 +138,8 @@ class ExistingProvider(NothingElsewhere):
         )
 
     def alive(self) -> str:
-        """'' when the API server answers us."""
-        from installer.adapters.kube import Kube
+        """'' when the API server answers, and knows us, even if we may not ask for its health."""
+        from installer.adapters.kube import Kube, KubeError
 
         try:
             chosen = self._chosen()
@@ -149,7 +150,8 @@ class ExistingProvider(NothingElsewhere):
                 file.write_text(json.dumps(chosen))
                 Kube(file, token).raw("GET", "/readyz", seconds=10)
         except StepError as error:
-            return f"{error.what}: {error.why}"
+            forbidden = isinstance(error, KubeError) and error.status == _FORBIDDEN
+            return "" if forbidden else f"{error.what}: {error.why}"
         return ""
 
     def revive(self, progress: Progress, cancel: Cancel) -> None:

@@ -97,7 +97,7 @@ class Extended(EKSResponse):
         cluster = self.eks_backend.describe_cluster(name=self._get_param("name"))
         group = cluster.resources_vpc_config.get("clusterSecurityGroupId")
         result = super().delete_cluster()
-        if group:
+        if group and _ec2(self).get_security_group_from_id(group):  # somebody may have been quicker
             _ec2(self).delete_security_group(group_id=group)
         return result
 
@@ -233,7 +233,7 @@ def _security_group(response: EKSResponse, cluster: Any) -> str:
         name=f"eks-cluster-sg-{cluster.name}",
         description="made by EKS",
         vpc_id=subnet.vpc_id,
-        tags={f"kubernetes.io/cluster/{cluster.name}": "owned"},
+        tags={f"kubernetes.io/cluster/{cluster.name}": "owned", "aws:eks:cluster-name": cluster.name},
     )
     return str(group.id)
 
