@@ -12,7 +12,7 @@ import pytest
 from installer.cancel import Cancel
 from installer.clusters.aws.inventory import Found, look
 from installer.clusters.aws.ownership import Ownership
-from installer.clusters.aws.session import Session
+from installer.clusters.aws.session import session_of
 from installer.clusters.aws.sweeping import Sweeper
 from installer.clusters.aws.sweeps import KINDS
 from installer.errors import Exit
@@ -33,7 +33,7 @@ def machine(account: Account, tmp_path: Path) -> Iterator[Machine]:
 
 def everything_in(account: Account, name: str) -> list[tuple[str, str, str]]:
     """What carries an environment's tag, as a stranger who has no record would see it."""
-    found = look(Session(account.region), Ownership(name, f"mlops-{name}"))
+    found = look(session_of(account.region), Ownership(name, f"mlops-{name}"))
     return sorted((each.kind, each.resource.id, str(sorted(each.resource.tags.items()))) for each in found)
 
 
@@ -46,7 +46,7 @@ def ids(found: tuple[Found, ...]) -> dict[str, set[str]]:
 
 def untouched(garden: Garden) -> None:
     """Everything of a garden without our tags is there still, asked of each service by its id."""
-    session = Session(garden.account.region)
+    session = session_of(garden.account.region)
     for kind in KINDS:
         for id in garden.ids.get(kind.name, ()):
             assert kind.exists(session, id) if kind.exists else garden_knows(garden, kind.name, id), id
@@ -266,7 +266,6 @@ def test_only_what_has_expired_is_reaped(machine: Machine) -> None:
     for name in ("old", "young", "forever"):
         gardens[name] = Garden(machine.account, tags(name), f"mlops-{name}-x")
         gardens[name].disks()
-        gardens[name].client("ec2")
     rows = {row["name"]: row for row in machine.remotes().data["environments"]}
     assert set(rows) == {"old", "young", "forever"}
     assert rows["old"]["expires"] == past and rows["forever"]["expires"] == ""
