@@ -61,15 +61,17 @@ def keep(
 def preview(
     folder: Folder, binary: Binary, variables: Mapping[str, Any], progress: Progress, cancel: Cancel
 ) -> Changes:
-    """Plan in a place of its own that is gone afterwards; nothing of the environment's is written.
+    """Plan into a place that is gone afterwards; nothing of the environment's is written.
 
-    Where there is no state yet there may be no place for one either: then it is planned with an empty one.
+    Providers are large: those of the last run are used where they fit, else `init` has to fetch them. Where
+    there is no state yet there may be no place for one either: then it is planned with an empty one.
     """
+    runner = Runner(folder, binary)
     with TemporaryDirectory(prefix="mlops-platform-plan-") as place:
-        scratch = _scratch(folder, Path(place))
-        runner = Runner(scratch, binary)
-        runner.init(progress, cancel)
-        return _plan(runner, scratch.plan, variables, progress, cancel)
+        if not (runner.ready and isinstance(folder.read(), State)):
+            runner = Runner(_scratch(folder, Path(place)), binary)
+            runner.init(progress, cancel)
+        return _plan(runner, Path(place) / folder.plan.name, variables, progress, cancel)
 
 
 def _scratch(folder: Folder, place: Path) -> Folder:
@@ -90,8 +92,7 @@ def _plan(
     """Without a lock: it writes no state, and a plan of a state that changed since is refused by `apply`."""
     progress.say("plan")
     folder, story = runner.folder, Story()
-    folder.link()
-    file = folder.path / "plan.tfvars.json"  # that of the last apply stays: imports are made with it
+    file = out.with_suffix(".tfvars.json")  # that of the last apply stays as it is
     write_private(file, json_text(variables))
     argv = runner.argv("plan", json=True, input=False, lock=False, out=str(out), var_file=str(file))
     ended = run(

@@ -44,15 +44,22 @@ class Runner:
     folder: Folder
     binary: Binary
 
+    def _wanted(self) -> str:
+        return f"{self.folder.root_digest()} {identity(self.binary.path)} {self.folder.where}"
+
+    @property
+    def ready(self) -> bool:
+        """False when the root, the binary or the place of the state is another than `init` was done for."""
+        done = self.folder.initialised
+        return self.folder.data.is_dir() and done.exists() and done.read_text() == self._wanted()
+
     def init(self, progress: Progress, cancel: Cancel | None) -> None:
-        """Only when the root, the binary or the place of the state is another than last time."""
+        """Only when it is not ready."""
         folder = self.folder
         folder.link()
-        wanted = f"{folder.root_digest()} {identity(self.binary.path)} {folder.where}"
-        done = folder.initialised
-        if folder.data.is_dir() and done.exists() and done.read_text() == wanted:
+        if self.ready:
             return
-        done.unlink(missing_ok=True)
+        folder.initialised.unlink(missing_ok=True)
         progress.say("init")
         flags: dict[str, Any] = {
             "input": False,
@@ -72,7 +79,7 @@ class Runner:
             what=f"{self.binary.product} init",
             hint="its providers must be reachable: by its registry, a mirror or a cache of yours",
         )
-        write_private(done, wanted)
+        write_private(folder.initialised, self._wanted())
 
     def run(
         self,

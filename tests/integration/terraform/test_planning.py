@@ -49,6 +49,23 @@ def test_a_preview_of_what_exists_names_what_goes_and_touches_nothing(site: Site
     assert contents(site.folder.path) == before and len(site.objects()) == 6
 
 
+def test_providers_of_the_last_run_are_used_and_another_binary_gets_its_own(
+    site: Site, calls: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.terraform().apply(site.variables(), Silent(), Cancel())
+    calls.unlink()
+    site.terraform().preview(site.variables(count=4), Silent(), Cancel())
+    assert "init" not in calls.read_text()
+    other = tmp_path / "other"
+    other.write_text((tmp_path / "wrapper").read_text() + "# newer\n")
+    other.chmod(0o755)
+    monkeypatch.setenv("MLOPS_PLATFORM_TERRAFORM", str(other))
+    before = contents(site.folder.path)
+    found = site.terraform().preview(site.variables(count=4), Silent(), Cancel())
+    assert "init" in calls.read_text() and len(found.of("create")) == len(found.all) == 2
+    assert contents(site.folder.path) == before
+
+
 def test_what_is_unchanged_starts_no_terraform(site: Site, calls: Path) -> None:
     site.terraform().apply(site.variables(), Silent(), Cancel())
     said = calls.read_text()
