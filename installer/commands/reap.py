@@ -29,7 +29,8 @@ def run(console: Console, *, region: str, dry_run: bool) -> int:
     failed: dict[str, PlatformError] = {}
     for each in due:
         try:
-            done[each.name] = _one(console, each)
+            if taken := _one(console, each):
+                done[each.name] = taken
         except Interrupted:
             raise
         except PlatformError as error:  # one that will not go keeps nobody else's money flowing
@@ -43,7 +44,7 @@ def run(console: Console, *, region: str, dry_run: bool) -> int:
 
 
 def _one(console: Console, each: RemoteEnvironment) -> dict[str, Any]:
-    """Its file and its time are read again: somebody may have prolonged it while others were taken down."""
+    """Its time is read again: who has prolonged it while others were taken down keeps it. Empty then."""
     from installer.commands.down import take_down
     from installer.lifetime import expired
     from installer.remote import open_recorded, remotes
