@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
 from typing import Any
 
 from installer.clusters.aws.session import Session, asking, code_of
@@ -18,21 +17,34 @@ _ABSENT = ("NotFound", "NoSuch", "404", "DoesNotExist", "ResourceNotFoundExcepti
 # Making these once more is no mistake to AWS, or is what Terraform does to set them: nothing is lost.
 # IAM policy attachments, inline policies, bucket settings, access policies, autoscaling tags.
 _ADDRESS = re.compile(r'(?:module\.\w+\.)?(?P<type>\w+)\.(?P<name>\w+)(?:\["(?P<key>.*)"\])?$')
-# The EC2 kinds, and the end of the Name tag each has; {key} is the key of for_each.
-_NAMED: Mapping[tuple[str, str], tuple[str, str]] = {
-    ("aws_vpc", "this"): ("vpc", "vpc"),
-    ("aws_subnet", "private"): ("subnet", "private-{key}"),
-    ("aws_subnet", "public"): ("subnet", "public-{key}"),
-    ("aws_internet_gateway", "this"): ("internet-gateway", "internet"),
-    ("aws_eip", "nat"): ("elastic-ip", "nat-{key}"),
-    ("aws_nat_gateway", "this"): ("natgateway", "nat-{key}"),
-    ("aws_route_table", "private"): ("route-table", "private-{key}"),
-    ("aws_route_table", "public"): ("route-table", "public"),
-    ("aws_vpc_endpoint", "s3"): ("vpc-endpoint", "s3"),
-    ("aws_launch_template", "this"): ("launch-template", "{key}"),
-    ("aws_security_group", "database"): ("security-group", "{key}"),
-    ("aws_vpc_security_group_ingress_rule", "database"): ("security-group-rule", "{key}-cluster"),
+# The EC2 kinds: how they are listed (operation, list, id), and the end of the Name tag each has; {key} is the
+# key of for_each.
+_VPCS = ("describe_vpcs", "Vpcs", "VpcId")
+_SUBNETS = ("describe_subnets", "Subnets", "SubnetId")
+_GATEWAYS = ("describe_internet_gateways", "InternetGateways", "InternetGatewayId")
+_ADDRESSES = ("describe_addresses", "Addresses", "AllocationId")
+_NATS = ("describe_nat_gateways", "NatGateways", "NatGatewayId")
+_TABLES = ("describe_route_tables", "RouteTables", "RouteTableId")
+_ENDPOINTS = ("describe_vpc_endpoints", "VpcEndpoints", "VpcEndpointId")
+_TEMPLATES = ("describe_launch_templates", "LaunchTemplates", "LaunchTemplateId")
+_GROUPS = ("describe_security_groups", "SecurityGroups", "GroupId")
+_RULES = ("describe_security_group_rules", "SecurityGroupRules", "SecurityGroupRuleId")
+_NAMED: Mapping[tuple[str, str], tuple[tuple[str, str, str], str]] = {
+    ("aws_vpc", "this"): (_VPCS, "vpc"),
+    ("aws_subnet", "private"): (_SUBNETS, "private-{key}"),
+    ("aws_subnet", "public"): (_SUBNETS, "public-{key}"),
+    ("aws_internet_gateway", "this"): (_GATEWAYS, "internet"),
+    ("aws_eip", "nat"): (_ADDRESSES, "nat-{key}"),
+    ("aws_nat_gateway", "this"): (_NATS, "nat-{key}"),
+    ("aws_route_table", "private"): (_TABLES, "private-{key}"),
+    ("aws_route_table", "public"): (_TABLES, "public"),
+    ("aws_vpc_endpoint", "s3"): (_ENDPOINTS, "s3"),
+    ("aws_launch_template", "this"): (_TEMPLATES, "{key}"),
+    ("aws_security_group", "database"): (_GROUPS, "{key}"),
+    ("aws_vpc_security_group_ingress_rule", "database"): (_RULES, "{key}-cluster"),
 }
+# Gateways and endpoints are listed for an hour after they have gone.
+_GONE = frozenset({"deleting", "deleted", "failed"})
 
 
 class Lost:
@@ -51,22 +63,19 @@ class Lost:
             return ""
         kind, name, key = parsed["type"], parsed["name"], parsed["key"] or ""
         if (kind, name) in _NAMED:
-            what, end = _NAMED[kind, name]
-            return self._tagged.get((what, self._prefix + end.format(key=key)), "")
+            how, end = _NAMED[kind, name]
+            return self._tagged(how, self._prefix + end.format(key=key))
         finder: Callable[[str, str], str] | None = getattr(self, f"_{kind}", None)
         return finder(name, key) if finder else ""
 
-    @cached_property
-    def _tagged(self) -> Mapping[tuple[str, str], str]:
-        """Kind and Name of everything of EC2 that has this environment's tag."""
-        with asking("ec2 describe-tags"):
-            ids = {t["ResourceId"] for t in self._tags(ENVIRONMENT_TAG, self._environment)}
-            named = self._tags("Name", f"{self._prefix}*")
-        return {(t["ResourceType"], t["Value"]): t["ResourceId"] for t in named if t["ResourceId"] in ids}
-
-    def _tags(self, key: str, value: str) -> list[dict[str, str]]:
-        filters = [{"Name": "key", "Values": [key]}, {"Name": "value", "Values": [value]}]
-        return list(self._session.pages("ec2", "describe_tags", "Tags", Filters=filters))
+    def _tagged(self, how: tuple[str, str, str], named: str) -> str:
+        """The one of EC2's with this environment's tag and that Name."""
+        operation, key, id_ = how
+        wanted = {ENVIRONMENT_TAG: self._environment, "Name": named}
+        filters = [{"Name": f"tag:{tag}", "Values": [value]} for tag, value in wanted.items()]
+        answer = self._ask("ec2", operation, Filters=filters) or {}
+        found = [each for each in answer.get(key, ()) if str(each.get("State", "")).lower() not in _GONE]
+        return str(found[0][id_]) if len(found) == 1 else ""
 
     def _ask(self, service: str, operation: str, **arguments: Any) -> Any:
         """The answer; None when there is no such thing."""

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from installer.errors import Exit
 from tests.fakes.aws import Account
-from tests.integration.aws.made import killed, orphans, up
+from tests.integration.aws.made import folder_of, interrupted, killed, orphans, up
 from tests.integration.aws.world import Machine
 
 pytestmark = pytest.mark.integration
@@ -19,7 +20,11 @@ WHOLE = {"network_policy": "standard", "nat": "one", "object_store": "s3"}
 
 
 def story(machine: Machine, name: str, chance: random.Random) -> None:
-    """Killed on the way up and gone on; killed on the way down and gone on: nothing is left."""
+    """Ctrl-C and on; a kill and on; a kill on the way down and on: nothing is lost, and nothing left."""
+    code = interrupted(machine, name, chance, "up", "--only", "cluster", "--yes")
+    assert code in (Exit.INTERRUPTED, Exit.DONE)
+    remote = folder_of(machine, name).remote
+    assert remote and remote.lock() is None and orphans(machine, name) == set(), "its state was saved"
     begun = killed(machine, name, chance, "up", "--only", "cluster", "--yes")
     said = up(machine, name)
     assert said.code == 0, said.envelope
