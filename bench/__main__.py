@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from bench import aws
 from bench.figures import Figure, write
 from bench.firewall import enforcement
 from bench.measure import CLI, Timing, median, timed
@@ -78,6 +79,7 @@ def main() -> None:
         say("network policies")
         figures += enforcement(bench.folder / "firewall")
         figures += rebuild(bench)
+    figures += aws.figures()
     cold_figures, cold_steps = cold() if os.environ.get("COLD") else ([], {})
     write([*figures, *cold_figures], steps, cold_steps)
     for figure in (*figures, *cold_figures):

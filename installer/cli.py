@@ -8,6 +8,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -38,6 +39,12 @@ secrets_app = _group("secrets", "Secrets: new values, values brought in again, a
 cache_app = _group("cache", "What has been built on this machine: show it, prune it.")
 
 
+class Only(StrEnum):
+    """Where `up` may stop."""
+
+    CLUSTER = "cluster"
+
+
 def _complete_environment(incomplete: str) -> list[str]:
     from installer.environment import available
     from installer.session import shipped_environments
@@ -65,6 +72,15 @@ Env = Annotated[
 Out = Annotated[Output, typer.Option("--output", "-o", help="json: one envelope on stdout.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say every observation.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+Region = Annotated[
+    str, typer.Option("--region", help="Of environments made elsewhere; default: your tools' own.")
+]
+AllowDataLoss = Annotated[
+    bool,
+    typer.Option(
+        "--allow-data-loss", "--delete-data", help="Also when data would be lost, which --yes does not cover."
+    ),
+]
 Component = Annotated[str, typer.Argument(autocompletion=_complete_component, help="A component's name.")]
 Junit = Annotated[str, typer.Option("--junit", help="Also write the results as JUnit XML to this file.")]
 
@@ -73,14 +89,29 @@ Junit = Annotated[str, typer.Option("--junit", help="Also write the results as J
 def up(
     env: Env = "local",
     output: Out = Output.TEXT,
-    yes: Yes = False,  # noqa: ARG001 - taken so that scripts need not tell the commands apart
+    yes: Yes = False,
     verbose: Verbose = False,
+    allow_data_loss: AllowDataLoss = False,
     parallel: Annotated[int, typer.Option("--parallel", min=1, max=64, help="Steps at once.")] = 16,
+    ttl: Annotated[
+        str, typer.Option("--ttl", help="Time to live, such as 4h: `reap` takes it down after that.")
+    ] = "",
+    only: Annotated[Only | None, typer.Option("--only", help="Stop once the cluster is made.")] = None,
 ) -> None:
     """Bring an environment up and prove it. Running it again resumes, or does nothing."""
     from installer.commands import up as command
 
-    _end(Console("up", env, output, verbose), lambda console: command.run(console, parallel=parallel))
+    _end(
+        Console("up", env, output, verbose),
+        lambda console: command.run(
+            console,
+            yes=yes,
+            allow_data_loss=allow_data_loss,
+            parallel=parallel,
+            ttl=ttl,
+            only=only.value if only else "",
+        ),
+    )
 
 
 @app.command()
@@ -89,25 +120,65 @@ def down(
     output: Out = Output.TEXT,
     yes: Yes = False,
     verbose: Verbose = False,
+    allow_data_loss: AllowDataLoss = False,
     keep_data: Annotated[
         bool, typer.Option("--keep-data", help="Keep volumes; the next up has them.")
     ] = False,
+    retain: Annotated[
+        list[str] | None,
+        typer.Option("--retain", help="Keep these and name them: volumes, snapshots, buckets, logs."),
+    ] = None,
+    sweep_only: Annotated[
+        bool, typer.Option("--sweep-only", help="Only what Terraform does not know of, and the proof.")
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Go on where a step fails. What is left is still exit 7.")
+    ] = False,
+    region: Region = "",
 ) -> None:
     """Take an environment down and prove that nothing is left."""
     from installer.commands import down as command
+    from installer.teardown.proof import Wishes
 
+    wishes = Wishes(keep_data, frozenset(retain or ()), force, sweep_only)
     _end(
         Console("down", env, output, verbose),
-        lambda console: command.run(console, yes=yes, keep_data=keep_data),
+        lambda console: command.run(
+            console, yes=yes, wishes=wishes, allow_data_loss=allow_data_loss, region=region
+        ),
     )
 
 
 @app.command()
-def plan(env: Env = "local", output: Out = Output.TEXT, verbose: Verbose = False) -> None:
-    """Show what `up` would do. Changes nothing."""
+def reap(
+    output: Out = Output.TEXT,
+    verbose: Verbose = False,
+    region: Region = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what has expired.")] = False,
+) -> None:
+    """Take down what was made with --ttl and has expired; nothing else. For a scheduled job."""
+    from installer.commands import reap as command
+
+    _end(
+        Console("reap", "", output, verbose),
+        lambda console: command.run(console, region=region, dry_run=dry_run),
+    )
+
+
+@app.command()
+def plan(
+    env: Env = "local",
+    output: Out = Output.TEXT,
+    verbose: Verbose = False,
+    only: Annotated[Only | None, typer.Option("--only", help="Stop once the cluster is made.")] = None,
+) -> None:
+    """Show what `up` would do, what data would be lost, and what it costs. Changes nothing."""
     from installer.commands import plan as command
 
-    _end(Console("plan", env, output, verbose), command.run)
+    _end(
+        Console("plan", env, output, verbose),
+        lambda console: command.run(console, only=only.value if only else ""),
+    )
 
 
 @app.command()
@@ -203,11 +274,20 @@ def kubeconfig(env: Env = "local", output: Out = Output.TEXT, verbose: Verbose =
 
 
 @env_app.command("list")
-def env_list(output: Out = Output.TEXT) -> None:
+def env_list(
+    output: Out = Output.TEXT,
+    remote: Annotated[
+        bool, typer.Option("--remote", help="Every environment found by its tags, whoever made it.")
+    ] = False,
+    region: Region = "",
+) -> None:
     """List environments, and which of them are up here."""
     from installer.commands import env as command
 
-    _end(Console("env list", "", output), command.run_list)
+    def act(console: Console) -> int:
+        return command.run_remote(console, region) if remote else command.run_list(console)
+
+    _end(Console("env list", "", output), act)
 
 
 @env_app.command("show")

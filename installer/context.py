@@ -42,7 +42,8 @@ class Workbench:
     def kube(self) -> Kube:
         from installer.adapters.kube import Kube
 
-        return Kube(self._access.get().kubeconfig)
+        access = self._access.get()
+        return Kube(access.kubeconfig, access.token)
 
     @cached_property
     def api_addresses(self) -> tuple[Address, ...]:

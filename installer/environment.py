@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Union
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SerializeAsAny, create_model
 
 from installer import bundle
 from installer.bundle import Bundle
@@ -36,10 +37,17 @@ def _domain(value: str) -> str:
 
 
 class ClusterSpec(Strict):
-    """Which cluster provider, and what it is asked for."""
+    """Which cluster provider, and what it is asked for; a provider's own keys are in a model of its own,
+    made of this one (`options_model` in installer/clusters/__init__.py)."""
 
-    provider: Name = Field(description="host, aws or existing: a folder or module in installer/clusters/")
+    provider: Name = Field(description="a folder or module in installer/clusters/")
     version: Pinned | None = Field(default=None, description="Kubernetes version; default: the provider's")
+
+
+class _AnyCluster(ClusterSpec):
+    """Of a provider nobody knows: what it is asked for cannot be checked."""
+
+    model_config = ConfigDict(extra="ignore")
 
 
 class ComponentSpec(Strict):
@@ -96,7 +104,7 @@ class Environment(Strict):
     name: Annotated[str, AfterValidator(_environment_name)]
     summary: str = ""
     domain: Annotated[str, AfterValidator(_domain)]
-    cluster: ClusterSpec
+    cluster: SerializeAsAny[ClusterSpec]
     port: Port = Field(default=443, description="where people enter, as in their browsers' addresses")
     oidc: OidcSpec | None = Field(default=None, description="default: whichever component is an issuer")
     components: dict[Name, ComponentSpec] = Field(min_length=1, description="what runs here")
@@ -112,6 +120,10 @@ class Environment(Strict):
     def site(self) -> str:
         """The domain as browsers write it after a component's name: with its port, if that is not 443."""
         return self.domain if self.port == 443 else f"{self.domain}:{self.port}"
+
+
+# Asked only of the provider that is named: the models of the others need not be loaded.
+OptionsModel = Callable[[], type[ClusterSpec]]
 
 
 @dataclass(frozen=True)
@@ -156,19 +168,20 @@ def available(shipped: Path) -> Mapping[str, Path]:
 def read(
     path: Path,
     catalog: Catalog,
-    cluster_providers: Mapping[str, Any],
+    cluster_providers: Mapping[str, OptionsModel],
     earlier: tuple[Problem, ...] = (),
     expected_name: str = "",
     beside: Path | None = None,
 ) -> Loaded:
     """Read and check one file against the catalogue. Raises ConfigurationError with every problem.
 
-    `earlier` are the catalogue's own problems, so that one pass shows everything. `beside` is the folder
-    that relative paths in the file start from; without it they are not looked at.
+    `cluster_providers` gives for each provider the model of what it may be asked. `earlier` are the
+    catalogue's own problems, so that one pass shows everything. `beside` is the folder that relative
+    paths in the file start from; without it they are not looked at.
     """
     document = load(path)
-    environment, problems = check(document, Environment)
     raw = document.data if isinstance(document.data, dict) else {}
+    environment, problems = check(document, _model(raw, cluster_providers))
     broken = frozenset(Path(p.file).parent.name for p in earlier)
     found = [
         *earlier,
@@ -181,12 +194,27 @@ def read(
     return Loaded(environment, document)
 
 
+def _provider(raw: Mapping[str, Any]) -> Any:
+    cluster = raw.get("cluster")
+    return cluster.get("provider") if isinstance(cluster, dict) else None
+
+
+def _model(raw: Mapping[str, Any], providers: Mapping[str, OptionsModel]) -> type[Environment]:
+    """The model of an environment file, with what the cluster provider it names, or means, may be asked."""
+    meant = difflib.get_close_matches(str(_provider(raw)), list(providers), 1)
+    return _with_cluster(providers[meant[0]]() if meant else _AnyCluster)
+
+
+def _with_cluster(cluster: Any) -> type[Environment]:
+    return create_model("Environment", __base__=Environment, cluster=(cluster, ...))
+
+
 def _cross_problems(
     document: Document,
     raw: Mapping[str, Any],
     expected_name: str,
     catalog: Catalog,
-    cluster_providers: Mapping[str, Any],
+    cluster_providers: Mapping[str, OptionsModel],
     broken: frozenset[str],
 ) -> list[Problem]:
     """What only the catalogue can tell; works on raw data, so it also runs when the model failed.
@@ -196,8 +224,7 @@ def _cross_problems(
     problems: list[Problem] = []
     if isinstance(raw.get("name"), str) and raw["name"] != expected_name:
         problems.append(document.problem(("name",), f"name: differs from the file's, {expected_name}"))
-    cluster = raw.get("cluster")
-    provider = cluster.get("provider") if isinstance(cluster, dict) else None
+    provider = _provider(raw)
     if isinstance(provider, str) and provider not in cluster_providers:
         known = ", ".join(cluster_providers)
         problems.append(
@@ -283,9 +310,10 @@ def _size_problems(document: Document, component: Component, spec: Mapping[str, 
     return problems
 
 
-def schema() -> dict[str, Any]:
+def schema(providers: Iterable[OptionsModel]) -> dict[str, Any]:
     """The JSON Schema of an environment file, for editors."""
-    result: dict[str, Any] = Environment.model_json_schema()
+    clusters = tuple(model() for model in providers)
+    result: dict[str, Any] = _with_cluster(Union[clusters]).model_json_schema()  # noqa: UP007 - of a tuple
     result["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     result["title"] = "mlops-platform environment"
     return result

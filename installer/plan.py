@@ -17,9 +17,8 @@ from dataclasses import dataclass
 from installer import bundle as bundles
 from installer.adapters.helm import HELM
 from installer.catalog import SECRET_STORE, Component
-from installer.clusters.base import Leftover
 from installer.context import Context
-from installer.engine.steps import Graph, Slot, Step
+from installer.engine.steps import Graph, Step
 from installer.provision import Account, accounts_of, rotated
 from installer.rotation import Held
 from installer.smoke.result import IDENTITIES, MATRIX
@@ -38,8 +37,24 @@ from installer.steps.component import (
 from installer.steps.policies import PROBE_IMAGE, ProveEnforcement, ProveMatrix
 from installer.steps.rotation import ChangeSecret, EndSecret
 from installer.steps.store import LetStoreRotate, ProveIdentities, SetUpStore, engine_of
-from installer.teardown.drain import DeleteVolumes, Uninstall
-from installer.teardown.proof import DestroyCluster, Prove, Sweep
+from installer.teardown.drain import (
+    DeleteCustom,
+    DeleteEntrances,
+    DeleteVolumes,
+    SuspendSchedules,
+    Uninstall,
+)
+from installer.teardown.forced import Forced
+from installer.teardown.proof import (
+    DestroyCluster,
+    Forget,
+    Outcome,
+    Prove,
+    Retain,
+    Sweep,
+    Unblock,
+    Wishes,
+)
 
 
 @dataclass(frozen=True)
@@ -47,13 +62,17 @@ class Down:
     """The graph of `down`, and what its proof will have seen and found."""
 
     graph: Graph
-    seen: Slot[int]
-    left: Slot[tuple[Leftover, ...]]
+    outcome: Outcome
 
 
-def plan_up(context: Context) -> Graph:
-    """Everything `up` may do, in dependency order."""
+def plan_up(context: Context, only: str = "") -> Graph:
+    """Everything `up` may do, in dependency order.
+
+    `only` 'cluster' ends where the cluster is made and alive: what is put into it comes later.
+    """
     steps: list[Step] = [CheckMachine(context), *_building(context), *_cluster(context)]
+    if only:
+        return Graph.of(_up_to("cluster/node", steps))
     for component in context.components:
         steps += _component(context, component)
     steps += _network(context, [_proof(c) for c in context.components])
@@ -61,6 +80,14 @@ def plan_up(context: Context) -> Graph:
         steps.append(ProveIdentities(context, tuple(_proof(c) for c in context.components)))
     # Unpacking is half processor, half disk: all at once, the image that is needed first comes last.
     return Graph.of(steps, {step.id: "loading" for step in steps if isinstance(step, LoadImage)})
+
+
+def _up_to(last: str, steps: list[Step]) -> list[Step]:
+    """A step and all it stands on."""
+    needed, by_id = [last], {step.id: step for step in steps}
+    for id_ in needed:
+        needed += [each for each in by_id[id_].requires if each not in needed]
+    return [step for step in steps if step.id in needed]
 
 
 def plan_smoke(context: Context, names: Iterable[str]) -> Graph:
@@ -95,25 +122,52 @@ def plan_rotation(context: Context, name: str, secrets: Iterable[Held], *, new: 
     return Graph.of(steps)
 
 
-def plan_down(context: Context, *, keep_data: bool, alive: bool) -> Down:
+def plan_down(context: Context, wishes: Wishes, *, alive: bool) -> Down:
     """The graph reversed: what stands on a component goes before it; then the cluster; then the proof.
 
     A cluster that does not answer cannot be drained; where objects in it make things outside, that is
     for the sweep to find. With `keep_data` releases stay, for the next `up` to find them running.
     """
+    outcome = Outcome()
+    draining: list[Step] = []
+    if alive and not wishes.keep_data and not wishes.sweep_only:
+        draining = _draining(context, wishes)
+    steps, before = list(draining), tuple(step.id for step in draining)
+    outside = context.cluster.external_resources
+    if not wishes.sweep_only:
+        if outside:
+            steps += [
+                Retain(context, wishes, before),
+                Unblock(context, outcome, ("cluster/retain",)),
+            ]
+            before = ("cluster/unblock",)
+        steps.append(DestroyCluster(context, before))
+    if wishes.force:
+        steps = [Forced(step) for step in steps]
+    last = () if wishes.sweep_only else ("cluster/destroy",)
+    steps += [Sweep(context, wishes, outcome, last), Prove(context, wishes, outcome)]
+    if outside:
+        steps.append(Forget(context))
+    return Down(Graph.of(steps), outcome)
+
+
+def _draining(context: Context, wishes: Wishes) -> list[Step]:
+    """Where objects make things outside, those go first, while who made them still lives."""
     steps: list[Step] = []
-    if alive and not keep_data:
-        dependents = {
-            c.name: tuple(f"{d.name}/uninstall" for d in context.components if c.name in _needed(context, d))
-            for c in context.components
-        }
-        steps += [Uninstall(context, c, dependents[c.name]) for c in context.components]
-        steps.append(DeleteVolumes(context, tuple(step.id for step in steps)))
-    seen: Slot[int] = Slot("what was there before")
-    left: Slot[tuple[Leftover, ...]] = Slot("what is left")
-    steps.append(DestroyCluster(context, tuple(step.id for step in steps)))
-    steps += [Sweep(context, keep_data, seen), Prove(context, keep_data, left)]
-    return Down(Graph.of(steps), seen, left)
+    outside = context.cluster.external_resources
+    retain = "volumes" in wishes.retain
+    if outside:
+        steps = [SuspendSchedules(context), DeleteCustom(context), DeleteEntrances(context)]
+        steps.append(DeleteVolumes(context, ("drain/entrances",), retain))
+    before = tuple(step.id for step in steps[-1:])
+    releases: list[Step] = []
+    for component in context.components:
+        on_it = [c for c in context.components if component.name in _needed(context, c)]
+        releases.append(Uninstall(context, component, (*before, *(f"{c.name}/uninstall" for c in on_it))))
+    steps += releases
+    if not outside:
+        steps.append(DeleteVolumes(context, tuple(step.id for step in releases)))
+    return steps
 
 
 def _building(context: Context) -> list[Step]:

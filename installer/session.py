@@ -53,18 +53,24 @@ def shipped_environments() -> Path:
 def open_environment(name: str, paths: Paths | None = None) -> Opened:
     """Find and check an environment. Raises UsageError or ConfigurationError with every problem."""
     where = paths or Paths.default()
-    catalog, problems = read_catalog_leniently(where.assets / "helm-values")
     try:
-        file = environment.find(name, shipped_environments())
+        return open_file(environment.find(name, shipped_environments()), name, where)
     except UsageError:
         file = where.environment(name) / RECORDED
         if not file.is_file():
             raise
-    known = dict.fromkeys(clusters.names())
+    return open_file(file, name, where)
+
+
+def open_file(file: Path, name: str, where: Paths) -> Opened:
+    """Read and check one file; one that was recorded with the state has its environment's `name`."""
+    catalog, problems = read_catalog_leniently(where.assets / "helm-values")
     stem = name if file.name == RECORDED else file.stem
     beside = _beside(file)
     found = beside if beside.is_dir() else None
-    loaded = environment.read(file, catalog, known, problems, expected_name=stem, beside=found)
+    loaded = environment.read(
+        file, catalog, clusters.options_models(), problems, expected_name=stem, beside=found
+    )
     chosen = loaded.environment
     more = {name: spec.egress for name, spec in chosen.components.items() if spec.egress}
     return Opened(where, catalog.with_egress(more), chosen, file, beside)
@@ -91,7 +97,8 @@ def context(
 
     paths, chosen = opened.paths, opened.environment
     programs = Programs(paths.cache)
-    cluster = clusters.make(chosen.cluster, chosen.name, opened.state, programs)
+    run = run_folder.name if run_folder.exists() else ""
+    cluster = clusters.make(chosen.cluster, chosen.name, opened.state, programs, run)
     shipped = (paths.assets / "images", paths.assets / "helm-values", *cluster.recipe_folders)
     recipes = find_recipes(*dict.fromkeys((*shipped, opened.beside / "images")))
     access: Slot[ClusterAccess] = Slot("the way to the cluster")
@@ -102,7 +109,7 @@ def context(
         cluster=cluster,
         programs=programs,
         images=Images(paths.cache, programs, recipes),
-        terraform=Terraform(cluster.root, opened.state / "terraform"),
+        terraform=Terraform(cluster.root, opened.state / "terraform", cluster.remote),
         cancel=cancel,
         run_folder=run_folder,
         access=access,

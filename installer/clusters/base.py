@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from installer.cancel import Cancel
 from installer.progress import Progress
 
+if TYPE_CHECKING:
+    from installer.adapters.terraform.changes import Change
+    from installer.adapters.terraform.remote import Remote
+    from installer.bill import Bill
+
 
 @dataclass(frozen=True)
 class ClusterAccess:
-    """How to reach the API server: the Terraform outputs, plus a kubeconfig file (mode 0600)."""
+    """How to reach the API server: the Terraform outputs, plus a kubeconfig file (mode 0600).
+
+    `token` gives our own client one that is valid now, where the kubeconfig holds a program that makes one.
+    """
 
     name: str
     endpoint: str
     kubeconfig: Path
     storage_class: str
     region: str
+    token: Callable[[], str] | None = None
 
 
 @dataclass(frozen=True)
@@ -36,7 +45,8 @@ class Network:
 
 @dataclass(frozen=True)
 class Check:
-    """One line of `check`: ok, warning or failure, with the figure that was seen and how to mend it."""
+    """One line of `check`: ok, warning, failure or skipped (it could not be asked because of a failure
+    above), with the figure that was seen and how to mend it."""
 
     name: str
     status: str
@@ -47,11 +57,45 @@ class Check:
 
 @dataclass(frozen=True)
 class Leftover:
-    """Something a proof found: what kind, which one, and why it is still there if known."""
+    """Something a proof found: what kind, which one, and why it is still there if known.
+
+    `keep` says why it stays on purpose, and is then no leak; `ours` that it is provably the environment's,
+    the only thing a sweep deletes; `blocks` that Terraform's destroy would wait for it in vain.
+    """
 
     kind: str
     id: str
     detail: str = ""
+    keep: str = ""
+    ours: bool = True
+    blocks: bool = False
+
+
+@dataclass(frozen=True)
+class Retain:
+    """What one word of `down --retain` keeps: kinds of an inventory, and Terraform's types of them."""
+
+    kinds: tuple[str, ...]
+    types: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class RemoteEnvironment:
+    """An environment found by its tags, wherever it was made from. `made` and `expires` are RFC 3339 or ''.
+
+    `file` is its environment file as recorded; '' when no record is left, so that nothing of it is provably
+    anybody's. `hourly` is what it costs at least, in dollars, None where that is not known.
+    """
+
+    name: str
+    account: str
+    region: str
+    objects: int
+    owner: str = ""
+    made: str = ""
+    expires: str = ""
+    file: str = ""
+    hourly: float | None = None
 
 
 @dataclass(frozen=True)
@@ -74,6 +118,10 @@ class ClusterProvider(Protocol):
         """The Terraform root module's folder."""
 
     @property
+    def remote(self) -> Remote | None:
+        """Where Terraform's state lies, when not on this machine."""
+
+    @property
     def programs(self) -> tuple[Program, ...]:
         """Go tool modules that must be built before Terraform runs."""
 
@@ -91,8 +139,39 @@ class ClusterProvider(Protocol):
         go before the cluster does."""
 
     @property
+    def whole(self) -> bool:
+        """True: all that is in the cluster is this environment's, and goes with it."""
+
+    @property
+    def keeps_data(self) -> bool:
+        """True: it can be stopped and started again with its data, so `down --keep-data` makes sense."""
+
+    @property
+    def expires(self) -> bool:
+        """True: it can be given a time to live, after which `reap` takes it down."""
+
+    @property
+    def retainable(self) -> Mapping[str, Retain]:
+        """What `down --retain` may name."""
+
+    @property
     def embedded(self) -> bool:
         """True: no image registry and no charts reachable, images are built here and loaded."""
+
+    @property
+    def where(self) -> str:
+        """For people: where the cluster is, as far as can be said at no cost."""
+
+    @property
+    def asks_first(self) -> bool:
+        """True: what Terraform makes costs money or holds data, so it plans before it changes what exists,
+        and a person is asked."""
+
+    def bill(self, volumes: float) -> Bill | None:
+        """What the cluster costs with `volumes` GiB of disks for components; None: nothing. Asks nobody."""
+
+    def holds(self, change: Change) -> str:
+        """What data is lost with an object that Terraform destroys, in words; '' when none is."""
 
     def checks(self) -> Sequence[Check]:
         """Preflight, all of them; reads only."""
@@ -124,11 +203,72 @@ class ClusterProvider(Protocol):
     def load_images(self, archives: Sequence[Path], progress: Progress, cancel: Cancel) -> None:
         """Make the nodes hold the images of these OCI archives."""
 
+    def refuse_elsewhere(self) -> None:
+        """Before anything is changed: raises PreflightError when the environment is recorded elsewhere than
+        where we would act now."""
+
+    def expire(self, when: str) -> None:
+        """From now on this environment may be taken down by anybody after `when`, RFC 3339."""
+
+    def made(self) -> str:
+        """Since when the environment costs something, RFC 3339; '' when it never does, or nobody knows."""
+
+    def data(self) -> Sequence[Leftover]:
+        """What holds data that is meant to outlive a cluster, and that `down` would delete."""
+
+    def retain(self, words: Collection[str]) -> None:
+        """Mark what `retainable` says of these words as kept, for later inventories too."""
+
     def inventory(self) -> Sequence[Leftover]:
         """Everything of this environment that exists now outside the state folder, plus state files."""
+
+    def explained(self, left: Sequence[Leftover]) -> Sequence[Leftover]:
+        """The same, each with what holds it, where that can be found out."""
 
     def destroy_files(self, *, keep_data: bool, progress: Progress) -> None:
         """Remove the cluster's own files; with `keep_data` all but what brings the data back."""
 
-    def sweep(self, found: Sequence[Leftover], progress: Progress) -> None:
-        """Delete what Terraform does not know of."""
+    def sweep(self, found: Sequence[Leftover], progress: Progress, cancel: Cancel | None = None) -> None:
+        """Delete what Terraform does not know of, if it is provably ours."""
+
+    def recorded(self) -> str:
+        """Where it is recorded, outside of this machine, whose all this is; '' when nowhere (any more)."""
+
+    def forget(self, progress: Progress) -> None:
+        """Remove that record. The last thing done, once the proof has found nothing."""
+
+
+class NothingElsewhere:
+    """What a provider answers whose clusters leave nothing outside of this machine."""
+
+    whole: bool = True
+    keeps_data: bool = True
+    expires: bool = False
+
+    @property
+    def retainable(self) -> Mapping[str, Retain]:
+        return {}
+
+    def refuse_elsewhere(self) -> None:
+        return None
+
+    def expire(self, when: str) -> None:
+        raise NotImplementedError("asked only where `expires` is true")
+
+    def made(self) -> str:
+        return ""
+
+    def data(self) -> Sequence[Leftover]:
+        return ()
+
+    def retain(self, words: Collection[str]) -> None:
+        return None
+
+    def explained(self, left: Sequence[Leftover]) -> Sequence[Leftover]:
+        return left
+
+    def recorded(self) -> str:
+        return ""
+
+    def forget(self, progress: Progress) -> None:
+        return None

@@ -2,67 +2,133 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from installer.console import Console
-from installer.errors import Exit
+from installer.errors import Exit, StepError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from installer.clusters.base import ClusterProvider, Leftover
     from installer.context import Context
     from installer.session import Opened
+    from installer.teardown.proof import Outcome, Wishes
 
 
-def run(console: Console, *, yes: bool, keep_data: bool) -> int:
-    from installer.console import screens
-    from installer.plan import plan_down
-    from installer.runs import counts, running
-    from installer.session import open_environment
+def run(
+    console: Console, *, yes: bool, wishes: Wishes, allow_data_loss: bool = False, region: str = ""
+) -> int:
+    from installer.reach import read_only
+    from installer.remote import open_anywhere
 
-    opened = open_environment(console.environment)
+    opened = open_anywhere(console.environment, region)
     name = console.environment = opened.environment.name
-    if _never_was(opened):
+    cluster = read_only(opened).cluster
+    cluster.refuse_elsewhere()
+    _refuse_wishes(name, cluster, wishes)
+    if not opened.state.exists() and not cluster.inventory():
         return console.done(
             {"changed": 0, "seen": 0, "left": []}, f"{name}: nothing to take down · 0 left of 0 seen"
         )
-    if not yes and not _agreed(console, name, keep_data=keep_data):
+    if not _agreed(console, name, cluster, wishes, yes=yes, allow_data_loss=allow_data_loss):
         console.text(f"{name}: left as it is")
         return Exit.DONE
+    taken = take_down(console, opened, wishes)
+    return console.done(taken.data, taken.text)
+
+
+@dataclass(frozen=True)
+class Taken:
+    """An environment that is down and proven gone, in figures and in words."""
+
+    data: dict[str, Any]
+    text: str
+
+
+def take_down(console: Console, opened: Opened, wishes: Wishes) -> Taken:
+    """What was asked and agreed to. Raises LeftoversError when something is left, and what a step raised."""
+    from installer.console import screens
+    from installer.plan import plan_down
+    from installer.runs import counts, running
+    from installer.spending import spent_so_far
+
+    name = opened.environment.name
     with running(console, opened) as run:
-        alive = _reached(run.context)
-        planned = plan_down(run.context, keep_data=keep_data, alive=alive)
+        run.context.cluster.refuse_elsewhere()
+        spent = spent_so_far(run.context)
+        alive = not wishes.sweep_only and _reached(run.context, console)
+        planned = plan_down(run.context, wishes, alive=alive)
+        outcome = planned.outcome
         try:
             result = run.engine(planned.graph)
         finally:
-            left = planned.left.get() if planned.left.filled else ()
-            console.add({"left": [vars(item) for item in left]})
-    seen = planned.seen.get()
-    return console.done(
-        counts(result) | {"seen": seen, "left": []},
-        screens.down(name, result, seen, left, kept=keep_data),
-    )
+            console.add(_found(outcome))
+    seen, money = outcome.seen.get(), spent.now() if spent else None
+    data = counts(result) | {"seen": seen, **_found(outcome)}
+    text = screens.down(name, result, seen, outcome.stays.get(), kept=wishes.keep_data, spent=money)
+    return Taken(data | ({"cost": money.as_data()} if money else {}), text)
 
 
-def _never_was(opened: Opened) -> bool:
-    """No state, and nothing of its name on this machine: looking must not leave a state folder behind."""
-    from installer.reach import read_only
+def _found(outcome: Outcome) -> dict[str, list[dict[str, object]]]:
+    def plain(found: Sequence[Leftover]) -> list[dict[str, object]]:
+        return [vars(item) for item in found]
 
-    return not opened.state.exists() and not read_only(opened).cluster.inventory()
+    left = outcome.left.get() if outcome.left.filled else ()
+    stays = outcome.stays.get() if outcome.stays.filled else ()
+    return {"left": plain(left), "stays": plain([each for each in stays if each.keep or each.ours])}
 
 
-def _reached(work: Context) -> bool:
+def _refuse_wishes(name: str, cluster: ClusterProvider, wishes: Wishes) -> None:
+    strange = sorted(wishes.retain - set(cluster.retainable))
+    if strange:
+        known = ", ".join(cluster.retainable) or "nothing, here"
+        raise UsageError(f"--retain {strange[0]}: nothing of that name can be kept", why=f"known: {known}")
+    if wishes.keep_data and not cluster.keeps_data:
+        raise UsageError(
+            f"{name} cannot be stopped and keep its data: its cluster is made anew by `up`",
+            hint="--retain keeps the disks, and says which they are",
+            command=f"mlops-platform down --env {name} --retain volumes",
+        )
+
+
+def _reached(work: Context, console: Console) -> bool:
     """Can the cluster still be drained? A dead one cannot, and one that never was need not."""
     outputs = work.terraform.outputs()
     if not outputs:
         return False
     work.access.set(work.cluster.access(outputs))
-    return not work.cluster.alive()
+    wrong = work.cluster.alive()
+    if not wrong and work.cluster.external_resources:
+        try:
+            work.bench.kube.raw("GET", "/version")
+        except StepError as error:
+            wrong = error.what
+    if wrong:
+        console.say(f"! nothing in the cluster is drained: {wrong}")
+    return not wrong
 
 
-def _agreed(console: Console, name: str, *, keep_data: bool) -> bool:
-    from installer.errors import UsageError
-
-    what = "its data is kept" if keep_data else "its data is deleted"
-    answer = console.confirm(f"Take {name} down? {what[0].upper()}{what[1:]}.")
+def _agreed(
+    console: Console, name: str, cluster: ClusterProvider, wishes: Wishes, *, yes: bool, allow_data_loss: bool
+) -> bool:
+    """Asked once; with data in stores that outlive a cluster, by the environment's name."""
+    kept = {kind for word in wishes.retain for kind in cluster.retainable[word].kinds}
+    lost = [] if allow_data_loss else [each for each in cluster.data() if each.kind not in kept]
+    if lost and (yes or not console.asks):
+        raise UsageError(
+            f"down would delete data of {name}",
+            why="\n".join(f"{each.kind} {each.id} {each.detail}".rstrip() for each in lost),
+            hint="--yes does not cover that, --allow-data-loss does; --retain keeps; nothing was changed",
+            command=f"mlops-platform down --env {name} --yes --allow-data-loss",
+        )
+    if yes:
+        return True
+    what = "its data is kept" if wishes.keep_data else "its data is deleted"
+    for each in lost:
+        console.say(f"! {each.kind} {each.id} {each.detail} is deleted")
+    answer = console.confirm(f"Take {name} down? {what[0].upper()}{what[1:]}.", name if lost else "")
     if answer is None:
         raise UsageError(
             f"down would ask whether to take {name} down, and nobody can answer",

@@ -23,6 +23,18 @@ def run_list(console: Console) -> int:
     return console.done({"environments": rows}, table(("name", "here", "file"), cells))
 
 
+def run_remote(console: Console, region: str) -> int:
+    """Every environment found by its tags, wherever it was made from."""
+    from datetime import UTC, datetime
+
+    from installer.console.screens import environments
+    from installer.remote import remotes
+
+    found = remotes(region)
+    rows = [{key: value for key, value in vars(each).items() if key != "file"} for each in found]
+    return console.done({"environments": rows}, environments(found, datetime.now(UTC)))
+
+
 def run_show(console: Console) -> int:
     import yaml
 
@@ -39,7 +51,8 @@ def run_show(console: Console) -> int:
 def run_schema(console: Console) -> int:
     import json
 
+    from installer.clusters import options_models
     from installer.environment import schema
 
-    console.raw(json.dumps(schema(), indent=2) + "\n")
+    console.raw(json.dumps(schema(options_models().values()), indent=2) + "\n")
     return 0

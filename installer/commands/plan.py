@@ -1,30 +1,23 @@
-"""Owns `plan`: every step observed, none run."""
+"""Owns `plan`: every step observed, none run; and what the cluster would become, and cost."""
 
 from __future__ import annotations
 
 from installer.console import Console
+from installer.errors import Exit, PreflightError
 
 
-def run(console: Console) -> int:
-    from installer.console import screens
-    from installer.engine.engine import observe_all
-    from installer.plan import plan_up
+def run(console: Console, *, only: str = "") -> int:
+    from installer import preview
+    from installer.consent import Told
+    from installer.console.preview import plan
     from installer.reach import read_only
     from installer.session import open_environment
 
     opened = open_environment(console.environment)
-    name = console.environment = opened.environment.name
+    console.environment = opened.environment.name
     work = read_only(opened)
-    planned = observe_all(plan_up(work))
-    steps = [
-        {
-            "step": p.step,
-            "layer": p.layer,
-            "state": "unknown" if p.unknown else "change" if p.difference else "unchanged",
-            "summary": p.difference.summary if p.difference else p.unknown,
-            "changes": list(p.difference.changes) if p.difference else [],
-            "destroys": bool(p.difference and p.difference.destroys),
-        }
-        for p in planned
-    ]
-    return console.done({"steps": steps}, screens.plan(name, work.cluster.name, planned))
+    try:
+        found, code = preview.build(work, Told(console), work.cancel, only), Exit.DONE
+    except PreflightError as error:
+        found, code = preview.without_asking(work, error), Exit.PREFLIGHT
+    return console.done(found.as_data(), plan(found), code)

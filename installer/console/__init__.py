@@ -15,10 +15,12 @@ from installer.errors import Exit, PlatformError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from installer.cancel import Cancel
     from installer.console.failure import Situation
     from installer.engine.events import Listener
 
 ENVELOPE = 1
+_PATIENCE_SECONDS = 12 * 3600.0  # for an answer
 
 
 class Output(StrEnum):
@@ -113,13 +115,25 @@ class Console:
         hint = "" if self.verbose else "run it again with -v to see where"
         return self.error(PlatformError(f"a bug: {last_line}", why=trace if self.verbose else "", hint=hint))
 
-    def confirm(self, question: str) -> bool | None:
-        """None when nobody can be asked: stdin is no terminal."""
-        if not sys.stdin.isatty() or not self._err.isatty():
+    @property
+    def asks(self) -> bool:
+        """Is there a person? Not when stdin is no terminal, or nobody sees the question."""
+        return sys.stdin.isatty() and self._err.isatty()
+
+    def confirm(self, question: str, word: str = "", cancel: Cancel | None = None) -> bool | None:
+        """None when nobody can be asked. With `word` a yes is not enough: it must be typed.
+
+        In a run Ctrl-C only sets its `cancel`, of which a program that reads hears nothing: with it this
+        raises Interrupted.
+        """
+        if not self.asks:
             return None
-        self._err.write(f"{question} [y/N] ")
+        self._err.write(f"{question} [type {word}] " if word else f"{question} [y/N] ")
         self._err.flush()
-        return sys.stdin.readline().strip().lower() in ("y", "yes")
+        if cancel:
+            _until_typed(cancel)
+        answer = sys.stdin.readline().strip()
+        return answer == word if word else answer.lower() in ("y", "yes")
 
     def listener(self, header: str, expected: Mapping[str, float]) -> Listener:
         """What shows a run here: a tree on a terminal, else a line an event."""
@@ -156,6 +170,18 @@ class Console:
     def _coloured(text: str, stream: TextIO) -> str:
         """https://no-color.org"""
         return paint_marks(text) if stream.isatty() and not os.environ.get("NO_COLOR") else text
+
+
+def _until_typed(cancel: Cancel) -> None:
+    """Until there is a line, or the end of it, to be read."""
+    import select
+
+    from installer.adapters.wait import Pending, wait_until
+
+    def typed() -> bool | Pending:
+        return bool(select.select([sys.stdin], [], [], 0)[0]) or Pending("nothing typed")
+
+    wait_until("an answer", typed, seconds=_PATIENCE_SECONDS, longest_delay=0.1, cancel=cancel)
 
 
 __all__ = ["WIDTH", "Console", "Output"]

@@ -34,7 +34,8 @@ class Plain:
         self._said[event.step] = event.elapsed
         self._head()
         line = _line(event)
-        self._say(line if self._verbose or len(line) <= WIDTH else f"{line[: WIDTH - 1]}…")
+        whole = self._verbose or event.kind == "note"  # a note is a record: an id cut short names nothing
+        self._say(line if whole or len(line) <= WIDTH else f"{line[: WIDTH - 1]}…")
 
     def end(self) -> None: ...
 

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING
 
-from installer.console.text import WIDTH, ago, duration, labelled, plural, shorten, table
+from installer.console.text import WIDTH, age, ago, duration, labelled, plural, table
 from installer.quantities import human
 
 if TYPE_CHECKING:
     from installer.cache import Entry
-    from installer.clusters.base import Check, Leftover
-    from installer.engine.engine import Planned, RunResult
+    from installer.clusters.base import Check, Leftover, RemoteEnvironment
+    from installer.engine.engine import RunResult
+    from installer.spending import Spent
     from installer.status import Row
     from installer.summary import Proven, Summary
 
-_CHECK_MARKS = {"ok": "✔", "warning": "!", "failure": "✘"}
+_CHECK_MARKS = {"ok": "✔", "warning": "!", "failure": "✘", "skipped": "·"}
 
 
 def up(summary: Summary, result: RunResult) -> str:
@@ -39,6 +41,20 @@ def up(summary: Summary, result: RunResult) -> str:
     return "\n".join(lines)
 
 
+def up_to_cluster(name: str, result: RunResult) -> str:
+    """What `up --only cluster` ends with."""
+    if not result.done:
+        steps = plural(len(result.unchanged), "step")
+        return f"{name}: nothing to do ({steps} unchanged) · {duration(result.seconds)}"
+    return "\n".join(
+        [
+            f"{name}: its cluster is made, {duration(result.seconds)}.",
+            "",
+            *labelled("next", f"mlops-platform up --env {name}", wrap=False),
+        ]
+    )
+
+
 def _folded(what: str, where: str, login: str) -> list[tuple[str, str]]:
     return [(what, where), *([("", login)] if login else [])]
 
@@ -53,8 +69,16 @@ def smoke(name: str, proven: Proven | None, result: RunResult) -> str:
     return f"{name}: proven, {duration(result.seconds)}.{_smoke(proven)}"
 
 
-def down(name: str, result: RunResult, seen: int, left: Sequence[Leftover], *, kept: bool) -> str:
-    """What went, and the proof."""
+def down(
+    name: str,
+    result: RunResult,
+    seen: int,
+    stays: Sequence[Leftover] = (),
+    *,
+    kept: bool,
+    spent: Spent | None = None,
+) -> str:
+    """What went, what stays on purpose, and the proof. When something is left there is an error instead."""
     layers: dict[str, list[str]] = {}
     for step in result.done:
         layers.setdefault(step.partition("/")[2], []).append(step.partition("/")[0])
@@ -66,35 +90,48 @@ def down(name: str, result: RunResult, seen: int, left: Sequence[Leftover], *, k
         lines += labelled("cluster", "✔ destroyed")
     if kept:
         lines += labelled("kept", f"data; `mlops-platform up --env {name}` brings it back")
-    lines += labelled("proof", f"{'✘' if left else '✔'} {len(left)} left of {seen} seen")
+    shown = [each for each in stays if each.kind != "state bucket"]
+    for number, each in enumerate(shown):
+        text = f"{each.kind} {each.id} {each.detail}".rstrip()
+        lines += labelled("" if number else "kept", f"{text} ({each.keep or 'retained'})")
+    lines += labelled("proof", f"✔ 0 left of {seen} seen")
+    if spent:
+        hours = duration(spent.hours * 3600)
+        lines += labelled("cost", f"at least {spent.dollars:.2f} $ over {hours} (table of {spent.dated})")
     return "\n".join(lines)
 
 
-def plan(name: str, provider: str, planned: Sequence[Planned]) -> str:
-    """Differences by layer; what is unchanged only as a count, what cannot be known yet with its reason."""
-    lines = [f"{name} · {provider} cluster", ""]
-    layers = dict.fromkeys(p.layer for p in planned)
-    for layer in layers:
-        here = [p for p in planned if p.layer == layer]
-        label = layer
-        for each in here:
-            if each.difference:
-                mark = "-" if each.difference.destroys else "+"
-                lines += labelled(label, f"{mark} {each.step}: {each.difference.summary}")
-                lines += [f"{'':16}{shorten(change, WIDTH - 16)}" for change in each.difference.changes]
-                label = ""
-        same = sum(1 for p in here if not p.difference and not p.unknown)
-        if same:
-            lines += labelled(label, f"= {same} unchanged")
-            label = ""
-        later = [p.step for p in here if p.unknown]
-        if later:
-            lines += labelled(label, f"? {', '.join(later)}")
-    if any(p.unknown for p in planned):
-        lines += ["", *labelled("?", "not known until the cluster can be asked")]
-    destroys = [p.step for p in planned if p.difference and p.difference.destroys]
-    lines += ["", *labelled("data loss", ", ".join(destroys) or "none")]
-    return "\n".join(lines)
+def environments(found: Sequence[RemoteEnvironment], now: datetime) -> str:
+    """Wherever they were made from; what has no record is somebody's to look at."""
+    if not found:
+        return "none"
+    rows = [
+        (
+            each.name,
+            age(datetime.fromisoformat(each.made), now) if each.made else "no record",
+            _so_far(each, now),
+            each.owner or "-",
+            _expiry(each, now),
+        )
+        for each in found
+    ]
+    places = dict.fromkeys(f"account {each.account}, {each.region}" for each in found)
+    headers = ("name", "age", "cost so far", "owner", "expires")
+    return "\n".join([*places, "", table(headers, rows)])
+
+
+def _so_far(each: RemoteEnvironment, now: datetime) -> str:
+    if not each.made or each.hourly is None:
+        return f"unknown, {plural(each.objects, 'object')}"
+    hours = (now - datetime.fromisoformat(each.made)).total_seconds() / 3600
+    return f">= {max(0.0, hours) * each.hourly:.2f} $"
+
+
+def _expiry(each: RemoteEnvironment, now: datetime) -> str:
+    if not each.expires:
+        return "never"
+    when = datetime.fromisoformat(each.expires)
+    return f"in {age(now, when)}" if when > now else f"expired {ago(when, now)}"
 
 
 def status(name: str, rows: Sequence[Row]) -> str:
@@ -151,5 +188,6 @@ def pruned(removed: Sequence[Entry]) -> str:
 
 
 def _below(label: str, text: str) -> list[str]:
-    lines = labelled(label, text, width=5) if text else []
+    """A command, told by its flags, is to be pasted: its line is never broken."""
+    lines = labelled(label, text, width=5, wrap=" --" not in text) if text else []
     return [" " * 4 + line for line in lines]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ WIDTH = 80
 Style = Literal["", "good", "bad", "busy", "faint", "strong"]
 _CODES: dict[str, str] = {"good": "32", "bad": "31", "busy": "36", "faint": "2", "strong": "1"}
 _MARKS: dict[str, Style] = {"✔": "good", "✘": "bad", "▸": "busy", "!": "strong"}
+_LOUD = "✖"  # what is destroyed: red to the end of its line
 
 
 def paint(text: str, style: Style) -> str:
@@ -19,10 +21,12 @@ def paint(text: str, style: Style) -> str:
 
 
 def paint_marks(text: str) -> str:
-    """Colour the marks only: what they say is readable without it."""
+    """Colour the marks, and what is destroyed to the end of its line; all of it is readable without."""
     for mark, style in _MARKS.items():
         text = text.replace(f"{mark} ", f"{paint(mark, style)} ")
-    return text
+    if _LOUD not in text:
+        return text
+    return re.sub(rf"{_LOUD} .*", lambda found: paint(found[0], "bad"), text)
 
 
 def duration(seconds: float) -> str:

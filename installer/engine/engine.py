@@ -258,19 +258,23 @@ def _ran_before(
 def observe_all(graph: Graph) -> tuple[Planned, ...]:
     """What each step would do.
 
-    A step that stands on one that would change something may have nothing to look at yet: what it
-    would do is unknown until then. On settled ground its error is an error.
+    A step that stands, however far up, on one that would change something may have nothing to look at
+    yet: what it would do is unknown until then. On settled ground its error is an error.
     """
-    planned: dict[str, Planned] = {}
+    planned: list[Planned] = []
+    until: dict[str, str] = {}  # the step whose change all is unsettled by
     for step in graph.steps:
-        before = [r for r in step.requires if planned[r].difference or planned[r].unknown]
+        before = next((until[r] for r in step.requires if r in until), "")
         try:
-            planned[step.id] = Planned(step.id, step.layer, step.observe())
+            found = Planned(step.id, step.layer, step.observe())
         except (LookupError, StepError) as error:
             if not before:
                 raise
-            planned[step.id] = Planned(step.id, step.layer, None, f"until {before[0]}: {error}")
-    return tuple(planned.values())
+            found = Planned(step.id, step.layer, None, f"until {before}: {error}")
+        planned.append(found)
+        if before or found.difference:
+            until[step.id] = before or step.id
+    return tuple(planned)
 
 
 class _Reporter:

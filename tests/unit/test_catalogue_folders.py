@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from installer import environment
+from installer import clusters, environment
 from installer.catalog import Component, read_catalog
 from installer.paths import Paths
 from installer.session import shipped_environments
@@ -68,7 +68,7 @@ def _found(file: Path, pattern: str) -> list[str]:
 
 
 def test_a_shipped_environment_has_it(name: str) -> None:
-    shipped = [environment.read(f, CATALOG, {"host": None}) for f in shipped_environments().glob("*.yaml")]
+    shipped = [environment.read(f, CATALOG, clusters.options_models()) for f in shipped_environments().glob("*.yaml")]
     assert any(name in each.environment.components for each in shipped)
 
 

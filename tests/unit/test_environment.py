@@ -18,7 +18,7 @@ CATALOG = read_catalog(Paths.default().assets / "helm-values")
 
 def problems_of(path: Path) -> list[str]:
     with pytest.raises(ConfigurationError) as caught:
-        environment.read(path, CATALOG, dict.fromkeys(clusters.names()), beside=path.parent)
+        environment.read(path, CATALOG, clusters.options_models(), beside=path.parent)
     assert caught.value.exit_code == Exit.CONFIGURATION
     texts = [str(p) for p in sorted(caught.value.problems)]
     return [text.replace(f"{path}:", "").replace(f"{path.parent}/", "") for text in texts]
@@ -40,7 +40,7 @@ def test_twenty_mistakes_are_twenty_problems() -> None:
 
 @pytest.mark.parametrize("file", sorted(shipped_environments().glob("*.yaml")), ids=lambda p: p.stem)
 def test_shipped_environments_are_without_mistakes(file: Path) -> None:
-    assert environment.read(file, CATALOG, dict.fromkeys(clusters.names())).environment.name == file.stem
+    assert environment.read(file, CATALOG, clusters.options_models()).environment.name == file.stem
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
@@ -58,6 +58,6 @@ def test_a_users_own_file_wins_over_the_shipped_one(tmp_path: Path, monkeypatch:
 
 
 def test_the_schema_describes_every_key_an_editor_may_offer() -> None:
-    schema = environment.schema()
+    schema = environment.schema(clusters.options_models().values())
     assert schema["additionalProperties"] is False
     assert set(schema["required"]) == {"name", "domain", "cluster", "components"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -41,9 +41,10 @@ class KubeError(StepError):
 class Kube:
     """A client for one cluster; thread-safe, connections are kept. Every call may raise KubeError."""
 
-    def __init__(self, kubeconfig: Path) -> None:
+    def __init__(self, kubeconfig: Path, token: Callable[[], str] | None = None) -> None:
+        """`token` gives one that is valid now, where the file names a program to make one."""
         self.kubeconfig = kubeconfig
-        self.server = kubeconfigs.read(kubeconfig)
+        self.server = kubeconfigs.read(kubeconfig, token)
         server = self.server
         self._pool = urllib3.HTTPSConnectionPool(
             server.host,
@@ -52,7 +53,7 @@ class Kube:
             ssl_context=server.tls,
             server_hostname=server.tls_name,
             assert_hostname=server.tls_name,
-            headers={"Accept": _JSON, "User-Agent": FIELD_MANAGER, **server.headers},
+            headers={"Accept": _JSON, "User-Agent": FIELD_MANAGER},
         )
         self._resources = Resources(lambda path: self._get(path))
 
@@ -235,7 +236,7 @@ class Kube:
         seconds: float | None = 30,
         preload: bool = True,
     ) -> urllib3.BaseHTTPResponse:
-        headers = {**self._pool.headers, "Accept": accept}
+        headers = {**self._pool.headers, **self.server.headers, "Accept": accept}
         if body is not None:
             headers["Content-Type"] = content_type
         try:

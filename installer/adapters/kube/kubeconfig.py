@@ -6,7 +6,7 @@ import base64
 import binascii
 import ssl
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,11 +30,19 @@ class Server:
     prefix: str
     tls: ssl.SSLContext
     tls_name: str | None
-    headers: Mapping[str, str]
+    token: Callable[[], str] | None
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """What logs a request in; asked for each, because a token may live for minutes only."""
+        return {"Authorization": f"Bearer {self.token()}"} if self.token else {}
 
 
-def read(path: Path) -> Server:
-    """The current context of a kubeconfig. Raises StepError, saying what it lacks."""
+def read(path: Path, token: Callable[[], str] | None = None) -> Server:
+    """The current context of a kubeconfig. `token` is asked instead of what is said there of logging in.
+
+    Raises StepError, saying what it lacks.
+    """
     try:
         data = yaml.load(path.read_bytes(), Loader=_Loader)  # noqa: S506 - a safe loader
         context = _named(data, "context", data["current-context"])
@@ -48,7 +56,7 @@ def read(path: Path) -> Server:
             prefix=address.path.rstrip("/"),
             tls=_tls(path, cluster, user),
             tls_name=cluster.get("tls-server-name"),
-            headers=_headers(path, user),
+            token=token or _token(path, user),
         )
     except (OSError, ssl.SSLError, binascii.Error, yaml.YAMLError, KeyError, TypeError) as error:
         raise StepError(
@@ -90,8 +98,8 @@ def _file(files: ExitStack, path: Path, section: Mapping[str, Any], key: str) ->
     return str(path.parent / section[key]) if section.get(key) else None
 
 
-def _headers(path: Path, user: Mapping[str, Any]) -> Mapping[str, str]:
+def _token(path: Path, user: Mapping[str, Any]) -> Callable[[], str] | None:
     if user.get("exec"):
         raise StepError(f"{path}: users with `exec` are not supported", hint="give a token or a certificate")
-    token = user.get("token") or (user.get("tokenFile") and Path(user["tokenFile"]).read_text().strip())
-    return {"Authorization": f"Bearer {token}"} if token else {}
+    held = user.get("token") or (user.get("tokenFile") and Path(user["tokenFile"]).read_text().strip())
+    return (lambda: str(held)) if held else None

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from installer.adapters.terraform import state
+from installer.adapters.terraform.remote import Remote
 from installer.adapters.terraform.state import State, Unreadable
 from installer.errors import StepError
 
@@ -36,13 +37,19 @@ class Run:
 
 @dataclass(frozen=True)
 class Folder:
-    """`root` is the root module, never written to; `path` is ours."""
+    """`root` is the root module; `path` is ours. The state lies in it, or `remote`.
+
+    With `linked`, and wherever Terraform would write beside it, the root is linked and not used itself.
+    """
 
     root: Path
     path: Path
+    remote: Remote | None = None
+    linked: bool = False
 
     @property
     def state(self) -> Path:
+        """The file, when the state is not remote."""
         return self.path / "terraform.tfstate"
 
     @property
@@ -53,7 +60,49 @@ class Folder:
     @property
     def errored(self) -> Path:
         """Where Terraform puts a state it could not write to its place: its working directory."""
-        return self.root / "errored.tfstate"
+        return self.work / "errored.tfstate"
+
+    @property
+    def work(self) -> Path:
+        """Where Terraform runs: the root, or its files linked, where what it writes beside them stays ours.
+
+        A state that is a file here had better be saved elsewhere when its disk is full: in the root.
+        """
+        away = self.linked or self.remote is not None or self.adopted.exists()
+        return self.path / "root" if away else self.root
+
+    @property
+    def adopted(self) -> Path:
+        """Objects that exist and are in no state: the next apply takes them in (address: id)."""
+        return self.path / "adopted.json"
+
+    def adoptions(self) -> dict[str, str]:
+        found: dict[str, str] = json.loads(self.adopted.read_text()) if self.adopted.exists() else {}
+        return found
+
+    def adopt(self, found: Mapping[str, str]) -> None:
+        """All of them; {}: none any more."""
+        if found:
+            write_private(self.adopted, json.dumps(dict(found), indent=1))
+        else:
+            self.adopted.unlink(missing_ok=True)
+
+    def link(self) -> None:
+        """Make `work` what the root is now, with a block for each object to be taken in."""
+        if self.work == self.root:
+            return
+        self.work.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for file in self.work.iterdir():
+            if file.is_symlink():
+                file.unlink()
+        for file in self.root.iterdir():
+            if not (file.name in (".terraform", "tests") or ".tfstate" in file.name):
+                (self.work / file.name).unlink(missing_ok=True)
+                (self.work / file.name).symlink_to(file)
+        blocks = [
+            f"import {{\n  to = {to}\n  id = {json.dumps(id_)}\n}}\n" for to, id_ in self.adoptions().items()
+        ]
+        write_private(self.work / "adopted.tf", "\n".join(blocks))
 
     @property
     def data(self) -> Path:
@@ -63,6 +112,11 @@ class Folder:
     @property
     def variables(self) -> Path:
         return self.path / "terraform.tfvars.json"
+
+    @property
+    def plan(self) -> Path:
+        """A plan that waits to be applied, or refused; it holds the variables too."""
+        return self.path / "plan.tfplan"
 
     @property
     def events(self) -> Path:
@@ -82,6 +136,28 @@ class Folder:
     def initialised(self) -> Path:
         """What `init` was last done for."""
         return self.path / "initialised"
+
+    @property
+    def where(self) -> str:
+        """The state's place, for people."""
+        return self.remote.where if self.remote else str(self.state)
+
+    def backend_config(self) -> Mapping[str, str | bool]:
+        return self.remote.config() if self.remote else {"path": str(self.state)}
+
+    def read(self) -> State | Unreadable | None:
+        """The state as it is now; None when there is none."""
+        if self.remote is None:
+            return state.read(self.state)
+        text = self.remote.read()
+        return None if text is None else state.parse(text)
+
+    def write(self, text: str) -> None:
+        """Put a whole state in its place."""
+        if self.remote:
+            self.remote.write(text)
+        else:
+            write_private(self.state, text)
 
     def make(self) -> None:
         self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -111,7 +187,7 @@ class Folder:
         self.record(Run(run.operation, run.digest, run.boot, run.since, ended, serial, lineage))
 
     def _known(self) -> tuple[int | None, str]:
-        found = state.read(self.state)
+        found = self.read()
         return (found.serial, found.lineage) if isinstance(found, State) else (None, "")
 
     def lost(self) -> str:
@@ -119,7 +195,7 @@ class Folder:
 
         No state, or an empty file, is well as long as no run has ever left one.
         """
-        found, run = state.read(self.state), self.run()
+        found, run = self.read(), self.run()
         if isinstance(found, State):
             return ""
         if isinstance(found, Unreadable) and not found.empty:
@@ -129,9 +205,10 @@ class Folder:
 
     def rescued(self) -> State | None:
         """A newer state than ours that the last run had to leave in the root, which others may share."""
-        run, ours, rescued = self.run(), state.read(self.state), state.read(self.errored)
+        run, rescued = self.run(), state.read(self.errored)
         if run is None or run.ended == "done" or not isinstance(rescued, State):
             return None
+        ours = self.read()
         if isinstance(ours, State):
             newer = (rescued.lineage, True) == (ours.lineage, rescued.serial > ours.serial)
         elif run.lineage:

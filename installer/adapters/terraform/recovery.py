@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 from installer.adapters.process import ProcessId
-from installer.adapters.terraform import state
-from installer.adapters.terraform.events import Made, Story, Tail
+from installer.adapters.terraform import stale, state
+from installer.adapters.terraform.events import Story, Tail
 from installer.adapters.terraform.folder import Folder, Run, boot_id, write_private
-from installer.adapters.terraform.runner import Runner, follow, recorded_process, session
+from installer.adapters.terraform.runner import follow, recorded_process, session
 from installer.adapters.terraform.state import State
 from installer.adapters.wait import Pending, wait_until
 from installer.cancel import Cancel
-from installer.errors import CommandFailed, Interrupted, LockedError, StepError
+from installer.errors import Interrupted, LockedError, StepError
 from installer.progress import Progress, Silent
 
 _ORPHAN_SECONDS = 900.0
 
 
-def recover(
-    folder: Folder, runner: Callable[[], Runner], progress: Progress, cancel: Cancel | None = None
-) -> None:
+def recover(folder: Folder, progress: Progress, cancel: Cancel | None = None) -> None:
     """Leave behind a state one can go on from. Notes say all that was done.
+
+    Objects that exist and are in no state are left for the next apply to take in (Folder.adopt).
 
     Raises LockedError when a Terraform that is not ours works on the state, StepError when the state
     is lost, Interrupted when a joined Terraform was stopped by Ctrl-C.
@@ -41,7 +40,7 @@ def recover(
         if not unfinished:
             Tail(folder.events).feed(story, Silent())
         if not story.succeeded or restored:
-            _account_for(folder, run, story, runner, progress, cancel)
+            _account_for(folder, run, story, progress)
         if unfinished:
             folder.end(run, "done" if story.succeeded else "failed")
     if cancel and cancel.requested:
@@ -105,6 +104,9 @@ def _outlast_orphans(leader: ProcessId | None, progress: Progress, cancel: Cance
 
 def _release_lock(folder: Folder, progress: Progress) -> None:
     """The kernel's lock decides. The file beside it only says who; left by a dead one it is removed."""
+    if folder.remote:
+        stale.release(folder, folder.remote, progress)
+        return
     holder = state.lock_holder(folder.state)
     if holder is not None:
         raise LockedError(
@@ -128,7 +130,7 @@ def _take_rescued(folder: Folder, progress: Progress) -> None:
     """With its disk full, Terraform saves the state in the root: the same as its `state push` of it."""
     rescued = folder.rescued()
     if rescued:
-        write_private(folder.state, folder.errored.read_text())
+        folder.write(folder.errored.read_text())
         folder.errored.unlink()
         progress.note(f"took the state that could not be saved from {folder.errored}")
 
@@ -161,39 +163,33 @@ def _restore(folder: Folder, run: Run | None, progress: Progress) -> bool:
     return True
 
 
-def _account_for(
-    folder: Folder,
-    run: Run,
-    story: Story,
-    runner: Callable[[], Runner],
-    progress: Progress,
-    cancel: Cancel | None,
-) -> None:
-    """Compare what Terraform said it made with what its state holds."""
-    found = state.read(folder.state)
+def _account_for(folder: Folder, run: Run, story: Story, progress: Progress) -> None:
+    """Compare what Terraform said it made, or had begun to make, with what its state holds."""
+    found = folder.read()
     known = found.resources if isinstance(found, State) else ()
-    missing = [made for address, made in story.made.items() if address not in known]
-    for made in missing:
-        progress.note(_take_in(made, runner, progress, cancel))
-    for address, action in story.started.items():
-        if action == "create" and address not in known and address not in story.made:
-            progress.note(
-                f"{address} was being made when the {run.operation} was killed; it may be half made"
-            )
-
-
-def _take_in(made: Made, runner: Callable[[], Runner], progress: Progress, cancel: Cancel | None) -> str:
-    """Import one object; returns what is to be said about it."""
-    named = f"{made.address} ({made.id or 'no id known'}) was made and is in no state"
-    if made.built_in or not made.id:
-        return f"{named}; Terraform makes it again"
-    try:
-        tool = runner()
-        tool.init(progress, cancel)
-        tool.import_object(made.address, made.id, cancel)
-    except CommandFailed as error:
-        return f"{named}; it could not be imported: {error.why}"
-    return f"{named}; it was imported"
+    adopted = {to: id_ for to, id_ in folder.adoptions().items() if to not in known}
+    begun = [a for a, action in story.started.items() if action == "create" and a not in known]
+    for made in (story.made[a] for a in begun if a in story.made):
+        named = f"{made.address} ({made.id or 'no id known'}) was made and is in no state"
+        if made.built_in or not made.id:
+            progress.note(f"{named}; Terraform makes it again")
+        else:
+            progress.note(f"{named}; it is taken in")
+            adopted[made.address] = made.id
+    unsure = [address for address in begun if address not in story.made]
+    # Looked up also where an id was said: some objects are imported by another id than they are known by.
+    lost = (
+        folder.remote.lost([a for a in begun if not (a in story.made and story.made[a].built_in)])
+        if folder.remote
+        else {}
+    )
+    for address in unsure:
+        told = f"{address} was being made when the {run.operation} was killed"
+        if address in lost:
+            progress.note(f"{told}; it exists ({lost[address]}) and is taken in")
+        else:
+            progress.note(f"{told}; it may be half made")
+    folder.adopt({**adopted, **lost})
 
 
 def _named(pid: int) -> str:

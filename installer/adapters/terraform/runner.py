@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,18 +44,26 @@ class Runner:
     folder: Folder
     binary: Binary
 
+    def _wanted(self) -> str:
+        return f"{self.folder.root_digest()} {identity(self.binary.path)} {self.folder.where}"
+
+    @property
+    def ready(self) -> bool:
+        """False when the root, the binary or the place of the state is another than `init` was done for."""
+        done = self.folder.initialised
+        return self.folder.data.is_dir() and done.exists() and done.read_text() == self._wanted()
+
     def init(self, progress: Progress, cancel: Cancel | None) -> None:
-        """Only when the root, the binary or the place of the state is another than last time."""
+        """Only when it is not ready."""
         folder = self.folder
-        wanted = f"{folder.root_digest()} {identity(self.binary.path)} {folder.state}"
-        done = folder.initialised
-        if folder.data.is_dir() and done.exists() and done.read_text() == wanted:
+        folder.link()
+        if self.ready:
             return
-        done.unlink(missing_ok=True)
+        folder.initialised.unlink(missing_ok=True)
         progress.say("init")
         flags: dict[str, Any] = {
             "input": False,
-            "backend_config": {"path": str(folder.state)},
+            "backend_config": {k: _spelt(v) for k, v in folder.backend_config().items()},
             # A state folder that was moved is not a migration, about which `init` would ask.
             "reconfigure": True,
             # The root may be shared and read-only; a lock file that does not fit is to be said, not mended.
@@ -65,44 +73,47 @@ class Runner:
         run(
             self.argv("init", **flags),
             env=self.environment(),
-            cwd=folder.root,
+            cwd=folder.work,
             seconds=_INIT_SECONDS,
             cancel=cancel,
             what=f"{self.binary.product} init",
             hint="its providers must be reachable: by its registry, a mirror or a cache of yours",
         )
-        write_private(done, wanted)
+        write_private(folder.initialised, self._wanted())
 
     def run(
-        self, operation: Operation, variables: Mapping[str, Any], progress: Progress, cancel: Cancel
+        self,
+        operation: Operation,
+        variables: Mapping[str, Any],
+        progress: Progress,
+        cancel: Cancel,
+        plan: Path | None = None,
+        only: Sequence[str] = (),
     ) -> Ending:
-        """Start, follow to the end. The caller has recorded the run."""
+        """Start, follow to the end. The caller has recorded the run. `plan` is a file to apply as it is;
+        `only` are addresses to which it is kept."""
+        self.folder.link()
         write_private(self.folder.variables, json_text(variables))
-        argv = self.argv(
-            operation,
-            json=True,
-            auto_approve=True,
-            input=False,
-            lock_timeout=_LOCK_TIMEOUT,
-            var_file=str(self.folder.variables),
-        )
+        flags: dict[str, Any] = {"json": True, "input": False, "lock_timeout": _LOCK_TIMEOUT}
+        if plan is None:
+            flags |= {"auto_approve": True, "var_file": str(self.folder.variables), "target": list(only)}
+        argv = self.argv(operation, *([str(plan)] if plan else []), **flags)
         child = spawn(
             ["/bin/sh", "-c", _SAY_WHO, str(self.folder.process), *argv],
             stdout=self.folder.events,
             stderr=self.folder.complaints,
             env=self.environment(),
-            cwd=self.folder.root,
+            cwd=self.folder.work,
         )
         story = follow(self.folder, ProcessId.of(child.pid), progress, cancel)
         return Ending(story, child.wait())
 
-    def import_object(self, address: str, id_: str, cancel: Cancel | None) -> None:
-        """Take what exists into the state, with the variables of the last run. Raises CommandFailed."""
-        flags = {"input": False, "no_color": True, "lock_timeout": _LOCK_TIMEOUT}
+    def forget(self, addresses: Sequence[str], cancel: Cancel | None) -> None:
+        """Take objects out of the state; they stay where they are. Raises CommandFailed."""
         run(
-            self.argv("import", address, id_, **flags, var_file=str(self.folder.variables)),
+            self.argv("state rm", *addresses, lock_timeout=_LOCK_TIMEOUT),
             env=self.environment(),
-            cwd=self.folder.root,
+            cwd=self.folder.work,
             seconds=_INIT_SECONDS,
             cancel=cancel,
         )
@@ -132,7 +143,7 @@ class Runner:
         """What a person would type to see the same: readable output, and a question before it acts."""
         argv = [
             str(self.binary.path),
-            f"-chdir={self.folder.root}",
+            f"-chdir={self.folder.work}",
             operation,
             f"-var-file={self.folder.variables}",
         ]
@@ -238,6 +249,10 @@ def recorded_process(folder: Folder) -> ProcessId | None:
     """The Terraform of the last run, alive or not; None when it did not get as far as to start."""
     stat = _text(folder.process)
     return ProcessId(int(stat.split()[0]), int(_fields(stat)[19])) if stat.endswith("\n") else None
+
+
+def _spelt(value: str | bool) -> str:
+    return value if isinstance(value, str) else str(value).lower()
 
 
 def json_text(variables: Mapping[str, Any]) -> str:

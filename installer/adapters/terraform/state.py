@@ -17,12 +17,14 @@ _FLOCK = "hhqqi4x"
 
 @dataclass(frozen=True)
 class State:
-    """`serial` grows with every write, `lineage` is the state's own name."""
+    """`serial` grows with every write, `lineage` is the state's own name; `ids` are what its objects are
+    called where they exist: every `id`, `arn` and `identifier` in it."""
 
     serial: int
     lineage: str
     outputs: Mapping[str, Any]
     resources: tuple[str, ...]
+    ids: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -36,11 +38,15 @@ class Unreadable:
 def read(path: Path) -> State | Unreadable | None:
     """None when there is no file."""
     try:
-        text = path.read_text()
+        return parse(path.read_text())
     except FileNotFoundError:
         return None
     except UnicodeDecodeError:
         return Unreadable("not text", empty=False)
+
+
+def parse(text: str) -> State | Unreadable:
+    """The state that a text is."""
     if not text:
         # Terraform makes the file when it takes the lock, long before it writes it (seen with 1.11.4,
         # 2026-11-24), and reads an empty one as "nothing exists".
@@ -63,6 +69,14 @@ def _parse(data: Any) -> State:
             for resource in data.get("resources") or ()
             if resource["mode"] == "managed"
             for instance in resource["instances"]
+        ),
+        ids=frozenset(
+            str(value)
+            for resource in data.get("resources") or ()
+            if resource["mode"] == "managed"
+            for instance in resource["instances"]
+            for name in ("id", "arn", "identifier")
+            if (value := (instance.get("attributes") or {}).get(name))
         ),
     )
 

@@ -11,7 +11,13 @@ if TYPE_CHECKING:
     from installer.environment import ClusterSpec
 
 
-def make(spec: ClusterSpec, environment: str, state: Path, programs: Programs) -> HostProvider:
+def make(
+    spec: ClusterSpec,
+    environment: str,
+    state: Path,
+    programs: Programs,
+    run: str = "",  # noqa: ARG001 - nothing it makes is marked with the run
+) -> HostProvider:
     """The provider of one environment. Raises ConfigurationError for a Kubernetes version not pinned here."""
     # PID 1 of the node lives in this package too: what it does not need is imported here, not above.
     from installer.adapters.images import Images, find_recipes

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 from installer.adapters import process
 from installer.adapters.wait import Pending, wait_until
 from installer.cancel import Cancel
-from installer.clusters.base import Check, ClusterAccess, Leftover, Network, Program
+from installer.clusters.base import Check, ClusterAccess, Leftover, Network, NothingElsewhere, Program
 from installer.clusters.host import addons, addresses, checks, config, inventory, renewal
 from installer.clusters.host.containerd import Socket
 from installer.clusters.host.daemons import daemons, etcd_binary
@@ -53,7 +53,7 @@ class ImageStore(Protocol):
 
 
 @dataclass(frozen=True)
-class HostProvider:
+class HostProvider(NothingElsewhere):
     """The host cluster of one environment. Capabilities are fields; see ClusterProvider for the contract."""
 
     environment: str
@@ -63,11 +63,14 @@ class HostProvider:
     minimum: checks.Requirements = checks.MINIMUM
     name: str = "host"
     root: Path = Paths.default().assets / "terraform" / "host"
+    remote: None = None
     programs: tuple[Program, ...] = (KUBERNETES, ETCD, COREDNS, PAUSE)
     recipe_folders: tuple[Path, ...] = (RECIPES,)
     images: tuple[str, ...] = ("pause", "coredns")
     external_resources: bool = False
     embedded: bool = True
+    where: str = "this machine"
+    asks_first: bool = False  # making the node anew keeps its data
 
     @property
     def folder(self) -> Path:
@@ -81,6 +84,12 @@ class HostProvider:
     def place(self) -> Place:
         """Where the node is or was, known also when nothing of it is left."""
         return Place(self.environment, self.folder)
+
+    def bill(self, volumes: float) -> None:
+        return None
+
+    def holds(self, change: object) -> str:
+        return ""
 
     def checks(self) -> Sequence[Check]:
         return checks.all_checks(self.place, self.minimum, self.programs, self.built_programs)
@@ -179,7 +188,7 @@ class HostProvider:
         if self.folder.exists() and not any(self.folder.iterdir()):
             self.folder.rmdir()
 
-    def sweep(self, found: Sequence[Leftover], progress: Progress) -> None:
+    def sweep(self, found: Sequence[Leftover], progress: Progress, cancel: Cancel | None = None) -> None:
         """A node that still runs is stopped as it should be; only what is left then is ended by force.
 
         What is not provably ours (a mount, an interface without our alias) is left for the proof to list.

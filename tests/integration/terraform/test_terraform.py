@@ -206,18 +206,23 @@ def test_ctrl_c_twice_leaves_nothing_running(site: Site) -> None:
     assert not process.alive and session(process) == ()
 
 
-def test_an_object_is_imported_by_what_the_events_say_of_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("act", ["apply", "destroy"])
+def test_what_exists_and_is_in_no_state_is_taken_in(tmp_path: Path, act: str) -> None:
     site = site_of("failing", tmp_path)
     site.terraform().apply({"status": 0}, Silent(), Cancel())
     assert site.terraform().resources() == ("terraform_data.ill", "terraform_data.well")
     runner = Runner(site.folder, find_binary())
     subprocess.run(
         [str(runner.binary.path), "state", "rm", f"-backup={tmp_path / 'backup'}", "terraform_data.well"],
-        cwd=site.folder.root,
+        cwd=site.folder.work,
         env={**os.environ, **runner.environment()},
         check=True,
         capture_output=True,
     )
     assert site.terraform().resources() == ("terraform_data.ill",)
-    runner.import_object("terraform_data.well", "some-id", None)
-    assert site.terraform().resources() == ("terraform_data.ill", "terraform_data.well")
+    site.folder.adopt({"terraform_data.well": "some-id"})
+    assert "terraform_data.well" in site.terraform().resources()
+    getattr(site.terraform(), act)({"status": 0}, Silent(), Cancel())
+    assert not site.folder.adoptions()
+    left = ("terraform_data.ill", "terraform_data.well") if act == "apply" else ()
+    assert site.terraform().resources() == left

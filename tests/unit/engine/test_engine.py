@@ -173,7 +173,7 @@ def test_the_plan_says_what_it_cannot_know_before_others_have_run() -> None:
         ("a", True, ""),
         ("b", False, ""),
         ("c", False, "until a: the node is not running"),
-        ("d", False, "until c: the node is not running"),
+        ("d", False, "until a: the node is not running"),
     ]
 
 

@@ -1,0 +1,73 @@
+"""Owns the policies a strict cluster needs before its first pod: DNS and the disk driver reach the API server.
+
+terraform/aws runs it between the cluster and its nodes:  python -m installer.clusters.aws.first_policies
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from installer.adapters.kube import Kube
+from installer.adapters.wait import Pending, wait_until
+from installer.clusters.aws import credentials
+from installer.clusters.aws.session import Session
+from installer.errors import StepError
+
+_NAMESPACE = "kube-system"
+_ANSWER_SECONDS = 300
+
+
+def policies() -> Sequence[Mapping[str, Any]]:
+    """In strict mode a pod no policy selects reaches nothing and is reached by nothing.
+
+    https://docs.aws.amazon.com/eks/latest/userguide/cni-network-policy-configure.html
+    """
+    everything = {"egress": [{}], "policyTypes": ["Ingress", "Egress"]}
+    asked = [{"ports": [{"protocol": p, "port": 53} for p in ("UDP", "TCP")]}]
+    return (
+        _policy("dns", {"k8s-app": "kube-dns"}, {**everything, "ingress": asked}),
+        _policy("disks", {"app.kubernetes.io/name": "aws-ebs-csi-driver"}, everything),
+    )
+
+
+def _policy(name: str, selects: Mapping[str, str], rules: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": f"mlops-platform-{name}", "namespace": _NAMESPACE},
+        "spec": {"podSelector": {"matchLabels": dict(selects)}, **rules},
+    }
+
+
+def apply(kube: Kube) -> None:
+    """Waits for an API server that EKS has just made: its name may not be known everywhere yet."""
+
+    def answers() -> bool | Pending:
+        try:
+            kube.raw("GET", "/readyz")
+        except StepError as error:
+            if not error.transient:
+                raise
+            return Pending(f"{error.what}: {error.why}")
+        return True
+
+    wait_until("the API server", answers, seconds=_ANSWER_SECONDS)
+    kube.apply(*policies())
+
+
+def main() -> None:
+    """CLUSTER, REGION, ENDPOINT and CA (base64 of PEM) come from the environment."""
+    cluster, region, endpoint, authority = (os.environ[n] for n in ("CLUSTER", "REGION", "ENDPOINT", "CA"))
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "kubeconfig"
+        file.write_text(json.dumps(credentials.kubeconfig(cluster, region, endpoint, authority)))
+        apply(Kube(file, credentials.Tokens(Session(region), cluster).token))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,300 @@
+"""Owns AwsProvider: what the rest of the house asks of an EKS cluster, answered by this folder's parts."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from installer.adapters.terraform.folder import write_private
+from installer.cancel import Cancel
+from installer.clusters.aws import credentials, worth
+from installer.clusters.aws.options import KUBERNETES, Options
+from installer.clusters.aws.remote_state import RemoteState
+from installer.clusters.aws.session import Session, asking, code_of, elsewhere, session_of
+from installer.clusters.aws.state_bucket import Record, StateBucket, now
+from installer.clusters.base import Check, ClusterAccess, Leftover, Program, Retain
+from installer.errors import PreflightError, StepError
+from installer.paths import Paths
+from installer.progress import Progress
+
+if TYPE_CHECKING:
+    from installer.adapters.terraform.changes import Change
+    from installer.bill import Bill
+    from installer.clusters.aws.ending import Ending
+
+STORAGE_CLASS = "gp3"
+RECORD = "record.json"
+EXPIRY = "expires-at"
+ENVIRONMENT_FILE = "environment.yaml"
+
+
+@dataclass(frozen=True)
+class AwsProvider:
+    """The EKS cluster of one environment. Capabilities are fields; see ClusterProvider for the contract."""
+
+    environment: str
+    state: Path
+    options: Options
+    run: str = ""
+    name: str = "aws"
+    root: Path = Paths.default().assets / "terraform" / "aws"
+    programs: tuple[Program, ...] = ()
+    recipe_folders: tuple[Path, ...] = ()
+    images: tuple[str, ...] = ()
+    external_resources: bool = True
+    embedded: bool = False
+    asks_first: bool = True
+    whole: bool = True
+    keeps_data: bool = False  # a stopped EKS cluster does not exist
+    expires: bool = True
+
+    @cached_property
+    def session(self) -> Session:
+        return session_of(self.options.region)
+
+    @cached_property
+    def bucket(self) -> StateBucket:
+        return StateBucket(self.session, self.environment)
+
+    @property
+    def remote(self) -> RemoteState:
+        """Where Terraform's state lies."""
+        return RemoteState(self.bucket)
+
+    @property
+    def cluster(self) -> str:
+        """The name of the EKS cluster; names of all else begin with it."""
+        return f"mlops-{self.environment}"
+
+    @property
+    def kubeconfig(self) -> Path:
+        return self.state.absolute() / "kubeconfig"
+
+    @property
+    def where(self) -> str:
+        return worth.where(self.options.region, self.session.asked)
+
+    def bill(self, volumes: float) -> Bill:
+        return worth.bill(self.options, volumes)
+
+    def holds(self, change: Change) -> str:
+        return worth.holds(change)
+
+    def checks(self) -> Sequence[Check]:
+        from installer.clusters.aws.checks import all_checks
+
+        return all_checks(self.session, self.environment, self.options)
+
+    def variables(self) -> Mapping[str, Any]:
+        """Without a call: what the record says of owner and run is read from its copy beside the state."""
+        options, record = self.options, self.recorded_here()
+        return {
+            "name": self.environment,
+            "region": options.region,
+            "zones": options.three_zones,
+            "kubernetes_version": options.version or KUBERNETES,
+            "cidr": options.cidr,
+            "service_cidr": options.service_cidr,
+            "other_networks": options.other_networks,
+            "nat": options.nat,
+            "network_policy": options.network_policy,
+            "python": sys.executable,
+            "system_pool": options.system_pool.model_dump(),
+            "gpu_pools": {name: pool.model_dump() for name, pool in options.gpu_pools.items()},
+            "object_store": options.object_store,
+            "sql": options.sql,
+            "admins": options.admins,
+            "allowed_cidrs": options.allowed_cidrs,
+            "log_retention_days": options.log_retention_days,
+            "deletion_protection": options.deletion_protection,
+            "path_style": elsewhere(),
+            "run": record.run if record else "",
+            "owner": record.owner if record else "",
+            "expires_at": self._asked_expiry() or (record.expires_at if record else ""),
+        }
+
+    def recorded_here(self) -> Record | None:
+        """The copy of the bucket's record on this machine; None before the first run here."""
+        try:
+            return Record.parse((self.state / RECORD).read_text())
+        except FileNotFoundError:
+            return None
+
+    def prepare(self, progress: Progress) -> None:
+        """The state bucket and the record in it, which say whose all that is made from now on is.
+
+        Raises StepError when the environment was made in another account or region, or its name is taken.
+        """
+        found = self.bucket.record()
+        record = (found or self.recorded_here() or self._new_record()).joined(self.run)
+        refuse_another_place(record, self.session)
+        record = replace(record, expires_at=self._asked_expiry() or record.expires_at)
+        if found is None or found.expires_at != record.expires_at:
+            progress.say(f"state bucket {self.bucket.name}")
+            self.bucket.ensure(record.tags())
+        self.save(record)
+
+    def _asked_expiry(self) -> str:
+        """What `up --ttl` has asked for last; '' for never."""
+        asked = self.state / EXPIRY
+        return asked.read_text() if asked.exists() else ""
+
+    def save(self, record: Record) -> None:
+        """In the bucket, and its copy here."""
+        self.bucket.write_record(record)
+        self.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        write_private(self.state / RECORD, record.text())
+
+    def _new_record(self) -> Record:
+        file = self.state / ENVIRONMENT_FILE
+        return Record(
+            environment=self.environment,
+            account=self.session.account,
+            region=self.session.region,
+            owner=self.session.caller.name,
+            run=self.run,
+            made_at=now(),
+            file=file.read_text() if file.exists() else "",
+        )
+
+    def access(self, outputs: Mapping[str, Any]) -> ClusterAccess:
+        """Also writes the kubeconfig for people; our own client is given tokens directly."""
+        name, region = outputs["cluster_name"], outputs["region"]
+        text = json.dumps(credentials.kubeconfig(name, region, outputs["endpoint"], outputs["ca"]), indent=1)
+        if not self.kubeconfig.exists() or self.kubeconfig.read_text() != text:
+            self.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+            write_private(self.kubeconfig, text)
+        return ClusterAccess(
+            name=name,
+            endpoint=outputs["endpoint"],
+            kubeconfig=self.kubeconfig,
+            storage_class=outputs["storage_class"],
+            region=region,
+            token=credentials.Tokens(self.session, name).token,
+        )
+
+    def alive(self) -> str:
+        """What EKS says of its cluster: whether its API server can be reached from here is another matter."""
+        from botocore.exceptions import ClientError
+
+        with asking(f"eks describe-cluster --name {self.cluster}"):
+            try:
+                found = self.session.client("eks").describe_cluster(name=self.cluster)["cluster"]
+            except ClientError as error:
+                if code_of(error) == "ResourceNotFoundException":
+                    return "the cluster was never made, or is gone"
+                raise
+        return "" if found["status"] == "ACTIVE" else f"EKS says {found['status']}"
+
+    def revive(self, progress: Progress, cancel: Cancel) -> None:
+        """EKS mends its own clusters; one that is gone although Terraform made it is for Terraform."""
+        wrong = self.alive()
+        if wrong:
+            raise StepError(
+                f"{self.cluster}: {wrong}",
+                hint="a change under way ends by itself; a cluster deleted by hand is made again",
+                command=f"aws eks describe-cluster --name {self.cluster} --region {self.options.region}",
+                transient=True,
+            )
+
+    def addons(self) -> Sequence[Mapping[str, Any]]:
+        return (_storage_class(),)
+
+    def images_present(self) -> frozenset[str]:
+        return frozenset()
+
+    def load_images(self, archives: Sequence[Path], progress: Progress, cancel: Cancel) -> None:
+        raise StepError("nodes on EKS take their images from registries")
+
+    @property
+    def retainable(self) -> Mapping[str, Retain]:
+        from installer.clusters.aws.sweeps import RETAIN
+
+        return RETAIN
+
+    @cached_property
+    def ending(self) -> Ending:
+        """The way down of this environment."""
+        from installer.clusters.aws.ending import Ending
+
+        return Ending(self.session, self.bucket, self.cluster, self.recorded_here())
+
+    def refuse_elsewhere(self) -> None:
+        """Also takes over the record of an environment that another machine has made."""
+        here = self.recorded_here()
+        record = here or self.bucket.record()
+        refuse_another_place(record, self.session)
+        if record and not here and self.state.exists():
+            write_private(self.state / RECORD, record.text())
+
+    def expire(self, when: str) -> None:
+        """For the record that the next `prepare` writes: nothing is made without it."""
+        self.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        write_private(self.state / EXPIRY, when)
+
+    def made(self) -> str:
+        record = self.recorded_here() or self.bucket.record()
+        return record.made_at if record else ""
+
+    def data(self) -> Sequence[Leftover]:
+        return self.ending.data()
+
+    def retain(self, words: Collection[str]) -> None:
+        self.ending.retain(words)
+
+    def inventory(self) -> Sequence[Leftover]:
+        return self.ending.inventory()
+
+    def explained(self, left: Sequence[Leftover]) -> Sequence[Leftover]:
+        return self.ending.explained(left)
+
+    def destroy_files(self, *, keep_data: bool, progress: Progress) -> None:
+        """The state bucket goes after the proof; here only files go."""
+        self.kubeconfig.unlink(missing_ok=True)
+
+    def sweep(self, found: Sequence[Leftover], progress: Progress, cancel: Cancel | None = None) -> None:
+        self.ending.sweep(found, progress, cancel)
+
+    def recorded(self) -> str:
+        if self.bucket.exists():
+            return f"s3://{self.bucket.name}"
+        return str(self.state / RECORD) if self.recorded_here() else ""
+
+    def forget(self, progress: Progress) -> None:
+        """The bucket last of all, and then its copy: whoever is killed in between finds the bucket gone."""
+        self.ending.forget(progress)
+        (self.state / RECORD).unlink(missing_ok=True)
+
+
+def refuse_another_place(record: Record | None, session: Session) -> None:
+    """Raises PreflightError unless we are logged in to the account and region it is recorded in."""
+    here = (session.account, session.region)
+    if record and (record.account, record.region) != here:
+        raise PreflightError(
+            f"{record.environment} is in account {record.account}, {record.region}",
+            why=f"this session is logged in to account {here[0]}, {here[1]}",
+            hint="log in to that account, or name the environment otherwise; nothing was touched",
+            command="aws sts get-caller-identity",
+        )
+
+
+def _storage_class() -> Mapping[str, Any]:
+    """EKS brings none since 1.30: gp3, encrypted, in the zone the pod is placed in."""
+    return {
+        "apiVersion": "storage.k8s.io/v1",
+        "kind": "StorageClass",
+        "metadata": {
+            "name": STORAGE_CLASS,
+            "annotations": {"storageclass.kubernetes.io/is-default-class": "true"},
+        },
+        "provisioner": "ebs.csi.aws.com",
+        "parameters": {"type": "gp3", "encrypted": "true"},
+        "reclaimPolicy": "Delete",
+        "allowVolumeExpansion": True,
+        "volumeBindingMode": "WaitForFirstConsumer",
+    }

@@ -1,0 +1,80 @@
+"""Owns finding environments by their tags: those with a record, and what is left of those without."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from installer.clusters.aws.inventory import calling
+from installer.clusters.aws.session import Session, session_of
+from installer.clusters.aws.state_bucket import ENVIRONMENT_TAG, EXPIRES_TAG, OWNER_TAG, StateBucket, find
+from installer.clusters.aws.sweeps.index import tagged
+from installer.clusters.base import RemoteEnvironment
+from installer.errors import UsageError
+
+if TYPE_CHECKING:
+    from installer.clusters.aws.state_bucket import Record
+
+
+def look(region: str) -> list[RemoteEnvironment]:
+    """Sorted by name. Changes nothing."""
+    session = session_of(region or _usual_region())
+    counts: dict[str, int] = {}
+    with calling("resourcegroupstaggingapi"):
+        for _, tags in tagged(session):
+            counts[tags[ENVIRONMENT_TAG]] = counts.get(tags[ENVIRONMENT_TAG], 0) + 1
+    recorded = {bucket.environment: bucket for bucket in find(session)}
+    found = [_recorded(bucket, counts.get(name, 1)) for name, bucket in recorded.items()]
+    found += _strays(session, {name: n for name, n in counts.items() if name not in recorded})
+    return sorted(found, key=lambda each: each.name)
+
+
+def _recorded(bucket: StateBucket, objects: int) -> RemoteEnvironment:
+    record, tags = bucket.record(), bucket.tags()
+    return RemoteEnvironment(
+        name=bucket.environment,
+        account=bucket.session.account,
+        region=bucket.session.region,
+        objects=objects,
+        owner=record.owner if record else tags.get(OWNER_TAG, ""),
+        made=record.made_at if record else "",
+        expires=_latest(record, tags.get(EXPIRES_TAG, "")),
+        file=record.file if record else "",
+        hourly=_hourly(record.file) if record else None,
+    )
+
+
+def _hourly(file: str) -> float | None:
+    """What a recorded environment costs at the least, without its disks; None for a file that an earlier
+    version understood, and this one does not."""
+    import yaml
+    from pydantic import ValidationError
+
+    from installer.clusters.aws.options import Options
+    from installer.clusters.aws.worth import bill
+
+    try:
+        options = Options.model_validate((yaml.safe_load(file) or {}).get("cluster"))
+    except (ValidationError, yaml.YAMLError):
+        return None
+    return bill(options, 0).paid.least
+
+
+def _latest(record: Record | None, tag: str) -> str:
+    """A run that was killed may have prolonged only one of the two: what was promised last counts."""
+    known = [text for text in (record.expires_at if record else "", tag) if text]
+    return max(known, default="")
+
+
+def _strays(session: Session, counts: dict[str, int]) -> Iterator[RemoteEnvironment]:
+    for name, objects in counts.items():
+        yield RemoteEnvironment(name, session.account, session.region, objects)
+
+
+def _usual_region() -> str:
+    import boto3
+
+    region = boto3.Session().region_name
+    if not region:
+        raise UsageError("which region? environments are found region by region", hint="say --region")
+    return str(region)

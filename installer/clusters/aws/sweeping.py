@@ -1,0 +1,85 @@
+"""Owns deleting what is provably ours, kind after kind, with bounded patience for what still holds it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from botocore.exceptions import ClientError
+
+from installer.adapters.wait import Pending, wait_until
+from installer.cancel import Cancel
+from installer.clusters.aws.inventory import calling, find
+from installer.clusters.aws.ownership import Ownership
+from installer.clusters.aws.session import Session
+from installer.clusters.aws.sweeps import KINDS
+from installer.clusters.aws.sweeps.kind import Kind, Resource, busy, gone
+from installer.errors import StepError, WaitTimedOut
+from installer.progress import Progress
+
+_LONGEST_DELAY = 5  # seconds between two attempts, once it is clear that it takes long
+
+
+@dataclass(frozen=True)
+class Sweeper:
+    """One sweep. `patience` is a factor on what each kind is given; tests have little."""
+
+    session: Session
+    ownership: Ownership
+    progress: Progress
+    cancel: Cancel
+    patience: float = 1.0
+
+    def sweep(self, wanted: Collection[tuple[str, str]], kinds: tuple[Kind, ...] = KINDS) -> None:
+        """Delete what is wanted, (kind, id), if it is still ours when its turn comes.
+
+        What will not go is noted with its reason and left for the proof to name.
+        """
+        for kind in kinds:
+            ids = {id for name, id in wanted if name == kind.name}
+            if ids:
+                self._one_kind(kind, ids)
+
+    def _one_kind(self, kind: Kind, ids: Collection[str]) -> None:
+        told: set[str] = set()
+        try:
+            wait_until(
+                f"{kind.name}s deleted",
+                lambda: self._round(kind, ids, told),
+                seconds=kind.seconds * self.patience,
+                cancel=self.cancel,
+                on_seen=self.progress.say,
+                longest_delay=_LONGEST_DELAY,
+            )
+        except WaitTimedOut as error:
+            self.progress.note(f"{kind.name}: {error.why}")
+        except StepError as error:
+            self.progress.note(f"{kind.name}: {error.what}: {error.why}")
+
+    def _round(self, kind: Kind, ids: Collection[str], told: set[str]) -> bool | Pending:
+        """Tags are read again in each round: what has been given to somebody else meanwhile is not ours."""
+        waiting: list[str] = []
+        for found in find(self.session, self.ownership, kind):
+            resource = found.resource
+            if resource.id not in ids or not found.ours or resource.scheduled:
+                continue
+            if resource.id not in told:
+                told.add(resource.id)
+                self.progress.note(f"{kind.name} {resource.id} {resource.detail()}".rstrip())
+            waiting.append(f"{resource.id}{self._why(kind, resource)}")
+        return Pending(", ".join(waiting[:3])) if waiting else True
+
+    def _why(self, kind: Kind, resource: Resource) -> str:
+        """Try; '' when it is on its way, else ' (what still holds it)'."""
+        if resource.going or resource.busy:
+            return f" ({resource.busy or 'on its way out'})"
+        with calling(kind.arn.partition(":")[0]):
+            try:
+                kind.delete(self.session, resource, self.ownership)
+            except ClientError as error:
+                if gone(error):
+                    return ""
+                if busy(error):
+                    return f" ({error.response['Error'].get('Message', error)})"
+                raise
+        return ""

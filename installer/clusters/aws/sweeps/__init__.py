@@ -1,0 +1,57 @@
+"""Owns the sweep list: every kind of object an environment may leave, in the order in which they can go."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from installer.clusters.aws.sweeps import balancers, ec2, eks, iam, rest, stores
+from installer.clusters.aws.sweeps.kind import Kind
+from installer.clusters.aws.sweeps.security_groups import SECURITY_GROUPS
+from installer.clusters.base import Retain
+
+# What makes or holds others first: nodes hold disks and interfaces, those hold groups and subnets.
+KINDS: tuple[Kind, ...] = (
+    *balancers.BALANCERS,
+    eks.NODE_GROUPS,
+    eks.SCALING_GROUPS,
+    ec2.INSTANCES,
+    eks.CLUSTERS,
+    stores.DATABASES,
+    stores.DATABASE_SUBNETS,
+    stores.DATABASE_SNAPSHOTS,
+    ec2.INTERFACES,
+    ec2.VOLUMES,
+    ec2.SNAPSHOTS,
+    ec2.LAUNCH_TEMPLATES,
+    SECURITY_GROUPS,
+    *ec2.NETWORK,
+    iam.PROFILES,
+    iam.ROLES,
+    iam.POLICIES,
+    iam.IDENTITY_PROVIDERS,
+    rest.LOG_GROUPS,
+    rest.ALIASES,
+    rest.KEYS,
+    stores.BUCKETS,
+)
+
+# What `down --retain` may name: what holds data and stands by itself. A bucket is of no use without the key
+# its objects are encrypted with.
+RETAIN: Mapping[str, Retain] = {
+    "volumes": Retain((ec2.VOLUMES.name,)),
+    "snapshots": Retain((ec2.SNAPSHOTS.name, stores.DATABASE_SNAPSHOTS.name)),
+    "buckets": Retain(
+        (stores.BUCKETS.name, rest.KEYS.name, rest.ALIASES.name),
+        (
+            "aws_s3_bucket",
+            "aws_s3_bucket_public_access_block",
+            "aws_s3_bucket_server_side_encryption_configuration",
+            "aws_s3_bucket_versioning",
+            "aws_kms_key",
+            "aws_kms_alias",
+        ),
+    ),
+    "logs": Retain((rest.LOG_GROUPS.name,), ("aws_cloudwatch_log_group",)),
+}
+# What holds data that is meant to outlive a cluster: not covered by `--yes`.
+DATA = (stores.BUCKETS, stores.DATABASES)

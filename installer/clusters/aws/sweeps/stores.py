@@ -1,0 +1,102 @@
+"""Owns what holds data outside the cluster: buckets, databases and their snapshots."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from botocore.exceptions import ClientError
+
+from installer.clusters.aws.ownership import Ownership
+from installer.clusters.aws.session import Session
+from installer.clusters.aws.state_bucket import StateBucket, empty
+from installer.clusters.aws.sweeps.index import tagged
+from installer.clusters.aws.sweeps.kind import Kind, Resource, gone, tags_of, when
+
+_DATABASE_SECONDS = 1200
+
+
+def _buckets(session: Session, ownership: Ownership) -> Iterator[Resource]:
+    """What the tag index knows, and what is named as ours are; the tags are read from the bucket itself.
+
+    The bucket the state lies in is no bucket of this kind: it goes last, by StateBucket.
+    """
+    s3, state = session.client("s3"), StateBucket(session, ownership.environment).name
+    indexed = {arn.rsplit(":", 1)[-1] for arn, _ in tagged(session, ownership.environment, "s3")}
+    for raw in s3.list_buckets()["Buckets"]:
+        name = raw["Name"]
+        if name == state or not (name in indexed or name.startswith(f"mlops-{ownership.environment}-")):
+            continue
+        tags = _bucket_tags(session, name)
+        versions = s3.list_object_versions(Bucket=name, MaxKeys=1)
+        about = "" if versions.get("Versions") or versions.get("DeleteMarkers") else "empty"
+        yield Resource(name, tags, about, made=raw["CreationDate"])
+
+
+def _bucket_tags(session: Session, name: str) -> dict[str, str]:
+    try:
+        return tags_of(session.client("s3").get_bucket_tagging(Bucket=name), "TagSet")
+    except ClientError as error:
+        if gone(error):  # NoSuchTagSet: it has none
+            return {}
+        raise
+
+
+def _delete_bucket(session: Session, found: Resource, ownership: Ownership) -> None:
+    empty(session, found.id)
+    session.client("s3").delete_bucket(Bucket=found.id)
+
+
+def _databases(session: Session, ownership: Ownership) -> Iterator[Resource]:
+    for raw in session.pages("rds", "describe_db_instances", "DBInstances"):
+        yield Resource(
+            raw["DBInstanceIdentifier"],
+            tags_of(raw, "TagList"),
+            f"{raw['Engine']} {raw['DBInstanceClass']} {raw['AllocatedStorage']} GiB",
+            raw.get("AvailabilityZone", ""),
+            when(raw.get("InstanceCreateTime")),
+            going=raw["DBInstanceStatus"] == "deleting",
+        )
+
+
+def _database_snapshots(session: Session, ownership: Ownership) -> Iterator[Resource]:
+    """Automated ones go with their database."""
+    operation, key = "describe_db_snapshots", "DBSnapshots"
+    for raw in session.pages("rds", operation, key, SnapshotType="manual"):
+        yield Resource(
+            raw["DBSnapshotIdentifier"],
+            tags_of(raw, "TagList"),
+            f"{raw['AllocatedStorage']} GiB of {raw['DBInstanceIdentifier']}",
+            made=when(raw.get("SnapshotCreateTime")),
+        )
+
+
+def _database_subnets(session: Session, ownership: Ownership) -> Iterator[Resource]:
+    client = session.client("rds")
+    for raw in session.pages("rds", "describe_db_subnet_groups", "DBSubnetGroups"):
+        tags = tags_of(client.list_tags_for_resource(ResourceName=raw["DBSubnetGroupArn"]), "TagList")
+        yield Resource(raw["DBSubnetGroupName"], tags)
+
+
+def _delete_database(session: Session, found: Resource, ownership: Ownership) -> None:
+    """Whether its data may go was asked before. Automated backups would be billed on, so they go too."""
+    client = session.client("rds")
+    client.modify_db_instance(DBInstanceIdentifier=found.id, DeletionProtection=False, ApplyImmediately=True)
+    client.delete_db_instance(
+        DBInstanceIdentifier=found.id, SkipFinalSnapshot=True, DeleteAutomatedBackups=True
+    )
+
+
+def _delete_database_snapshot(session: Session, found: Resource, ownership: Ownership) -> None:
+    session.client("rds").delete_db_snapshot(DBSnapshotIdentifier=found.id)
+
+
+def _delete_database_subnets(session: Session, found: Resource, ownership: Ownership) -> None:
+    session.client("rds").delete_db_subnet_group(DBSubnetGroupName=found.id)
+
+
+BUCKETS = Kind("bucket", _buckets, _delete_bucket, "s3:")
+DATABASES = Kind("database", _databases, _delete_database, "rds:db:", seconds=_DATABASE_SECONDS)
+DATABASE_SNAPSHOTS = Kind(
+    "database snapshot", _database_snapshots, _delete_database_snapshot, "rds:snapshot:"
+)
+DATABASE_SUBNETS = Kind("database subnet group", _database_subnets, _delete_database_subnets, "rds:subgrp:")

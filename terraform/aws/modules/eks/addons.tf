@@ -1,0 +1,87 @@
+# What EKS installs and keeps up to date: network, identity, DNS, disks.
+
+locals {
+  # Those without which a node does not become ready come first; the others need nodes to become active.
+  before = {
+    vpc-cni = {
+      account = "aws-node"
+      policy  = "AmazonEKS_CNI_Policy"
+      values = {
+        enableNetworkPolicy = "true"
+        env                 = { NETWORK_POLICY_ENFORCING_MODE = var.network_policy }
+      }
+    }
+    kube-proxy             = { account = "", policy = "", values = {} }
+    eks-pod-identity-agent = { account = "", policy = "", values = {} }
+  }
+  after = {
+    coredns = { account = "", policy = "", values = {} }
+    aws-ebs-csi-driver = {
+      account = "ebs-csi-controller-sa"
+      policy  = "service-role/AmazonEBSCSIDriverPolicy"
+      # Disks it makes are found, and swept, by these.
+      values = { controller = { extraVolumeTags = var.tags } }
+    }
+  }
+
+  identities = { for name, addon in merge(local.before, local.after) : name => addon if addon.account != "" }
+}
+
+resource "aws_iam_role" "addon" {
+  for_each           = local.identities
+  name               = "${var.name}-${each.key}"
+  assume_role_policy = local.pod_identity_trust
+}
+
+resource "aws_iam_role_policy_attachment" "addon" {
+  for_each   = local.identities
+  role       = aws_iam_role.addon[each.key].name
+  policy_arn = "${local.policies}/${each.value.policy}"
+}
+
+resource "aws_eks_addon" "before" {
+  for_each                    = local.before
+  cluster_name                = aws_eks_cluster.this.name
+  addon_name                  = each.key
+  configuration_values        = length(each.value.values) > 0 ? jsonencode(each.value.values) : null
+  resolve_conflicts_on_create = "OVERWRITE"
+  resolve_conflicts_on_update = "OVERWRITE"
+  depends_on                  = [aws_eks_pod_identity_association.addon]
+}
+
+resource "aws_eks_addon" "after" {
+  for_each                    = local.after
+  cluster_name                = aws_eks_cluster.this.name
+  addon_name                  = each.key
+  configuration_values        = length(each.value.values) > 0 ? jsonencode(each.value.values) : null
+  resolve_conflicts_on_create = "OVERWRITE"
+  resolve_conflicts_on_update = "OVERWRITE"
+  depends_on                  = [aws_eks_node_group.this]
+}
+
+resource "aws_eks_pod_identity_association" "addon" {
+  for_each        = local.identities
+  cluster_name    = aws_eks_cluster.this.name
+  namespace       = "kube-system"
+  service_account = each.value.account
+  role_arn        = aws_iam_role.addon[each.key].arn
+  depends_on      = [aws_iam_role_policy_attachment.addon]
+}
+
+# In strict mode a pod reaches nothing without a policy, and without the API server neither DNS nor the disk
+# driver becomes active, for which Terraform waits. Policies are kept by the API server, which is there first.
+resource "terraform_data" "policies" {
+  for_each         = var.network_policy == "strict" && var.python != "" ? { kube-system = true } : {}
+  triggers_replace = [aws_eks_cluster.this.arn]
+
+  provisioner "local-exec" {
+    command = "exec \"$PYTHON\" -m installer.clusters.aws.first_policies"
+    environment = {
+      PYTHON   = var.python
+      CLUSTER  = aws_eks_cluster.this.name
+      REGION   = var.region
+      ENDPOINT = aws_eks_cluster.this.endpoint
+      CA       = one(aws_eks_cluster.this.certificate_authority[*].data)
+    }
+  }
+}

@@ -1,0 +1,245 @@
+# With a mocked provider: no credentials and no cloud. What is planned, and that wrong input makes nothing.
+
+mock_provider "aws" {
+  override_during = plan
+
+  mock_data "aws_caller_identity" {
+    defaults = { account_id = "111122223333" }
+  }
+  mock_data "aws_partition" {
+    defaults = { partition = "aws" }
+  }
+  mock_resource "aws_iam_role" {
+    defaults = { arn = "arn:aws:iam::111122223333:role/mock" }
+  }
+  mock_resource "aws_kms_key" {
+    defaults = { arn = "arn:aws:kms:eu-central-1:111122223333:key/mock", key_id = "mock" }
+  }
+  mock_resource "aws_launch_template" {
+    defaults = { id = "lt-0123456789abcdef0", latest_version = 1 }
+  }
+  mock_resource "aws_s3_bucket" {
+    defaults = { arn = "arn:aws:s3:::mock" }
+  }
+  mock_resource "aws_eks_cluster" {
+    defaults = {
+      arn                   = "arn:aws:eks:eu-central-1:111122223333:cluster/mock"
+      endpoint              = "https://mock.eks.amazonaws.com"
+      certificate_authority = [{ data = "bW9jaw==" }]
+    }
+  }
+  mock_resource "aws_eks_node_group" {
+    defaults = { resources = [{ autoscaling_groups = [{ name = "eks-mock" }], remote_access_security_group_id = "" }] }
+  }
+}
+
+variables {
+  name   = "test"
+  region = "eu-central-1"
+  zones  = ["eu-central-1a", "eu-central-1b", "eu-central-1c"]
+  run    = "run-1"
+  owner  = "tester"
+}
+
+run "as_little_as_can_be_asked_for" {
+  command = plan
+  assert {
+    condition     = length(aws_nat_gateway.this) == 1 && length(aws_s3_bucket.this) == 0 && length(aws_db_instance.this) == 0
+    error_message = "one NAT gateway, and no store"
+  }
+  assert {
+    condition     = length(distinct([for s in merge(aws_subnet.private, { for k, v in aws_subnet.public : "public ${k}" => v }) : s.cidr_block])) == 6
+    error_message = "six subnets that do not overlap"
+  }
+  assert {
+    condition     = output.tags == { "mlops-platform/env" = "test", "mlops-platform/run" = "run-1", "mlops-platform/owner" = "tester" }
+    error_message = "environment, run and owner are in the tags, and no expiry"
+  }
+  assert {
+    condition     = output.object_store == null && output.sql == null && output.cluster_name == "mlops-test"
+    error_message = "components provide the stores"
+  }
+}
+
+run "the_cluster_is_closed_and_says_what_it_does" {
+  command = plan
+  module {
+    source = "./modules/eks"
+  }
+  variables {
+    name               = "mlops-test"
+    partition          = "aws"
+    kubernetes_version = "1.33"
+    subnet_ids         = ["subnet-1", "subnet-2", "subnet-3"]
+    service_cidr       = "172.20.0.0/16"
+    allowed_cidrs      = []
+    admins             = ["arn:aws:iam::111122223333:role/platform"]
+    key_arn            = "arn:aws:kms:eu-central-1:111122223333:key/mock"
+    log_retention_days = 30
+    network_policy     = "strict"
+    python             = "/usr/bin/python3"
+    system_pool        = { instance_type = "m7g.xlarge", min = 2, max = 4, disk = 50 }
+    gpu_pools = {
+      a10 = { instance_type = "g5.xlarge", gpu_count = 1, min = 0, max = 2, spot = true, taint = "nvidia.com/gpu=present:NoSchedule", labels = { team = "ml" }, disk = 200 }
+    }
+    tags = { "mlops-platform/env" = "test" }
+  }
+  assert {
+    condition     = !aws_eks_cluster.this.vpc_config[0].endpoint_public_access && length(aws_eks_cluster.this.enabled_cluster_log_types) == 5
+    error_message = "no way in from outside, all of the control plane's logs"
+  }
+  assert {
+    condition     = aws_eks_cluster.this.access_config[0].authentication_mode == "API" && aws_eks_cluster.this.encryption_config[0].resources == toset(["secrets"])
+    error_message = "access entries only, Secrets encrypted with the key"
+  }
+  assert {
+    condition     = jsondecode(aws_eks_addon.before["vpc-cni"].configuration_values) == { enableNetworkPolicy = "true", env = { NETWORK_POLICY_ENFORCING_MODE = "strict" } }
+    error_message = "network policies are enforced, strictly"
+  }
+  assert {
+    condition     = length(terraform_data.policies) == 1
+    error_message = "and DNS and disks let through before the first pod"
+  }
+  assert {
+    condition     = jsondecode(aws_eks_addon.after["aws-ebs-csi-driver"].configuration_values).controller.extraVolumeTags == { "mlops-platform/env" = "test" }
+    error_message = "disks the driver makes carry our tags"
+  }
+  assert {
+    condition     = aws_eks_node_group.this["a10"].ami_type == "AL2023_x86_64_NVIDIA" && aws_eks_node_group.this["a10"].capacity_type == "SPOT" && aws_eks_node_group.this["system"].ami_type == "AL2023_ARM_64_STANDARD"
+    error_message = "the image fits the processor and the GPU"
+  }
+  assert {
+    condition     = one(aws_eks_node_group.this["a10"].taint).effect == "NO_SCHEDULE" && length(aws_eks_node_group.this["system"].taint) == 0
+    error_message = "only GPU nodes are tainted"
+  }
+  assert {
+    condition     = length(aws_autoscaling_group_tag.hint) == 5
+    error_message = "three labels, the GPU and the taint are told to the autoscaler"
+  }
+}
+
+run "all_that_can_be_asked_for" {
+  command = plan
+  variables {
+    nat                 = "per-zone"
+    object_store        = "s3"
+    sql                 = "rds"
+    deletion_protection = true
+    expires_at          = "2026-01-31T18:00:00+00:00"
+  }
+  assert {
+    condition     = length(aws_nat_gateway.this) == 3 && length(distinct(values(local.nat_of))) == 3
+    error_message = "a NAT gateway in each zone, used by its own"
+  }
+  assert {
+    condition     = !aws_s3_bucket.this["artifacts"].force_destroy && aws_s3_bucket.this["artifacts"].bucket == "mlops-test-artifacts-111122223333"
+    error_message = "the bucket is not emptied by itself"
+  }
+  assert {
+    condition     = aws_db_instance.this["postgres"].deletion_protection && aws_db_instance.this["postgres"].storage_encrypted && aws_db_instance.this["postgres"].manage_master_user_password && aws_db_instance.this["postgres"].multi_az && !aws_db_instance.this["postgres"].skip_final_snapshot
+    error_message = "the database is protected, encrypted, in two zones, and its password in no state"
+  }
+  assert {
+    condition     = output.tags["mlops-platform/expires-at"] == "2026-01-31T18:00:00+00:00"
+    error_message = "the expiry is in the tags"
+  }
+}
+
+run "no_way_out_is_possible" {
+  command = plan
+  variables {
+    nat = "none"
+  }
+  assert {
+    condition     = length(aws_nat_gateway.this) == 0 && length(aws_route.private) == 0
+    error_message = "no NAT gateway and no route to one"
+  }
+}
+
+run "two_zones_are_refused" {
+  command = plan
+  variables {
+    zones = ["eu-central-1a", "eu-central-1b"]
+  }
+  expect_failures = [var.zones]
+}
+
+run "zones_of_another_region_are_refused" {
+  command = plan
+  variables {
+    zones = ["eu-west-1a", "eu-west-1b", "eu-west-1c"]
+  }
+  expect_failures = [var.zones]
+}
+
+run "services_that_overlap_the_vpc_are_refused" {
+  command = plan
+  variables {
+    service_cidr = "10.0.128.0/20"
+  }
+  expect_failures = [var.service_cidr]
+}
+
+run "a_connected_network_that_overlaps_is_refused" {
+  command = plan
+  variables {
+    other_networks = ["192.168.0.0/16", "10.0.0.0/8"]
+  }
+  expect_failures = [var.other_networks]
+}
+
+run "a_vpc_too_small_is_refused" {
+  command = plan
+  variables {
+    cidr = "10.0.0.0/24"
+  }
+  expect_failures = [var.cidr]
+}
+
+run "a_gpu_pool_without_gpu_is_refused" {
+  command = plan
+  variables {
+    gpu_pools = { a = { instance_type = "m7i.large", gpu_count = 1, max = 1 } }
+  }
+  expect_failures = [var.gpu_pools]
+}
+
+run "no_gpus_are_refused" {
+  command = plan
+  variables {
+    gpu_pools = { a = { instance_type = "g5.xlarge", gpu_count = 0, max = 1 } }
+  }
+  expect_failures = [var.gpu_pools]
+}
+
+run "more_at_least_than_at_most_is_refused" {
+  command = plan
+  variables {
+    gpu_pools = { a = { instance_type = "g5.xlarge", gpu_count = 1, min = 3, max = 2 } }
+  }
+  expect_failures = [var.gpu_pools]
+}
+
+run "an_empty_system_pool_is_refused" {
+  command = plan
+  variables {
+    system_pool = { min = 0, max = 2 }
+  }
+  expect_failures = [var.system_pool]
+}
+
+run "a_retention_cloudwatch_does_not_know_is_refused" {
+  command = plan
+  variables {
+    log_retention_days = 31
+  }
+  expect_failures = [var.log_retention_days]
+}
+
+run "an_expiry_in_words_is_refused" {
+  command = plan
+  variables {
+    expires_at = "tomorrow"
+  }
+  expect_failures = [var.expires_at]
+}

@@ -1,0 +1,172 @@
+"""Proves the preflight against the fake cloud: every line, good and bad, none in another's way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+import pytest
+
+from installer.clusters.aws.checks import all_checks
+from installer.clusters.aws.options import Options
+from installer.clusters.aws.session import Session
+from installer.clusters.aws.state_bucket import ENVIRONMENT_TAG, StateBucket
+from installer.clusters.base import Check
+from tests.fakes.aws import REGION, Account
+
+pytestmark = pytest.mark.integration
+G_ON_DEMAND, G_SPOT, ADDRESSES, NETWORKS = "L-DB2E81BA", "L-3819A6DF", "L-0263D0A3", "L-F678F1CE"
+VERSION = "1.35"
+
+
+def options(**asked: Any) -> Options:
+    return Options.model_validate({"provider": "aws", "region": REGION, "version": VERSION, **asked})
+
+
+def pool(**asked: Any) -> dict[str, Any]:
+    return {"gpu_pools": {"a10": {"instance_type": "g5.xlarge", "gpu_count": 1, "max": 2, **asked}}}
+
+
+@pytest.fixture(autouse=True)
+def sessions() -> Iterator[None]:
+    """One a region and test: making clients is what costs the time."""
+    _session.cache_clear()
+    yield
+    _session.cache_clear()
+
+
+@cache
+def _session(region: str) -> Session:
+    return Session(region)
+
+
+def lines(account: Account, **asked: Any) -> dict[str, Check]:
+    session = _session(str(asked.get("region", REGION)))
+    return {c.name: c for c in all_checks(session, "staging", options(**asked))}
+
+
+def quota(account: Account, code: str, value: float, service: str = "ec2") -> None:
+    client = account.client("service-quotas")
+    client.request_service_quota_increase(ServiceCode=service, QuotaCode=code, DesiredValue=value)
+
+
+def test_an_account_that_has_everything_is_ok_in_every_line(account: Account) -> None:
+    quota(account, G_ON_DEMAND, 8)
+    found = lines(account, **pool())
+    assert {name: c for name, c in found.items() if c.status != "ok"} == {}
+    assert found["credentials"].seen == f"account {account.id}, tester"
+    assert found["vCPUs G on-demand"].seen == "8, 0 in use by others; needed 0 to 8"
+    assert found["g5.xlarge"].seen == f"in {REGION}a, {REGION}b, {REGION}c"
+    assert found["state bucket"].seen.endswith(f"{account.id}-{REGION}-staging: free")
+    assert list(found)[:2] == ["credentials", "region"]
+
+
+def test_without_credentials_one_line_fails_and_the_others_say_they_were_not_asked(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    found = lines(account, **pool())
+    assert found["credentials"].status == "failure" and "aws sso login" in found["credentials"].fix
+    others = {name: (c.status, c.seen) for name, c in found.items() if name != "credentials"}
+    assert len(others) > 8 and set(others.values()) == {("skipped", "not asked")}
+
+
+def test_quotas_tell_no_room_at_all_from_room_for_fewer(account: Account) -> None:
+    name = "vCPUs G on-demand"
+    none = lines(account, **pool())[name]
+    assert none.status == "failure" and none.fix.startswith(
+        "aws service-quotas request-service-quota-increase"
+    )
+    assert f"--quota-code {G_ON_DEMAND} --desired-value 8 --region {REGION}" in none.fix
+    quota(account, G_ON_DEMAND, 4)
+    assert lines(account, **pool())[name].status == "warning"
+    assert lines(account, **pool(min=2))[name].status == "failure"
+    spot = lines(account, **pool(spot=True))
+    assert name not in spot and spot["vCPUs G spot"].status == "failure"
+    quota(account, G_SPOT, 8)
+    assert lines(account, **pool(spot=True))["vCPUs G spot"].status == "ok"
+
+
+def test_what_others_run_counts_against_a_quota_and_our_own_does_not(account: Account) -> None:
+    quota(account, G_ON_DEMAND, 8)
+    ec2 = account.client("ec2")
+    image = ec2.describe_images()["Images"][0]["ImageId"]
+    tags = [{"ResourceType": "instance", "Tags": [{"Key": ENVIRONMENT_TAG, "Value": "staging"}]}]
+    more: dict[str, Any] = {"ImageId": image, "InstanceType": "g5.xlarge", "MinCount": 1, "MaxCount": 1}
+    ec2.run_instances(**more, TagSpecifications=tags)
+    assert lines(account, **pool())["vCPUs G on-demand"].status == "ok"
+    ec2.run_instances(**more)
+    found = lines(account, **pool())["vCPUs G on-demand"]
+    assert (found.status, found.seen) == ("warning", "8, 4 in use by others; needed 0 to 8")
+
+
+def test_addresses_and_networks_are_counted(account: Account) -> None:
+    for _ in range(4):
+        account.client("ec2").allocate_address(Domain="vpc")
+    assert lines(account, nat="one")["elastic IPs"].status == "ok"
+    found = lines(account, nat="per-zone")["elastic IPs"]
+    assert (found.status, found.why) == ("failure", "2 too few")
+    assert "elastic IPs" not in lines(account, nat="none")
+    quota(account, NETWORKS, 1, "vpc")  # which the default VPC takes
+    assert lines(account)["VPCs"].status == "failure"
+
+
+def test_zones_and_types_that_are_not_there_name_those_that_are(account: Account) -> None:
+    found = lines(account, zones=[f"{REGION}{z}" for z in "abx"], **pool())
+    assert found["zones"].status == "failure" and f"{REGION}c" in found["zones"].fix
+    assert (found["g5.xlarge"].status, found["g5.xlarge"].why.startswith(f"not in {REGION}x")) == (
+        "warning",
+        True,
+    )
+    strange = lines(account, region="eu-west-1", system_pool={"instance_type": "x9z.large"})["x9z.large"]
+    assert (strange.status, strange.seen) == ("failure", "not offered")
+
+
+def test_a_type_newer_than_the_table_is_asked_for_its_gpus(account: Account) -> None:
+    wrong = {"gpu_pools": {"old": {"instance_type": "g5g.xlarge", "gpu_count": 3, "max": 1}}}
+    found = lines(account, **wrong)["g5g.xlarge"]
+    assert (found.status, found.why) == ("failure", "it has 1 GPUs, not 3")
+
+
+@pytest.mark.parametrize(
+    ("version", "status"), [("1.34", "ok"), ("1.32", "warning"), ("1.20", "failure"), ("1.99", "failure")]
+)
+def test_the_version_of_kubernetes_is_one_eks_has(account: Account, version: str, status: str) -> None:
+    found = lines(account, version=version)["kubernetes"]
+    assert (found.status, status == "ok" or "1.35" in found.fix) == (status, True)
+
+
+def test_a_cluster_that_exists_goes_up_one_version_at_a_time(account: Account) -> None:
+    made = {"name": "mlops-staging", "version": "1.34", "roleArn": f"arn:aws:iam::{account.id}:role/eks"}
+    subnets = [s["SubnetId"] for s in account.client("ec2").describe_subnets()["Subnets"]]
+    account.client("eks").create_cluster(**made, resourcesVpcConfig={"subnetIds": subnets})
+    assert lines(account, version="1.35")["kubernetes"].status == "ok"
+    up = lines(account, version="1.36")["kubernetes"]
+    assert (up.status, up.fix) == ("failure", "cluster.version: '1.35' first")
+    assert lines(account, version="1.33")["kubernetes"].why == "EKS never goes back"
+
+
+def test_helm_and_kubernetes_may_be_apart_too_far(account: Account) -> None:
+    assert lines(account, version="1.35")["helm and kubernetes"].status == "ok"
+    assert lines(account, version="1.31")["helm and kubernetes"].status == "warning"
+
+
+def test_the_state_bucket_is_free_ours_or_not_ours(account: Account) -> None:
+    bucket = StateBucket(Session(REGION), "staging")
+    bucket.ensure({ENVIRONMENT_TAG: "staging"})
+    assert lines(account)["state bucket"].seen == f"{bucket.name}: ours"
+    bucket.ensure({ENVIRONMENT_TAG: "other"})
+    found = lines(account)["state bucket"]
+    assert found.status == "failure" and "other" in found.why
+
+
+def test_a_line_that_cannot_be_asked_says_so_and_the_others_go_on(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SERVICE_QUOTAS", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    found = lines(account)
+    for name in ("vCPUs standard on-demand", "VPCs", "elastic IPs"):
+        assert (found[name].status, found[name].seen) == ("warning", "could not be asked")
+    assert found["zones"].status == found["state bucket"].status == "ok"

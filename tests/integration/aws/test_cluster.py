@@ -1,0 +1,172 @@
+"""Proves the cluster layer with the real Terraform and its real provider: made, unchanged, recovered."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from installer.adapters import process
+from installer.adapters.terraform import find_binary
+from installer.adapters.terraform.runner import Runner
+from installer.adapters.terraform.state import State, parse
+from installer.clusters.aws.provider import AwsProvider
+from installer.clusters.aws.remote_state import RemoteState
+from installer.clusters.aws.session import Session
+from installer.clusters.aws.state_bucket import StateBucket
+from installer.commands import plan
+from installer.reach import read_only
+from installer.session import open_environment
+from tests.fakes.aws import Account
+from tests.integration.aws.made import OPTIONS, folder_of, up
+from tests.integration.aws.world import Machine
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module")
+def machine(shared_account: Account, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    """With the environment `staging`, whose cluster has been made."""
+    with Machine(shared_account, tmp_path_factory.mktemp("machine")).used() as found:
+        found.write("staging", **OPTIONS)
+        said = up(found, "staging")
+        assert said.code == 0, said.envelope
+        yield found
+
+
+def test_a_plan_after_up_is_empty(machine: Machine) -> None:
+    folder = folder_of(machine, "staging")
+    runner = Runner(folder, find_binary())
+    argv = runner.argv("plan", detailed_exitcode=True, input=False, var_file=str(folder.variables))
+    process.run(argv, env=runner.environment(), cwd=folder.work)
+
+
+def test_a_second_up_starts_no_terraform(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*argv: object, **_: object) -> None:
+        raise AssertionError(f"started {argv}")
+
+    monkeypatch.setattr("installer.adapters.terraform.runner.run", refuse)
+    monkeypatch.setattr("installer.adapters.terraform.runner.spawn", refuse)
+    said = up(machine, "staging")
+    assert said.code == 0 and said.data["changed"] == 0
+
+
+def test_everything_that_can_have_a_tag_has_ours(machine: Machine) -> None:
+    """By what the tagging API of the cloud lists, which knows nothing of our state."""
+    account = machine.account
+    tags = account.client("resourcegroupstaggingapi").get_resources(
+        TagFilters=[{"Key": "mlops-platform/env", "Values": ["staging"]}]
+    )["ResourceTagMappingList"]
+    for each in tags:
+        found = {tag["Key"]: tag["Value"] for tag in each["Tags"]}
+        assert found["mlops-platform/owner"] == "tester" and found["mlops-platform/run"]
+    cluster = account.client("eks").describe_cluster(name="mlops-staging")["cluster"]
+    assert cluster["tags"]["mlops-platform/env"] == "staging"
+    template = account.client("ec2").describe_launch_template_versions(LaunchTemplateName="mlops-staging-a10")
+    launched = template["LaunchTemplateVersions"][0]["LaunchTemplateData"]
+    assert {s["ResourceType"] for s in launched["TagSpecifications"]} == {
+        "instance",
+        "volume",
+        "network-interface",
+    }
+    assert launched["MetadataOptions"]["HttpTokens"] == "required"
+
+
+def test_an_empty_gpu_pool_tells_the_autoscaler_what_its_nodes_would_be(machine: Machine) -> None:
+    account = machine.account
+    pool = account.client("eks").describe_nodegroup(clusterName="mlops-staging", nodegroupName="a10")[
+        "nodegroup"
+    ]
+    assert pool["amiType"] == "AL2023_x86_64_NVIDIA" and pool["capacityType"] == "SPOT"
+    assert pool["taints"] == [{"key": "nvidia.com/gpu", "value": "present", "effect": "NO_SCHEDULE"}]
+    group = pool["resources"]["autoScalingGroups"][0]["name"]
+    found = account.client("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=[group])
+    hints = {t["Key"]: t["Value"] for t in found["AutoScalingGroups"][0]["Tags"]}
+    template = "k8s.io/cluster-autoscaler/node-template"
+    assert hints[f"{template}/resources/nvidia.com/gpu"] == "1"
+    assert hints[f"{template}/taint/nvidia.com/gpu"] == "present:NoSchedule"
+    assert hints[f"{template}/label/team"] == "ml"
+
+
+def test_the_kubeconfig_holds_no_secret_and_our_token_names_the_cluster(machine: Machine) -> None:
+    import base64
+
+    opened = open_environment("staging")
+    work = read_only(opened)
+    assert isinstance(work.cluster, AwsProvider)
+    access = work.cluster.access(work.terraform.outputs())
+    text = Path(access.kubeconfig).read_text()
+    assert machine.account.secret not in text and '"exec"' in text
+    assert access.token
+    token = access.token()
+    url = base64.urlsafe_b64decode(token.removeprefix("k8s-aws-v1.") + "==").decode()
+    assert "X-Amz-SignedHeaders=host%3Bx-k8s-aws-id" in url and "X-Amz-Expires=60" in url
+    assert machine.account.secret not in url and access.token() == token
+
+
+def test_what_would_cost_the_cluster_is_named_priced_and_refused_and_nothing_happens(
+    machine: Machine,
+) -> None:
+    """Another range for Services makes EKS a new cluster; a larger pool only changes its group."""
+    account, before = machine.account, folder_of(machine, "staging").read()
+    larger = {"a10": {**OPTIONS["gpu_pools"]["a10"], "max": 8}}
+    machine.write("staging", **{**OPTIONS, "service_cidr": "172.21.0.0/16", "gpu_pools": larger})
+    try:
+        said = machine.says("plan", "staging", lambda console: plan.run(console, only="cluster"))
+        refused = up(machine, "staging")
+    finally:
+        machine.write("staging", **OPTIONS)
+    cluster, lost = said.data["cluster"], said.data["data_loss"]
+    found = {each["address"]: each for each in cluster["changes"]}
+    assert said.code == 0 and cluster["replace"] >= 1 and cluster["destroy"] == 0
+    made_anew = found["module.eks.aws_eks_cluster.this"]
+    assert made_anew["action"] == "replace" and "172.20.0.0/16 → 172.21.0.0/16" in made_anew["details"][0]
+    assert [each["where"] for each in lost] == ["module.eks.aws_eks_cluster.this"]
+    assert said.data["price"]["hourly"]["max"] > said.data["price"]["hourly"]["min"] > 0
+
+    assert refused.code == 2 and refused.error["command"].endswith("--yes --allow-data-loss")
+    assert "module.eks.aws_eks_cluster.this: everything in the cluster" in refused.error["why"]
+    assert account.client("eks").describe_cluster(name="mlops-staging")["cluster"]["status"] == "ACTIVE"
+    assert folder_of(machine, "staging").read() == before
+    assert up(machine, "staging").data["changed"] == 0
+
+
+# To AWS, making these once more is the same as having made them: nothing is lost with them.
+_AGAIN = (
+    "aws_iam_role_policy_attachment",
+    "aws_eks_access_policy_association",
+    "aws_autoscaling_group_tag",
+)
+
+
+def test_whatever_terraform_made_would_be_found_again_had_it_been_killed(machine: Machine) -> None:
+    """Every address of the state, looked up as if the state had never been written."""
+    folder = folder_of(machine, "staging")
+    assert folder.remote
+    text = folder.remote.read()
+    assert text
+    state = parse(text)
+    assert isinstance(state, State)
+    wanted = [a for a in state.resources if not any(f"{kind}." in a for kind in _AGAIN)]
+    found = folder.remote.lost(wanted)
+    assert sorted(found) == sorted(wanted)
+    for address, id_ in found.items():
+        parts = [p for p in re.split(r"[,_/]|mlops-staging:", id_) if p and p != "0"]
+        assert all(part in text for part in parts), (address, id_)
+    assert folder.remote.left_behind(state.resources) == {}
+    assert folder.remote.left_behind([]) == {
+        "module.eks.aws_cloudwatch_log_group.this": "/aws/eks/mlops-staging/cluster"
+    }
+
+
+def test_nothing_of_another_environment_is_found(machine: Machine) -> None:
+    """Names may be alike: a role that is not tagged, a table of somebody else's."""
+    folder = folder_of(machine, "staging")
+    assert folder.remote
+    other = RemoteState(StateBucket(Session(machine.account.region), "stagin"))
+    machine.account.client("iam").create_role(RoleName="mlops-stagin-node", AssumeRolePolicyDocument="{}")
+    assert (
+        other.lost(["aws_vpc.this", "module.eks.aws_iam_role.node", "module.eks.aws_eks_cluster.this"]) == {}
+    )

@@ -1,0 +1,52 @@
+"""Proves that a kill at any moment loses nothing: the next run goes on, and no object is in no state."""
+
+from __future__ import annotations
+
+import os
+import random
+from pathlib import Path
+
+import pytest
+
+from installer.errors import Exit
+from tests.fakes.aws import Account
+from tests.integration.aws.made import folder_of, interrupted, killed, orphans, up
+from tests.integration.aws.world import Machine
+
+pytestmark = pytest.mark.integration
+SEED = int(os.environ.get("SEED", "20261124"))
+SMALL = {"network_policy": "standard", "nat": "none"}
+WHOLE = {"network_policy": "standard", "nat": "one", "object_store": "s3"}
+
+
+def story(machine: Machine, name: str, chance: random.Random) -> None:
+    """Ctrl-C and on; a kill and on; a kill on the way down and on: nothing is lost, and nothing left."""
+    code = interrupted(machine, name, chance, "up", "--only", "cluster", "--yes")
+    assert code in (Exit.INTERRUPTED, Exit.DONE)
+    remote = folder_of(machine, name).remote
+    assert remote and remote.lock() is None and orphans(machine, name) == set(), "its state was saved"
+    begun = killed(machine, name, chance, "up", "--only", "cluster", "--yes")
+    said = up(machine, name)
+    assert said.code == 0, said.envelope
+    assert orphans(machine, name) == set(), f"after a kill with {begun} begun"
+    begun = killed(machine, name, chance, "down", "--yes", "--allow-data-loss")
+    down = machine.down(name)
+    assert down.code == 0, down.envelope
+    assert orphans(machine, name) == set(), f"after a kill of down with {begun} begun"
+
+
+def test_a_kill_on_the_way_up_and_on_the_way_down(account: Account, tmp_path: Path) -> None:
+    chance = random.Random(SEED)
+    with Machine(account, tmp_path).used() as machine:
+        machine.write("staging", **SMALL)
+        story(machine, "staging", chance)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("number", range(20))
+def test_kills_at_random_moments(account: Account, tmp_path: Path, number: int) -> None:
+    print(f"SEED={SEED} number={number}")
+    chance = random.Random(SEED + number)
+    with Machine(account, tmp_path).used() as machine:
+        machine.write("staging", **WHOLE)
+        story(machine, "staging", chance)

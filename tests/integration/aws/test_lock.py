@@ -1,0 +1,98 @@
+"""Proves whose lock of a state in S3 is released: that of a dead Terraform of this machine, no other."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from installer.adapters.process import spawn
+from installer.adapters.terraform import stale
+from installer.adapters.terraform.folder import Folder
+from installer.adapters.wait import Pending, wait_until
+from installer.clusters.aws.remote_state import RemoteState
+from installer.clusters.aws.session import Session
+from installer.clusters.aws.state_bucket import LOCK_KEY, Record, StateBucket
+from installer.errors import LockedError
+from tests.fakes.aws import REGION, Account
+from tests.unit.adapters.terraform.told import Told
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def remote(account: Account) -> RemoteState:
+    bucket = StateBucket(Session(REGION), "staging")
+    record = Record("staging", account.id, REGION, "tester", "run-1", "2026-01-01T00:00:00+00:00")
+    bucket.ensure(record.tags())
+    return RemoteState(bucket)
+
+
+def lock(remote: RemoteState, host: str = "") -> None:
+    """As Terraform writes it; its clock is in nanoseconds."""
+    made = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.123456789Z")
+    who = f"root@{host or socket.gethostname()}"
+    said = {"ID": "1", "Operation": "OperationTypeApply", "Who": who, "Created": made}
+    remote._bucket.put(LOCK_KEY, json.dumps(said))
+
+
+def test_of_a_dead_terraform_of_this_machine_it_is_released_and_said(
+    remote: RemoteState, tmp_path: Path
+) -> None:
+    told, folder = Told(), Folder(tmp_path, tmp_path / "f", remote)
+    stale.release(folder, remote, told)
+    assert told.notes == []
+    lock(remote)
+    stale.release(folder, remote, told)
+    assert remote.lock() is None and "apply" in told.notes[0]
+
+
+def test_of_another_machine_it_stays(remote: RemoteState, tmp_path: Path) -> None:
+    lock(remote, "elsewhere")
+    with pytest.raises(LockedError, match="root@elsewhere"):
+        stale.release(Folder(tmp_path, tmp_path / "f", remote), remote, Told())
+    assert remote.lock()
+
+
+@pytest.mark.parametrize(
+    ("by_hand", "holds"), [(False, True), (True, True), (False, False)], ids=["ours", "by hand", "of another"]
+)
+def test_of_a_terraform_that_lives_it_stays(
+    remote: RemoteState, tmp_path: Path, by_hand: bool, holds: bool
+) -> None:
+    """Which state it works on is said by the backend it was initialised for."""
+    data = tmp_path / (".terraform" if by_hand else "data")
+    data.mkdir()
+    config = {**remote.config(), **({} if holds else {"bucket": "another"})}
+    (data / "terraform.tfstate").write_text(json.dumps({"backend": {"type": "s3", "config": config}}))
+    program = tmp_path / "terraform"
+    program.symlink_to("/bin/sleep")
+    started = spawn(
+        [str(program), "600"],
+        stdout=tmp_path / "log",
+        env={"TF_DATA_DIR": "" if by_hand else str(data)},
+        cwd=tmp_path,
+    )
+    try:
+        at = Path(f"/proc/{started.pid}/cmdline")
+        wait_until(
+            "its start",
+            lambda: at.read_bytes().startswith(os.fsencode(program)) or Pending("not yet"),
+            seconds=60,
+            first_delay=0.01,
+        )
+        lock(remote)
+        folder = Folder(tmp_path, tmp_path / "f", remote)
+        if holds:
+            with pytest.raises(LockedError, match=str(started.pid)):
+                stale.release(folder, remote, Told())
+        else:
+            stale.release(folder, remote, Told())
+        assert bool(remote.lock()) is holds
+    finally:
+        started.kill()
+        started.wait()

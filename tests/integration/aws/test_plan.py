@@ -1,0 +1,60 @@
+"""Proves `plan` with the real provider: a bill and a count before anything is made, and losses by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from installer import preview
+from installer.cancel import Cancel
+from installer.catalog import read_catalog
+from installer.clusters.aws.options import Options
+from installer.console.preview import apart
+from installer.context import Context
+from installer.environment import ComponentSpec, Environment
+from installer.paths import Paths
+from installer.progress import Silent
+from installer.session import Opened, context
+from tests.fakes.aws import REGION, Account
+
+pytestmark = pytest.mark.integration
+
+POOL = {"instance_type": "g5.xlarge", "gpu_count": 1, "max": 4, "spot": True}
+
+
+def work(home: Path, **asked: Any) -> Context:
+    options = Options.model_validate({"provider": "aws", "region": REGION, "version": "1.35", **asked})
+    chosen = Environment(
+        name="cost",
+        domain="mlops.example.com",
+        cluster=options,
+        components={"postgres": ComponentSpec(disk="20Gi")},
+    )
+    assets = Paths.default().assets
+    opened = Opened(
+        Paths(home, home.parent / "cache", assets), read_catalog(assets / "helm-values"), chosen, home
+    )
+    return context(opened, Cancel(), home / "run")
+
+
+def test_before_the_first_up_all_of_it_is_counted_and_priced_and_nothing_is_made(
+    account: Account, tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
+    asked = work(home, sql="rds", object_store="s3", gpu_pools={"a10": POOL})
+    changes = asked.terraform.preview(asked.cluster.variables(), Silent(), Cancel())
+    found = preview.of(asked, changes)
+    kinds = [change.type for change in changes.of("create")]
+    assert len(kinds) == len(changes.all) > 40 and found.losses == ()
+    assert {"aws_eks_cluster", "aws_db_instance", "aws_s3_bucket"} <= set(kinds)
+    assert kinds.count("aws_eks_node_group") == 2 and kinds.count("aws_nat_gateway") == 1
+    assert found.bill and found.bill.unknown == ()
+    text = apart(found)
+    assert f"+ {len(kinds)} resources" in text and "0 to 4 × g5.xlarge, 1 A10G, spot" in text
+    assert "20 GiB gp3" in text and "data loss   none" in text
+
+    assert account.client("s3").list_buckets()["Buckets"] == []
+    assert account.client("kms").list_keys()["Keys"] == []
+    assert not home.exists()

@@ -1,0 +1,81 @@
+"""Proves first of all that these tests speak to a made-up account; then the session, bucket and record."""
+
+from __future__ import annotations
+
+import pytest
+
+from installer.clusters.aws.session import Session, asking
+from installer.clusters.aws.state_bucket import ENVIRONMENT_TAG, Record, StateBucket, find
+from installer.errors import PreflightError, StepError
+from tests.fakes.aws import REGION, Account, Cloud
+
+pytestmark = pytest.mark.integration
+
+
+def record(account: Account, environment: str = "staging") -> Record:
+    return Record(environment, account.id, REGION, "tester", "run-1", "2026-01-01T00:00:00+00:00")
+
+
+def test_sts_echoes_the_made_up_account_id(account: Account, cloud: Cloud) -> None:
+    session = Session(REGION)
+    assert session.account == account.id and session.caller.name == "tester"
+    assert account.id.startswith("9") and cloud.account().id != account.id
+    assert session.endpoint("ec2") == account.url == session.endpoint("s3")
+
+
+def test_without_credentials_it_says_how_to_log_in(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    with pytest.raises(PreflightError) as caught:
+        _ = Session(REGION).caller
+    assert "aws sso login" in caught.value.hint
+
+
+def test_a_refused_call_names_it_as_one_would_type_it(account: Account) -> None:
+    with pytest.raises(StepError) as caught, asking("ec2 describe-vpcs --vpc-ids vpc-0"):
+        Session(REGION).client("ec2").describe_vpcs(VpcIds=["vpc-0"])
+    assert caught.value.command == "aws ec2 describe-vpcs --vpc-ids vpc-0"
+    assert "InvalidVpcID.NotFound" in caught.value.what
+
+
+def test_the_state_bucket_is_versioned_encrypted_private_and_tagged(account: Account) -> None:
+    bucket, s3 = StateBucket(Session(REGION), "staging"), account.client("s3")
+    wanted = record(account)
+    assert bucket.record() is None and not bucket.exists()
+    assert bucket.ensure(wanted.tags()) and not bucket.ensure(wanted.tags())
+    bucket.write_record(wanted)
+    assert bucket.record() == wanted
+    assert s3.get_bucket_versioning(Bucket=bucket.name)["Status"] == "Enabled"
+    assert all(s3.get_public_access_block(Bucket=bucket.name)["PublicAccessBlockConfiguration"].values())
+    rules = s3.get_bucket_encryption(Bucket=bucket.name)["ServerSideEncryptionConfiguration"]["Rules"]
+    assert rules[0]["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"] == "AES256"
+    assert bucket.tags() == wanted.tags() and bucket.tags()[ENVIRONMENT_TAG] == "staging"
+
+
+def test_it_goes_with_every_version_and_others_stay(account: Account) -> None:
+    session = Session(REGION)
+    for name in ("one", "two"):
+        bucket = StateBucket(session, name)
+        bucket.ensure(record(account, name).tags())
+        for text in ("first", "second"):
+            bucket.put("terraform.tfstate", text)
+    account.client("s3").create_bucket(
+        Bucket=f"mlops-platform-{account.id}-{REGION}-untagged",
+        CreateBucketConfiguration={"LocationConstraint": REGION},
+    )
+    assert [found.environment for found in find(session)] == ["one", "two"]
+    StateBucket(session, "one").remove()
+    StateBucket(session, "one").remove()
+    assert [found.environment for found in find(session)] == ["two"]
+
+
+def test_a_lock_that_changed_hands_stays(account: Account) -> None:
+    bucket = StateBucket(Session(REGION), "staging")
+    bucket.ensure(record(account).tags())
+    bucket.put("lock", "mine")
+    found = bucket.get("lock")
+    assert found
+    bucket.put("lock", "theirs")
+    bucket.delete("lock", found[1])
+    assert (bucket.get("lock") or ("",))[0] == "theirs"
+    bucket.delete("lock", (bucket.get("lock") or ("", ""))[1])
+    assert bucket.get("lock") is None

@@ -1,0 +1,121 @@
+"""Owns a machine of one's own for commands against the fake cloud: state, environment files, exit codes."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from installer.cli import guarded
+from installer.clusters.aws.provider import AwsProvider
+from installer.commands import down, env, reap
+from installer.console import Console, Output
+from installer.lifetime import expiry
+from installer.progress import Silent
+from installer.reach import read_only
+from installer.session import open_environment
+from installer.teardown.proof import Wishes
+from tests.fakes.aws import Account
+
+RUN = "2026-11-24T08-00-00Z"
+
+
+@dataclass(frozen=True)
+class Said:
+    """How a command ended: its exit code and its envelope."""
+
+    code: int
+    envelope: dict[str, Any]
+    progress: str
+
+    @property
+    def data(self) -> dict[str, Any]:
+        return dict(self.envelope["data"])
+
+    @property
+    def error(self) -> dict[str, Any]:
+        return dict(self.envelope["error"])
+
+    @property
+    def left(self) -> set[tuple[str, str]]:
+        return {(each["kind"], each["id"]) for each in self.data["left"]}
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A state folder and a folder of environment files."""
+
+    account: Account
+    folder: Path
+
+    @contextmanager
+    def used(self) -> Iterator[Machine]:
+        """Commands run here, as on a machine that has seen nothing else."""
+        files = self.folder / "environments"
+        files.mkdir(parents=True, exist_ok=True)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("MLOPS_PLATFORM_HOME", str(self.folder / "home"))
+            patch.setenv("MLOPS_PLATFORM_ENVIRONMENTS", str(files))
+            yield self
+
+    def write(self, name: str, **options: Any) -> Path:
+        """An environment file that asks for a cluster here."""
+        cluster = {"provider": "aws", "region": self.account.region, **options}
+        text = {
+            "name": name,
+            "domain": "mlops.test",
+            "cluster": cluster,
+            "components": {"minio": {}},
+        }
+        file = self.folder / "environments" / f"{name}.yaml"
+        file.write_text(json.dumps(text))
+        return file
+
+    def made(self, name: str, ttl: str = "") -> AwsProvider:
+        """What `up` does before it starts Terraform: the bucket and the record, in run RUN."""
+        from dataclasses import replace
+
+        self.write(name)
+        opened = open_environment(name)
+        opened.record()
+        cluster = read_only(opened).cluster
+        assert isinstance(cluster, AwsProvider)
+        cluster = replace(cluster, run=RUN)
+        if ttl:
+            cluster.expire(ttl if ttl.startswith("2") else expiry(ttl))
+        cluster.prepare(Silent())
+        return cluster
+
+    def down(self, name: str, *, region: str = "", allow_data_loss: bool = True, **wishes: Any) -> Said:
+        asked = Wishes(**wishes)
+        return self.says(
+            "down",
+            name,
+            lambda console: down.run(
+                console, yes=True, wishes=asked, allow_data_loss=allow_data_loss, region=region
+            ),
+        )
+
+    def reap(self, *, dry_run: bool = False) -> Said:
+        region = self.account.region
+        return self.says("reap", "", lambda console: reap.run(console, region=region, dry_run=dry_run))
+
+    def remotes(self) -> Said:
+        return self.says("env list", "", lambda console: env.run_remote(console, self.account.region))
+
+    def says(self, command: str, name: str, act: Callable[[Console], int]) -> Said:
+        out, err = io.StringIO(), io.StringIO()
+        code = guarded(Console(command, name, Output.JSON, out=out, err=err), act)
+        return Said(code, json.loads(out.getvalue()), err.getvalue())
+
+
+def tags(name: str, run: str = RUN) -> dict[str, str]:
+    """As everything of an environment has them."""
+    found = {"mlops-platform/env": name, "mlops-platform/owner": "tester"}
+    return {**found, "mlops-platform/run": run} if run else found

@@ -1,0 +1,116 @@
+"""Proves a cluster somebody else made, on a real API server: reached as its file says, left as it is."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from installer.adapters.kube import Kube
+from installer.adapters.terraform import Terraform
+from installer.adapters.wait import Pending, wait_until
+from installer.cancel import Cancel
+from installer.clusters import options_model
+from installer.clusters.aws import first_policies
+from installer.clusters.existing import ExistingProvider, Options
+from installer.errors import StepError
+from installer.progress import Silent
+from tests.integration.apiserver import ApiServer
+
+pytestmark = pytest.mark.integration
+
+
+def provider(folder: Path, kubeconfig: Path, context: str) -> ExistingProvider:
+    options = Options(
+        provider="existing",
+        kubeconfig=str(kubeconfig),
+        context=context,
+        storage_class="standard",
+        labels={"team": "a"},
+    )
+    return ExistingProvider("shared", folder / "state", options)
+
+
+def written(apiserver: ApiServer, folder: Path, user: dict[str, Any] | None = None) -> Path:
+    """The server's kubeconfig as a person has it: other contexts too, and one of those is current."""
+    data = yaml.safe_load(apiserver.kubeconfig.read_text())
+    base = apiserver.kubeconfig.parent
+    for part, items in (("cluster", data["clusters"]), ("user", data["users"])):
+        for item in items:
+            item[part] = {
+                k: str(base / v) if k in ("certificate-authority", "client-certificate", "client-key") else v
+                for k, v in item[part].items()
+            }
+    mine = {**data["contexts"][0], "name": "mine"}
+    other = {"name": "other", "context": {"cluster": "nowhere", "user": "nobody"}}
+    users = [{"name": mine["context"]["user"], "user": user}] if user else data["users"]
+    file = folder / "config"
+    file.write_text(
+        yaml.safe_dump({**data, "users": users, "contexts": [mine, other], "current-context": "other"})
+    )
+    return file
+
+
+def test_it_is_reached_by_the_context_that_is_named(apiserver: ApiServer, tmp_path: Path) -> None:
+    file = written(apiserver, tmp_path)
+    before = file.read_bytes()
+    cluster = provider(tmp_path, file, "mine")
+    wait_until("a ready server", lambda: Pending(seen) if (seen := cluster.alive()) else True, seconds=120)
+    assert [c.status for c in cluster.checks()] == ["ok"]
+    assert not cluster.state.exists(), "looking leaves nothing behind"
+    cluster.prepare(Silent())
+    terraform = Terraform(cluster.root, cluster.state / "terraform", cluster.remote)
+    outputs = terraform.apply(cluster.variables(), Silent(), Cancel())
+    assert outputs["tags"] == {"mlops-platform/env": "shared", "team": "a"}
+    access = cluster.access(outputs)
+    assert access.name == "mine" and Kube(access.kubeconfig, access.token).raw("GET", "/readyz") == "ok"
+    assert access.kubeconfig.stat().st_mode & 0o077 == 0 and file.read_bytes() == before
+    terraform.destroy(cluster.variables(), Silent(), Cancel())
+    cluster.destroy_files(keep_data=False, progress=Silent())
+    assert cluster.inventory() == () and cluster.alive() == ""
+
+
+def test_a_program_that_logs_in_is_asked_for_a_token(
+    apiserver: ApiServer, kube: Kube, tmp_path: Path
+) -> None:
+    asked = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
+    kube.apply(
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "person", "namespace": "default"}}
+    )
+    token = kube.raw("POST", "/api/v1/namespaces/default/serviceaccounts/person/token", asked)["status"][
+        "token"
+    ]
+    credential = {"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential"}
+    said = tmp_path / "said"
+    said.write_text(json.dumps({**credential, "status": {"token": token}}))
+    run = {"apiVersion": credential["apiVersion"], "command": "cat", "args": [str(said)]}
+    cluster = provider(tmp_path, written(apiserver, tmp_path, {"exec": run}), "mine")
+    assert cluster.alive() == ""
+    said.write_text(json.dumps({**credential, "status": {"token": "no"}}))
+    assert "401" in cluster.alive() or "Unauthorized" in cluster.alive()
+
+
+def test_a_context_that_is_not_there_is_said_with_what_to_type(tmp_path: Path) -> None:
+    (tmp_path / "config").write_text("contexts: []\n")
+    cluster = provider(tmp_path, tmp_path / "config", "gone")
+    with pytest.raises(StepError, match="no context gone") as caught:
+        cluster.variables()
+    assert "config get-contexts" in caught.value.command
+    assert [c.status for c in cluster.checks()] == ["failure"]
+
+
+def test_a_strict_cluster_lets_dns_and_disks_through(kube: Kube) -> None:
+    first_policies.apply(kube)
+    first_policies.apply(kube)
+    found = kube.list("networking.k8s.io/v1", "NetworkPolicy", "kube-system")
+    names = {policy["metadata"]["name"] for policy in found}
+    assert {"mlops-platform-dns", "mlops-platform-disks"} <= names
+    assert all(set(policy["spec"]["policyTypes"]) == {"Ingress", "Egress"} for policy in found)
+
+
+def test_every_provider_says_what_it_may_be_asked() -> None:
+    assert options_model("existing") is Options and "region" in options_model("aws").model_fields
+    assert set(options_model("host").model_fields) == {"provider", "version"}

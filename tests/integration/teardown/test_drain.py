@@ -1,0 +1,197 @@
+"""Draining against a real API server: what makes things outside goes, and only in namespaces of ours."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from installer.adapters.kube import Kube
+from installer.adapters.kube.namespaces import ensure_namespace
+from installer.cancel import Cancel
+from installer.context import Context
+from installer.errors import StepError
+from installer.progress import Silent
+from installer.teardown.drain import DeleteCustom, DeleteEntrances, DeleteVolumes, SuspendSchedules
+from installer.teardown.forced import Forced
+
+pytestmark = pytest.mark.integration
+_MERGE = "application/merge-patch+json"
+
+
+@dataclass(frozen=True)
+class World:
+    """A namespace of ours and one of somebody else's, in somebody else's cluster."""
+
+    kube: Kube
+    context: Context
+    ours: str
+    theirs: str
+
+    def make(self, each: dict[str, Any], **labels: str) -> None:
+        for space in (self.ours, self.theirs):
+            meta = {**each["metadata"], "namespace": space, **({"labels": labels} if labels else {})}
+            self.kube.create({**each, "metadata": meta})
+
+    def names(self, api_version: str, kind: str, space: str) -> list[str]:
+        return [each["metadata"]["name"] for each in self.kube.list(api_version, kind, space)]
+
+
+@pytest.fixture
+def world(kube: Kube, namespace: str) -> Iterator[World]:
+    name = f"drain-{secrets.token_hex(4)}"
+    ensure_namespace(kube, name, name)
+    context = SimpleNamespace(
+        bench=SimpleNamespace(kube=kube, changing=lambda: kube),
+        cluster=SimpleNamespace(whole=False),
+        environment=SimpleNamespace(name=name),
+        cancel=Cancel(),
+    )
+    yield World(kube, cast(Context, context), name, namespace)
+
+
+def pod(**more: Any) -> dict[str, Any]:
+    return {"containers": [{"name": "c", "image": "x"}], **more}
+
+
+def test_schedules_are_suspended_once(world: World) -> None:
+    template = {"spec": {"template": {"spec": pod(restartPolicy="Never")}}}
+    spec = {"schedule": "0 * * * *", "jobTemplate": template}
+    world.make({"apiVersion": "batch/v1", "kind": "CronJob", "metadata": {"name": "nightly"}, "spec": spec})
+    step = SuspendSchedules(world.context)
+    assert step.observe()
+    step.run(Silent())
+    assert step.observe() is None
+    suspended = [
+        world.kube.list("batch/v1", "CronJob", space)[0]["spec"].get("suspend")
+        for space in (world.ours, world.theirs)
+    ]
+    assert suspended == [True, False]
+
+
+def test_custom_objects_go_but_for_those_of_a_chart_or_an_owner(world: World) -> None:
+    group = f"{world.ours}.test"
+    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    definition = {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"models.{group}"},
+        "spec": {
+            "group": group,
+            "names": {"kind": "Model", "plural": "models", "singular": "model"},
+            "scope": "Namespaced",
+            "versions": [
+                {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
+            ],
+        },
+    }
+    world.kube.apply(definition)
+    model = {"apiVersion": f"{group}/v1", "kind": "Model"}
+    world.make({**model, "metadata": {"name": "mine"}})
+    world.make({**model, "metadata": {"name": "charts"}}, **{"app.kubernetes.io/managed-by": "Helm"})
+    owner = {"apiVersion": "v1", "kind": "Pod", "name": "p", "uid": secrets.token_hex(8)}
+    world.make({**model, "metadata": {"name": "owned", "ownerReferences": [owner]}})
+    step = DeleteCustom(world.context)
+    assert step.observe()
+    step.run(Silent())
+    assert step.observe() is None
+    assert set(world.names(f"{group}/v1", "Model", world.ours)) == {"charts", "owned"}
+    assert len(world.names(f"{group}/v1", "Model", world.theirs)) == 3
+
+
+def test_entrances_go(world: World) -> None:
+    ports = [{"port": 80}]
+    service = {"apiVersion": "v1", "kind": "Service"}
+    world.make({**service, "metadata": {"name": "out"}, "spec": {"type": "LoadBalancer", "ports": ports}})
+    world.make({**service, "metadata": {"name": "in"}, "spec": {"ports": ports}})
+    backend = {"service": {"name": "in", "port": {"number": 80}}}
+    world.make(
+        {
+            "apiVersion": "networking.k8s.io/v1",
+            "kind": "Ingress",
+            "metadata": {"name": "door"},
+            "spec": {"defaultBackend": backend},
+        }
+    )
+    step = DeleteEntrances(world.context)
+    difference = step.observe()
+    assert difference and difference.summary == "delete 1 Ingress, 1 Service"
+    step.run(Silent())
+    assert step.observe() is None
+    assert world.names("v1", "Service", world.ours) == ["in"]
+    assert set(world.names("v1", "Service", world.theirs)) == {"in", "out"}
+    assert world.names("networking.k8s.io/v1", "Ingress", world.theirs) == ["door"]
+
+
+def test_what_mounts_a_claim_is_stopped_and_a_retained_volume_is_let_go(world: World) -> None:
+    claim = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+    claim["storageClassName"] = "none"
+    world.make(
+        {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "data"}, "spec": claim}
+    )
+    for name, volumes in (
+        ("with", [{"name": "d", "persistentVolumeClaim": {"claimName": "data"}}]),
+        ("without", []),
+    ):
+        labels = {"app": name}
+        template = {"metadata": {"labels": labels}, "spec": pod(volumes=volumes)}
+        spec = {"replicas": 2, "selector": {"matchLabels": labels}, "template": template}
+        world.make({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name}, "spec": spec})
+    volume = f"pv-{world.ours}"
+    world.kube.create(
+        {
+            "apiVersion": "v1",
+            "kind": "PersistentVolume",
+            "metadata": {"name": volume},
+            "spec": {
+                "capacity": {"storage": "1Gi"},
+                "accessModes": ["ReadWriteOnce"],
+                "persistentVolumeReclaimPolicy": "Delete",
+                "storageClassName": "none",
+                "hostPath": {"path": "/nowhere"},
+                "claimRef": {"namespace": world.ours, "name": "data"},
+            },
+        }
+    )
+    # What its controller would say once the claim is gone; there is none here.
+    path = f"/api/v1/persistentvolumes/{volume}"
+    world.kube.raw("PATCH", f"{path}/status", {"status": {"phase": "Released"}}, content_type=_MERGE)
+
+    DeleteVolumes(world.context, (), retain=True).run(Silent())
+
+    found = world.kube.get("v1", "PersistentVolume", volume)
+    assert found and found["spec"]["persistentVolumeReclaimPolicy"] == "Retain"
+    replicas = {
+        (space, each["metadata"]["name"]): each["spec"]["replicas"]
+        for space in (world.ours, world.theirs)
+        for each in world.kube.list("apps/v1", "Deployment", space)
+    }
+    assert replicas == {
+        (world.ours, "with"): 0,
+        (world.ours, "without"): 2,
+        (world.theirs, "with"): 2,
+        (world.theirs, "without"): 2,
+    }
+    theirs = world.kube.get("v1", "PersistentVolumeClaim", "data", world.theirs)
+    assert theirs and "deletionTimestamp" not in theirs["metadata"]
+
+
+def test_by_force_a_step_that_fails_is_said_and_passed_over(world: World) -> None:
+    class Told(Silent):
+        def __init__(self) -> None:
+            self.notes: list[str] = []
+
+        def note(self, text: str) -> None:
+            self.notes.append(text)
+
+    class Failing(SuspendSchedules):
+        def run(self, progress: object) -> None:
+            raise StepError("no answer", why="first\nlast")
+
+    told = Told()
+    Forced(Failing(world.context)).run(told)
+    assert told.notes == ["passed over by --force: no answer: last"]

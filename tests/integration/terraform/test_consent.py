@@ -1,0 +1,260 @@
+"""Proves that `up` destroys nothing without having said it, and loses no data without having been told to.
+
+With a real Terraform; its objects are files, and those of the second rank count as data.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from installer import consent
+from installer.adapters.terraform import find_binary
+from installer.adapters.terraform.changes import Change
+from installer.bill import Bill, Charge, Span
+from installer.cancel import Cancel
+from installer.catalog import read_catalog
+from installer.consent import agreed
+from installer.console import Console
+from installer.context import Context
+from installer.environment import ClusterSpec, ComponentSpec, Environment
+from installer.errors import Interrupted, UsageError
+from installer.paths import Paths
+from installer.progress import Progress, Silent
+from installer.session import Opened, context
+from tests.integration.terraform.conftest import Site
+
+pytestmark = pytest.mark.integration
+ASK = consent._ask
+
+
+@dataclass
+class Careful:
+    """What `agreed` asks of a cluster provider that asks first."""
+
+    site: Site
+    count: int = 3
+    asks_first: bool = True
+    where: str = "a cloud"
+    prepared: list[str] = field(default_factory=list)
+
+    def variables(self) -> dict[str, Any]:
+        return self.site.variables(count=self.count)
+
+    def prepare(self, progress: Progress) -> None:
+        self.prepared.append("state bucket")
+
+    def bill(self, volumes: float) -> Bill:
+        return Bill((Charge("nodes", "3 × large", Span(1, 2)),), "2026-11-24", "tax", 730)
+
+    def holds(self, change: Change) -> str:
+        return "its file" if change.address.startswith("terraform_data.second") else ""
+
+
+@dataclass(frozen=True)
+class Situation:
+    """An environment whose objects are there, three of each rank, and what the console said."""
+
+    work: Context
+    cluster: Careful
+    err: io.StringIO
+    closing: list[Callable[[], None]] = field(default_factory=list)
+
+    def ask(self, *, yes: bool = False, allow_data_loss: bool = False) -> bool:
+        console = Console("up", "staging", out=io.StringIO(), err=self.err)
+        return agreed(console, self.work, yes=yes, allow_data_loss=allow_data_loss)
+
+    def apply(self) -> None:
+        self.work.terraform.apply(self.cluster.variables(), Silent(), Cancel())
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def nothing_yet(site: Site, tmp_path: Path) -> Iterator[Situation]:
+    chosen = Environment(
+        name="staging",
+        domain="mlops.localhost",
+        cluster=ClusterSpec(provider="host"),
+        components={"postgres": ComponentSpec()},
+    )
+    assets = Paths.default().assets
+    paths = Paths(tmp_path / "home", tmp_path / "cache", assets)
+    opened = Opened(paths, read_catalog(assets / "helm-values"), chosen, tmp_path / "staging.yaml")
+    cluster = Careful(site)
+    work = replace(
+        context(opened, Cancel(), tmp_path / "run"),
+        cluster=cluster,  # type: ignore[arg-type]
+        terraform=site.terraform(),
+    )
+    situation = Situation(work, cluster, io.StringIO())
+    yield situation
+    for close in situation.closing:
+        close()
+
+
+@pytest.fixture
+def there(nothing_yet: Situation) -> Situation:
+    nothing_yet.apply()
+    return nothing_yet
+
+
+@pytest.fixture
+def started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[str]]:
+    """What Terraform was started for since the last time this was asked."""
+    said, wrapper = tmp_path / "calls", tmp_path / "wrapper"
+    wrapper.write_text(f'#!/bin/sh\necho "$1" >>{said}\nexec {find_binary().path} "$@"\n')
+    wrapper.chmod(0o755)
+    monkeypatch.setenv("MLOPS_PLATFORM_TERRAFORM", str(wrapper))
+    said.touch()
+
+    def since() -> list[str]:
+        words = said.read_text().split()
+        said.write_text("")
+        return [word for word in words if word != "version"]
+
+    return since
+
+
+class Keyboard(io.TextIOWrapper):
+    def isatty(self) -> bool:
+        return True
+
+
+def typed(monkeypatch: pytest.MonkeyPatch, situation: Situation, answer: str) -> Situation:
+    """A person at a terminal, who will answer so; with '-' one who says nothing."""
+    reader, writer = os.pipe()
+    keyboard = Keyboard(os.fdopen(reader, "rb"))
+    monkeypatch.setattr("sys.stdin", keyboard)
+    if answer != "-":
+        os.write(writer, f"{answer}\n".encode())
+    situation.closing.extend([keyboard.close, partial(os.close, writer)])
+    return replace(situation, err=Terminal())
+
+
+def test_the_first_up_is_not_planned_apart(
+    nothing_yet: Situation, started: Callable[[], list[str]], site: Site
+) -> None:
+    """There is nothing to destroy, so one start of the provider is enough, also where nobody is asked."""
+    assert nothing_yet.ask(yes=True) and nothing_yet.ask()
+    assert started() == [] and nothing_yet.cluster.prepared == []
+    nothing_yet.apply()
+    assert started() == ["init", "apply"] and len(site.objects()) == 6
+
+
+def test_nothing_to_do_starts_nothing(there: Situation, started: Callable[[], list[str]]) -> None:
+    there.apply()
+    started()
+    assert there.ask(yes=True) and there.ask()
+    assert started() == [] and there.err.getvalue() == ""
+
+
+def test_a_provider_that_does_not_ask_first_is_not_planned(
+    there: Situation, started: Callable[[], list[str]]
+) -> None:
+    there.cluster.asks_first, there.cluster.count = False, 1
+    assert there.ask() and started() == []
+
+
+def test_what_is_only_made_is_made_with_yes_and_planned_once(
+    there: Situation, started: Callable[[], list[str]], site: Site
+) -> None:
+    there.cluster.count = 4
+    assert there.ask(yes=True)
+    there.apply()
+    assert [w for w in started() if w != "init"] == ["plan", "apply"]
+    assert len(site.objects()) == 8 and there.err.getvalue() == ""
+
+
+def test_yes_does_not_cover_the_loss_of_data(there: Situation, site: Site) -> None:
+    there.cluster.count = 2
+    for yes in (True, False):  # without --yes there is nobody to ask here either
+        with pytest.raises(UsageError) as caught:
+            there.ask(yes=yes)
+        assert "terraform_data.second[2]: its file" in caught.value.why
+        assert "terraform_data.first" not in caught.value.why
+        assert caught.value.command == "mlops-platform up --env staging --yes --allow-data-loss"
+    assert len(site.objects()) == 6 and not site.folder.plan.exists()
+
+
+def test_allowed_to_lose_data_it_says_what_goes_and_just_that_goes(there: Situation, site: Site) -> None:
+    there.cluster.count = 2
+    assert there.ask(yes=True, allow_data_loss=True)
+    assert "✖ destroy terraform_data.second[2]" in there.err.getvalue()
+    assert "✖ destroy terraform_data.first[2]" in there.err.getvalue()
+    there.apply()
+    assert site.objects() == {f"{rank}-{n}" for rank in ("first", "second") for n in (0, 1)}
+
+
+def test_what_holds_no_data_goes_with_yes_and_not_without(
+    there: Situation, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there.cluster.count = 2
+    monkeypatch.setattr(Careful, "holds", lambda *_: "")
+    with pytest.raises(UsageError) as caught:
+        there.ask()
+    assert "destroy terraform_data.first[2]" in caught.value.why
+    assert caught.value.command == "mlops-platform up --env staging --yes"
+    assert there.ask(yes=True) and "✖ destroy terraform_data.first[2]" in there.err.getvalue()
+    assert len(site.objects()) == 6
+
+
+@pytest.mark.parametrize(("answer", "agrees"), [("staging", True), ("y", False), ("", False)])
+def test_a_person_types_the_name_of_what_loses_data(
+    there: Situation, site: Site, monkeypatch: pytest.MonkeyPatch, answer: str, agrees: bool
+) -> None:
+    there.cluster.count = 2
+    person = typed(monkeypatch, there, answer)
+    assert person.ask() is agrees
+    said = person.err.getvalue()
+    assert "✖ destroy terraform_data.second[2]" in said and "1.00 $/h" in said
+    assert said.endswith("Data is lost. Apply? [type staging] ")
+    assert len(site.objects()) == 6 and site.folder.plan.exists() is agrees
+
+
+def test_a_person_is_shown_the_bill_before_anything_is_made(
+    nothing_yet: Situation, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = typed(monkeypatch, nothing_yet, "n")
+    assert not person.ask()
+    said = person.err.getvalue()
+    assert (
+        "+ 6 resources" in said and "to 2.00 $/h (1,460 $/month)" in said and said.endswith("Apply? [y/N] ")
+    )
+    assert nothing_yet.cluster.prepared == [] and not site.folder.path.exists()
+
+
+def test_a_person_who_said_yes_before_is_not_asked(there: Situation, monkeypatch: pytest.MonkeyPatch) -> None:
+    there.cluster.count = 4
+    person = typed(monkeypatch, there, "n")
+    assert person.ask(yes=True) and "Apply?" not in person.err.getvalue()
+
+
+def test_ctrl_c_at_the_question_ends_it(
+    there: Situation, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Within a run it only sets a flag; a program that waits for a line would not hear of it."""
+    there.cluster.count = 2
+    person = typed(monkeypatch, there, "-")
+    stop = threading.Timer(0.0, person.work.cancel.request)
+
+    def ask(*given: Any) -> bool:
+        stop.start()
+        return ASK(*given)
+
+    monkeypatch.setattr(consent, "_ask", ask)
+    with pytest.raises(Interrupted):
+        person.ask()
+    stop.join()
+    assert len(site.objects()) == 6 and not site.folder.plan.exists()

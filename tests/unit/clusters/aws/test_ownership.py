@@ -1,0 +1,34 @@
+"""Whose an object is: by its tags and the record, in every combination that is met."""
+
+from __future__ import annotations
+
+import pytest
+
+from installer.clusters.aws.ownership import Ownership, Verdict
+
+OURS, UNPROVEN, OTHERS = Verdict.OURS, Verdict.UNPROVEN, Verdict.OTHERS
+ENV, RUN = "mlops-platform/env", "mlops-platform/run"
+RECORDED = Ownership("staging", "mlops-staging", frozenset({"r1", "r2"}))
+LOST = Ownership("staging", "")
+CASES = [
+    ({}, OTHERS, OTHERS, OTHERS),
+    ({"Name": "mlops-staging-x"}, OTHERS, OTHERS, OTHERS),
+    ({ENV: "staging", RUN: "r1"}, OURS, OURS, UNPROVEN),
+    ({ENV: "staging", RUN: "r9"}, UNPROVEN, UNPROVEN, UNPROVEN),
+    ({ENV: "staging"}, OURS, UNPROVEN, UNPROVEN),
+    ({ENV: "staging-2", RUN: "r1"}, OTHERS, OTHERS, OTHERS),
+    ({"kubernetes.io/cluster/mlops-staging": "owned"}, OURS, OURS, OTHERS),
+    ({"kubernetes.io/cluster/mlops-staging": "shared"}, OTHERS, OTHERS, OTHERS),
+    ({"kubernetes.io/cluster/mlops-staging-2": "owned"}, OTHERS, OTHERS, OTHERS),
+    ({"elbv2.k8s.aws/cluster": "mlops-staging"}, OURS, OURS, OTHERS),
+    ({"elbv2.k8s.aws/cluster": "mlops-staging-2"}, OTHERS, OTHERS, OTHERS),
+    # Another environment's own tag says more than what its controllers share.
+    ({ENV: "prod", "kubernetes.io/cluster/mlops-staging": "owned"}, OTHERS, OTHERS, OTHERS),
+]
+
+
+@pytest.mark.parametrize(("tags", "here", "everywhere", "without_record"), CASES)
+def test_whose(tags: dict[str, str], here: Verdict, everywhere: Verdict, without_record: Verdict) -> None:
+    assert RECORDED.verdict(tags) is here
+    assert RECORDED.verdict(tags, everywhere=True) is everywhere
+    assert LOST.verdict(tags) is without_record

@@ -1,0 +1,69 @@
+"""The way down as a graph: what goes before what, here and where things are made outside."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from installer.engine.steps import Graph
+from installer.plan import plan_down
+from installer.reach import read_only
+from installer.session import open_environment
+from installer.teardown.forced import Forced
+from installer.teardown.proof import Wishes
+
+LAST = ["cluster/retain", "cluster/unblock", "cluster/destroy", "cluster/sweep", "cluster/proof"]
+DRAIN = ["drain/schedules", "drain/custom", "drain/entrances", "drain/volumes"]
+RELEASES = ["mlflow/uninstall", "minio/uninstall", "postgres/uninstall"]
+
+
+@pytest.fixture(autouse=True)
+def _nobody_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Planning the way down asks no cloud and no cluster: whoever tries finds nothing."""
+    monkeypatch.setenv("MLOPS_PLATFORM_HOME", str(tmp_path))
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.chdir(tmp_path)
+
+
+def graph(name: str, *, alive: bool = True, **wishes: object) -> Graph:
+    asked = Wishes(**wishes)  # type: ignore[arg-type]
+    return plan_down(read_only(open_environment(name)), asked, alive=alive).graph
+
+
+def ids(found: Graph) -> list[str]:
+    return [step.id for step in found.steps]
+
+
+def before(found: Graph, first: str, second: str) -> bool:
+    """Is the first done whenever the second begins?"""
+    steps = {step.id: step for step in found.steps}
+    return first in steps[second].requires or any(before(found, first, r) for r in steps[second].requires)
+
+
+def test_where_things_are_made_outside_they_go_before_who_made_them() -> None:
+    found = graph("ephemeral")
+    assert set(ids(found)) == {*DRAIN, *RELEASES, *LAST, "cluster/record"}
+    chain = [*DRAIN, "mlflow/uninstall", "postgres/uninstall", *LAST, "cluster/record"]
+    for first, second in pairwise(chain):
+        assert before(found, first, second), (first, second)
+
+
+def test_here_releases_go_before_their_volumes() -> None:
+    found = graph("local")
+    assert "cluster/record" not in ids(found)
+    chain = ["mlflow/uninstall", "postgres/uninstall", "drain/volumes", "cluster/destroy", "cluster/proof"]
+    for first, second in pairwise(chain):
+        assert before(found, first, second), (first, second)
+
+
+def test_what_cannot_be_drained_is_swept_and_proven_all_the_same() -> None:
+    assert ids(graph("ephemeral", alive=False)) == [*LAST, "cluster/record"]
+    assert ids(graph("ephemeral", sweep_only=True)) == ["cluster/sweep", "cluster/proof", "cluster/record"]
+
+
+def test_force_passes_over_everything_but_the_sweep_and_the_proof() -> None:
+    found = graph("ephemeral", force=True)
+    unforced = {step.id for step in found.steps if not isinstance(step, Forced)}
+    assert unforced == {"cluster/sweep", "cluster/proof", "cluster/record"}
