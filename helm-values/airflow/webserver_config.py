@@ -7,7 +7,10 @@ import logging
 from pathlib import Path
 
 from airflow.providers.fab.auth_manager.models import User
-from airflow.providers.fab.auth_manager.security_manager.override import FabAirflowSecurityManagerOverride
+from airflow.providers.fab.auth_manager.security_manager.override import (
+    FabAirflowSecurityManagerOverride,
+    FabException,
+)
 from flask import abort, request
 from flask_appbuilder.const import AUTH_REMOTE_USER
 
@@ -33,7 +36,10 @@ class ByGateway(FabAirflowSecurityManagerOverride):
         if not roles:
             log.warning("login of %s refused: none of its groups has a role", username)
             abort(403)
-        user = super().auth_user_remote_user(username)
+        try:
+            user = super().auth_user_remote_user(username)
+        except FabException:  # a page's requests log in side by side, and another has just made the user
+            user = super().auth_user_remote_user(username)
         if user:
             user.roles = roles
             user.email = request.headers.get("X-Forwarded-Email") or user.email

@@ -16,8 +16,8 @@ from tests.e2e.platform import ALL, Platform
 
 _STORE, _PORT = "vault", 8200
 _SHORTEST = 16  # what is generated is longer; users' names and ports stand in the same Secrets
-# Not secret: addresses, names, and a client's name at its issuer, which stands in every link to it.
-_PLAIN = ("host", "user", "name", "uri", "endpoint", "region", "port", "client-id")
+# Not secret: addresses, names, dates, and a client's name at its issuer, which stands in every link to it.
+_PLAIN = ("host", "user", "name", "uri", "endpoint", "region", "port", "client-id", "ends", "domain")
 
 # Values, and which secret each is of: a failure names that, never the value.
 Words = dict[bytes, str]

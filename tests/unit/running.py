@@ -80,7 +80,7 @@ def opened(home: Path) -> Opened:
         components={"none": ComponentSpec()},
     )
     paths = Paths(home, home.parent / "cache", Paths.default().assets)
-    return Opened(paths, Catalog(), chosen, file)
+    return Opened(paths, Catalog(), chosen, file, file.parent)
 
 
 def main(home: Path, manners: str) -> int:

@@ -68,7 +68,8 @@ def _found(file: Path, pattern: str) -> list[str]:
 
 
 def test_a_shipped_environment_has_it(name: str) -> None:
-    shipped = [environment.read(f, CATALOG, clusters.options_models()) for f in shipped_environments().glob("*.yaml")]
+    files = shipped_environments().glob("*.yaml")
+    shipped = [environment.read(file, CATALOG, clusters.options_models()) for file in files]
     assert any(name in each.environment.components for each in shipped)
 
 

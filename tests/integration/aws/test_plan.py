@@ -33,9 +33,8 @@ def work(home: Path, **asked: Any) -> Context:
         components={"postgres": ComponentSpec(disk="20Gi")},
     )
     assets = Paths.default().assets
-    opened = Opened(
-        Paths(home, home.parent / "cache", assets), read_catalog(assets / "helm-values"), chosen, home
-    )
+    paths = Paths(home, home.parent / "cache", assets)
+    opened = Opened(paths, read_catalog(assets / "helm-values"), chosen, home, home)
     return context(opened, Cancel(), home / "run")
 
 

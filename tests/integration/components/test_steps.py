@@ -58,7 +58,7 @@ def opened(node: Node, folder: Path, *, disruptive: bool = True) -> Context:
     default = Paths.default()
     paths = Paths(folder / "home", default.cache, default.assets)
     made = context(
-        Opened(paths, read_catalog(folder), environment, folder / "unused.yaml"),
+        Opened(paths, read_catalog(folder), environment, folder / "unused.yaml", folder),
         Cancel(),
         folder / "run",
     )

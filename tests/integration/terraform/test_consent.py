@@ -91,7 +91,7 @@ def nothing_yet(site: Site, tmp_path: Path) -> Iterator[Situation]:
     )
     assets = Paths.default().assets
     paths = Paths(tmp_path / "home", tmp_path / "cache", assets)
-    opened = Opened(paths, read_catalog(assets / "helm-values"), chosen, tmp_path / "staging.yaml")
+    opened = Opened(paths, read_catalog(assets / "helm-values"), chosen, tmp_path / "staging.yaml", tmp_path)
     cluster = Careful(site)
     work = replace(
         context(opened, Cancel(), tmp_path / "run"),
