@@ -32,6 +32,6 @@ def make(spec: ClusterSpec, environment: str, state: Path, programs: Programs, r
 def remotes(region: str) -> Sequence[RemoteEnvironment]:
     """Every environment of this account in a region that has our tag; '' is the region of the user's own
     configuration. Raises UsageError when there is none."""
-    from installer.clusters.aws.remotes import look
+    from installer.clusters.aws.environments import look
 
     return look(region)
