@@ -63,7 +63,8 @@ def _found(file: Path, pattern: str) -> list[str]:
 
 
 def test_a_shipped_environment_has_it(name: str) -> None:
-    shipped = [environment.read(f, CATALOG, clusters.options_models()) for f in shipped_environments().glob("*.yaml")]
+    models = clusters.options_models()
+    shipped = [environment.read(f, CATALOG, models) for f in shipped_environments().glob("*.yaml")]
     assert any(name in each.environment.components for each in shipped)
 
 

@@ -24,7 +24,7 @@ def extend() -> None:
         data["TagSpecifications"] = [s for s in specifications if s["ResourceType"] != "launch-template"]
         return original(self, name, description, data, tags)
 
-    LaunchTemplateBackend.create_launch_template = create  # type: ignore[method-assign]
+    LaunchTemplateBackend.create_launch_template = create  # type: ignore[method-assign, assignment]
     _keep_named_groups()
 
 
@@ -42,4 +42,4 @@ def _keep_named_groups() -> None:
                     raise DependencyViolationError(f"resource {group.id} has a dependent object")
         original(self, name, group_id)
 
-    SecurityGroupBackend.delete_security_group = delete  # type: ignore[method-assign]
+    SecurityGroupBackend.delete_security_group = delete  # type: ignore[method-assign, assignment]
