@@ -42,4 +42,4 @@ def _keep_named_groups() -> None:
                     raise DependencyViolationError(f"resource {group.id} has a dependent object")
         original(self, name, group_id)
 
-    SecurityGroupBackend.delete_security_group = delete  # type: ignore[method-assign, assignment]
+    SecurityGroupBackend.delete_security_group = delete  # type: ignore[method-assign]
