@@ -298,9 +298,11 @@ def _account(context: Context, component: Component, account: Account) -> MakeAc
     """An account is made at a proven provider, in the component's own namespace."""
     provider = context.catalog[account.provider]
     image = provider.provides[account.capability].image
-    requires = (f"{component.name}/namespace", _proof(provider), f"cluster/image-{image}")
+    requires: tuple[str, ...] = (f"{component.name}/namespace", _proof(provider))
+    if image in image_names(context):  # elsewhere nodes take their images from registries
+        requires += (f"cluster/image-{image}",)
     if rotated(context, account):
-        return MakeAccount(context, account, component.layer, (*requires, f"{provider.name}/rotation"))
+        requires += (f"{provider.name}/rotation",)
     return MakeAccount(context, account, component.layer, requires)
 
 

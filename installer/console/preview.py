@@ -182,5 +182,10 @@ def _both(bill: Bill, hourly: float) -> str:
 def _span(span: Span | None) -> str:
     if span is None:
         return "unknown"
-    least, most = f"{span.least:,.2f}", f"{span.most:,.2f}"
+    least, most = _money(span.least), _money(span.most)
     return least if least == most else f"{least} to {most}"
+
+
+def _money(hourly: float) -> str:
+    """What costs a little does not cost nothing."""
+    return "<0.01" if 0 < hourly < 0.005 else f"{hourly:,.2f}"

@@ -68,8 +68,8 @@ def _found(file: Path, pattern: str) -> list[str]:
 
 
 def test_a_shipped_environment_has_it(name: str) -> None:
-    files = shipped_environments().glob("*.yaml")
-    shipped = [environment.read(file, CATALOG, clusters.options_models()) for file in files]
+    models = clusters.options_models()
+    shipped = [environment.read(f, CATALOG, models) for f in shipped_environments().glob("*.yaml")]
     assert any(name in each.environment.components for each in shipped)
 
 

@@ -19,6 +19,8 @@ from installer.cancel import Cancel
 from installer.errors import PreflightError, StepError
 from installer.progress import Progress
 
+_NOT_TAKEN = ("non-existent remote object", "import target does not exist")
+
 
 class Terraform:
     """One root module, one state. What only asks starts no program; what acts recovers first."""
@@ -192,10 +194,16 @@ class Terraform:
             runner.raise_for("apply", ending, cancel)
 
     def _drop_gone(self, ending: Ending, progress: Progress) -> None:
-        """An object that is gone by now must not stand in the way of every apply to come."""
-        if any("non-existent remote object" in told for told, _ in ending.story.errors):
-            progress.note("an object that was to be taken in is gone; the next run does without")
-            self._folder.adopt({})
+        """What was to be taken in and is gone by now, or is no longer asked for, must not stand in the way
+        of every apply to come."""
+        adopted = self._folder.adoptions()
+        said = [" ".join(e) for e in ending.story.errors if any(words in " ".join(e) for words in _NOT_TAKEN)]
+        named = [address for address in adopted if any(address in text for text in said)]
+        refused = named or (list(adopted) if said else [])  # of a target that is in no file no name is said
+        for address in refused:
+            progress.note(f"{address} ({adopted[address]}) could not be taken in; the next run does without")
+        if refused:
+            self._folder.adopt({a: id_ for a, id_ in adopted.items() if a not in refused})
 
     def _runner(self) -> Runner:
         return Runner(self._folder, find_binary())

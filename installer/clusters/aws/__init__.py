@@ -20,7 +20,13 @@ def options_model() -> type[Options]:
     return Options
 
 
-def make(spec: ClusterSpec, environment: str, state: Path, programs: Programs, run: str = "") -> AwsProvider:
+def make(
+    spec: ClusterSpec,
+    environment: str,
+    state: Path,
+    programs: Programs,  # noqa: ARG001 - nothing is built for a cluster elsewhere
+    run: str = "",
+) -> AwsProvider:
     """The provider of one environment; no call leaves this machine yet."""
     from installer.clusters.aws.options import Options
     from installer.clusters.aws.provider import AwsProvider
@@ -32,6 +38,6 @@ def make(spec: ClusterSpec, environment: str, state: Path, programs: Programs, r
 def remotes(region: str) -> Sequence[RemoteEnvironment]:
     """Every environment of this account in a region that has our tag; '' is the region of the user's own
     configuration. Raises UsageError when there is none."""
-    from installer.clusters.aws.remotes import look
+    from installer.clusters.aws.environments import look
 
     return look(region)

@@ -15,16 +15,18 @@ from installer.clusters.base import Check
 from installer.errors import PlatformError
 
 Question = Callable[[], Check]
-_CREDENTIALS = "credentials"
+_CREDENTIALS, _SKEW = "credentials", "helm and kubernetes"
 
 
 def all_checks(session: Session, environment: str, options: Options) -> tuple[Check, ...]:
-    """Without credentials that work nothing else can be asked, and that is said of every line."""
+    """Without credentials that work AWS cannot be asked, and that is said of every line."""
     who = asked(_CREDENTIALS, partial(_credentials, session))
     questions = _questions(session, environment, options)
     if who.status != "ok":
-        skipped = (Check(name, "skipped", "not asked") for name in questions)
-        return (Check(who.name, "failure", who.seen, who.why, who.fix), *skipped)
+        skipped = (
+            Check(n, "skipped", "not asked") if n != _SKEW else asked(n, q) for n, q in questions.items()
+        )
+        return (Check(who.name, "failure", "none that work", who.why, who.fix), *skipped)
     with ThreadPoolExecutor(len(questions)) as pool:
         return (who, *pool.map(asked, questions, questions.values()))
 
@@ -46,7 +48,7 @@ def _questions(session: Session, environment: str, options: Options) -> dict[str
         "region": partial(_region, session),
         "zones": partial(_zones, session, options),
         "kubernetes": partial(_kubernetes, session, f"mlops-{environment}", options.version or KUBERNETES),
-        "helm and kubernetes": partial(_helm, options.version or KUBERNETES),
+        _SKEW: partial(_helm, options.version or KUBERNETES),
     }
     gpus = {pool.instance_type: pool.gpu_count for pool in options.gpu_pools.values()}
     for name in dict.fromkeys([options.system_pool.instance_type, *gpus]):
@@ -178,9 +180,9 @@ def _helm(wanted: str) -> Check:
     helm = pinned()
     seen = f"Helm {helm.version}, Kubernetes {wanted}"
     if helm.suits(_minor(wanted)):
-        return Check("helm and kubernetes", "ok", seen)
+        return Check(_SKEW, "ok", seen)
     why = f"this Helm is made for 1.{helm.oldest} to 1.{helm.newest}"
-    return Check("helm and kubernetes", "warning", seen, why, f"cluster.version: '1.{helm.oldest}' or newer")
+    return Check(_SKEW, "warning", seen, why, f"cluster.version: '1.{helm.oldest}' or newer")
 
 
 def _minor(version: str) -> int:

@@ -1,4 +1,4 @@
-"""Owns the policies a strict cluster needs before its first pod: DNS and the disk driver reach the API server.
+"""Owns the policies a strict cluster needs before its first pod: DNS and disks reach the API server.
 
 terraform/aws runs it between the cluster and its nodes:  python -m installer.clusters.aws.first_policies
 """

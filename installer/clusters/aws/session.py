@@ -44,7 +44,7 @@ class Session:
         """A boto3 client. Its calls raise botocore's errors: see `asking`."""
         with self._lock:
             if service not in self._clients:
-                self._clients[service] = self._boto.client(service, config=self._config(service))
+                self._clients[service] = self._boto.client(service, config=self._config())
             return self._clients[service]
 
     def pages(self, service: str, operation: str, key: str, **arguments: Any) -> Iterator[Any]:
@@ -83,7 +83,7 @@ class Session:
         return boto3.Session(botocore_session=session, region_name=self.region)
 
     @staticmethod
-    def _config(service: str) -> Any:
+    def _config() -> Any:
         from botocore.config import Config
 
         return Config(

@@ -24,7 +24,7 @@ def extend() -> None:
         data["TagSpecifications"] = [s for s in specifications if s["ResourceType"] != "launch-template"]
         return original(self, name, description, data, tags)
 
-    LaunchTemplateBackend.create_launch_template = create  # type: ignore[method-assign]
+    LaunchTemplateBackend.create_launch_template = create  # type: ignore[method-assign, assignment]
     _keep_named_groups()
 
 

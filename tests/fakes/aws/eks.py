@@ -79,7 +79,7 @@ class Extended(EKSResponse):
         group = self.eks_backend.describe_nodegroup(
             cluster_name=self._get_param("name"), nodegroup_name=self._get_param("nodegroupName")
         )
-        group.remote_access = None
+        group.__dict__["remote_access"] = None
         group.update_config = self._get_param("updateConfig")
         group.node_repair_config = self._get_param("nodeRepairConfig")
         _scaling_group(self, group)
@@ -90,7 +90,8 @@ class Extended(EKSResponse):
             cluster_name=self._get_param("name"), nodegroup_name=self._get_param("nodegroupName")
         )
         backend = autoscaling_backends[self.current_account][self.region]
-        backend.autoscaling_groups.pop(group.resources["autoScalingGroups"][0]["name"], None)
+        resources: dict[str, Any] = group.resources
+        backend.autoscaling_groups.pop(resources["autoScalingGroups"][0]["name"], None)
         return super().delete_nodegroup()
 
     def delete_cluster(self) -> ActionResult:
@@ -248,7 +249,7 @@ def _scaling_group(response: EKSResponse, group: Any) -> None:
         desired_capacity=0,
         max_size=group.scaling_config["maxSize"],
         min_size=0,
-        launch_config_name=None,
+        launch_config_name="",
         launch_template={"LaunchTemplateId": template.get("id"), "Version": template.get("version")},
         mixed_instances_policy=None,
         vpc_zone_identifier=",".join(group.subnets),

@@ -21,6 +21,7 @@ from installer.reach import read_only
 from installer.session import open_environment
 from tests.fakes.aws import Account
 from tests.integration.aws.made import OPTIONS, folder_of, up
+from tests.integration.aws.planting import Garden
 from tests.integration.aws.world import Machine
 
 pytestmark = pytest.mark.integration
@@ -170,3 +171,29 @@ def test_nothing_of_another_environment_is_found(machine: Machine) -> None:
     assert (
         other.lost(["aws_vpc.this", "module.eks.aws_iam_role.node", "module.eks.aws_eks_cluster.this"]) == {}
     )
+
+
+def test_down_takes_all_of_it_and_what_was_planted_and_nothing_of_a_strangers(machine: Machine) -> None:
+    """Last in this module. What stands in the cluster's own network would keep Terraform waiting."""
+    account, cloud = machine.account, machine.account.client("ec2")
+    vpc = cloud.describe_vpcs(Filters=[{"Name": "tag:mlops-platform/env", "Values": ["staging"]}])["Vpcs"][0]
+    inside = [{"Name": "vpc-id", "Values": [vpc["VpcId"]]}]
+    subnet = cloud.describe_subnets(Filters=inside)["Subnets"][0]["SubnetId"]
+    planted = Garden(account, {"mlops-platform/env": "staging"}, "planted")
+    planted.cycle(vpc["VpcId"])
+    planted.interface(subnet)
+    planted.disks()
+    strangers = Garden(account, {}, "mlops-staging-strangers")
+    strangers.disks()
+
+    said = machine.down("staging", allow_data_loss=False)
+
+    assert (said.code, said.data["left"]) == (0, []), said.progress
+    assert said.data["seen"] > 30 and said.data["cost"]["at_least"] >= 0
+    for kind, ids in planted.ids.items():
+        assert all(f"{kind} {id}" in said.progress for id in ids), kind
+    assert {each["kind"] for each in said.data["stays"]} <= {"key", "state bucket"}
+    assert cloud.describe_volumes(VolumeIds=strangers.ids["ebs volume"])["Volumes"]
+    assert cloud.describe_snapshots(SnapshotIds=strangers.ids["ebs snapshot"])["Snapshots"]
+    assert account.client("eks").list_clusters()["clusters"] == []
+    assert [b["Name"] for b in account.client("s3").list_buckets()["Buckets"]] == []

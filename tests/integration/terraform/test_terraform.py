@@ -226,3 +226,14 @@ def test_what_exists_and_is_in_no_state_is_taken_in(tmp_path: Path, act: str) ->
     assert not site.folder.adoptions()
     left = ("terraform_data.ill", "terraform_data.well") if act == "apply" else ()
     assert site.terraform().resources() == left
+
+
+def test_what_is_no_longer_asked_for_does_not_stand_in_the_way_for_ever(tmp_path: Path) -> None:
+    site, told = site_of("failing", tmp_path), Told()
+    site.folder.make()
+    site.folder.adopt({"terraform_data.no_more": "some-id"})
+    with pytest.raises(CommandFailed, match="import target does not exist"):
+        site.terraform().apply({"status": 0}, told, Cancel())
+    assert "terraform_data.no_more (some-id) could not be taken in; the next run does without" in told.notes
+    site.terraform().apply({"status": 0}, Silent(), Cancel())
+    assert site.terraform().resources() == ("terraform_data.ill", "terraform_data.well")

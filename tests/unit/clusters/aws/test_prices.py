@@ -50,7 +50,9 @@ def shipped() -> list[tuple[str, Options]]:
 
 
 def test_every_shipped_environment_has_a_price_for_all_of_it() -> None:
-    for name, options in shipped():
+    environments = shipped()
+    assert {"staging", "prod", "ephemeral"} <= {name for name, _ in environments}
+    for name, options in environments:
         assert worth.bill(options, 100).unknown == (), name
 
 
