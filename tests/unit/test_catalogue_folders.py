@@ -18,7 +18,11 @@ ROOT = Path(__file__).resolve().parents[2]
 CATALOG = read_catalog(Paths.default().assets / "helm-values")
 NAMES = tuple(CATALOG.entries)
 # The same word for another thing.
-ELSEWHERE = {("gateway", "clusters/host/addresses.py")}  # of a network
+ELSEWHERE = {  # a word of networks, and a kind of Kubernetes
+    ("gateway", "clusters/host/addresses.py"),
+    ("gateway", "clusters/aws/sweeps/ec2.py"),
+    ("gateway", "teardown/drain.py"),
+}
 BEGIN, END = "<!-- components: begin", "<!-- components: end -->"
 
 pytestmark = pytest.mark.parametrize("name", NAMES)
