@@ -23,7 +23,7 @@ from installer.yamlfile import load
 CATALOG = read_catalog(Paths.default().assets / "helm-values")
 CASES = Path(__file__).parent.parent / "cases/environments"
 WITH_BUNDLES = [name for name, entry in CATALOG.entries.items() if entry.component.bundles]
-SPECS = {
+SPECS: dict[str, dict[str, Any]] = {
     "git": {"git": {"url": "https://git.example.com/team/dags.git", "ref": "v1.2", "path": "jobs"}},
     "git-secret": {"git": {"url": "https://git.example.com/team/dags.git", "secret": "dags-account"}},
     "recipe": {"image": "our-dags"},
