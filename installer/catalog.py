@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -300,7 +301,13 @@ def _cycles(catalog: Catalog) -> list[tuple[str, ...]]:
 
 
 def values_file(path: Path) -> Any:
-    """The parsed values of a component. Raises ConfigurationError when it is not YAML."""
+    """The parsed values of a component, not to be changed. Raises ConfigurationError when it is not YAML."""
+    return _parsed(path, path.stat().st_mtime_ns)
+
+
+@cache
+def _parsed(path: Path, _changed: int) -> Any:
+    """Once a run: a run that changes nothing compares every release several times."""
     document = load(path, f"{path.parent.name}/{path.name}")
     if document.problems:
         raise ConfigurationError(document.problems)

@@ -32,7 +32,7 @@ class Opened:
     catalog: Catalog
     environment: Environment
     file: Path
-    beside: Path
+    beside: Path | None = None  # the folder that paths in the file start from
 
     @property
     def state(self) -> Path:
@@ -43,7 +43,8 @@ class Opened:
         self.state.mkdir(parents=True, exist_ok=True, mode=0o700)
         target = self.state / RECORDED
         if self.file != target:
-            target.write_text(f"{self.file.read_text().rstrip()}\n{_FROM}{self.beside}\n")
+            beside = f"{_FROM}{self.beside}\n" if self.beside else ""
+            target.write_text(f"{self.file.read_text().rstrip()}\n{beside}")
 
 
 def shipped_environments() -> Path:
@@ -100,7 +101,8 @@ def context(
     run = run_folder.name if run_folder.exists() else ""
     cluster = clusters.make(chosen.cluster, chosen.name, opened.state, programs, run)
     shipped = (paths.assets / "images", paths.assets / "helm-values", *cluster.recipe_folders)
-    recipes = find_recipes(*dict.fromkeys((*shipped, opened.beside / "images")))
+    own = (opened.beside.resolve() / "images",) if opened.beside else ()
+    recipes = find_recipes(*dict.fromkeys((*shipped, *own)))
     access: Slot[ClusterAccess] = Slot("the way to the cluster")
     return Context(
         environment=chosen,
@@ -114,6 +116,6 @@ def context(
         run_folder=run_folder,
         access=access,
         bench=Workbench(access, before_change),
-        beside=opened.beside,
+        beside=opened.beside or Path(),
         hide=hide,
     )
