@@ -167,29 +167,22 @@ def _account_for(folder: Folder, run: Run, story: Story, progress: Progress) -> 
     """Compare what Terraform said it made, or had begun to make, with what its state holds."""
     found = folder.read()
     known = found.resources if isinstance(found, State) else ()
-    adopted = {to: id_ for to, id_ in folder.adoptions().items() if to not in known}
     begun = [a for a, action in story.started.items() if action == "create" and a not in known]
-    for made in (story.made[a] for a in begun if a in story.made):
-        named = f"{made.address} ({made.id or 'no id known'}) was made and is in no state"
-        if made.built_in or not made.id:
-            progress.note(f"{named}; Terraform makes it again")
+    made = {a: story.made[a] for a in begun if a in story.made}
+    if folder.remote:
+        # Whoever keeps the state knows what each kind is imported by, which is often not what the event says.
+        exists = dict(folder.remote.lost([a for a in begun if not (a in made and made[a].built_in)]))
+    else:
+        exists = {a: each.id for a, each in made.items() if each.id and not each.built_in}
+    for address in begun:
+        if address in made:
+            told = f"{address} ({made[address].id or 'no id known'}) was made and is in no state"
+            rest = "Terraform makes it again"
         else:
-            progress.note(f"{named}; it is taken in")
-            adopted[made.address] = made.id
-    unsure = [address for address in begun if address not in story.made]
-    # Looked up also where an id was said: some objects are imported by another id than they are known by.
-    lost = (
-        folder.remote.lost([a for a in begun if not (a in story.made and story.made[a].built_in)])
-        if folder.remote
-        else {}
-    )
-    for address in unsure:
-        told = f"{address} was being made when the {run.operation} was killed"
-        if address in lost:
-            progress.note(f"{told}; it exists ({lost[address]}) and is taken in")
-        else:
-            progress.note(f"{told}; it may be half made")
-    folder.adopt({**adopted, **lost})
+            told = f"{address} was being made when the {run.operation} was killed"
+            rest = "it may be half made"
+        progress.note(f"{told}; {f'it is taken in ({exists[address]})' if address in exists else rest}")
+    folder.adopt({**{to: id_ for to, id_ in folder.adoptions().items() if to not in known}, **exists})
 
 
 def _named(pid: int) -> str:
