@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from installer.adapters.process import ProcessId
 from installer.adapters.terraform import stale, state
 from installer.adapters.terraform.events import Story, Tail
 from installer.adapters.terraform.folder import Folder, Run, boot_id, write_private
-from installer.adapters.terraform.runner import follow, recorded_process, session
+from installer.adapters.terraform.runner import Runner, follow, recorded_process, session
 from installer.adapters.terraform.state import State
 from installer.adapters.wait import Pending, wait_until
 from installer.cancel import Cancel
@@ -20,7 +21,9 @@ from installer.progress import Progress, Silent
 _ORPHAN_SECONDS = 900.0
 
 
-def recover(folder: Folder, progress: Progress, cancel: Cancel | None = None) -> None:
+def recover(
+    folder: Folder, runner: Callable[[], Runner], progress: Progress, cancel: Cancel | None = None
+) -> None:
     """Leave behind a state one can go on from. Notes say all that was done.
 
     Objects that exist and are in no state are left for the next apply to take in (Folder.adopt).
@@ -40,7 +43,7 @@ def recover(folder: Folder, progress: Progress, cancel: Cancel | None = None) ->
         if not unfinished:
             Tail(folder.events).feed(story, Silent())
         if not story.succeeded or restored:
-            _account_for(folder, run, story, progress)
+            _account_for(folder, run, story, runner, progress)
         if unfinished:
             folder.end(run, "done" if story.succeeded else "failed")
     if cancel and cancel.requested:
@@ -163,33 +166,36 @@ def _restore(folder: Folder, run: Run | None, progress: Progress) -> bool:
     return True
 
 
-def _account_for(folder: Folder, run: Run, story: Story, progress: Progress) -> None:
+def _account_for(
+    folder: Folder, run: Run, story: Story, runner: Callable[[], Runner], progress: Progress
+) -> None:
     """Compare what Terraform said it made, or had begun to make, with what its state holds."""
     found = folder.read()
     known = found.resources if isinstance(found, State) else ()
-    adopted = {to: id_ for to, id_ in folder.adoptions().items() if to not in known}
-    begun = [a for a, action in story.started.items() if action == "create" and a not in known]
-    for made in (story.made[a] for a in begun if a in story.made):
-        named = f"{made.address} ({made.id or 'no id known'}) was made and is in no state"
-        if made.built_in or not made.id:
-            progress.note(f"{named}; Terraform makes it again")
+    held = found.ids if isinstance(found, State) else frozenset()
+    created = [a for a, action in story.started.items() if action == "create"]
+    # Replaced since the state was written: at its address the state has what was destroyed first.
+    replaced = [a for a in created if a in known and a in story.made and story.made[a].id not in ("", *held)]
+    begun = [a for a in created if a not in known or a in replaced]
+    made = {a: story.made[a] for a in begun if a in story.made}
+    if folder.remote:
+        # Whoever keeps the state knows what each kind is imported by, which is often not what the event says.
+        exists = dict(folder.remote.lost([a for a in begun if not (a in made and made[a].built_in)]))
+    else:
+        exists = {a: each.id for a, each in made.items() if each.id and not each.built_in}
+    for address in begun:
+        if address in made:
+            told = f"{address} ({made[address].id or 'no id known'}) was made and is in no state"
+            rest = "Terraform makes it again"
         else:
-            progress.note(f"{named}; it is taken in")
-            adopted[made.address] = made.id
-    unsure = [address for address in begun if address not in story.made]
-    # Looked up also where an id was said: some objects are imported by another id than they are known by.
-    lost = (
-        folder.remote.lost([a for a in begun if not (a in story.made and story.made[a].built_in)])
-        if folder.remote
-        else {}
-    )
-    for address in unsure:
-        told = f"{address} was being made when the {run.operation} was killed"
-        if address in lost:
-            progress.note(f"{told}; it exists ({lost[address]}) and is taken in")
-        else:
-            progress.note(f"{told}; it may be half made")
-    folder.adopt({**adopted, **lost})
+            told = f"{address} was being made when the {run.operation} was killed"
+            rest = "it may be half made"
+        progress.note(f"{told}; {f'it is taken in ({exists[address]})' if address in exists else rest}")
+    if outdated := [a for a in replaced if a in exists]:
+        tool = runner()
+        tool.init(progress, None)
+        tool.forget(outdated, None)
+    folder.adopt({**{to: id_ for to, id_ in folder.adoptions().items() if to not in known}, **exists})
 
 
 def _named(pid: int) -> str:

@@ -91,7 +91,7 @@ class Terraform:
 
     def recover(self, progress: Progress, cancel: Cancel | None = None) -> None:
         """See recovery.recover. Does nothing, at no cost, when the last run ended as it should."""
-        recovery.recover(self._folder, progress, cancel)
+        recovery.recover(self._folder, self._runner, progress, cancel)
 
     def preview(self, variables: Mapping[str, Any], progress: Progress, cancel: Cancel) -> Changes:
         """What an apply would do; writes nothing of the environment's. Raises CommandFailed."""
