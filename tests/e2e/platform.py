@@ -32,7 +32,7 @@ smoke:
 
 # What most tests are about, and what the shared platform has besides.
 FEW = ("postgres", "minio", "mlflow")
-ALL = ("vault", *FEW, "oauth2-proxy", "gateway")
+ALL = ("vault", *FEW, "airflow", "oauth2-proxy", "gateway")
 
 
 @dataclass(frozen=True)
