@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import login
 import urllib3
 from browser import Answer, Refused
 from Crypto.Hash import SHA256
@@ -28,6 +27,7 @@ from entering import (
     browser,
     door,
     enter,
+    login,
     people,
     token,
     whoami,

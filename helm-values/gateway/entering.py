@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import login
 from browser import Answer, Browser
 
 GATEWAY, SECRETS = os.environ["GATEWAY"], Path(os.environ.get("SECRETS", "/run/secrets"))
@@ -16,7 +16,9 @@ PLAN: dict[str, Any] = json.loads(Path(__file__).with_name("routes.json").read_t
 SITE, DOMAIN = PLAN["site"], PLAN["domain"]
 AUTHORITY = str(SECRETS / "certificate/ca.crt")
 OWN = f"https://auth.{SITE}"
-ISSUER = next(f"https://{r['host']}.{SITE}" for r in PLAN["routes"] if r["farewell"])
+# '' where people come from elsewhere: then nobody can be made here for a proof, nor logged in.
+ISSUER = next((f"https://{r['host']}.{SITE}" for r in PLAN["routes"] if r["farewell"]), "")
+login: Any = importlib.import_module("login") if ISSUER else None  # comes with a component that is an issuer
 CLOSED = [r for r in PLAN["routes"] if not r["public"]]
 SESSION = "__Secure-mlops_platform"
 

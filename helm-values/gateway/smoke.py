@@ -10,7 +10,6 @@ import sys
 from urllib.parse import parse_qs, urlsplit
 
 import attacks
-import login
 import urllib3
 from browser import PAGE, Refused
 from entering import (
@@ -24,6 +23,7 @@ from entering import (
     browser,
     door,
     enter,
+    login,
     people,
     token,
     url,
@@ -34,6 +34,8 @@ from probes import Probes, patiently
 def probe(probes: Probes) -> None:
     attacks.transport(probes)
     _strangers(probes)
+    if not ISSUER:
+        return
     _login(probes)
     attacks.codes(probes)
     attacks.forgeries(probes)
@@ -121,5 +123,5 @@ if __name__ == "__main__":
     running = Probes()
     patiently(lambda: browser().ask(f"{OWN}/", headers=PAGE), OSError, urllib3.exceptions.HTTPError)
     for act in sys.argv[1:]:
-        {"probe": probe, "write": lambda _: None, "read": _login}[act](running)
+        {"probe": probe, "write": lambda _: None, "read": _login if ISSUER else _strangers}[act](running)
     running.end()
