@@ -32,10 +32,10 @@ variable "zones" {
 variable "kubernetes_version" {
   description = "Kubernetes version of the cluster, two numbers; AWS picks the patch."
   type        = string
-  default     = "1.33"
+  default     = "1.35"
   validation {
     condition     = can(regex("^1\\.[0-9]+$", var.kubernetes_version))
-    error_message = "Two numbers, such as 1.33."
+    error_message = "Two numbers, such as 1.35."
   }
 }
 

@@ -23,7 +23,7 @@ from installer.environment import ClusterSpec
 from installer.yamlfile import Strict
 
 ZONES = 3
-KUBERNETES = "1.33"
+KUBERNETES = "1.35"
 # Instance families with NVIDIA GPUs; g4ad has AMD's. The same list is in terraform/aws/variables.tf.
 GPU_FAMILIES = ("g4dn", "g5", "g5g", "g6", "g6e", "gr6", "p3", "p3dn", "p4d", "p4de", "p5", "p5e", "p5en")
 # https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html

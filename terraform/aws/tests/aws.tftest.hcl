@@ -69,7 +69,7 @@ run "the_cluster_is_closed_and_says_what_it_does" {
   variables {
     name               = "mlops-test"
     partition          = "aws"
-    kubernetes_version = "1.33"
+    kubernetes_version = "1.35"
     subnet_ids         = ["subnet-1", "subnet-2", "subnet-3"]
     service_cidr       = "172.20.0.0/16"
     allowed_cidrs      = []
