@@ -12,6 +12,7 @@ import pytest
 
 from installer.adapters.vault import VaultError
 from installer.adapters.wait import Pending, wait_until
+from installer.errors import StepError
 from tests.e2e import planted
 from tests.e2e.platform import ALL, Platform
 from tests.e2e.test_local import kill, processes
@@ -103,7 +104,7 @@ def test_the_store_killed_opens_itself_and_has_lost_nothing(platform: Platform) 
     def opened() -> bool | Pending:
         try:
             seen = planted.door(platform).health()
-        except VaultError as error:
+        except (StepError, VaultError) as error:  # its pod is not ready, or does not answer yet
             return Pending(error.why)
         return Pending("sealed") if seen.sealed else True
 
