@@ -111,7 +111,7 @@ def plan_rotation(context: Context, name: str, secrets: Iterable[Held], *, new: 
 
     The proof deletes no pod: that is for `up` and `smoke`, where nobody counts on an answer.
     """
-    component = context.catalog[name]
+    component, secrets = context.catalog[name], tuple(secrets)
     steps: list[Step] = [ChangeSecret(context, component, secret, (), new) for secret in secrets]
     steps.append(InstallRelease(context, component, tuple(step.id for step in steps)))
     rolled = (steps[-1].id,)
@@ -119,7 +119,21 @@ def plan_rotation(context: Context, name: str, secrets: Iterable[Held], *, new: 
         steps += [EndSecret(context, component, secret, rolled) for secret in secrets]
     if component.smoke:
         steps.append(SmokeTest(context, component, rolled, always=new, gentle=True))
-    return Graph.of(steps)
+    return Graph.of([*steps, *_shown(context, component, secrets, rolled)])
+
+
+def _shown(
+    context: Context, component: Component, secrets: Iterable[Held], rolled: tuple[str, ...]
+) -> list[Step]:
+    """The way in shows a UI a proof of itself: it is told a new one too, or nobody enters any more."""
+    proofs = {served.proof for served in component.serves.values() if served.proof}
+    entrance = next((c for c in context.components if c.routes), None)
+    if entrance is None or not proofs & {secret.name for secret in secrets}:
+        return []
+    collect = CollectProofs(context, entrance, rolled)
+    release = InstallRelease(context, entrance, (collect.id,))
+    after = (release.id, *((f"{component.name}/smoke",) if component.smoke else ()))
+    return [collect, release, SmokeTest(context, entrance, after, always=True, gentle=True)]
 
 
 def plan_down(context: Context, wishes: Wishes, *, alive: bool) -> Down:
