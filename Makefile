@@ -5,7 +5,10 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 LOCK := $(BIN)/uv pip compile -q pyproject.toml --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url --no-emit-find-links
 
-.PHONY: up host test unit check fix bench soak lock clean
+# Tests that start nodes of their own names; all others share one.
+ON_NODES := tests/integration/host tests/integration/firewall
+
+.PHONY: up host test test-platform test-parts unit check fix bench soak lock clean
 
 up: $(VENV)/.ready host    ## virtual environment, pinned dependencies, the local environment
 	$(BIN)/mlops-platform up --env local --yes
