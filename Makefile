@@ -40,9 +40,15 @@ fix: $(VENV)/.ready-dev    ## format, and mend what the linter can mend
 unit: $(VENV)/.ready-dev
 	$(BIN)/pytest -q tests/unit
 
-test: check host           ## everything that can be tested on this machine
+test: check host           ## everything that can be tested on this machine, in two lanes
 	@sh scripts/host-packages test
-	$(BIN)/pytest -q tests/integration tests/e2e -m 'not soak'
+	$(MAKE) -j2 --output-sync=target --no-print-directory test-platform test-parts
+
+test-platform:             # what a node is the matter of, and the whole platform on one
+	$(BIN)/pytest -q $(ON_NODES) tests/e2e -m 'not soak' --durations=12
+
+test-parts:                # adapters, and clouds on loopback
+	$(BIN)/pytest -q tests/integration $(ON_NODES:%=--ignore=%) -m 'not soak' --durations=12
 
 soak: $(VENV)/.ready-dev host  ## the full number of kills; SEED=n repeats a run
 	$(BIN)/pytest -q tests/integration tests/e2e -m soak -s
