@@ -1,4 +1,4 @@
-"""Proves the order of a rotation: every place that holds a secret's value has the new one before its proof."""
+"""Proves the order of a rotation: every place that holds a value has the new one before its proof."""
 
 from __future__ import annotations
 
