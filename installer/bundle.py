@@ -1,27 +1,22 @@
-"""Owns bundles: people's own code that a component runs; where it comes from, checked, as chart values."""
+"""Owns bundles: people's own code that a component runs; where it comes from, and what is wrong with that."""
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
 from installer.component import Component, Name
-from installer.errors import ConfigurationError, Problem
+from installer.errors import Problem
 from installer.yamlfile import Document, Strict, load
-
-if TYPE_CHECKING:
-    from installer.context import Context
 
 _RECIPE, _RECIPES = "image.yaml", "images"
 # A ConfigMap holds 1 MiB at most, and the API server keeps it in memory: for code, not for data.
 _MOST_BYTES, _MOST_FILES = 512 * 1024, 200
-_ITEMS = "${items}"
 
 
 def _pattern(expression: str, what: str) -> AfterValidator:
@@ -131,7 +126,7 @@ def _folder_problems(folder: Path) -> Iterator[tuple[str, str]]:
     if not folder.is_dir():
         yield "no such folder", f"looked for {folder}"
         return
-    found = _files(folder)
+    found = files(folder)
     if not found:
         yield "there is nothing in it", "hidden files and __pycache__ do not count"
     if len(found) > _MOST_FILES:
@@ -153,7 +148,7 @@ def _folder_problems(folder: Path) -> Iterator[tuple[str, str]]:
             yield f"{name} is not text", "take an image or a repository"
 
 
-def _files(folder: Path) -> list[Path]:
+def files(folder: Path) -> list[Path]:
     """What of a folder is meant: no hidden files, nothing Python has compiled."""
     return sorted(
         path
@@ -161,75 +156,3 @@ def _files(folder: Path) -> list[Path]:
         if (path.is_file() or path.is_symlink())
         and not any(part.startswith(".") or part == "__pycache__" for part in path.relative_to(folder).parts)
     )
-
-
-def image(context: Context, component: Component) -> str:
-    """The recipe its pods run: the component's own, or the bundle's that stands on it."""
-    assert component.embedded, "asked only where charts come without images"
-    bundle = context.environment.components[component.name].bundle
-    return bundle.image if bundle and bundle.image else component.embedded.image
-
-
-def config_map(context: Context, component: Component) -> dict[str, Any] | None:
-    """A folder as a ConfigMap in the component's namespace, None for every other bundle.
-
-    Pods see a changed file within about a minute; a new file, as another list of them, rolls the pods.
-    """
-    bundle = context.environment.components[component.name].bundle
-    if not bundle or not bundle.folder:
-        return None
-    meta = {"name": f"{component.name}-bundle", "namespace": component.namespace}
-    data = {_key(name): text for name, text in _texts(context, bundle).items()}
-    labels = {"app.kubernetes.io/part-of": "mlops-platform"}
-    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {**meta, "labels": labels}, "data": data}
-
-
-def values(context: Context, component: Component, words: Mapping[str, str]) -> dict[str, Any]:
-    """What the bundle changes in the component's values; its folder's `bundles` file says what."""
-    from installer.catalog import values_file
-    from installer.releases import merge, substitute
-
-    bundle = context.environment.components[component.name].bundle
-    if not bundle:
-        return {}
-    embedded = bool(context.cluster.embedded and component.embedded)
-    if bundle.image and embedded != ("/" not in bundle.image):
-        what = "only recipes run here" if embedded else "a recipe is no image in a registry"
-        place = f"components.{component.name}.bundle.image"
-        raise ConfigurationError((Problem(context.environment.name, 0, f"{place}: {what}"),))
-    kinds = values_file(context.catalog.folder(component.name) / component.bundles)
-    parts = kinds["embedded" if embedded else "chart"]
-    known = {**words, **_words(bundle)}
-    changed: dict[str, Any] = merge(parts[bundle.kind], {})
-    if bundle.git and bundle.git.secret:
-        changed = merge(changed, parts["secret"])
-    names = _texts(context, bundle) if bundle.folder else {}
-    items = [{"key": _key(name), "path": name} for name in names]
-    filled: dict[str, Any] = substitute(_listed(changed, items), known)
-    return filled
-
-
-def _words(bundle: Bundle) -> dict[str, str]:
-    git = bundle.git
-    if not git:
-        name, _, tag = bundle.image.rpartition(":")
-        return {"repository": name, "tag": tag}
-    return {"url": git.url, "ref": git.ref, "path": git.path, "secret": git.secret or ""}
-
-
-def _listed(value: Any, items: list[dict[str, str]]) -> Any:
-    if value == _ITEMS:
-        return items
-    if isinstance(value, dict):
-        return {key: _listed(each, items) for key, each in value.items()}
-    return [_listed(each, items) for each in value] if isinstance(value, list) else value
-
-
-def _texts(context: Context, bundle: Bundle) -> dict[str, str]:
-    folder = context.beside / bundle.folder
-    return {path.relative_to(folder).as_posix(): path.read_text() for path in _files(folder)}
-
-
-def _key(name: str) -> str:
-    """A ConfigMap's keys have no slashes."""
-    return hashlib.sha256(name.encode()).hexdigest()[:16]

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from installer.adapters.helm import Helm
     from installer.adapters.images import Images
     from installer.adapters.kube import Kube
+    from installer.adapters.kube.endpoints import Address
     from installer.adapters.programs import Programs
     from installer.adapters.terraform import Terraform
     from installer.adapters.vault import Door
-    from installer.policies import Address
     from installer.redaction import WatchedSecrets
     from installer.secrets import SecretSource
 
@@ -48,7 +48,7 @@ class Workbench:
     @cached_property
     def api_addresses(self) -> tuple[Address, ...]:
         """Asked once, when somebody needs it."""
-        from installer.policies import api_addresses
+        from installer.adapters.kube.endpoints import api_addresses
 
         return api_addresses(self.kube)
 

@@ -1,4 +1,4 @@
-"""Owns who says who people are: the environment's own OIDC provider, or the chosen component that is one.
+"""Owns clients at the OIDC issuer, each in a component's Secret.
 
 In a client's template (`needs.client` in component.yaml) `${…}` may be: client_id, client_secret, issuer,
 login_url, redeem_url, jwks_url, known (true: there is nothing to discover), scope, groups, groups_claim.
@@ -9,63 +9,22 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from installer.catalog import IDENTITY, Catalog, Component
+from installer.catalog import Component
 from installer.component import GROUPS
-from installer.environment import Environment
 from installer.errors import StepError
+from installer.issuer import addresses, issuer_of, provider
+from installer.valuetree import substitute
+from installer.words import words
 
 if TYPE_CHECKING:
-    from installer.component import Served
     from installer.context import Context
 
 _MADE = "made-from"
 _SECRET_FILE = "client-secret"  # noqa: S105
 # What our own issuer has scopes for; another is asked for the same, and sends what it knows of them.
 _SCOPE = "openid email profile groups"
-
-
-@dataclass(frozen=True)
-class Issuer:
-    """`url` is what tokens name. Of the other addresses '' is: to be discovered there.
-
-    `machines` are issuer=audience pairs of tokens machines may come with.
-    """
-
-    url: str
-    machines: tuple[str, ...]
-    groups_claim: str
-    login: str = ""
-    redeem: str = ""
-    keys: str = ""
-
-
-def origin(environment: Environment, component: Component, served: Served) -> str:
-    """Where a person opens it, without a slash at the end."""
-    return f"https://{served.host or component.name}.{environment.site}"
-
-
-def provider(environment: Environment, catalog: Catalog) -> Component | None:
-    """The chosen component that is the issuer; None when the environment names its own, or has none."""
-    names = [n for n in catalog.providers(IDENTITY) if n in environment.components]
-    return catalog[names[0]] if names and not environment.oidc else None
-
-
-def issuer_of(environment: Environment, catalog: Catalog) -> Issuer | None:
-    """None where nobody can log in at all."""
-    if oidc := environment.oidc:
-        pairs = tuple(f"{m.issuer}={m.audience}" for m in oidc.machines)
-        return Issuer(oidc.issuer, pairs, oidc.groups_claim)
-    chosen = provider(environment, catalog)
-    if not chosen:
-        return None
-    from installer.adapters.vault.issuer import AUDIENCE, endpoints
-
-    public, inside = _addresses(environment, chosen)
-    at, page = endpoints(public, inside), public + chosen.provides[IDENTITY].page
-    return Issuer(at.issuer, (f"{at.machines}={AUDIENCE}",), "groups", page, at.redeem, at.keys)
 
 
 def observe_client(context: Context, component: Component) -> str:
@@ -103,13 +62,6 @@ def fill(value: Any, words: Mapping[str, Any]) -> Any:
     return value
 
 
-def _addresses(environment: Environment, component: Component) -> tuple[str, str]:
-    """Origins of the issuer: as browsers see it, and in the cluster."""
-    served = component.serves[component.provides[IDENTITY].port]
-    inside = f"http://{component.name}.{component.namespace}.svc:{served.port}"
-    return origin(environment, component, served), inside
-
-
 def _words(context: Context, client_id: str, secret: str) -> dict[str, Any]:
     issuer = issuer_of(context.environment, context.catalog)
     assert issuer, "a client without an issuer"
@@ -136,8 +88,6 @@ def _template(context: Context, component: Component) -> Any:
 
 
 def _redirects(context: Context, component: Component) -> tuple[str, ...]:
-    from installer.releases import substitute, words
-
     need = component.needs.client
     assert need
     return tuple(substitute(need.redirects, words(context, component)))
@@ -158,8 +108,8 @@ def _wanted(context: Context, component: Component) -> Any:
 
     chosen = provider(context.environment, context.catalog)
     assert chosen
-    addresses = _addresses(context.environment, chosen)
-    return Wanted(component.name, *addresses, _redirects(context, component))
+    at = addresses(context.environment, chosen)
+    return Wanted(component.name, *at, _redirects(context, component))
 
 
 def _given(context: Context) -> tuple[str, str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from installer.catalog import Component
 from installer.errors import UsageError
-from installer.identity import provider
+from installer.issuer import provider
 
 if TYPE_CHECKING:
     from installer.adapters.vault.users import Users

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from installer import bundle as bundles
+from installer import bundled
 from installer.adapters.helm import HELM
 from installer.catalog import SECRET_STORE, Component
 from installer.context import Context
@@ -222,7 +222,7 @@ def _images_of(context: Context, component: Component) -> list[str]:
     if not context.cluster.embedded or not component.embedded:
         return []
     images = [
-        bundles.image(context, component),
+        bundled.image(context, component),
         component.embedded.image,
         *(j.image for j in component.jobs),
         *(s.image for s in component.smoke),

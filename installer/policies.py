@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from installer.adapters.kube.endpoints import Address
 from installer.catalog import Catalog, Component, values_file
 from installer.errors import StepError
 
@@ -26,14 +27,6 @@ _LABELS = {"app.kubernetes.io/managed-by": "mlops-platform", "app.kubernetes.io/
 _OURS = ",".join(f"{key}={value}" for key, value in _LABELS.items())
 _NAMESPACE_NAME = "kubernetes.io/metadata.name"  # set by the API server itself
 _EVERYWHERE = "0.0.0.0/0"
-
-
-@dataclass(frozen=True, order=True)
-class Address:
-    """An IPv4 address and a TCP port."""
-
-    ip: str
-    port: int
 
 
 @dataclass(frozen=True)
@@ -65,25 +58,6 @@ def addresses_of(context: Context, component: Component) -> Addresses:
     api = context.bench.api_addresses if component.kube_api else ()
     issuers = context.environment.issuer_ports if component.needs.client else ()
     return Addresses(api, context.cluster.network().pods, issuers)
-
-
-def api_addresses(kube: Kube) -> tuple[Address, ...]:
-    """The API server as pods meet it: its endpoints, and its Service for network plugins that look before
-    the Service's translation. Empty when it has no endpoints."""
-    labels = "kubernetes.io/service-name=kubernetes"
-    slices = kube.list("discovery.k8s.io/v1", "EndpointSlice", "default", labels=labels)
-    found = {
-        Address(ip, port["port"])
-        for each in slices
-        if each["addressType"] == "IPv4"
-        for endpoint in each["endpoints"] or []
-        for ip in endpoint["addresses"]
-        for port in each["ports"] or []
-    }
-    service = kube.get("v1", "Service", "kubernetes", "default")
-    if found and service:
-        found |= {Address(service["spec"]["clusterIP"], port["port"]) for port in service["spec"]["ports"]}
-    return tuple(sorted(found))
 
 
 def base(context: Context) -> tuple[Manifest, ...]:

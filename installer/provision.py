@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 from installer.catalog import CAPABILITIES, Component
 from installer.engine.steps import Difference
 from installer.progress import Progress
-from installer.store import MADE
 
 if TYPE_CHECKING:
     from installer.adapters.kube import Kube
     from installer.component import Provided
     from installer.context import Context
 
+MADE = "mlops-platform/account"  # annotation of an account's Secret: what the account was made from
 _PERIOD = "24h"
 _BYTES = 24  # of entropy in a password; 32 characters, and some stores take 40 at most
 
@@ -185,7 +185,7 @@ def _values(context: Context, account: Account) -> dict[str, str]:
 
 
 def whole(context: Context, account: Account, plain: Mapping[str, str], password: str) -> dict[str, str]:
-    from installer.releases import substitute
+    from installer.valuetree import substitute
 
     _, provided = _provider(context, account)
     values = {**plain, "password": password}

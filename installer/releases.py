@@ -5,19 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import string
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from installer import bundle
+from installer import bundled
 from installer.adapters.helm import ChartSource, InTreeChart, KustomizeTree, Release, RepositoryChart
 from installer.catalog import Component, SmokeSpec, values_file
 from installer.context import Context
 from installer.environment import ComponentSpec
 from installer.errors import ConfigurationError, Problem
 from installer.quantities import to_bytes, to_cores
+from installer.valuetree import merge, substitute
+from installer.words import words
 
 _CHARTS = Path(__file__).resolve().parent / "charts"
 _PROBES = Path(__file__).resolve().parent / "smoke" / "probes.py"
@@ -67,7 +68,7 @@ def values_of(context: Context, component: Component) -> dict[str, Any]:
     spec = context.environment.components[component.name]
     if embedded and component.embedded:
         values = merge(values, sizes(values, spec))
-        values["image"] = context.images.reference(bundle.image(context, component))
+        values["image"] = context.images.reference(bundled.image(context, component))
         folder = context.catalog.folder(component.name)
         values["files"] = {name: (folder / name).read_text() for name in component.embedded.files}
         if component.routes:
@@ -75,7 +76,7 @@ def values_of(context: Context, component: Component) -> dict[str, Any]:
 
             values["files"][FILE] = json.dumps(routes_of(context), indent=1)
         values["checksum"] = context.secrets.digest(component.namespace, rolling_secrets(component))
-    values = merge(values, bundle.values(context, component, words(context, component)))
+    values = merge(values, bundled.values(context, component, words(context, component)))
     return merge(values, spec.values)
 
 
@@ -94,51 +95,10 @@ def rolling_secrets(component: Component) -> tuple[str, ...]:
     return tuple(name for name in used_secrets(component) if name not in told)
 
 
-def words(context: Context, component: Component) -> dict[str, str]:
-    """What `${…}` may say in a component's values."""
-    return {
-        "name": component.name,
-        "namespace": component.namespace,
-        "domain": context.environment.domain,
-        "site": context.environment.site,  # the domain with the gateway's port, as in a browser
-        "machines": _machines(context),
-        "environment": context.environment.name,
-        "version": component.version,
-    }
-
-
 def texts(folder: Path, component: Component) -> dict[str, str]:
     """The files it runs with, for official charts that take them as values: `${launch_py}` is launch.py."""
     files = component.embedded.files if component.embedded else ()
     return {re.sub(r"\W", "_", name): (folder / name).read_text() for name in files}
-
-
-def _machines(context: Context) -> str:
-    """Whose tokens machines may come with, as issuer=audience pairs."""
-    from installer.identity import issuer_of
-
-    issuer = issuer_of(context.environment, context.catalog)
-    return ",".join(issuer.machines) if issuer else ""
-
-
-def substitute(value: Any, known: Mapping[str, str]) -> Any:
-    """Fill `${word}` in every string of a tree. `$$` is a dollar; an unknown word raises KeyError."""
-    if isinstance(value, str):
-        return string.Template(value).substitute(known)
-    if isinstance(value, Mapping):
-        return {substitute(k, known): substitute(v, known) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [substitute(item, known) for item in value]
-    return value
-
-
-def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """`over` wins, mappings are merged, lists replaced: Helm's own rule for several value files."""
-    result = dict(base)
-    for key, value in over.items():
-        both = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)
-        result[key] = merge(result[key], value) if both else value
-    return result
 
 
 def sizes(values: Mapping[str, Any], spec: ComponentSpec) -> dict[str, Any]:
@@ -209,7 +169,7 @@ def smoke_scripts(context: Context, component: Component, spec: SmokeSpec) -> di
 def _login(context: Context) -> dict[str, str]:
     """How probes log in at the platform's own issuer."""
     from installer.catalog import IDENTITY
-    from installer.identity import provider
+    from installer.issuer import provider
 
     chosen = provider(context.environment, context.catalog)
     if not chosen:

@@ -18,6 +18,7 @@ from installer.component import Engine
 from installer.engine.steps import Difference
 from installer.errors import StepError, WaitTimedOut
 from installer.progress import Progress
+from installer.provision import MADE, at_provider
 from installer.secrets import KEPT
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from installer.context import Context
 
 MARK = "mlops-platform-store"  # ConfigMap in the store's namespace: of what data it was set up, and how
-MADE = "mlops-platform/account"  # annotation of an account's Secret: what the account was made from
 _OPEN_SECONDS = 15.0
 _TTL, _LONGEST = "10m", "1h"
 
@@ -213,7 +213,6 @@ def observe_engine(context: Context, provider: Component, engine: Engine) -> Dif
 
 def run_engine(context: Context, kube: Kube, provider: Component, engine: Engine, progress: Progress) -> None:
     """A role for the store with rights over the others, whose password only the store knows after this."""
-    from installer.provision import at_provider
 
     store, capability = _store(context), _capability(provider, engine)
     port = provider.serves[provider.provides[capability].port].port

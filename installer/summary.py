@@ -46,7 +46,7 @@ class Summary:
 
 def summary_of(context: Context) -> Summary:
     name = context.environment.name
-    from installer.identity import origin
+    from installer.issuer import origin
     from installer.routes import doors as open_doors
     from installer.routes import gateway
 

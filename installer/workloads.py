@@ -20,7 +20,9 @@ from installer.context import Context
 from installer.engine.steps import Difference
 from installer.errors import StepError
 from installer.progress import Progress
-from installer.releases import OWNED, substitute, words
+from installer.releases import OWNED
+from installer.valuetree import substitute
+from installer.words import words
 
 USER = 10001
 DIGEST = "mlops-platform/digest"

@@ -66,8 +66,8 @@ def _through_gateway(
     from installer.adapters.kube.forward import forward
     from installer.adapters.wait import Pending, wait_until
     from installer.cancel import Cancel
-    from installer.identity import origin
     from installer.interrupts import cancelling
+    from installer.issuer import origin
     from installer.routes import authority_file, gateway, sign_out
 
     environment, entrance = work.environment, gateway(work)

@@ -18,9 +18,11 @@ from installer.context import Context
 from installer.errors import StepError
 from installer.people import PEOPLE, trial
 from installer.progress import Progress
-from installer.releases import smoke_scripts, substitute, words
+from installer.releases import smoke_scripts
 from installer.smoke.evidence import collect
 from installer.smoke.result import Result, parse, save
+from installer.valuetree import substitute
+from installer.words import words
 from installer.workloads import JobFailed, Work, audience, run_job
 
 _BACK_SECONDS = 180

@@ -118,7 +118,7 @@ class PutBundle:
         return self.component.layer
 
     def observe(self) -> Difference | None:
-        from installer.bundle import config_map
+        from installer.bundled import config_map
 
         wanted = config_map(self.context, self.component)
         assert wanted, "planned only for a folder"
@@ -131,7 +131,7 @@ class PutBundle:
         return Difference(f"copy again: {changed} files differ") if changed else None
 
     def run(self, progress: Progress) -> None:
-        from installer.bundle import config_map
+        from installer.bundled import config_map
 
         wanted = config_map(self.context, self.component)
         assert wanted, "planned only for a folder"

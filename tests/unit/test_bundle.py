@@ -10,8 +10,8 @@ from typing import Any, cast
 import pytest
 import yaml
 
-from installer import bundle
-from installer.bundle import Bundle
+from installer import bundled
+from installer.bundle import Bundle, problems
 from installer.catalog import read_catalog
 from installer.component import Component
 from installer.context import Context
@@ -55,7 +55,7 @@ def test_values_of_the_official_chart(name: str, kind: str, request: pytest.Fixt
 
 def _same_as_before(name: str, kind: str, request: pytest.FixtureRequest, *, embedded: bool) -> None:
     words = {"name": name, "namespace": name}
-    seen = bundle.values(context(name, SPECS[kind], embedded=embedded), CATALOG[name], words)
+    seen = bundled.values(context(name, SPECS[kind], embedded=embedded), CATALOG[name], words)
     text = yaml.safe_dump(seen, sort_keys=True, width=110)
     assert "${" not in text
     for value in seen.get("env", {}).values():
@@ -68,7 +68,7 @@ def _same_as_before(name: str, kind: str, request: pytest.FixtureRequest, *, emb
 @pytest.mark.parametrize(("kind", "embedded"), [("recipe", False), ("image", True)])
 def test_an_image_of_the_other_kind_of_cluster_is_refused(name: str, kind: str, embedded: bool) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        bundle.values(context(name, SPECS[kind], embedded=embedded), CATALOG[name], {"name": name})
+        bundled.values(context(name, SPECS[kind], embedded=embedded), CATALOG[name], {"name": name})
     assert f"components.{name}.bundle.image" in caught.value.problems[0].what
 
 
@@ -76,7 +76,7 @@ def test_an_image_of_the_other_kind_of_cluster_is_refused(name: str, kind: str, 
 def test_a_folder_is_a_config_map_with_a_key_a_file(name: str) -> None:
     """The volume's items lead from keys, which have no slashes, to the paths they had."""
     work = context(name, SPECS["folder"], embedded=True)
-    made = bundle.config_map(work, CATALOG[name])
+    made = bundled.config_map(work, CATALOG[name])
     assert made
     assert sorted(made["data"].values()) == ["# a DAG\n", "# helps\n"]
     assert all("/" not in key for key in made["data"])
@@ -87,7 +87,7 @@ def problems_of(folder: Path, component: Component) -> list[str]:
     file.write_text(yaml.safe_dump({"components": {component.name: {"bundle": {"folder": folder.name}}}}))
     document = load(file)
     spec = document.data["components"][component.name]
-    return [each.what for each in bundle.problems(document, component, spec, file.parent)]
+    return [each.what for each in problems(document, component, spec, file.parent)]
 
 
 @pytest.mark.parametrize("name", WITH_BUNDLES)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from installer.catalog import read_catalog
 from installer.environment import Environment
-from installer.identity import fill, issuer_of, provider
+from installer.identity import fill
+from installer.issuer import issuer_of, provider
 from installer.paths import Paths
 
 CATALOG = read_catalog(Paths.default().assets / "helm-values")

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 import yaml
 
+from installer.adapters.kube.endpoints import Address
 from installer.catalog import Flow, read_catalog
 from installer.console.firewall import matrix
 from installer.paths import Paths
-from installer.policies import Address, Addresses, read_base, render
+from installer.policies import Addresses, read_base, render
 
 ROOT = Path(__file__).resolve().parents[2]
 CATALOG = read_catalog(ROOT / "tests/cases/policies")

@@ -9,7 +9,8 @@ import pytest
 from installer.catalog import read_catalog
 from installer.environment import ComponentSpec
 from installer.paths import Paths
-from installer.releases import merge, sizes, substitute, texts, used_secrets
+from installer.releases import sizes, texts, used_secrets
+from installer.valuetree import merge, substitute
 
 CATALOG = read_catalog(Paths.default().assets / "helm-values")
 

@@ -7,6 +7,7 @@
 hvac is loaded by the first session, not before: it costs a tenth of a second.
 """
 
-from installer.adapters.vault.door import Door, Health, VaultError
+from installer.adapters.vault.door import Door, Health
+from installer.adapters.vault.errors import VaultError
 
 __all__ = ["Door", "Health", "VaultError"]

@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from installer.adapters.kube import Kube
-from installer.adapters.vault.door import Door, Health, VaultError, health
+from installer.adapters.vault.door import Door, Health, health
+from installer.adapters.vault.errors import VaultError
 from installer.adapters.wait import Pending, wait_until
 from installer.cancel import Cancel
 

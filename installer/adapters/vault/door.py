@@ -12,7 +12,7 @@ import urllib3
 
 from installer.adapters.kube import Kube
 from installer.adapters.kube.forward import forward
-from installer.errors import StepError
+from installer.adapters.vault.errors import VaultError
 
 if TYPE_CHECKING:
     from installer.adapters.vault.session import Vault
@@ -20,15 +20,6 @@ if TYPE_CHECKING:
 INSTALLER = "mlops-platform"  # its account in the store's namespace, its role and its policy in the store
 _TOKEN_SECONDS = 600  # the shortest the API server gives
 _SECONDS = 15.0
-_DOWN = frozenset({0, 429, 500, 502, 503})
-
-
-class VaultError(StepError):
-    """The store refused, or (status 0) did not answer. `why` is its own message; no values are in it."""
-
-    def __init__(self, what: str, *, status: int, why: str, hint: str = "", command: str = "") -> None:
-        super().__init__(what, why=why, hint=hint, command=command, transient=status in _DOWN)
-        self.status = status
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import requests
 from hvac.exceptions import InvalidPath, InvalidRequest
 from hvac.exceptions import VaultError as Refusal
 
-from installer.adapters.vault.door import VaultError
+from installer.adapters.vault.errors import VaultError
 
 KV = "secret"
 _SECONDS = 30

@@ -14,7 +14,7 @@ import yaml
 from installer.adapters.helm import HELM
 from installer.catalog import read_catalog, values_file
 from installer.paths import Paths
-from installer.releases import merge, substitute
+from installer.valuetree import merge, substitute
 from tests.integration.apiserver import built
 
 pytestmark = pytest.mark.integration

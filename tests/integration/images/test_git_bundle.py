@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from installer import bundle
+from installer import bundled
 from installer.adapters.process import Completed
 from installer.catalog import read_catalog
 from installer.errors import CommandFailed
@@ -109,7 +109,7 @@ def look(root: Root, url: str, password: str) -> Completed:
     for key, value in account.items():
         (root.folder / "run/secrets/bundle" / key).write_text(value)
     spec = {"git": {"url": url, "ref": "main", "path": "jobs", "secret": "dags-account"}}
-    values = bundle.values(context("airflow", spec, embedded=True), COMPONENT, {"name": "airflow"})
+    values = bundled.values(context("airflow", spec, embedded=True), COMPONENT, {"name": "airflow"})
     assert values["secrets"] == {"dags-account": "/run/secrets/bundle"}
     settings = {
         **values["env"],

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from installer.adapters.kube import Kube
+from installer.adapters.kube.endpoints import Address
 from installer.catalog import read_catalog
-from installer.policies import API, KIND, Address, Addresses, difference, enforce, placed, read_base, render
+from installer.policies import API, KIND, Addresses, difference, enforce, placed, read_base, render
 
 pytestmark = pytest.mark.integration
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hvac.exceptions import Forbidden
 
-from installer.adapters.vault.door import VaultError
+from installer.adapters.vault.errors import VaultError
 from installer.adapters.vault.issuer import Wanted, configure
 from installer.adapters.vault.session import client
 from installer.adapters.vault.users import User, Users

@@ -1,0 +1,30 @@
+"""Owns what `${…}` may say in a component's values, scripts' environments and redirects."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from installer.issuer import issuer_of
+
+if TYPE_CHECKING:
+    from installer.catalog import Component
+    from installer.context import Context
+
+
+def words(context: Context, component: Component) -> dict[str, str]:
+    """What `${…}` may say in a component's values."""
+    return {
+        "name": component.name,
+        "namespace": component.namespace,
+        "domain": context.environment.domain,
+        "site": context.environment.site,  # the domain with the gateway's port, as in a browser
+        "machines": _machines(context),
+        "environment": context.environment.name,
+        "version": component.version,
+    }
+
+
+def _machines(context: Context) -> str:
+    """Whose tokens machines may come with, as issuer=audience pairs."""
+    issuer = issuer_of(context.environment, context.catalog)
+    return ",".join(issuer.machines) if issuer else ""
