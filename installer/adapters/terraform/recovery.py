@@ -46,6 +46,8 @@ def recover(
             _account_for(folder, run, story, runner, progress)
         if unfinished:
             folder.end(run, "done" if story.succeeded else "failed", story)
+    elif run and run.ended == "failed":
+        _find_unsaid(folder, progress)
     if cancel and cancel.requested:
         raise Interrupted("interrupted", hint="run the same command again to go on")
 
@@ -200,6 +202,21 @@ def _account_for(
         tool.init(progress, None)
         tool.forget(outdated, None)
     folder.adopt({**{to: id_ for to, id_ in folder.adoptions().items() if to not in known}, **exists})
+
+
+def _find_unsaid(folder: Folder, progress: Progress) -> None:
+    """A creation that failed may have made its object all the same, before its provider knew the id: a run
+    that ended in order, with its state saved, leaves that in no state."""
+    story = Story()
+    Tail(folder.events).feed(story, Silent())
+    if folder.remote is None or not story.unmade:
+        return
+    found = folder.read()
+    known = found.resources if isinstance(found, State) else ()
+    exists = folder.remote.lost(sorted(story.unmade - {*known, *folder.adoptions()}))
+    for address, id_ in exists.items():
+        progress.note(f"{address} was made though its creation failed; it is taken in ({id_})")
+    folder.adopt({**folder.adoptions(), **exists})
 
 
 def _named(pid: int) -> str:

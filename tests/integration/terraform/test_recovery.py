@@ -23,7 +23,7 @@ from installer.adapters.terraform.runner import Runner, recorded_process, sessio
 from installer.adapters.terraform.state import State, lock_file, lock_holder
 from installer.adapters.wait import Pending, wait_until
 from installer.cancel import Cancel
-from installer.errors import Interrupted, LockedError, StepError
+from installer.errors import CommandFailed, Interrupted, LockedError, StepError
 from installer.progress import Silent
 from tests.integration.terraform.conftest import Site
 from tests.integration.terraform.test_terraform import ALL
@@ -284,6 +284,24 @@ def test_what_was_replaced_since_the_state_was_written_is_taken_in(
     taken_in = now == "another id" or (said and before == "tainted")
     assert folder.adoptions() == ({address: id_} if taken_in else {})
     assert (address in found.resources) is not taken_in and len(found.resources) == 6 - taken_in
+
+
+def test_what_was_made_though_its_creation_failed_is_taken_in(site: Site) -> None:
+    """As a provider leaves it that is interrupted before it knows an id: the state was saved without it."""
+    site.terraform().apply(site.variables(count=2), Silent(), Cancel())
+    (site.things / "object-second-2").mkdir()
+    with pytest.raises(CommandFailed):
+        site.terraform().apply(site.variables(count=3), Silent(), Cancel())
+    text = json.loads(site.folder.state.read_text())
+    second = next(each for each in text["resources"] if each["name"] == "second")
+    second["instances"] = [each for each in second["instances"] if each["index_key"] != 2]
+    site.folder.state.write_text(json.dumps(text))
+    there = {"terraform_data.second[2]": "new", "terraform_data.first[0]": "not asked for"}
+    folder = replace(site.folder, remote=Elsewhere(site.folder.state, there))
+    told = Told()
+    for _ in range(2):  # it is found and said once
+        Terraform(folder.root, folder.path, folder.remote).recover(told)
+        assert folder.adoptions() == {"terraform_data.second[2]": "new"} and len(told.notes) == 1
 
 
 def test_a_first_state_cut_off_by_a_kill_is_no_loss(site: Site) -> None:
