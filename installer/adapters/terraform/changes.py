@@ -6,8 +6,8 @@ The format: https://developer.hashicorp.com/terraform/internals/json-format#chan
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 Action = Literal["create", "update", "replace", "destroy", "forget"]
@@ -28,7 +28,8 @@ _SENSITIVE, _LATER = "(sensitive)", "(known after apply)"
 @dataclass(frozen=True)
 class Change:
     """What happens to one object. `details` are its attributes that change, 'max_size: 4 → 8'; `before`
-    is the object as the state has it, without what is sensitive; `reason` is Terraform's, in its words."""
+    is the object as the state has it, without what is sensitive; `reason` is Terraform's, in its words;
+    `unmade` is what never was made completely, so that nothing can be lost with it."""
 
     address: str
     type: str
@@ -36,6 +37,7 @@ class Change:
     reason: str = ""
     details: tuple[str, ...] = ()
     before: Mapping[str, Any] = field(default_factory=dict)
+    unmade: bool = False
 
     @property
     def destroys(self) -> bool:
@@ -50,6 +52,10 @@ class Changes:
 
     def of(self, action: Action) -> tuple[Change, ...]:
         return tuple(change for change in self.all if change.action == action)
+
+    def marked(self, unmade: Collection[str]) -> Changes:
+        """The same, with those of these addresses as never made completely."""
+        return Changes(tuple(replace(change, unmade=change.address in unmade) for change in self.all))
 
     @property
     def destroying(self) -> tuple[Change, ...]:

@@ -34,6 +34,7 @@ class Story:
     def __init__(self) -> None:
         self.started: dict[str, str] = {}
         self.made: dict[str, Made] = {}
+        self.unmade: set[str] = set()  # creations that ended in an error, which includes an interruption
         self.errors: list[tuple[str, str]] = []
         self.warnings: list[str] = []
         self.complete = False
@@ -80,8 +81,11 @@ class Story:
             self._done += 1
             progress.fraction(self._done, max(self._planned, self._done), address)
             if action == "create":
+                self.unmade.discard(address)
                 built_in = hook["resource"].get("implied_provider") == _BUILT_IN
                 self.made[address] = Made(address, str(hook.get("id_value") or ""), built_in)
+        elif action == "create":
+            self.unmade.add(address)
 
     def _diagnostic(self, diagnostic: Mapping[str, Any], progress: Progress) -> None:
         summary, detail = diagnostic["summary"], diagnostic.get("detail", "").strip()

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
 from installer.adapters.terraform import state
+from installer.adapters.terraform.events import Story
 from installer.adapters.terraform.remote import Remote
 from installer.adapters.terraform.state import State, Unreadable
 from installer.errors import StepError
@@ -24,7 +25,8 @@ _BOOT = Path("/proc/sys/kernel/random/boot_id")
 @dataclass(frozen=True)
 class Run:
     """One apply or destroy. `ended` is '' until it is known how; `serial` is that of the state at its
-    start and then at its end, None where there was no state; `boot` says whether pids still count."""
+    start and then at its end, None where there was no state; `boot` says whether pids still count;
+    `unmade` are objects of that state which no run has ever made completely."""
 
     operation: Operation
     digest: str
@@ -33,6 +35,7 @@ class Run:
     ended: Ended
     serial: int | None
     lineage: str
+    unmade: Collection[str] = ()
 
 
 @dataclass(frozen=True)
@@ -176,15 +179,31 @@ class Folder:
         """Record a run before it starts: from now on the last one is this, and unfinished."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
         serial, lineage = self._known()
-        run = Run(operation, digest, boot_id(), now, "", serial, lineage)
+        run = Run(operation, digest, boot_id(), now, "", serial, lineage, sorted(self.unmade()))
         for rest in (self.events, self.complaints, self.process):
             rest.unlink(missing_ok=True)
         self.record(run)
         return run
 
-    def end(self, run: Run, ended: Ended) -> None:
-        serial, lineage = self._known()
-        self.record(Run(run.operation, run.digest, run.boot, run.since, ended, serial, lineage))
+    def end(self, run: Run, ended: Ended, story: Story) -> None:
+        """Record how a run ended, and what it left half made."""
+        found = self.read()
+        serial, lineage = (found.serial, found.lineage) if isinstance(found, State) else (None, "")
+        tainted = found.tainted if isinstance(found, State) else frozenset()
+        unmade = sorted({*run.unmade, *story.unmade} & tainted)
+        self.record(replace(run, ended=ended, serial=serial, lineage=lineage, unmade=unmade))
+
+    def unmade(self) -> frozenset[str]:
+        """Objects that exist in part, for the next apply to replace: their creation failed, or was
+        interrupted, and nothing can have been put into them.
+
+        Terraform marks what somebody taints by hand no differently. So this holds only while the state is
+        the one our last run has left.
+        """
+        run = self.run()
+        if run is None or not run.unmade or (run.serial, run.lineage) != self._known():
+            return frozenset()
+        return frozenset(run.unmade)
 
     def _known(self) -> tuple[int | None, str]:
         found = self.read()

@@ -54,7 +54,7 @@ def keep(
     runner = Runner(folder, binary)
     runner.init(progress, cancel)
     digest = folder.digest(variables, identity(binary.path))
-    told = _plan(runner, folder.plan, variables, progress, cancel)
+    told = _plan(runner, folder.plan, variables, progress, cancel).marked(folder.unmade())
     return Kept(folder.plan, digest, found.serial, found.lineage, folder.adoptions(), told)
 
 
@@ -71,7 +71,8 @@ def preview(
         if not (runner.ready and isinstance(folder.read(), State)):
             runner = Runner(_scratch(folder, Path(place)), binary)
             runner.init(progress, cancel)
-        return _plan(runner, Path(place) / folder.plan.name, variables, progress, cancel)
+        planned = _plan(runner, Path(place) / folder.plan.name, variables, progress, cancel)
+    return planned.marked(folder.unmade())
 
 
 def _scratch(folder: Folder, place: Path) -> Folder:

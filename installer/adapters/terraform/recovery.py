@@ -45,7 +45,9 @@ def recover(
         if not story.succeeded or restored:
             _account_for(folder, run, story, runner, progress)
         if unfinished:
-            folder.end(run, "done" if story.succeeded else "failed")
+            folder.end(run, "done" if story.succeeded else "failed", story)
+    elif run and run.ended == "failed":
+        _find_unsaid(folder, progress)
     if cancel and cancel.requested:
         raise Interrupted("interrupted", hint="run the same command again to go on")
 
@@ -173,16 +175,20 @@ def _account_for(
     found = folder.read()
     known = found.resources if isinstance(found, State) else ()
     held = found.ids if isinstance(found, State) else frozenset()
+    tainted = found.tainted if isinstance(found, State) else frozenset()
     created = [a for a, action in story.started.items() if action == "create"]
-    # Replaced since the state was written: at its address the state has what was destroyed first.
-    replaced = [a for a in created if a in known and a in story.made and story.made[a].id not in ("", *held)]
-    begun = [a for a in created if a not in known or a in replaced]
-    made = {a: story.made[a] for a in begun if a in story.made}
+    # Replaced since the state was written: at its address the state has what was destroyed first. Its id
+    # tells, or, where that is a name, the taint the new one does not have. What was only begun has no id yet.
+    newer = {a for a, m in story.made.items() if a in tainted or m.id not in ("", *held)}
+    missed = [a for a in created if a not in known or a in newer or a not in story.made]
+    made = {a: story.made[a] for a in missed if a in story.made}
     if folder.remote:
         # Whoever keeps the state knows what each kind is imported by, which is often not what the event says.
-        exists = dict(folder.remote.lost([a for a in begun if not (a in made and made[a].built_in)]))
+        exists = dict(folder.remote.lost([a for a in missed if not (a in made and made[a].built_in)]))
     else:
         exists = {a: each.id for a, each in made.items() if each.id and not each.built_in}
+    exists = {a: id_ for a, id_ in exists.items() if a not in known or a in newer or id_ not in held}
+    begun = [a for a in missed if a not in known or a in newer or a in exists]
     for address in begun:
         if address in made:
             told = f"{address} ({made[address].id or 'no id known'}) was made and is in no state"
@@ -191,11 +197,26 @@ def _account_for(
             told = f"{address} was being made when the {run.operation} was killed"
             rest = "it may be half made"
         progress.note(f"{told}; {f'it is taken in ({exists[address]})' if address in exists else rest}")
-    if outdated := [a for a in replaced if a in exists]:
+    if outdated := [a for a in begun if a in known and a in exists]:
         tool = runner()
         tool.init(progress, None)
         tool.forget(outdated, None)
     folder.adopt({**{to: id_ for to, id_ in folder.adoptions().items() if to not in known}, **exists})
+
+
+def _find_unsaid(folder: Folder, progress: Progress) -> None:
+    """A creation that failed may have made its object all the same, before its provider knew the id: a run
+    that ended in order, with its state saved, leaves that in no state."""
+    story = Story()
+    Tail(folder.events).feed(story, Silent())
+    if folder.remote is None or not story.unmade:
+        return
+    found = folder.read()
+    known = found.resources if isinstance(found, State) else ()
+    exists = folder.remote.lost(sorted(story.unmade - {*known, *folder.adoptions()}))
+    for address, id_ in exists.items():
+        progress.note(f"{address} was made though its creation failed; it is taken in ({id_})")
+    folder.adopt({**folder.adoptions(), **exists})
 
 
 def _named(pid: int) -> str:

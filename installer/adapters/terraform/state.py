@@ -18,13 +18,15 @@ _FLOCK = "hhqqi4x"
 @dataclass(frozen=True)
 class State:
     """`serial` grows with every write, `lineage` is the state's own name; `ids` are what its objects are
-    called where they exist: every `id`, `arn` and `identifier` in it."""
+    called where they exist: every `id`, `arn` and `identifier` in it; `tainted` are the addresses of those
+    that the next apply replaces, because their creation failed or somebody asked for it."""
 
     serial: int
     lineage: str
     outputs: Mapping[str, Any]
     resources: tuple[str, ...]
     ids: frozenset[str] = frozenset()
+    tainted: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,13 @@ def _parse(data: Any) -> State:
             for instance in resource["instances"]
             for name in ("id", "arn", "identifier")
             if (value := (instance.get("attributes") or {}).get(name))
+        ),
+        tainted=frozenset(
+            _address(resource, instance)
+            for resource in data.get("resources") or ()
+            if resource["mode"] == "managed"
+            for instance in resource["instances"]
+            if instance.get("status") == "tainted"
         ),
     )
 

@@ -143,11 +143,11 @@ class Terraform:
             self.forget_plan()
         if ending.returncode == 0:
             folder.adopt({})
-            folder.end(run, "done")
+            folder.end(run, "done", ending.story)
             return
         self._drop_gone(ending, progress)
         if (ending.returncode or 0) > 0:  # killed by a signal it stays unfinished, for `recover`
-            folder.end(run, "failed")
+            folder.end(run, "failed", ending.story)
         runner.raise_for(operation, ending, cancel)
 
     def _agreed_plan(self, digest: str) -> Path | None:
@@ -189,7 +189,7 @@ class Terraform:
             folder.adopt({})
         self._drop_gone(ending, progress)
         if (ending.returncode or 0) >= 0:
-            folder.end(run, "failed")  # of the whole root it was no apply
+            folder.end(run, "failed", ending.story)  # of the whole root it was no apply
         if ending.returncode:
             runner.raise_for("apply", ending, cancel)
 

@@ -72,9 +72,9 @@ def _strays(session: Session, counts: dict[str, int]) -> Iterator[RemoteEnvironm
 
 
 def _usual_region() -> str:
-    import boto3
+    import botocore.session
 
-    region = boto3.Session().region_name
+    region = botocore.session.get_session().get_config_variable("region")
     if not region:
         raise UsageError("which region? environments are found region by region", hint="say --region")
     return str(region)

@@ -41,10 +41,12 @@ class Session:
         self._lock = threading.Lock()
 
     def client(self, service: str) -> Any:
-        """A boto3 client. Its calls raise botocore's errors: see `asking`."""
+        """A client of botocore, as boto3's are. Its calls raise botocore's errors: see `asking`."""
         with self._lock:
             if service not in self._clients:
-                self._clients[service] = self._boto.client(service, config=self._config())
+                self._clients[service] = self._boto.create_client(
+                    service, region_name=self.region, config=self._config()
+                )
             return self._clients[service]
 
     def pages(self, service: str, operation: str, key: str, **arguments: Any) -> Iterator[Any]:
@@ -75,12 +77,12 @@ class Session:
 
     @cached_property
     def _boto(self) -> Any:
-        import boto3
+        """Without boto3 around it, of which nothing is used and which takes as long to import again."""
         import botocore.session
 
         session = botocore.session.get_session()
         session.register_component("data_loader", _models())
-        return boto3.Session(botocore_session=session, region_name=self.region)
+        return session
 
     @staticmethod
     def _config() -> Any:

@@ -16,7 +16,7 @@ from moto.moto_server.werkzeug_app import (
 )
 from werkzeug.serving import make_server
 
-from tests.fakes.aws import ec2, eks, limits
+from tests.fakes.aws import ec2, eks, iam, limits
 
 _PR_SET_PDEATHSIG = 1
 
@@ -37,6 +37,7 @@ def main(said: Path) -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     ec2.extend()
     eks.extend()
+    iam.extend()
     limits.extend()
     server = make_server(
         "127.0.0.1",

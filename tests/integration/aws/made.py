@@ -15,6 +15,7 @@ from installer.adapters.terraform.folder import Folder
 from installer.adapters.terraform.runner import recorded_process, session
 from installer.adapters.wait import Pending, wait_until
 from installer.commands import up as command
+from installer.progress import Silent
 from installer.reach import read_only
 from installer.session import open_environment
 from tests.integration.aws.world import Machine, Said
@@ -44,6 +45,11 @@ def up(machine: Machine, name: str) -> Said:
         name,
         lambda console: command.run(console, yes=True, allow_data_loss=False, parallel=4, only="cluster"),
     )
+
+
+def recover(name: str) -> None:
+    """What the next run does first, and no more."""
+    read_only(open_environment(name)).terraform.recover(Silent())
 
 
 def folder_of(machine: Machine, name: str) -> Folder:
@@ -111,12 +117,14 @@ _LISTS = (
 
 
 def orphans(machine: Machine, name: str) -> set[str]:
-    """What is there of an environment and not in its state, as each service itself lists it.
+    """What is there of an environment, as each service itself lists it, and neither in its state nor known
+    to be taken in by the next run.
 
     An account of a test holds one environment, so IAM, EKS, KMS, RDS, S3 and logs are taken whole.
     """
     account, folder = machine.account, folder_of(machine, name)
     text = (folder.remote.read() if folder.remote else "") or ""
+    text += json.dumps(folder.adoptions())
     ours = [{"Name": "tag:mlops-platform/env", "Values": [name]}]
     ec2, eks, kms = (account.client(service) for service in ("ec2", "eks", "kms"))
     found: set[str] = set()

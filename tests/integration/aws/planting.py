@@ -31,13 +31,9 @@ class Garden:
     tags: Mapping[str, str]
     word: str
     ids: dict[str, list[str]] = field(default_factory=dict)
-    clients: dict[str, Any] = field(default_factory=dict)
 
     def client(self, service: str) -> Any:
-        """Kept: making one costs as much as ten calls."""
-        if service not in self.clients:
-            self.clients[service] = self.account.client(service)
-        return self.clients[service]
+        return self.account.client(service)
 
     def marked(self, kind: str) -> list[dict[str, Any]]:
         """EC2's TagSpecifications; none at all for what is to have no tags."""

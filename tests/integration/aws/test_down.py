@@ -131,7 +131,7 @@ def test_groups_that_name_each_other_go_and_one_named_by_a_stranger_stays_and_sa
     named, stranger = garden.group("named", vpc), garden.group("stranger", vpc, {})
     garden.names(stranger, named)
     found = look(made.session, made.ending.ownership)
-    sweeper = Sweeper(made.session, made.ending.ownership, Silent(), Cancel(), patience=0.03)
+    sweeper = Sweeper(made.session, made.ending.ownership, Silent(), Cancel(), patience=0.003)
     sweeper.sweep({(each.kind, each.resource.id) for each in found})
     left = made.ending.explained([each for each in made.inventory() if each.kind == "security group"])
     assert [each.id for each in left] == [named]

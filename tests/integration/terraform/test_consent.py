@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import os
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -26,7 +27,7 @@ from installer.consent import agreed
 from installer.console import Console
 from installer.context import Context
 from installer.environment import ClusterSpec, ComponentSpec, Environment
-from installer.errors import Interrupted, UsageError
+from installer.errors import CommandFailed, Interrupted, UsageError
 from installer.paths import Paths
 from installer.progress import Progress, Silent
 from installer.session import Opened, context
@@ -186,6 +187,50 @@ def test_yes_does_not_cover_the_loss_of_data(there: Situation, site: Site) -> No
         assert "terraform_data.first" not in caught.value.why
         assert caught.value.command == "mlops-platform up --env staging --yes --allow-data-loss"
     assert len(site.objects()) == 6 and not site.folder.plan.exists()
+
+
+def fail_to_make(there: Situation, site: Site) -> None:
+    """Terraform taints what it made in part; here the object that would be the data of second[3]."""
+    there.cluster.count = 4
+    (site.things / "object-second-3").mkdir()
+    assert there.ask(yes=True)
+    with pytest.raises(CommandFailed):
+        there.apply()
+    (site.things / "object-second-3").rmdir()
+
+
+def by_hand(site: Site, *words: str) -> None:
+    subprocess.run(
+        [find_binary().path, *words],
+        cwd=site.folder.work,
+        env={**os.environ, "TF_DATA_DIR": str(site.folder.data)},
+        check=True,
+    )
+
+
+@pytest.mark.parametrize("then_killed", [False, True])
+def test_what_was_never_made_completely_holds_no_data(
+    there: Situation, site: Site, then_killed: bool
+) -> None:
+    fail_to_make(there, site)
+    if then_killed:
+        site.folder.begin("apply", "a run that was killed before it replaced it")
+    assert there.ask(yes=True) and "terraform_data.second[3]" in there.err.getvalue()
+    there.apply()
+    assert len(site.objects()) == 8 and site.folder.unmade() == frozenset()
+
+
+@pytest.mark.parametrize("failed_before", [False, True])
+def test_what_somebody_taints_by_hand_holds_data(there: Situation, site: Site, failed_before: bool) -> None:
+    tainted = "terraform_data.second[2]"
+    if failed_before:
+        fail_to_make(there, site)
+        tainted = "terraform_data.second[3]"
+        by_hand(site, "apply", "-auto-approve", f"-var-file={site.folder.variables}")
+    by_hand(site, "taint", tainted)
+    with pytest.raises(UsageError) as caught:
+        there.ask(yes=True)
+    assert f"{tainted}: its file" in caught.value.why
 
 
 def test_allowed_to_lose_data_it_says_what_goes_and_just_that_goes(there: Situation, site: Site) -> None:

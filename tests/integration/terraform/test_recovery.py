@@ -10,18 +10,20 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from installer.adapters.terraform import find_binary
+from installer.adapters.terraform import Terraform, find_binary
 from installer.adapters.terraform.runner import Runner, recorded_process, session
-from installer.adapters.terraform.state import lock_file, lock_holder
+from installer.adapters.terraform.state import State, lock_file, lock_holder
 from installer.adapters.wait import Pending, wait_until
 from installer.cancel import Cancel
-from installer.errors import Interrupted, LockedError, StepError
+from installer.errors import CommandFailed, Interrupted, LockedError, StepError
 from installer.progress import Silent
 from tests.integration.terraform.conftest import Site
 from tests.integration.terraform.test_terraform import ALL
@@ -215,6 +217,91 @@ def test_a_lost_state_without_a_backup_stops_everything(site: Site, rest: str | 
     assert len(site.made()) == 6  # nothing was made a second time
     subprocess.run(caught.value.command, shell=True, check=True)
     assert site.terraform().resources() == ()
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """A state whose keeper can look for objects: `there` are those that it finds."""
+
+    file: Path
+    there: Mapping[str, str]
+    where: str = "elsewhere"
+
+    def config(self) -> Mapping[str, str | bool]:
+        return {"path": str(self.file)}
+
+    def read(self) -> str | None:
+        return self.file.read_text() if self.file.exists() else None
+
+    def write(self, text: str) -> None:
+        self.file.write_text(text)
+
+    def lock(self) -> str | None:
+        return None
+
+    def unlock(self, lock: str) -> None: ...
+
+    def lost(self, addresses: Sequence[str]) -> Mapping[str, str]:
+        return {address: id_ for address, id_ in self.there.items() if address in addresses}
+
+    def left_behind(self, known: Sequence[str]) -> Mapping[str, str]:
+        return {}
+
+
+@pytest.mark.parametrize("said", [True, False], ids=["made", "begun"])
+@pytest.mark.parametrize("before", ["whole", "tainted"])
+@pytest.mark.parametrize("now", ["another id", "the same id"])
+def test_what_was_replaced_since_the_state_was_written_is_taken_in(
+    site: Site, said: bool, before: str, now: str
+) -> None:
+    """Killed before the state is saved, Terraform leaves in it what it has destroyed, under the address of
+    what it made, or had begun to make, instead."""
+    address = "terraform_data.first[1]"
+    site.terraform().apply(site.variables(), Silent(), Cancel())
+    text = json.loads(site.folder.state.read_text())
+    first = next(each for each in text["resources"] if each["name"] == "first")["instances"][1]
+    if before == "tainted":
+        first["status"] = "tainted"
+        site.folder.state.write_text(json.dumps(text))
+    id_ = "new" if now == "another id" else first["attributes"]["id"]
+    folder = replace(site.folder, remote=Elsewhere(site.folder.state, {address: id_}))
+    folder.begin("apply", "")
+    hook = {"resource": {"addr": address}, "elapsed_seconds": 1, "id_value": id_}
+    folder.events.write_text(
+        "".join(
+            json.dumps({"type": kind, "@message": kind, "hook": {**hook, "action": action}}) + "\n"
+            for kind, action in [
+                ("apply_start", "delete"),
+                ("apply_complete", "delete"),
+                ("apply_start", "create"),
+                *([("apply_complete", "create")] if said else []),
+            ]
+        )
+    )
+    Terraform(folder.root, folder.path, folder.remote).recover(Silent())
+    found = folder.read()
+    assert isinstance(found, State)
+    taken_in = now == "another id" or (said and before == "tainted")
+    assert folder.adoptions() == ({address: id_} if taken_in else {})
+    assert (address in found.resources) is not taken_in and len(found.resources) == 6 - taken_in
+
+
+def test_what_was_made_though_its_creation_failed_is_taken_in(site: Site) -> None:
+    """As a provider leaves it that is interrupted before it knows an id: the state was saved without it."""
+    site.terraform().apply(site.variables(count=2), Silent(), Cancel())
+    (site.things / "object-second-2").mkdir()
+    with pytest.raises(CommandFailed):
+        site.terraform().apply(site.variables(count=3), Silent(), Cancel())
+    text = json.loads(site.folder.state.read_text())
+    second = next(each for each in text["resources"] if each["name"] == "second")
+    second["instances"] = [each for each in second["instances"] if each["index_key"] != 2]
+    site.folder.state.write_text(json.dumps(text))
+    there = {"terraform_data.second[2]": "new", "terraform_data.first[0]": "not asked for"}
+    folder = replace(site.folder, remote=Elsewhere(site.folder.state, there))
+    told = Told()
+    for _ in range(2):  # it is found and said once
+        Terraform(folder.root, folder.path, folder.remote).recover(told)
+        assert folder.adoptions() == {"terraform_data.second[2]": "new"} and len(told.notes) == 1
 
 
 def test_a_first_state_cut_off_by_a_kill_is_no_loss(site: Site) -> None:
