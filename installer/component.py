@@ -145,7 +145,7 @@ class SecretNeed(Strict):
 class ClientNeed(Strict):
     """A client at the environment's OIDC issuer: `template`, filled in, becomes a file in a Secret.
 
-    In it `${…}` may also be what installer/identity.py knows of the client and the issuer.
+    In it `${…}` may also be what installer/identity.py and issuer.py know of the client and the issuer.
     """
 
     template: str

@@ -47,13 +47,25 @@ def _source(context: Context, component: Component) -> ChartSource:
     if component.kustomize:
         tree = component.kustomize
         return KustomizeTree(tree.repo, tree.ref, tree.path, tree.digest)
-    place = f"helm-values/{component.name}/component.yaml"
-    raise ConfigurationError(
-        (
-            Problem(
-                place, 1, f"{component.name} has no chart for this kind of cluster", "choose another cluster"
-            ),
-        )
+    raise ConfigurationError((_no_source(component),))
+
+
+def refuse_sourceless(context: Context) -> None:
+    """Raises ConfigurationError with every component that cannot run on such a cluster: said before the
+    cluster is made, and paid for."""
+    if context.cluster.embedded:
+        return
+    found = [_no_source(c) for c in context.components if not (c.chart or c.kustomize)]
+    if found:
+        raise ConfigurationError(tuple(found))
+
+
+def _no_source(component: Component) -> Problem:
+    return Problem(
+        f"helm-values/{component.name}/component.yaml",
+        1,
+        f"{component.name} has no pinned chart, which this kind of cluster needs",
+        "give it `chart` with its digest, or make the cluster alone: `up --only cluster`",
     )
 
 

@@ -16,6 +16,7 @@ def run(
     from installer.consent import agreed
     from installer.console import screens
     from installer.plan import plan_up
+    from installer.releases import refuse_sourceless
     from installer.runs import counts, running
     from installer.session import open_environment
     from installer.summary import summary_of
@@ -23,6 +24,8 @@ def run(
     opened = open_environment(console.environment)
     console.environment = opened.environment.name
     with running(console, opened) as run:
+        if not only:
+            refuse_sourceless(run.context)
         run.context.cluster.refuse_elsewhere()
         if ttl:
             _limit(run.context, ttl)

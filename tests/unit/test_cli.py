@@ -233,6 +233,14 @@ def test_what_needs_a_cluster_says_that_there_is_none(run: Run, home: Path, args
     assert not home.exists()
 
 
+def test_a_component_that_cannot_run_there_is_refused_before_a_cluster_is_made(run: Run) -> None:
+    said = run("up", "--env", "staging", "--yes", AWS_ENDPOINT_URL="http://127.0.0.1:9")
+    assert said.code == 3
+    for component in ("postgres", "minio", "mlflow"):
+        assert f"{component} has no pinned chart" in said.err
+    assert "--only cluster" in said.err
+
+
 @pytest.mark.parametrize("args", [("smoke", "mlfow"), ("open", "mlfow"), ("logs", "mlfow")])
 def test_an_unknown_component_names_the_known_ones(run: Run, args: tuple[str, ...]) -> None:
     said = run(*args)
