@@ -20,7 +20,6 @@ from installer.catalog import SECRET_STORE, Component
 from installer.context import Context
 from installer.engine.steps import Graph, Step
 from installer.provision import Account, accounts_of, rotated
-from installer.rotation import Held
 from installer.smoke.result import IDENTITIES, MATRIX
 from installer.steps.access import CollectProofs, MakeCertificate, MakeClient
 from installer.steps.build import BuildImage, BuildProgram
@@ -35,7 +34,6 @@ from installer.steps.component import (
     SmokeTest,
 )
 from installer.steps.policies import PROBE_IMAGE, ProveEnforcement, ProveMatrix
-from installer.steps.rotation import ChangeSecret, EndSecret
 from installer.steps.store import LetStoreRotate, ProveIdentities, SetUpStore, engine_of
 from installer.teardown.drain import (
     DeleteCustom,
@@ -104,36 +102,6 @@ def plan_smoke(context: Context, names: Iterable[str]) -> Graph:
     if IDENTITIES in chosen and context.store:
         steps.append(ProveIdentities(context, last, always=True))
     return Graph.of(steps)
-
-
-def plan_rotation(context: Context, name: str, secrets: Iterable[Held], *, new: bool) -> Graph:
-    """New values of one component's secrets: all of them, one roll, then the ends of the old ones; proven.
-
-    The proof deletes no pod: that is for `up` and `smoke`, where nobody counts on an answer.
-    """
-    component, secrets = context.catalog[name], tuple(secrets)
-    steps: list[Step] = [ChangeSecret(context, component, secret, (), new) for secret in secrets]
-    steps.append(InstallRelease(context, component, tuple(step.id for step in steps)))
-    rolled = (steps[-1].id,)
-    if new:
-        steps += [EndSecret(context, component, secret, rolled) for secret in secrets]
-    if component.smoke:
-        steps.append(SmokeTest(context, component, rolled, always=new, gentle=True))
-    return Graph.of([*steps, *_shown(context, component, secrets, rolled)])
-
-
-def _shown(
-    context: Context, component: Component, secrets: Iterable[Held], rolled: tuple[str, ...]
-) -> list[Step]:
-    """The way in shows a UI a proof of itself: it is told a new one too, or nobody enters any more."""
-    proofs = {served.proof for served in component.serves.values() if served.proof}
-    entrance = next((c for c in context.components if c.routes), None)
-    if entrance is None or not proofs & {secret.name for secret in secrets}:
-        return []
-    collect = CollectProofs(context, entrance, rolled)
-    release = InstallRelease(context, entrance, (collect.id,))
-    after = (release.id, *((f"{component.name}/smoke",) if component.smoke else ()))
-    return [collect, release, SmokeTest(context, entrance, after, always=True, gentle=True)]
 
 
 def plan_down(context: Context, wishes: Wishes, *, alive: bool) -> Down:

@@ -22,8 +22,8 @@ def run_sync(console: Console, component: str) -> int:
 
 def _run(console: Console, component: str, only: str, *, new: bool) -> int:
     from installer.commands.smoke import refuse_unknown
-    from installer.plan import plan_rotation
     from installer.reach import reach, read_only
+    from installer.rotating import plan_rotation
     from installer.runs import counts, running
     from installer.session import open_environment
 

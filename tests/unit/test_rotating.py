@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from installer.engine.steps import Graph
-from installer.plan import plan_rotation
 from installer.reach import read_only
+from installer.rotating import plan_rotation
 from installer.rotation import Held
 from installer.session import open_environment
 
