@@ -22,6 +22,7 @@ _ACTIONS: Mapping[tuple[str, ...], Action] = {
     ("create", "forget"): "replace",
 }
 _QUIET = (["no-op"], ["read"])
+_NOTHING = (None, "")  # providers write either, and take one for the other
 _SENSITIVE, _LATER = "(sensitive)", "(known after apply)"
 
 
@@ -98,12 +99,14 @@ def _change(resource: Mapping[str, Any]) -> Change:
     if action is None:
         raise ValueError(f"{resource['address']}: {change['actions']}: not an action known here")
     before = _without(change.get("before") or {}, change.get("before_sensitive") or {})
+    # Nothing differs then but what Terraform has not yet heard: every attribute would be named for nothing.
+    tainted = resource.get("action_reason") == "replace_because_tainted"
     return Change(
         address=resource["address"],
         type=resource["type"],
         action=action,
         reason=str(resource.get("action_reason") or "").replace("_", " "),
-        details=tuple(_details(change)) if action in ("update", "replace") else (),
+        details=() if action not in ("update", "replace") or tainted else tuple(_details(change)),
         before=before,
     )
 
@@ -118,7 +121,7 @@ def _details(change: Mapping[str, Any]) -> Iterator[str]:
         computed = any(path == each or path.startswith(f"{each}.") for each in later)
         old, new = before.get(path), _LATER if computed else after.get(path)
         forces = any(path == each or path.startswith(f"{each}.") for each in forced)
-        if old == new or (forced and not forces):
+        if old == new or (forced and not forces) or (old in _NOTHING and new in _NOTHING):
             continue
         if new == _LATER and not forces:
             continue  # computed, and most often the same again

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from installer.adapters.process import spawn
@@ -34,7 +35,7 @@ OPTIONS: dict[str, Any] = {
         }
     },
 }
-_MOST = 45  # objects of a small cluster, and a few more: then nothing is stopped
+_ANY_MOMENT = (-0.1, 1.1)  # of a command's life, in shares of what its Terraform has planned
 _END_SECONDS = 300
 
 
@@ -59,47 +60,86 @@ def folder_of(machine: Machine, name: str) -> Folder:
     return Folder(work.cluster.root, opened.state / "terraform", work.cluster.remote)
 
 
-def killed(machine: Machine, name: str, chance: random.Random, *command: str) -> int:
-    """Run a command and kill it, its Terraform and all that has started, at a moment that chance picks.
+@dataclass(frozen=True)
+class Stopped:
+    """How a stopped command ended, and how many objects its Terraform had begun and ended by then."""
 
-    Returns how many objects Terraform had begun by then. It may have ended before: then nothing is killed.
-    """
+    code: int
+    begun: int
+    ended: int
+
+
+def killed(machine: Machine, name: str, chance: random.Random, *command: str) -> Stopped:
+    """Run a command and kill it, its Terraform and all that has started, at a moment that chance picks."""
+
+    def stop(child: subprocess.Popen[bytes]) -> None:
+        running = recorded_process(folder_of(machine, name))
+        child.kill()
+        for each in (running, *session(running)) if running else ():
+            each.kill(signal.SIGKILL)
+
+    return _stopped(machine, name, chance.uniform(*_ANY_MOMENT), stop, *command)
+
+
+def interrupted(machine: Machine, name: str, chance: random.Random, *command: str) -> Stopped:
+    """Run a command and press Ctrl-C once, at a moment that chance picks."""
+    return _stopped(
+        machine, name, chance.uniform(*_ANY_MOMENT), lambda child: child.send_signal(signal.SIGINT), *command
+    )
+
+
+def _stopped(
+    machine: Machine,
+    name: str,
+    share: float,
+    stop: Callable[[subprocess.Popen[bytes]], None],
+    *command: str,
+) -> Stopped:
+    """Stop a command once its Terraform has begun that share of what it has planned: below 0 as soon as the
+    command has written its journal, above 1 when Terraform has ended and the rest is still to be done."""
     folder = folder_of(machine, name)
-    child, begun = _at_some_moment(machine, name, chance, *command)
-    running = recorded_process(folder)
-    child.kill()
-    for each in (running, *session(running)) if running else ():
-        each.kill(signal.SIGKILL)
-    child.wait()
-    return begun()
-
-
-def interrupted(machine: Machine, name: str, chance: random.Random, *command: str) -> int:
-    """Run a command and press Ctrl-C once; returns its status, which is 0 when it had ended before."""
-    child, _ = _at_some_moment(machine, name, chance, *command)
-    child.send_signal(signal.SIGINT)
-    return child.wait(_END_SECONDS)
-
-
-def _at_some_moment(
-    machine: Machine, name: str, chance: random.Random, *command: str
-) -> tuple[subprocess.Popen[bytes], Callable[[], int]]:
-    """A command that runs and has come to a moment, or has ended; and how much its Terraform had begun."""
-    folder, at = folder_of(machine, name), chance.randint(1, _MOST)
-    before = folder.run()
+    runs = machine.folder / "home" / name / "runs"
+    terraform, journals = folder.run(), len(list(runs.glob("*")))
     log = machine.folder / f"{name}.log"
     child = spawn([sys.executable, "-m", "installer", *command, "--env", name], stdout=log)
 
-    def begun() -> int:
-        text = folder.events.read_text() if folder.events.exists() and folder.run() != before else ""
-        return text.count('"type":"apply_start"')
-
     def reached() -> bool | Pending:
-        seen = begun()
-        return seen >= at or child.poll() is not None or Pending(f"{seen} of {at}")
+        if child.poll() is not None:
+            return True
+        if share < 0:
+            return len(list(runs.glob("*"))) > journals or Pending("no journal")
+        events = _Events(folder) if folder.run() != terraform else None
+        if events is None or events.planned is None:
+            return Pending("nothing planned")
+        done = events.over if share > 1 else events.begun >= share * events.planned
+        return done or Pending(f"{events.begun} of {events.planned}, {share:.0%} wanted")
 
     wait_until("the moment", reached, seconds=_END_SECONDS, first_delay=0.01, longest_delay=0.05)
-    return child, begun
+    stop(child)
+    code = child.wait(_END_SECONDS)
+    events = _Events(folder) if folder.run() != terraform else None
+    stopped = Stopped(code, events.begun if events else 0, events.ended if events else 0)
+    print(f"{command[0]} at {share:.0%}: {stopped}")
+    return stopped
+
+
+class _Events:
+    """What the event file of a Terraform says so far; `planned` is None before it has planned."""
+
+    def __init__(self, folder: Folder) -> None:
+        self.begun = self.ended = 0
+        self.planned: int | None = None
+        self.over = False
+        text = folder.events.read_text() if folder.events.exists() else ""
+        for line in text.splitlines(keepends=True):
+            event = json.loads(line) if line.startswith("{") and line.endswith("\n") else {}
+            made = event.get("hook", {}).get("action") not in ("read", "noop")
+            self.begun += event.get("type") == "apply_start" and made
+            self.ended += event.get("type") == "apply_complete" and made
+            if event.get("type") == "change_summary":
+                changes = event["changes"]
+                self.planned = self.planned or sum(changes[key] for key in ("add", "change", "remove"))
+                self.over = changes["operation"] != "plan"
 
 
 _LISTS = (

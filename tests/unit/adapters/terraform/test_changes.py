@@ -71,6 +71,14 @@ def test_of_a_replacement_what_forces_it_is_told_also_when_its_value_comes_later
     assert found.reason == "replace because cannot update"
 
 
+def test_nothing_and_empty_is_one_and_a_tainted_object_has_only_its_reason() -> None:
+    change: dict[str, Any] = {"before": {"a": "", "b": "x"}, "after": {"a": None, "b": ""}}
+    (found,) = parsed(resource(["update"], **change))
+    assert found.details == ("b: x → ",)
+    (found,) = parsed(resource(["delete", "create"], action_reason="replace_because_tainted", **change))
+    assert (found.details, found.reason) == ((), "replace because tainted")
+
+
 def test_what_is_sensitive_is_shown_nowhere() -> None:
     change: dict[str, Any] = {
         "before": {"password": "hunter2", "all": {"token": "hunter3"}, "list": [{"key": "hunter4"}]},
