@@ -38,6 +38,6 @@ def make(
 def remotes(region: str) -> Sequence[RemoteEnvironment]:
     """Every environment of this account in a region that has our tag; '' is the region of the user's own
     configuration. Raises UsageError when there is none."""
-    from installer.clusters.aws.environments import look
+    from installer.clusters.aws.environments import remotes as look
 
     return look(region)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
 
-from installer.clusters.aws.inventory import calling
+from installer.clusters.aws.inventory import calling, look
+from installer.clusters.aws.ownership import Ownership
 from installer.clusters.aws.session import Session, session_of
 from installer.clusters.aws.state_bucket import ENVIRONMENT_TAG, EXPIRES_TAG, OWNER_TAG, StateBucket, find
 from installer.clusters.aws.sweeps.index import tagged
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from installer.clusters.aws.state_bucket import Record
 
 
-def look(region: str) -> list[RemoteEnvironment]:
+def remotes(region: str) -> list[RemoteEnvironment]:
     """Sorted by name. Changes nothing."""
     session = session_of(region or _usual_region())
     counts: dict[str, int] = {}
@@ -25,7 +26,7 @@ def look(region: str) -> list[RemoteEnvironment]:
             counts[tags[ENVIRONMENT_TAG]] = counts.get(tags[ENVIRONMENT_TAG], 0) + 1
     recorded = {bucket.environment: bucket for bucket in find(session)}
     found = [_recorded(bucket, counts.get(name, 1)) for name, bucket in recorded.items()]
-    found += _strays(session, {name: n for name, n in counts.items() if name not in recorded})
+    found += _strays(session, counts.keys() - recorded.keys())
     return sorted(found, key=lambda each: each.name)
 
 
@@ -66,9 +67,14 @@ def _latest(record: Record | None, tag: str) -> str:
     return max(known, default="")
 
 
-def _strays(session: Session, counts: dict[str, int]) -> Iterator[RemoteEnvironment]:
-    for name, objects in counts.items():
-        yield RemoteEnvironment(name, session.account, session.region, objects)
+def _strays(session: Session, names: Collection[str]) -> Iterator[RemoteEnvironment]:
+    """Of which something is left though they have no record. The index alone would have every environment
+    that went down today among them: it goes on listing what is deleted, and a key is only scheduled to be."""
+    for name in names:
+        ownership = Ownership(name, "", frozenset(), None)
+        left = [each for each in look(session, ownership) if not each.resource.scheduled]
+        if left:
+            yield RemoteEnvironment(name, session.account, session.region, len(left))
 
 
 def _usual_region() -> str:

@@ -197,3 +197,5 @@ def test_down_takes_all_of_it_and_what_was_planted_and_nothing_of_a_strangers(ma
     assert cloud.describe_snapshots(SnapshotIds=strangers.ids["ebs snapshot"])["Snapshots"]
     assert account.client("eks").list_clusters()["clusters"] == []
     assert [b["Name"] for b in account.client("s3").list_buckets()["Buckets"]] == []
+    # The tag index goes on listing a NAT gateway that is gone, and a key that is to go.
+    assert machine.remotes().data["environments"] == []
