@@ -43,7 +43,7 @@ def values(context: Context, component: Component, words: Mapping[str, str]) -> 
     bundle = context.environment.components[component.name].bundle
     if not bundle:
         return {}
-    embedded = bool(context.cluster.embedded and component.embedded)
+    embedded = context.in_tree(component)
     if bundle.image and embedded != ("/" not in bundle.image):
         what = "only recipes run here" if embedded else "a recipe is no image in a registry"
         place = f"components.{component.name}.bundle.image"

@@ -98,9 +98,19 @@ class Context:
         return tuple(e.component for n, e in self.catalog.entries.items() if n in chosen)
 
     def provider_of(self, capability: str) -> Component:
-        """The chosen component behind a capability; the environment check has proven there is one."""
-        name = next(n for n in self.catalog.providers(capability) if n in self.environment.components)
-        return self.catalog[name]
+        """The chosen component behind a capability; the environment check has proven there is one.
+
+        Where the cluster has a server of the kind, the one that knows how accounts are made in it.
+        """
+        able = self.catalog.providers(capability)
+        chosen = [n for n in able if n in self.environment.components]
+        return self.catalog[(chosen or able)[0]]
+
+    def in_tree(self, component: Component) -> bool:
+        """True: its release is the in-tree chart with an image built here. Where charts can be reached, the
+        official one comes first."""
+        official = not self.cluster.embedded and (component.chart or component.kustomize)
+        return bool(component.embedded and self.cluster.takes_images and not official)
 
     @property
     def store(self) -> Component | None:

@@ -13,12 +13,11 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SerializeAsAny, create_model
 
-from installer import bundle
 from installer.bundle import Bundle
-from installer.catalog import IDENTITY, Catalog, Component, Cpu, Memory, Name, Pinned
+from installer.catalog import Catalog, Cpu, Memory, Name, Pinned
 from installer.component import Outside, Port
+from installer.crosscheck import bundle_problems, cross_problems, named_provider
 from installer.errors import ConfigurationError, Problem, UsageError
-from installer.quantities import to_bytes, to_cores
 from installer.yamlfile import Document, Strict, check, load
 
 
@@ -42,6 +41,11 @@ class ClusterSpec(Strict):
 
     provider: Name = Field(description="a folder or module in installer/clusters/")
     version: Pinned | None = Field(default=None, description="Kubernetes version; default: the provider's")
+
+    @classmethod
+    def given(cls, raw: Mapping[str, Any]) -> frozenset[str]:  # noqa: ARG003 - for models made of this one
+        """Capabilities such a cluster brings with it, by the file's words, which may be wrong elsewhere."""
+        return frozenset()
 
 
 class _AnyCluster(ClusterSpec):
@@ -186,128 +190,22 @@ def read(
     found = [
         *earlier,
         *problems,
-        *_cross_problems(document, raw, expected_name or path.stem, catalog, cluster_providers, broken),
-        *_bundle_problems(document, raw, catalog, beside),
+        *cross_problems(document, raw, expected_name or path.stem, catalog, cluster_providers, broken),
+        *bundle_problems(document, raw, catalog, beside),
     ]
     if found or environment is None:
         raise ConfigurationError(tuple(dict.fromkeys(found)))
     return Loaded(environment, document)
 
 
-def _provider(raw: Mapping[str, Any]) -> Any:
-    cluster = raw.get("cluster")
-    return cluster.get("provider") if isinstance(cluster, dict) else None
-
-
 def _model(raw: Mapping[str, Any], providers: Mapping[str, OptionsModel]) -> type[Environment]:
     """The model of an environment file, with what the cluster provider it names, or means, may be asked."""
-    meant = difflib.get_close_matches(str(_provider(raw)), list(providers), 1)
+    meant = difflib.get_close_matches(str(named_provider(raw)), list(providers), 1)
     return _with_cluster(providers[meant[0]]() if meant else _AnyCluster)
 
 
 def _with_cluster(cluster: Any) -> type[Environment]:
     return create_model("Environment", __base__=Environment, cluster=(cluster, ...))
-
-
-def _cross_problems(
-    document: Document,
-    raw: Mapping[str, Any],
-    expected_name: str,
-    catalog: Catalog,
-    cluster_providers: Mapping[str, OptionsModel],
-    broken: frozenset[str],
-) -> list[Problem]:
-    """What only the catalogue can tell; works on raw data, so it also runs when the model failed.
-
-    Of `broken` components nothing is known: what they might provide is not missed, nor they themselves.
-    """
-    problems: list[Problem] = []
-    if isinstance(raw.get("name"), str) and raw["name"] != expected_name:
-        problems.append(document.problem(("name",), f"name: differs from the file's, {expected_name}"))
-    provider = _provider(raw)
-    if isinstance(provider, str) and provider not in cluster_providers:
-        known = ", ".join(cluster_providers)
-        problems.append(
-            document.problem(("cluster", "provider"), f"no cluster provider {provider}", f"known: {known}")
-        )
-    chosen = raw.get("components")
-    if not isinstance(chosen, dict):
-        return problems
-    for name, spec in chosen.items():
-        if name in broken:
-            continue
-        if name not in catalog.entries:
-            known = ", ".join(catalog.entries)
-            problems.append(document.problem(("components", name), f"no component {name}", f"known: {known}"))
-            continue
-        if not broken:
-            given = {IDENTITY} if raw.get("oidc") else set()
-            problems += _requirement_problems(document, catalog, name, chosen, given)
-        problems += _size_problems(document, catalog[name], spec if isinstance(spec, dict) else {})
-    return problems
-
-
-def _bundle_problems(
-    document: Document, raw: Mapping[str, Any], catalog: Catalog, beside: Path | None
-) -> list[Problem]:
-    chosen = raw.get("components")
-    known = {n: s for n, s in chosen.items() if n in catalog.entries} if isinstance(chosen, dict) else {}
-    return [
-        problem
-        for name, spec in known.items()
-        if isinstance(spec, dict)
-        for problem in bundle.problems(document, catalog[name], spec, beside)
-    ]
-
-
-def _requirement_problems(
-    document: Document, catalog: Catalog, name: str, chosen: Mapping[str, Any], given: set[str]
-) -> list[Problem]:
-    """`given` are capabilities that come from outside the platform."""
-    problems = []
-    for wanted in (word for word in catalog[name].requires if word not in given):
-        able = catalog.providers(wanted)
-        here = [a for a in able if a in chosen]
-        place = ("components", name)
-        if not here:
-            problems.append(
-                document.problem(
-                    place,
-                    f"{name} requires {wanted}, which is not chosen",
-                    f"add {' or '.join(able) or wanted}",
-                )
-            )
-        if len(here) > 1:
-            problems.append(
-                document.problem(place, f"{wanted} is provided twice: {', '.join(here)}", "keep one")
-            )
-    return problems
-
-
-def _size_problems(document: Document, component: Component, spec: Mapping[str, Any]) -> list[Problem]:
-    """A size below what the component was measured to need can only fail later."""
-    problems = []
-    for key, convert, least in (
-        ("memory", to_bytes, component.resources.memory),
-        ("cpu", to_cores, "10m"),
-        ("disk", to_bytes, "64Mi"),
-    ):
-        given = spec.get(key)
-        if not isinstance(given, str):
-            continue
-        try:
-            small = convert(given) < convert(least)
-            large = convert(given) > (2**46 if convert is to_bytes else 1024)
-        except ValueError:
-            continue  # the model has said so already
-        place = ("components", component.name, key)
-        if key == "disk" and not to_bytes(component.resources.disk):
-            problems.append(document.problem(place, f"{component.name} keeps no data volume", "remove disk"))
-        elif small:
-            problems.append(document.problem(place, f"{given}: {component.name} needs at least {least}"))
-        elif large:
-            problems.append(document.problem(place, f"{given}: no machine has that"))
-    return problems
 
 
 def schema(providers: Iterable[OptionsModel]) -> dict[str, Any]:

@@ -12,13 +12,14 @@ A component is built only on what has been proven, so `requires` edges lead to t
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from installer import bundled
 from installer.adapters.helm import HELM
+from installer.adapters.registry import ORAS
 from installer.catalog import SECRET_STORE, Component
 from installer.context import Context
 from installer.engine.steps import Graph, Step
+from installer.grants import grants_of
 from installer.provision import Account, accounts_of, rotated
 from installer.smoke.result import IDENTITIES, MATRIX
 from installer.steps.access import CollectProofs, MakeCertificate, MakeClient
@@ -32,35 +33,10 @@ from installer.steps.component import (
     PutBundle,
     RunJob,
     SmokeTest,
+    TakeGrant,
 )
 from installer.steps.policies import PROBE_IMAGE, ProveEnforcement, ProveMatrix
 from installer.steps.store import LetStoreRotate, ProveIdentities, SetUpStore, engine_of
-from installer.teardown.drain import (
-    DeleteCustom,
-    DeleteEntrances,
-    DeleteVolumes,
-    SuspendSchedules,
-    Uninstall,
-)
-from installer.teardown.forced import Forced
-from installer.teardown.proof import (
-    DestroyCluster,
-    Forget,
-    Outcome,
-    Prove,
-    Retain,
-    Sweep,
-    Unblock,
-    Wishes,
-)
-
-
-@dataclass(frozen=True)
-class Down:
-    """The graph of `down`, and what its proof will have seen and found."""
-
-    graph: Graph
-    outcome: Outcome
 
 
 def plan_up(context: Context, only: str = "") -> Graph:
@@ -104,59 +80,13 @@ def plan_smoke(context: Context, names: Iterable[str]) -> Graph:
     return Graph.of(steps)
 
 
-def plan_down(context: Context, wishes: Wishes, *, alive: bool) -> Down:
-    """The graph reversed: what stands on a component goes before it; then the cluster; then the proof.
-
-    A cluster that does not answer cannot be drained; where objects in it make things outside, that is
-    for the sweep to find. With `keep_data` releases stay, for the next `up` to find them running.
-    """
-    outcome = Outcome()
-    draining: list[Step] = []
-    if alive and not wishes.keep_data and not wishes.sweep_only:
-        draining = _draining(context, wishes)
-    steps, before = list(draining), tuple(step.id for step in draining)
-    outside = context.cluster.external_resources
-    if not wishes.sweep_only:
-        if outside:
-            steps += [
-                Retain(context, wishes, before),
-                Unblock(context, outcome, ("cluster/retain",)),
-            ]
-            before = ("cluster/unblock",)
-        steps.append(DestroyCluster(context, before))
-    if wishes.force:
-        steps = [Forced(step) for step in steps]
-    last = () if wishes.sweep_only else ("cluster/destroy",)
-    steps += [Sweep(context, wishes, outcome, last), Prove(context, wishes, outcome)]
-    if outside:
-        steps.append(Forget(context))
-    return Down(Graph.of(steps), outcome)
-
-
-def _draining(context: Context, wishes: Wishes) -> list[Step]:
-    """Where objects make things outside, those go first, while who made them still lives."""
-    steps: list[Step] = []
-    outside = context.cluster.external_resources
-    retain = "volumes" in wishes.retain
-    if outside:
-        steps = [SuspendSchedules(context), DeleteCustom(context), DeleteEntrances(context)]
-        steps.append(DeleteVolumes(context, ("drain/entrances",), retain))
-    before = tuple(step.id for step in steps[-1:])
-    releases: list[Step] = []
-    for component in context.components:
-        on_it = [c for c in context.components if component.name in _needed(context, c)]
-        releases.append(Uninstall(context, component, (*before, *(f"{c.name}/uninstall" for c in on_it))))
-    steps += releases
-    if not outside:
-        steps.append(DeleteVolumes(context, tuple(step.id for step in releases)))
-    return steps
-
-
 def _building(context: Context) -> list[Step]:
     """Programs the cluster and the chosen images are made of, and the images."""
     names = image_names(context)
     programs = {p.name: p for p in context.cluster.programs}
     programs[HELM.name] = HELM
+    if context.cluster.registry:
+        programs[ORAS.name] = ORAS
     for name in names:
         programs.update({p.name: p for p in context.images.programs(name)})
     steps: list[Step] = [
@@ -182,20 +112,26 @@ def image_names(context: Context) -> tuple[str, ...]:
 
 
 def _probe_images(context: Context) -> list[str]:
-    return [PROBE_IMAGE] if context.cluster.embedded else []
+    return [PROBE_IMAGE] if context.cluster.takes_images else []
 
 
 def _images_of(context: Context, component: Component) -> list[str]:
     """Images a component's pods use, directly: its own, its jobs', its probes', its provisioning's."""
-    if not context.cluster.embedded or not component.embedded:
+    if not context.cluster.takes_images:
         return []
+    own: list[str] = []
+    if component.embedded and context.in_tree(component):
+        own = [bundled.image(context, component), component.embedded.image]
     images = [
-        bundled.image(context, component),
-        component.embedded.image,
+        *own,
         *(j.image for j in component.jobs),
         *(s.image for s in component.smoke),
     ]
-    return list(dict.fromkeys([*images, *(p.image for p in component.provides.values() if p.script)]))
+    images += [p.image for p in component.provides.values() if p.script]
+    servers = context.cluster.servers
+    there = [a for a in accounts_of(context, component) if a.capability in servers] if servers else []
+    images += [context.catalog[a.provider].provides[a.capability].image for a in there]
+    return list(dict.fromkeys(images))
 
 
 def _cluster(context: Context) -> list[Step]:
@@ -224,7 +160,10 @@ def _component(context: Context, component: Component) -> list[Step]:
         PrepareNamespace(context, component, ("cluster/addons", *_keeper(context, component)))
     ]
     images = tuple(f"cluster/image-{i}" for i in _images_of(context, component))
-    accounts = [_account(context, component, a) for a in accounts_of(context, component)]
+    accounts: list[Step] = [_account(context, component, a) for a in accounts_of(context, component)]
+    accounts += [
+        TakeGrant(context, g, component.layer, (steps[0].id,)) for g in grants_of(context, component)
+    ]
     steps += accounts
     access = _access(context, component)
     steps += access
@@ -280,7 +219,9 @@ def _account(context: Context, component: Component, account: Account) -> MakeAc
     """An account is made at a proven provider, in the component's own namespace."""
     provider = context.catalog[account.provider]
     image = provider.provides[account.capability].image
-    requires: tuple[str, ...] = (f"{component.name}/namespace", _proof(provider))
+    requires: tuple[str, ...] = (f"{component.name}/namespace",)
+    if account.capability not in context.cluster.servers:
+        requires += (_proof(provider),)
     if image in image_names(context):  # elsewhere nodes take their images from registries
         requires += (f"cluster/image-{image}",)
     if rotated(context, account):

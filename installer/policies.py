@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from installer.adapters.kube.endpoints import Address
 from installer.catalog import Catalog, Component, values_file
 from installer.errors import StepError
+from installer.grants import outside_of
 
 if TYPE_CHECKING:
     from installer.adapters.kube import Kube
@@ -27,17 +28,19 @@ _LABELS = {"app.kubernetes.io/managed-by": "mlops-platform", "app.kubernetes.io/
 _OURS = ",".join(f"{key}={value}" for key, value in _LABELS.items())
 _NAMESPACE_NAME = "kubernetes.io/metadata.name"  # set by the API server itself
 _EVERYWHERE = "0.0.0.0/0"
+EVERY_POD: Manifest = {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
 
 
 @dataclass(frozen=True)
 class Addresses:
     """What no selector leads to. `api` is empty while there is no cluster to ask, `pods` where the
     provider cannot know them; `issuers` are ports of OIDC providers outside the cluster, which have names
-    and no addresses of their own."""
+    and no addresses of their own; `given` is where what the cloud gives a component is reached."""
 
     api: tuple[Address, ...] = ()
     pods: tuple[str, ...] = ()
     issuers: tuple[int, ...] = ()
+    given: tuple[tuple[str, int], ...] = ()
 
 
 def policies_of(context: Context, component: Component) -> tuple[Manifest, ...]:
@@ -57,7 +60,8 @@ def addresses_of(context: Context, component: Component) -> Addresses:
     """Asked of the cluster, once a run, and only for a component that needs it."""
     api = context.bench.api_addresses if component.kube_api else ()
     issuers = context.environment.issuer_ports if component.needs.client else ()
-    return Addresses(api, context.cluster.network().pods, issuers)
+    given = tuple(end for there in outside_of(context, component) for end in there.ends)
+    return Addresses(api, context.cluster.network().pods, issuers, given)
 
 
 def base(context: Context) -> tuple[Manifest, ...]:
@@ -111,10 +115,10 @@ def _flows(catalog: Catalog, component: Component, chosen: Iterable[str], addres
     if component.kube_api:
         egress += [{"to": [_block(f"{a.ip}/32")], "ports": _ports([a.port])} for a in addresses.api]
     egress += [{"to": [_block(e.cidr)], "ports": _ports([e.port])} for e in component.egress]
+    egress += [{"to": [_block(cidr)], "ports": _ports([port])} for cidr, port in addresses.given]
     if addresses.issuers:
         egress.append({"to": [_outside(addresses)], "ports": _ports(addresses.issuers)})
-    spec = {"podSelector": {}, "policyTypes": ["Ingress", "Egress"], "ingress": ingress, "egress": egress}
-    return {"metadata": {"name": FLOWS}, "spec": spec}
+    return {"metadata": {"name": FLOWS}, "spec": {**EVERY_POD, "ingress": ingress, "egress": egress}}
 
 
 def _between(catalog: Catalog, pairs: Iterable[tuple[str, int]], direction: str) -> list[Manifest]:
@@ -146,6 +150,12 @@ def _outside(addresses: Addresses) -> Manifest:
 
 def _ports(numbers: Iterable[int]) -> list[Manifest]:
     return [{"protocol": "TCP", "port": number} for number in sorted(numbers)]
+
+
+def unrestricted(namespace: str) -> tuple[Manifest, ...]:
+    """All may come in and go out, also where a pod without a policy reaches nothing."""
+    spec = {**EVERY_POD, "ingress": [{}], "egress": [{}]}
+    return placed([{"metadata": {"name": "unrestricted"}, "spec": spec}], namespace)
 
 
 def difference(kube: Kube, namespace: str, wanted: Sequence[Manifest]) -> str:

@@ -43,7 +43,7 @@ class Account:
 
 
 def accounts_of(context: Context, component: Component) -> tuple[Account, ...]:
-    """From a component's `needs`, and who provides here what they are of."""
+    """From a component's `needs`, and who provides here what they are of; not what the cluster gives."""
     return tuple(
         Account(
             component=component.name,
@@ -54,7 +54,7 @@ def accounts_of(context: Context, component: Component) -> tuple[Account, ...]:
             name=name,
         )
         for kind, capability in CAPABILITIES.items()
-        if (name := getattr(component.needs, kind))
+        if (name := getattr(component.needs, kind)) and capability not in context.cluster.given
     )
 
 
@@ -78,17 +78,23 @@ def run(context: Context, kube: Kube, account: Account, progress: Progress) -> N
         values = _values(context, account)
         context.secrets.write(account.namespace, account.secret, values)
         _make(context, kube, account, values, progress)
+    mark(kube, account.namespace, account.secret, _digest(context, account))
+
+
+def mark(kube: Kube, namespace: str, secret: str, digest: str) -> None:
+    """Say at a Secret what it was made from: the last thing done."""
     kube.raw(
         "PATCH",
-        f"/api/v1/namespaces/{account.namespace}/secrets/{account.secret}",
-        {"metadata": {"annotations": {MADE: _digest(context, account)}}},
+        f"/api/v1/namespaces/{namespace}/secrets/{secret}",
+        {"metadata": {"annotations": {MADE: digest}}},
         content_type="application/merge-patch+json",
     )
 
 
 def rotated(context: Context, account: Account) -> bool:
     """Does the secret store rotate its password? Then no Secret has it: who connects asks the store."""
-    return context.store is not None and _provider(context, account)[1].engine is not None
+    ours = account.capability not in context.cluster.servers  # else the store would need a way out there
+    return ours and context.store is not None and _provider(context, account)[1].engine is not None
 
 
 def _run_rotated(context: Context, kube: Kube, account: Account, progress: Progress) -> None:
@@ -122,7 +128,17 @@ def _make(
     context: Context, kube: Kube, account: Account, values: Mapping[str, str], progress: Progress
 ) -> None:
     provider, _ = _provider(context, account)
-    at_provider(context, kube, provider, account.capability, account.secret, values, (), progress)
+    at_provider(
+        context,
+        kube,
+        provider,
+        account.capability,
+        account.secret,
+        values,
+        (),
+        progress,
+        namespace=account.namespace,
+    )
 
 
 def at_provider(
@@ -135,36 +151,41 @@ def at_provider(
     arguments: tuple[str, ...],
     progress: Progress,
     old: Mapping[str, str] | None = None,
+    namespace: str = "",
 ) -> None:
     """Run a provider's account script in its own namespace, with `values` at /run/secrets/account.
 
-    `old`, at /run/secrets/old, is what is to be refused. Neither is there any longer at the end.
+    `old`, at /run/secrets/old, is what is to be refused. Neither is there any longer at the end. Where the
+    cluster has the server, the provider does not run: its script does, in `namespace`, the account's own.
     """
     from installer.workloads import Work, run_job
 
-    provided = provider.provides[capability]
+    provided, server = provider.provides[capability], context.cluster.servers.get(capability)
+    home = namespace if server else provider.namespace
     copies = {f"account-{name}": ("account", values)}  # pods mount Secrets of their own namespace only
     if old is not None:
         copies[f"old-{name}"] = ("old", old)
+    if server:
+        copies[f"admin-{name}"] = ("admin", server.admin())
     work = Work(
         name=f"account-{name}",
-        namespace=provider.namespace,
+        namespace=home,
         image=context.images.reference(provided.image),
         scripts={provided.script: _script(context, provider, provided)},
         arguments=arguments,
         secrets={
-            f"{provider.name}-{provided.admin}": "admin",
+            **({} if server else {f"{provider.name}-{provided.admin}": "admin"}),
             **{copy: folder for copy, (folder, _) in copies.items()},
         },
         seconds=120,
     )
     try:
         for copy, (_, held) in copies.items():
-            context.cluster_secrets.write(provider.namespace, copy, held)
+            context.cluster_secrets.write(home, copy, held)
         run_job(kube, work, progress, context.cancel)
     finally:
         for copy in copies:
-            context.cluster_secrets.delete(provider.namespace, copy)
+            context.cluster_secrets.delete(home, copy)
 
 
 def _provider(context: Context, account: Account) -> tuple[Component, Provided]:
@@ -195,9 +216,12 @@ def whole(context: Context, account: Account, plain: Mapping[str, str], password
 
 def _plain(context: Context, account: Account) -> dict[str, str]:
     provider, provided = _provider(context, account)
+    server = context.cluster.servers.get(account.capability)
+    inside = (f"{provider.name}.{provider.namespace}.svc", provider.serves[provided.port].port)
+    host, port = server.place if server else inside
     return {
-        "host": f"{provider.name}.{provider.namespace}.svc",
-        "port": str(provider.serves[provided.port].port),
+        "host": host,
+        "port": str(port),
         "user": account.component,
         "name": account.name,
     }
@@ -207,7 +231,7 @@ def _digest(context: Context, account: Account) -> str:
     """Of everything but the password, and the image: a newer client makes the same account."""
     provider, provided = _provider(context, account)
     parts: list[object] = [_plain(context, account), provided.keys, _script(context, provider, provided)]
-    if context.store:
+    if context.store and account.capability not in context.cluster.servers:
         engine = provided.engine.model_dump(mode="json") if provided.engine else {}
         parts.append([context.store.name, engine])
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]

@@ -38,8 +38,7 @@ def release_of(context: Context, component: Component) -> Release:
 
 
 def _source(context: Context, component: Component) -> ChartSource:
-    """Embedded clusters reach no chart; elsewhere the official one comes first."""
-    if context.cluster.embedded and component.embedded:
+    if component.embedded and context.in_tree(component):
         return InTreeChart(_CHARTS / component.embedded.chart)
     if component.chart:
         chart = component.chart
@@ -53,9 +52,7 @@ def _source(context: Context, component: Component) -> ChartSource:
 def refuse_sourceless(context: Context) -> None:
     """Raises ConfigurationError with every component that cannot run on such a cluster: said before the
     cluster is made, and paid for."""
-    if context.cluster.embedded:
-        return
-    found = [_no_source(c) for c in context.components if not (c.chart or c.kustomize)]
+    found = [_no_source(c) for c in context.components if not (c.chart or c.kustomize or context.in_tree(c))]
     if found:
         raise ConfigurationError(tuple(found))
 
@@ -64,25 +61,25 @@ def _no_source(component: Component) -> Problem:
     return Problem(
         f"helm-values/{component.name}/component.yaml",
         1,
-        f"{component.name} has no pinned chart, which this kind of cluster needs",
-        "give it `chart` with its digest, or make the cluster alone: `up --only cluster`",
+        f"{component.name} has no pinned chart, and this cluster takes no images built here",
+        "give the cluster a `registry`, or the component a `chart` with its digest",
     )
 
 
 def values_of(context: Context, component: Component) -> dict[str, Any]:
     """The component's values < the environment's < what only this run knows (image, secrets' digest)."""
-    embedded = context.cluster.embedded and component.embedded
-    file = component.embedded.values if embedded and component.embedded else "values.yaml"
+    embedded = component.embedded if context.in_tree(component) else None
+    file = embedded.values if embedded else "values.yaml"
     known = words(context, component)
     if not embedded:
         known |= texts(context.catalog.folder(component.name), component)
     values = substitute(values_file(context.catalog.folder(component.name) / file), known)
     spec = context.environment.components[component.name]
-    if embedded and component.embedded:
+    if embedded:
         values = merge(values, sizes(values, spec))
         values["image"] = context.images.reference(bundled.image(context, component))
         folder = context.catalog.folder(component.name)
-        values["files"] = {name: (folder / name).read_text() for name in component.embedded.files}
+        values["files"] = {name: (folder / name).read_text() for name in embedded.files}
         if component.routes:
             from installer.routes import FILE, routes_of
 

@@ -226,7 +226,18 @@ def _at(
 
     provider = context.catalog[account.provider]
     name = account.secret
-    at_provider(context, kube, provider, account.capability, name, new, (act,), progress, old)
+    at_provider(
+        context,
+        kube,
+        provider,
+        account.capability,
+        name,
+        new,
+        (act,),
+        progress,
+        old,
+        namespace=account.namespace,
+    )
 
 
 def _script(

@@ -110,7 +110,9 @@ def context(
         paths=paths,
         cluster=cluster,
         programs=programs,
-        images=Images(paths.cache, programs, recipes),
+        images=Images(
+            paths.cache, programs, recipes, cluster.registry.reference if cluster.registry else None
+        ),
         terraform=Terraform(cluster.root, opened.state / "terraform", cluster.remote),
         cancel=cancel,
         run_folder=run_folder,

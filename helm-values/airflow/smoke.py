@@ -198,21 +198,23 @@ def _rows(query: str, *values: str) -> list[tuple[Any, ...]]:
         session.close()
 
 
-def _bucket() -> tuple[Any, str]:
+def _bucket() -> tuple[Any, str, str]:
+    """A client, the bucket, and what our keys in it begin with. Pods with a role have no password."""
     store = boto3.client(
         "s3",
         endpoint_url=secret("bucket/endpoint"),
         region_name=secret("bucket/region"),
-        aws_access_key_id=secret("bucket/user"),
-        aws_secret_access_key=secret("bucket/password"),
+        aws_access_key_id=secret("bucket/user") or None,
+        aws_secret_access_key=secret("bucket/password") or None,
     )
-    return store, secret("bucket/uri").removeprefix("s3://")
+    bucket, _, prefix = secret("bucket/uri").removeprefix("s3://").partition("/")
+    return store, bucket, f"{prefix}/" if prefix else ""
 
 
 def _logs(dag: str, run: str) -> dict[str, str]:
     """Every log of a run as it lies in the bucket, by its key."""
-    store, bucket = _bucket()
-    prefix = f"logs/dag_id={dag}/run_id={run}/"
+    store, bucket, ours = _bucket()
+    prefix = f"{ours}logs/dag_id={dag}/run_id={run}/"
     found = store.list_objects_v2(Bucket=bucket, Prefix=prefix).get("Contents", [])
     return {
         each["Key"]: store.get_object(Bucket=bucket, Key=each["Key"])["Body"].read().decode()
@@ -234,7 +236,7 @@ def _written(dag: str, run: str, tries: int) -> dict[str, str]:
 
 def _clean(api: Api, run: str) -> None:
     """The runs, and their logs; the DAGs rest again."""
-    store, bucket = _bucket()
+    store, bucket, _ = _bucket()
     for dag in DAGS.values():
         api("PATCH", f"/dags/{dag}", json={"is_paused": True})
         if any(each["dag_run_id"] == run for each in api("GET", f"/dags/{dag}/dagRuns")["dag_runs"]):

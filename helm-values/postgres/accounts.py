@@ -8,7 +8,8 @@ accounts of its own.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -48,10 +49,10 @@ def ensure(admin: Mapping[str, str], account: Mapping[str, str]) -> None:
         ).fetchone()
         if found and found[0]:
             raise SystemExit(f"{account['user']} is a superuser of this server, not a component's role")
-        act = SQL("ALTER" if found else "CREATE")
-        session.execute(
-            SQL("{} ROLE {} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION").format(act, role)
-        )
+        rights = "LOGIN NOCREATEDB NOCREATEROLE"
+        if _superuser(session) or not found:  # nobody else may as much as name these of a role there is
+            rights += " NOSUPERUSER NOREPLICATION"
+        session.execute(SQL("{} ROLE {} " + rights).format(SQL("ALTER" if found else "CREATE"), role))
         if account.get("password"):  # else somebody else keeps it
             set_password(session, account)
         if account.get("keeper") and session.info.server_version >= 160000:
@@ -61,10 +62,35 @@ def ensure(admin: Mapping[str, str], account: Mapping[str, str]) -> None:
                     role, Identifier(account["keeper"])
                 )
             )
-        if not session.execute("SELECT 1 FROM pg_database WHERE datname = %s", [account["name"]]).fetchone():
-            session.execute(SQL("CREATE DATABASE {} OWNER {}").format(database, role))
-        session.execute(SQL("ALTER DATABASE {} OWNER TO {}").format(database, role))
-        session.execute(SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(database))
+        with _acting_for(session, role):
+            found = session.execute(
+                "SELECT 1 FROM pg_database WHERE datname = %s", [account["name"]]
+            ).fetchone()
+            if not found:
+                session.execute(SQL("CREATE DATABASE {} OWNER {}").format(database, role))
+            session.execute(SQL("ALTER DATABASE {} OWNER TO {}").format(database, role))
+            session.execute(SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(database))
+
+
+def _superuser(session: psycopg.Connection[Any]) -> bool:
+    """A cloud's server has no superuser for us: https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/
+    Appendix.PostgreSQL.CommonDBATasks.Roles.html"""
+    found = session.execute("SELECT rolsuper FROM pg_roles WHERE rolname = current_user").fetchone()
+    return bool(found and found[0])
+
+
+@contextmanager
+def _acting_for(session: psycopg.Connection[Any], role: Identifier) -> Iterator[None]:
+    """Who is no superuser gives a database to a role only as a member of it."""
+    if _superuser(session):
+        yield
+        return
+    how = " WITH INHERIT TRUE, SET TRUE" if session.info.server_version >= 160000 else ""
+    session.execute(SQL("GRANT {} TO CURRENT_USER" + how).format(role))
+    try:
+        yield
+    finally:
+        session.execute(SQL("REVOKE {} FROM CURRENT_USER").format(role))
 
 
 def keeper(admin: Mapping[str, str], account: Mapping[str, str]) -> None:

@@ -11,6 +11,7 @@ from installer.cancel import Cancel
 from installer.progress import Progress
 
 if TYPE_CHECKING:
+    from installer.adapters.registry import Registry
     from installer.adapters.terraform.changes import Change
     from installer.adapters.terraform.remote import Remote
     from installer.bill import Bill
@@ -106,6 +107,35 @@ class Program:
     module: Path
 
 
+class Reached(Protocol):
+    """What a cloud has in place of a component that provides a capability."""
+
+    @property
+    def ends(self) -> Sequence[tuple[str, int]]:
+        """Networks and ports at which pods reach it."""
+
+
+class Given(Reached, Protocol):
+    """Of such a kind that the cloud knows pods, and lets them in."""
+
+    def values(self, namespace: str) -> Mapping[str, str]:
+        """What a component's Secret says of it, as an account at a component would; no password among it."""
+
+    def grant(self, namespace: str, accounts: Sequence[str]) -> None:
+        """Let pods with these service accounts use their namespace's part of it. Idempotent."""
+
+
+class Server(Reached, Protocol):
+    """Of such a kind that accounts are made in it, as in the component's own, by the component's script."""
+
+    @property
+    def place(self) -> tuple[str, int]:
+        """Its name and port."""
+
+    def admin(self) -> Mapping[str, str]:
+        """`user` and `password` of who may make accounts."""
+
+
 class ClusterProvider(Protocol):
     """A Terraform root + credentials + inventory. Capabilities are fields: nobody asks for the name."""
 
@@ -159,6 +189,22 @@ class ClusterProvider(Protocol):
         """True: no image registry and no charts reachable, images are built here and loaded."""
 
     @property
+    def takes_images(self) -> bool:
+        """True: nodes can be given images that are built here."""
+
+    @property
+    def registry(self) -> Registry | None:
+        """Where they are put for nodes to take them from; None: they are loaded onto the nodes."""
+
+    @property
+    def given(self) -> Mapping[str, Given]:
+        """Capabilities that the cloud has, so that no component provides them."""
+
+    @property
+    def servers(self) -> Mapping[str, Server]:
+        """The same, of those in which accounts are made."""
+
+    @property
     def where(self) -> str:
         """For people: where the cluster is, as far as can be said at no cost."""
 
@@ -198,10 +244,10 @@ class ClusterProvider(Protocol):
         """Manifests every cluster of this kind needs (DNS, storage class), in order."""
 
     def images_present(self) -> frozenset[str]:
-        """Image references the nodes hold already ('docker.io/local/mlflow:<digest12>')."""
+        """References of images that nodes or registry hold already ('docker.io/local/mlflow:<digest12>')."""
 
     def load_images(self, archives: Sequence[Path], progress: Progress, cancel: Cancel) -> None:
-        """Make the nodes hold the images of these OCI archives."""
+        """Make the nodes hold the images of these OCI archives, or their registry."""
 
     def refuse_elsewhere(self) -> None:
         """Before anything is changed: raises PreflightError when the environment is recorded elsewhere than
@@ -247,6 +293,14 @@ class NothingElsewhere:
 
     @property
     def retainable(self) -> Mapping[str, Retain]:
+        return {}
+
+    @property
+    def given(self) -> Mapping[str, Given]:
+        return {}
+
+    @property
+    def servers(self) -> Mapping[str, Server]:
         return {}
 
     def refuse_elsewhere(self) -> None:

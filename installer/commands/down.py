@@ -50,9 +50,9 @@ class Taken:
 def take_down(console: Console, opened: Opened, wishes: Wishes) -> Taken:
     """What was asked and agreed to. Raises LeftoversError when something is left, and what a step raised."""
     from installer.console import screens
-    from installer.plan import plan_down
     from installer.runs import counts, running
     from installer.spending import spent_so_far
+    from installer.teardown.plan import plan_down
 
     name = opened.environment.name
     with running(console, opened) as run:

@@ -17,7 +17,7 @@ from installer.adapters.kube.namespaces import passing_namespace
 from installer.adapters.wait import Pending, wait_until
 from installer.cancel import Cancel
 from installer.errors import WaitTimedOut
-from installer.policies import Manifest, namespace_peer, placed
+from installer.policies import EVERY_POD, Manifest, namespace_peer, placed
 from installer.progress import Progress
 from installer.releases import OWNED
 from installer.smoke.result import Result
@@ -53,23 +53,25 @@ def _probes(kube: Kube, namespace: str, pods: _Pods) -> Iterator[Result]:
 
 
 def phases(namespace: str) -> Sequence[tuple[str, Sequence[Manifest], str]]:
-    """What is asked, the policies it is asked under (later ones are added), and the right answer."""
-    peer, ports = [namespace_peer(namespace)], [{"protocol": "TCP", "port": PORT}]
+    """What is asked, the policies it is asked under, and the right answer.
 
-    def policy(name: str, kind: str, *rules: Manifest) -> Sequence[Manifest]:
-        spec = {"podSelector": {}, "policyTypes": [kind], kind.lower(): list(rules)}
-        return placed([{"metadata": {"name": name}, "spec": spec}], namespace)
+    The first allows everything: with no policy at all the answer is the plugin's. Some let nobody through
+    until one allows it: https://docs.aws.amazon.com/eks/latest/userguide/cni-network-policy-configure.html
+    """
+    peer, ports = [namespace_peer(namespace)], [{"protocol": "TCP", "port": PORT}]
+    anybody: list[Manifest] = [{}]
+    come, go = [{"from": peer, "ports": ports}], [{"to": peer, "ports": ports}]
+
+    def policy(ingress: list[Manifest], egress: list[Manifest]) -> Sequence[Manifest]:
+        rules = {"ingress": ingress, "egress": egress}
+        return placed([{"metadata": {"name": "canary"}, "spec": {**EVERY_POD, **rules}}], namespace)
 
     return (
-        ("a pod reaches another while there is no policy", (), "open"),
-        ("the same when nothing may come in", policy("in", "Ingress"), "shut"),
-        (
-            "again when its namespace may come in",
-            policy("from", "Ingress", {"from": peer, "ports": ports}),
-            "open",
-        ),
-        ("the same when nothing may go out", policy("out", "Egress"), "shut"),
-        ("again when it may go out to there", policy("to", "Egress", {"to": peer, "ports": ports}), "open"),
+        ("a pod reaches another when all may come in and go out", policy(anybody, anybody), "open"),
+        ("the same when nothing may come in", policy([], anybody), "shut"),
+        ("again when its namespace may come in", policy(come, anybody), "open"),
+        ("the same when nothing may go out", policy(come, []), "shut"),
+        ("again when it may go out to there", policy(come, go), "open"),
     )
 
 

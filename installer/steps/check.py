@@ -28,6 +28,7 @@ def machine_checks(context: Context) -> tuple[Check, ...]:
         context.cluster.checks,
         lambda: (_terraform(),),
         lambda: _disks(context),
+        lambda: _builders(context),
     )
     with ThreadPoolExecutor(len(groups)) as pool:
         return tuple(check for found in pool.map(lambda group: group(), groups) for check in found)
@@ -41,6 +42,22 @@ def _terraform() -> Check:
     except PlatformError as error:
         return Check("terraform", "failure", error.what, error.why, error.hint)
     return Check(binary.product, "ok", binary.version)
+
+
+def _builders(context: Context) -> list[Check]:
+    """For what runs in a cluster elsewhere. A warning: what the cache has need not be built, and
+    `up --only cluster` builds nothing. The `embedded` kind asks for all of it itself."""
+    from installer.adapters.images.debian import refuse_without_tools
+    from installer.adapters.programs import find_go
+
+    if context.cluster.embedded or not context.cluster.takes_images:
+        return []
+    try:
+        seen = f"go {find_go().version}"
+        refuse_without_tools()
+    except PreflightError as error:
+        return [Check("building images", "warning", "not here", error.what, error.hint)]
+    return [Check("building images", "ok", seen)]
 
 
 def _disks(context: Context) -> list[Check]:

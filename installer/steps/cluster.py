@@ -6,6 +6,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 
+from installer.adapters.registry import ORAS
 from installer.context import Context
 from installer.engine.steps import Difference
 from installer.progress import Progress
@@ -59,7 +60,7 @@ class ReviveCluster:
 
 @dataclass(frozen=True)
 class LoadImage:
-    """Puts one built image on the nodes."""
+    """Puts one built image on the nodes, or where they take it from."""
 
     context: Context
     name: str
@@ -71,11 +72,14 @@ class LoadImage:
 
     @property
     def requires(self) -> tuple[str, ...]:
-        return (f"image/{self.name}", "cluster/node")
+        pusher = (f"program/{ORAS.name}",) if self.context.cluster.registry else ()
+        return (f"image/{self.name}", "cluster/node", *pusher)
 
     def observe(self) -> Difference | None:
         reference = self.context.images.reference(self.name)
-        return None if reference in self.context.bench.images(self.context.cluster) else Difference("load")
+        if reference in self.context.bench.images(self.context.cluster):
+            return None
+        return Difference("push" if self.context.cluster.registry else "load")
 
     def run(self, progress: Progress) -> None:
         archive = self.context.images.build(self.name, progress, self.context.cancel)

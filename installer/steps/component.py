@@ -12,6 +12,7 @@ from installer.errors import SmokeError
 from installer.progress import Progress
 
 if TYPE_CHECKING:
+    from installer.grants import Grant
     from installer.provision import Account
 
 
@@ -99,6 +100,30 @@ class MakeAccount:
         from installer.provision import run
 
         run(self.context, self.context.bench.changing(), self.account, progress)
+
+
+@dataclass(frozen=True)
+class TakeGrant:
+    """What the cloud gives a component, in place of an account at another one."""
+
+    context: Context
+    grant: Grant
+    layer: str
+    requires: tuple[str, ...]
+
+    @property
+    def id(self) -> str:
+        return f"{self.grant.component}/{self.grant.kind}"
+
+    def observe(self) -> Difference | None:
+        from installer.grants import observe
+
+        return observe(self.context, self.grant)
+
+    def run(self, progress: Progress) -> None:
+        from installer.grants import run
+
+        run(self.context, self.grant)
 
 
 @dataclass(frozen=True)

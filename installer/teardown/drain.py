@@ -10,6 +10,7 @@ from installer.adapters.kube.namespaces import ENVIRONMENT_LABEL
 from installer.adapters.wait import Pending, wait_until
 from installer.catalog import Component
 from installer.context import Context
+from installer.engine.lock import NAMESPACE as LOCK_NAMESPACE
 from installer.engine.steps import Difference
 from installer.progress import Progress
 
@@ -178,6 +179,45 @@ class DeleteVolumes:
                 if each["spec"].get("replicas") and _mounts(each, claimed):
                     path = f"/apis/apps/v1/namespaces/{meta['namespace']}/{plural}/{meta['name']}"
                     kube.raw("PATCH", path, {"spec": {"replicas": 0}}, content_type=_MERGE)
+
+
+@dataclass(frozen=True)
+class DeleteNamespaces:
+    """In somebody else's cluster: what we made for components, with everything that is still in it.
+
+    The one with the lock is not among them: this run holds it until its end.
+    """
+
+    context: Context
+    requires: tuple[str, ...]
+    id: str = "drain/namespaces"
+    layer: str = "drain"
+
+    def observe(self) -> Difference | None:
+        found = self._found()
+        return Difference(f"delete {len(found)} namespaces") if found else None
+
+    def run(self, progress: Progress) -> None:
+        kube = self.context.bench.changing()
+        for name in self._found():
+            kube.delete("v1", "Namespace", name)
+
+        def gone() -> bool | Pending:
+            left = self._found()
+            return Pending(f"{len(left)} namespaces: {', '.join(left[:3])}") if left else True
+
+        wait_until(
+            "namespaces deleted",
+            gone,
+            seconds=_SECONDS,
+            cancel=self.context.cancel,
+            on_seen=progress.say,
+            hint="an object in it waits for a controller that is gone: its conditions say which",
+            command="kubectl get namespaces -o yaml",
+        )
+
+    def _found(self) -> list[str]:
+        return sorted(_namespaces(self.context) - {LOCK_NAMESPACE})
 
 
 def _mounts(workload: Object, claimed: set[tuple[str, str]]) -> bool:

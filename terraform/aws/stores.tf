@@ -40,7 +40,8 @@ resource "aws_s3_bucket_server_side_encryption_configuration" "this" {
   }
 }
 
-# Pods are given this role by pod identity; there are no keys to keep.
+# Pods are given this role by pod identity; there are no keys to keep. Each namespace has the part of the bucket that
+# begins with its name: https://docs.aws.amazon.com/eks/latest/userguide/pod-id-abac.html
 resource "aws_iam_role" "bucket" {
   for_each           = aws_s3_bucket.this
   name               = "${local.prefix}${each.key}"
@@ -55,7 +56,7 @@ resource "aws_iam_role_policy" "bucket" {
     Version = "2012-10-17"
     Statement = [
       { Effect = "Allow", Action = ["s3:ListBucket", "s3:GetBucketLocation"], Resource = [each.value.arn] },
-      { Effect = "Allow", Action = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], Resource = ["${each.value.arn}/*"] },
+      { Effect = "Allow", Action = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], Resource = ["${each.value.arn}/$${aws:PrincipalTag/kubernetes-namespace}/*"] },
       { Effect = "Allow", Action = ["kms:Decrypt", "kms:GenerateDataKey"], Resource = [aws_kms_key.this.arn] },
     ]
   })

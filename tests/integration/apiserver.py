@@ -91,7 +91,7 @@ def running(folder: Path) -> Iterator[ApiServer]:
     etcd_folder, kubernetes = (_built(name) for name in ("etcd", "kubernetes"))
     binary = etcd_binary(etcd_folder)
     assert binary
-    client, peer, port = (_free_port() for _ in range(3))
+    client, peer, port = (free_port() for _ in range(3))
     url, peer_url = f"http://127.0.0.1:{client}", f"http://127.0.0.1:{peer}"
     flags = {
         "data-dir": folder / "etcd",
@@ -133,7 +133,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

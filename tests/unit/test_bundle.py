@@ -36,8 +36,9 @@ def context(name: str, spec: dict[str, Any], *, embedded: bool, beside: Path = C
     """As much of one as values are made of."""
     chosen = {name: ComponentSpec(bundle=Bundle.model_validate(spec))}
     environment = SimpleNamespace(name="test", components=chosen)
-    cluster = SimpleNamespace(embedded=embedded)
-    made = SimpleNamespace(environment=environment, catalog=CATALOG, cluster=cluster, beside=beside)
+    made = SimpleNamespace(
+        environment=environment, catalog=CATALOG, beside=beside, in_tree=lambda component: embedded
+    )
     return cast(Context, made)
 
 

@@ -233,12 +233,17 @@ def test_what_needs_a_cluster_says_that_there_is_none(run: Run, home: Path, args
     assert not home.exists()
 
 
-def test_a_component_that_cannot_run_there_is_refused_before_a_cluster_is_made(run: Run) -> None:
-    said = run("up", "--env", "staging", "--yes", AWS_ENDPOINT_URL="http://127.0.0.1:9")
+def test_a_component_that_cannot_run_there_is_refused_before_anything(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "theirs.yaml"
+    there = {"provider": "existing", "kubeconfig": "/none", "context": "theirs", "storage_class": "standard"}
+    components: dict[str, object] = {"postgres": {}, "minio": {}, "mlflow": {}}
+    text = {"name": "theirs", "domain": "mlops.test", "cluster": there, "components": components}
+    file.write_text(json.dumps(text))
+    said = run("up", "--env", str(file), "--yes")
     assert said.code == 3
     for component in ("postgres", "minio", "mlflow"):
         assert f"{component} has no pinned chart" in said.err
-    assert "--only cluster" in said.err
+    assert "`registry`" in said.err
 
 
 @pytest.mark.parametrize("args", [("smoke", "mlfow"), ("open", "mlfow"), ("logs", "mlfow")])

@@ -8,15 +8,16 @@ from pathlib import Path
 import pytest
 
 from installer.engine.steps import Graph
-from installer.plan import plan_down
 from installer.reach import read_only
 from installer.session import open_environment
 from installer.teardown.forced import Forced
+from installer.teardown.plan import plan_down
 from installer.teardown.proof import Wishes
 
 LAST = ["cluster/retain", "cluster/unblock", "cluster/destroy", "cluster/sweep", "cluster/proof"]
 DRAIN = ["drain/schedules", "drain/custom", "drain/entrances", "drain/volumes"]
-RELEASES = ["mlflow/uninstall", "minio/uninstall", "postgres/uninstall"]
+COMPONENTS = ("airflow", "gateway", "minio", "mlflow", "oauth2-proxy", "postgres", "vault")
+RELEASES = [f"{name}/uninstall" for name in COMPONENTS]
 
 
 @pytest.fixture(autouse=True)

@@ -53,14 +53,19 @@ class Packages:
     remove: tuple[str, ...] = ()
 
 
-def install(wanted: Packages, root: Path, progress: Progress, cancel: Cancel) -> None:
-    """Make the root file system in the new folder `root`. Raises PreflightError, CommandFailed."""
+def refuse_without_tools() -> None:
+    """Raises PreflightError where no root file system can be made."""
     if os.geteuid() != 0:
         raise PreflightError("Debian images can only be built by root", hint="run as root")
     if not shutil.which("mmdebstrap"):
         raise PreflightError(
             "mmdebstrap: no such program", hint="apt-get install mmdebstrap debian-archive-keyring"
         )
+
+
+def install(wanted: Packages, root: Path, progress: Progress, cancel: Cancel) -> None:
+    """Make the root file system in the new folder `root`. Raises PreflightError, CommandFailed."""
+    refuse_without_tools()
     mirrors = sources_list(Path("/etc/apt"))
     sources = root.with_name("sources.list")
     sources.write_text(mirrors)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -20,13 +20,24 @@ from installer.progress import Progress
 
 
 class Images:
-    """Images by the name of their recipe. Recipes are read on first use: ConfigurationError comes then."""
+    """Images by the name of their recipe. Recipes are read on first use: ConfigurationError comes then.
 
-    def __init__(self, cache: Path, programs: Programs, recipes: Mapping[str, Path]) -> None:
+    `pushed` gives the reference of an image by its key where nodes take it from a registry; None: they are
+    loaded onto nodes.
+    """
+
+    def __init__(
+        self,
+        cache: Path,
+        programs: Programs,
+        recipes: Mapping[str, Path],
+        pushed: Callable[[str], str] | None = None,
+    ) -> None:
         self._cache = cache
         self._store = Store(cache)
         self._programs = programs
         self._folders = recipes
+        self._pushed = pushed
         self._digests: dict[str, str] = {}
 
     def names(self) -> tuple[str, ...]:
@@ -47,7 +58,13 @@ class Images:
         return tuple(dict.fromkeys(read.program(each) for each in read.recipe.programs))
 
     def reference(self, name: str) -> str:
-        """'docker.io/local/mlflow:0f3a…', known without building. Raises PreflightError when it needs Go."""
+        """As pods name it, 'docker.io/local/mlflow:0f3a…' where it is loaded; known without building.
+
+        Raises PreflightError when it needs Go.
+        """
+        return self._pushed(self.key(name)) if self._pushed else self._local(name)
+
+    def _local(self, name: str) -> str:
         return f"{oci.REGISTRY}/{name}:{self._digest(name)[:12]}"
 
     def key(self, name: str) -> str:
@@ -119,7 +136,7 @@ class Images:
             config = self._store.put(oci.config(_runtime(chain), plain))
             manifest = self._store.put(oci.manifest(config, plain))
             blobs = tuple(layer.packed.blob for layer in plain)
-            write(Image(self.reference(name), manifest, config, blobs), work / "record")
+            write(Image(self._local(name), manifest, config, blobs), work / "record")
             return work / "record"
 
         build_once(

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from installer.adapters.programs import Programs
     from installer.clusters.aws.options import Options
-    from installer.clusters.aws.provider import AwsProvider
-    from installer.clusters.base import RemoteEnvironment
+    from installer.clusters.base import ClusterProvider, RemoteEnvironment
     from installer.environment import ClusterSpec
 
 
@@ -24,15 +23,15 @@ def make(
     spec: ClusterSpec,
     environment: str,
     state: Path,
-    programs: Programs,  # noqa: ARG001 - nothing is built for a cluster elsewhere
+    programs: Programs,
     run: str = "",
-) -> AwsProvider:
+) -> ClusterProvider:
     """The provider of one environment; no call leaves this machine yet."""
     from installer.clusters.aws.options import Options
     from installer.clusters.aws.provider import AwsProvider
 
     assert isinstance(spec, Options), "the environment file was read with this provider's options model"
-    return AwsProvider(environment, state, spec, run)
+    return AwsProvider(environment, state, spec, run, built_programs=programs)
 
 
 def remotes(region: str) -> Sequence[RemoteEnvironment]:

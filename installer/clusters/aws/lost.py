@@ -184,6 +184,14 @@ class Lost:
         found = self._ask("s3", "get_bucket_tagging", Bucket=bucket)
         return bucket if found and self._ours(found["TagSet"]) else ""
 
+    def _aws_ecr_repository(self, name: str, key: str) -> str:
+        found = self._ask("ecr", "describe_repositories", repositoryNames=[self._cluster])
+        if not found:
+            return ""
+        arn = found["repositories"][0]["repositoryArn"]
+        tags = self._ask("ecr", "list_tags_for_resource", resourceArn=arn)
+        return self._cluster if tags and self._ours(tags["tags"]) else ""
+
     def _aws_db_instance(self, name: str, key: str) -> str:
         database = self._prefix + key
         found = self._ask("rds", "describe_db_instances", DBInstanceIdentifier=database)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from ipaddress import IPv4Network
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -23,6 +23,7 @@ from installer.environment import ClusterSpec
 from installer.yamlfile import Strict
 
 ZONES = 3
+OBJECT_STORE, SQL = "object-store", "sql"  # what a bucket, and RDS, give in place of a component
 KUBERNETES = "1.35"
 # Instance families with NVIDIA GPUs; g4ad has AMD's. The same list is in terraform/aws/variables.tf.
 GPU_FAMILIES = ("g4dn", "g5", "g5g", "g6", "g6e", "gr6", "p3", "p3dn", "p4d", "p4de", "p5", "p5e", "p5en")
@@ -199,6 +200,11 @@ class Options(ClusterSpec):
     )
     log_retention_days: Annotated[int, AfterValidator(_retention)] = 30
     deletion_protection: bool = False
+
+    @classmethod
+    def given(cls, raw: Mapping[str, Any]) -> frozenset[str]:
+        words = {OBJECT_STORE: raw.get("object_store") == "s3", SQL: raw.get("sql") == "rds"}
+        return frozenset(word for word, there in words.items() if there)
 
     @field_validator("version")
     @classmethod

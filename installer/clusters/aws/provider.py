@@ -5,24 +5,27 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from installer.adapters.programs import Programs
 from installer.adapters.terraform.folder import write_private
 from installer.cancel import Cancel
 from installer.clusters.aws import credentials, worth
-from installer.clusters.aws.options import KUBERNETES, Options
+from installer.clusters.aws.options import KUBERNETES, OBJECT_STORE, SQL, ZONES, Options
 from installer.clusters.aws.remote_state import RemoteState
 from installer.clusters.aws.session import Session, asking, code_of, elsewhere, session_of
 from installer.clusters.aws.state_bucket import Record, StateBucket, now
-from installer.clusters.base import Check, ClusterAccess, Leftover, Program, Retain
+from installer.clusters.base import Check, ClusterAccess, Given, Leftover, Network, Program, Retain, Server
 from installer.errors import PreflightError, StepError
 from installer.paths import Paths
 from installer.progress import Progress
 
 if TYPE_CHECKING:
+    from installer.adapters.registry import Registry
     from installer.adapters.terraform.changes import Change
     from installer.bill import Bill
     from installer.clusters.aws.ending import Ending
@@ -48,6 +51,8 @@ class AwsProvider:
     images: tuple[str, ...] = ()
     external_resources: bool = True
     embedded: bool = False
+    takes_images: bool = True
+    built_programs: Programs = field(default_factory=lambda: Programs(Paths.default().cache))
     asks_first: bool = True
     whole: bool = True
     keeps_data: bool = False  # a stopped EKS cluster does not exist
@@ -65,6 +70,30 @@ class AwsProvider:
     def remote(self) -> RemoteState:
         """Where Terraform's state lies."""
         return RemoteState(self.bucket)
+
+    @cached_property
+    def registry(self) -> Registry:
+        from installer.clusters.aws.registry import registry_of
+
+        return registry_of(self.built_programs, lambda: self.session, self._account, self.cluster)
+
+    @cached_property
+    def given(self) -> Mapping[str, Given]:
+        from installer.clusters.aws.bucket import Bucket
+
+        bucket = Bucket(self.session, self._account, self.environment)
+        return {OBJECT_STORE: bucket} if self.options.object_store == "s3" else {}
+
+    @cached_property
+    def servers(self) -> Mapping[str, Server]:
+        from installer.clusters.aws.database import Database
+
+        database = Database(self.session, self.environment, self.network().pods)
+        return {SQL: database} if self.options.sql == "rds" else {}
+
+    def _account(self) -> str:
+        record = self.recorded_here()
+        return record.account if record else self.session.account
 
     @property
     def cluster(self) -> str:
@@ -178,6 +207,11 @@ class AwsProvider:
             token=credentials.Tokens(self.session, name).token,
         )
 
+    def network(self) -> Network:
+        """Pods have addresses of the private subnets, as nodes do, and what EKS puts there of its own."""
+        quarters = IPv4Network(self.options.cidr).subnets(prefixlen_diff=2)  # as terraform/aws/network.tf
+        return Network(tuple(str(each) for each in list(quarters)[:ZONES]))
+
     def alive(self) -> str:
         """What EKS says of its cluster: whether its API server can be reached from here is another matter."""
         from botocore.exceptions import ClientError
@@ -206,10 +240,11 @@ class AwsProvider:
         return (_storage_class(),)
 
     def images_present(self) -> frozenset[str]:
-        return frozenset()
+        return self.registry.references()
 
     def load_images(self, archives: Sequence[Path], progress: Progress, cancel: Cancel) -> None:
-        raise StepError("nodes on EKS take their images from registries")
+        for archive in archives:
+            self.registry.push(archive, progress, cancel)
 
     @property
     def retainable(self) -> Mapping[str, Retain]:

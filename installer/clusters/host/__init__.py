@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from installer.adapters.programs import Programs
-    from installer.clusters.host.provider import HostProvider
+    from installer.clusters.base import ClusterProvider
     from installer.environment import ClusterSpec
 
 
@@ -17,7 +17,7 @@ def make(
     state: Path,
     programs: Programs,
     run: str = "",  # noqa: ARG001 - nothing it makes is marked with the run
-) -> HostProvider:
+) -> ClusterProvider:
     """The provider of one environment. Raises ConfigurationError for a Kubernetes version not pinned here."""
     # PID 1 of the node lives in this package too: what it does not need is imported here, not above.
     from installer.adapters.images import Images, find_recipes

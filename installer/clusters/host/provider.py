@@ -69,6 +69,8 @@ class HostProvider(NothingElsewhere):
     images: tuple[str, ...] = ("pause", "coredns")
     external_resources: bool = False
     embedded: bool = True
+    takes_images: bool = True
+    registry: None = None
     where: str = "this machine"
     asks_first: bool = False  # making the node anew keeps its data
 

@@ -52,6 +52,10 @@ run "as_little_as_can_be_asked_for" {
     error_message = "six subnets that do not overlap"
   }
   assert {
+    condition     = aws_ecr_repository.images.name == "mlops-test" && aws_ecr_repository.images.image_tag_mutability == "IMMUTABLE"
+    error_message = "a repository for images, in which no tag is given twice"
+  }
+  assert {
     condition     = output.tags == { "mlops-platform/env" = "test", "mlops-platform/run" = "run-1", "mlops-platform/owner" = "tester" }
     error_message = "environment, run and owner are in the tags, and no expiry"
   }

@@ -266,6 +266,14 @@ class Garden:
             DBSnapshotIdentifier=snapshot, DBInstanceIdentifier=database, Tags=pairs(self.tags)
         )
 
+    def images(self) -> None:
+        """A repository with an image: one that is not empty has to be forced."""
+        ecr = self.client("ecr")
+        name = self.keep("image repository", f"{self.word}-images")
+        ecr.create_repository(repositoryName=name, tags=pairs(self.tags))
+        manifest = {"schemaVersion": 2, "config": {"digest": f"sha256:{'0' * 64}", "size": 1}, "layers": []}
+        ecr.put_image(repositoryName=name, imageManifest=json.dumps(manifest), imageTag="minio-0")
+
     def rest(self) -> None:
         logs, kms = self.client("logs"), self.client("kms")
         group = self.keep("log group", f"/{self.word}/application")
@@ -286,4 +294,5 @@ class Garden:
         role = self.identities()
         self.cluster(role, subnets)
         self.stores(subnets)
+        self.images()
         self.rest()

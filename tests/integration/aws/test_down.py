@@ -75,6 +75,7 @@ def garden_knows(garden: Garden, kind: str, id: str) -> bool:
         "database": lambda: client("rds").describe_db_instances(DBInstanceIdentifier=id),
         "database snapshot": lambda: client("rds").describe_db_snapshots(DBSnapshotIdentifier=id),
         "database subnet group": lambda: client("rds").describe_db_subnet_groups(DBSubnetGroupName=id),
+        "image repository": lambda: client("ecr").describe_repositories(repositoryNames=[id]),
         "log group": lambda: client("logs").describe_log_groups(logGroupNamePrefix=id)["logGroups"][0],
         "key": lambda: {"Enabled": True}[client("kms").describe_key(KeyId=id)["KeyMetadata"]["KeyState"]],
         "key alias": lambda: client("kms").describe_key(KeyId=id),

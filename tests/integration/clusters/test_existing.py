@@ -15,7 +15,8 @@ from installer.adapters.wait import Pending, wait_until
 from installer.cancel import Cancel
 from installer.clusters import options_model
 from installer.clusters.aws import first_policies
-from installer.clusters.existing import ExistingProvider, Options
+from installer.clusters.existing.options import Options
+from installer.clusters.existing.provider import ExistingProvider
 from installer.errors import StepError
 from installer.progress import Silent
 from tests.integration.apiserver import ApiServer

@@ -91,12 +91,17 @@ class Database:
         return {"PATH": path, "PGPORT": str(self.port), "LANG": "C.UTF-8", "HOME": "/data"}
 
 
+def unpacked(name: str, folder: Path) -> Path:
+    """The root file system of a shipped image."""
+    images = find_recipes(PATHS.assets / "images", PATHS.assets / "helm-values")
+    archive = Images(PATHS.cache, Programs(PATHS.cache), images).build(name, Silent(), Cancel())
+    unpack(plain_layers(archive, folder / f"{name}-layers"), folder / name)
+    return folder / name
+
+
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
-    images = find_recipes(PATHS.assets / "images", PATHS.assets / "helm-values")
-    archive = Images(PATHS.cache, Programs(PATHS.cache), images).build("postgres", Silent(), Cancel())
-    root = tmp_path / "root"
-    unpack(plain_layers(archive, tmp_path / "layers"), root)
+    root = unpacked("postgres", tmp_path)
     catalog = read_catalog(PATHS.assets / "helm-values")
     embedded = catalog["postgres"].embedded
     assert embedded
@@ -154,6 +159,32 @@ def test_nobody_comes_in_without_the_password(database: Database) -> None:
     assert "password authentication failed" in database.ask("SELECT 1", "wrong").stderr
     methods = database.ask("SELECT DISTINCT auth_method FROM pg_hba_file_rules").stdout
     assert methods == "scram-sha-256\n"
+
+
+def test_accounts_are_made_by_who_is_no_superuser_as_in_a_cloud(database: Database, tmp_path: Path) -> None:
+    database.start()
+    wait_until("an answer", database.answers, seconds=60)
+    database.ask("CREATE ROLE master LOGIN CREATEROLE CREATEDB PASSWORD 'secret'")
+    tools = unpacked("toolbox", tmp_path)
+    shutil.copy(PATHS.assets / "helm-values/postgres/accounts.py", tools / "accounts.py")
+    where = {"host": "127.0.0.1", "port": str(database.port), "name": "tracker"}
+    account = {**where, "user": "tracker", "password": "its own"}
+
+    def act(name: str, **folders: dict[str, str]) -> None:
+        for folder, values in folders.items():
+            (tools / "run/secrets" / folder).mkdir(parents=True, exist_ok=True)
+            for key, value in values.items():
+                (tools / "run/secrets" / folder / key).write_text(value)
+        argv = ["chroot", f"--userspec={USER}:{USER}", str(tools), "python3", "/accounts.py", name]
+        subprocess.run(argv, check=True, timeout=60, env={"HOME": "/", "PATH": os.environ["PATH"]})
+
+    act("ensure", admin={"user": "master", "password": "secret"}, account=account)
+    act("ensure", account={**account, "password": "another"})  # the same once more, with a new password
+    act("prove", account={**account, "password": "another"}, old=account)
+    owner = "SELECT pg_get_userbyid(datdba), has_database_privilege('public', 'tracker', 'CONNECT')"
+    assert database.ask(f"{owner} FROM pg_database WHERE datname = 'tracker'").stdout == "tracker|f\n"
+    members = "SELECT count(*) FROM pg_auth_members WHERE member = 'master'::regrole"
+    assert database.ask(members).stdout == "0\n", "nobody stays a member of its role"
 
 
 def test_asked_to_stop_it_does_so_while_a_client_is_connected(database: Database) -> None:

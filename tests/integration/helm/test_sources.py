@@ -19,9 +19,10 @@ from installer.cancel import Cancel
 from installer.errors import StepError
 from installer.progress import Silent
 from tests.fakes.files import FileServer, serving
-from tests.fakes.registry import Registry, registry
 from tests.integration.apiserver import ApiServer
 from tests.integration.helm.charts import definition, write_chart
+from tests.integration.registry import Server
+from tests.integration.registry import serving as registry
 
 pytestmark = pytest.mark.integration
 
@@ -58,9 +59,10 @@ def www(tmp_path: Path) -> Iterator[FileServer]:
 
 
 @pytest.fixture
-def oci() -> Iterator[Registry]:
-    with registry() as held:
-        yield held
+def oci(tmp_path: Path) -> Iterator[Server]:
+    (tmp_path / "registry").mkdir()
+    with registry(tmp_path / "registry") as server:
+        yield server
 
 
 class Source:
@@ -88,20 +90,20 @@ def source_repository(package: Callable[[str], Path], www: FileServer, helm_bina
 
 
 @pytest.fixture
-def source_oci(package: Callable[[str], Path], www: FileServer, oci: Registry, helm_binary: Path) -> Source:
+def source_oci(package: Callable[[str], Path], www: FileServer, oci: Server, helm_binary: Path) -> Source:
     archives = [package(version) for version in ("1.0.0", "2.0.0")]
     for archive in archives:
-        run([str(helm_binary), "push", str(archive), f"{oci.url}/charts", "--plain-http"])
+        run([str(helm_binary), "push", str(archive), f"oci://{oci.host}/charts", "--plain-http"])
     first, second = (
-        RepositoryChart(f"{oci.url}/charts", "official", version, layer_digest(oci, version))
+        RepositoryChart(f"oci://{oci.host}/charts", "official", version, layer_digest(oci, version))
         for version in ("1.0.0", "2.0.0")
     )
     assert first.digest == digest(archives[0])  # the digest of the layer is the digest of the archive
     return Source(first, second, values=True)
 
 
-def layer_digest(held: Registry, version: str) -> str:
-    manifest = json.loads(held.manifests[f"charts/official:{version}"][1])
+def layer_digest(held: Server, version: str) -> str:
+    manifest = held.manifest("charts/official", version)
     (layer,) = (each for each in manifest["layers"] if each["mediaType"] == CHART_LAYER)
     found: str = layer["digest"]
     return found

@@ -19,7 +19,7 @@ from installer.adapters.process import spawn
 from installer.adapters.vault import Door, VaultError
 from installer.adapters.vault.door import health
 from installer.adapters.wait import Pending, wait_until
-from tests.integration.apiserver import _free_port
+from tests.integration.apiserver import free_port
 
 
 @dataclass
@@ -36,7 +36,7 @@ class Bao:
     def make(cls, folder: Path, *, static: bool) -> Bao:
         (folder / "data").mkdir(parents=True)
         (folder / "key").write_bytes(os.urandom(32))
-        return cls(folder, _free_port(), _free_port(), static)
+        return cls(folder, free_port(), free_port(), static)
 
     @property
     def address(self) -> str:

@@ -29,6 +29,7 @@ KINDS: tuple[Kind, ...] = (
     iam.ROLES,
     iam.POLICIES,
     iam.IDENTITY_PROVIDERS,
+    stores.REPOSITORIES,
     rest.LOG_GROUPS,
     rest.ALIASES,
     rest.KEYS,

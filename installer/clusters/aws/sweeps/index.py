@@ -35,3 +35,8 @@ def split(arn: str) -> tuple[str, str]:
 def partition(region: str) -> str:
     """The second word of every ARN of a region."""
     return "aws-cn" if region.startswith("cn-") else "aws-us-gov" if region.startswith("us-gov-") else "aws"
+
+
+def suffix(region: str) -> str:
+    """How the names of a region's services end."""
+    return "amazonaws.com.cn" if partition(region) == "aws-cn" else "amazonaws.com"

@@ -1,4 +1,4 @@
-"""Owns what holds data outside the cluster: buckets, databases and their snapshots."""
+"""Owns what holds data outside the cluster: buckets, databases and their snapshots, images."""
 
 from __future__ import annotations
 
@@ -94,9 +94,21 @@ def _delete_database_subnets(session: Session, found: Resource, ownership: Owner
     session.client("rds").delete_db_subnet_group(DBSubnetGroupName=found.id)
 
 
+def _repositories(session: Session, ownership: Ownership) -> Iterator[Resource]:
+    client = session.client("ecr")
+    for raw in session.pages("ecr", "describe_repositories", "repositories"):
+        tags = tags_of({"Tags": client.list_tags_for_resource(resourceArn=raw["repositoryArn"])["tags"]})
+        yield Resource(raw["repositoryName"], tags, made=when(raw.get("createdAt")))
+
+
+def _delete_repository(session: Session, found: Resource, ownership: Ownership) -> None:
+    session.client("ecr").delete_repository(repositoryName=found.id, force=True)
+
+
 BUCKETS = Kind("bucket", _buckets, _delete_bucket, "s3:")
 DATABASES = Kind("database", _databases, _delete_database, "rds:db:", seconds=_DATABASE_SECONDS)
 DATABASE_SNAPSHOTS = Kind(
     "database snapshot", _database_snapshots, _delete_database_snapshot, "rds:snapshot:"
 )
 DATABASE_SUBNETS = Kind("database subnet group", _database_subnets, _delete_database_subnets, "rds:subgrp:")
+REPOSITORIES = Kind("image repository", _repositories, _delete_repository, "ecr:repository/")

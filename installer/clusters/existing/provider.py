@@ -1,68 +1,34 @@
-"""Owns the `existing` cluster provider: a cluster somebody else made; nothing of it is made or destroyed."""
+"""Owns ExistingProvider: a cluster somebody else made; nothing of it is made or destroyed."""
 
 from __future__ import annotations
 
 import json
-import threading
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
-from pydantic import AfterValidator, Field
 
-from installer.adapters import process
+from installer.adapters.kube.namespaces import ENVIRONMENT_LABEL
+from installer.adapters.registry import Registry
 from installer.adapters.terraform.folder import write_private
 from installer.cancel import Cancel
-from installer.clusters.base import Check, ClusterAccess, Leftover, NothingElsewhere, Program
-from installer.environment import ClusterSpec
+from installer.clusters.base import Check, ClusterAccess, Leftover, Network, NothingElsewhere, Program
+from installer.clusters.existing.login import Asked
+from installer.clusters.existing.options import Options
+from installer.engine.lock import NAMESPACE
 from installer.errors import StepError
 from installer.paths import Paths
 from installer.progress import Progress
 
 if TYPE_CHECKING:
-    from installer.adapters.programs import Programs
+    from installer.adapters.kube import Kube
     from installer.adapters.terraform.changes import Change
 
-_EARLY_SECONDS = 60.0  # a token is made anew this long before it ends
-_EXEC_SECONDS = 60
 _FORBIDDEN = 403
-
-
-def _filled(value: str) -> str:
-    if not value.strip():
-        raise ValueError("empty | name it")
-    return value
-
-
-class Options(ClusterSpec):
-    """The `cluster:` section of an environment on a cluster that is there already."""
-
-    kubeconfig: Annotated[str, AfterValidator(_filled)] = Field(description="path; ~ is your home folder")
-    context: Annotated[str, AfterValidator(_filled)] = Field(description="one of the kubeconfig's contexts")
-    storage_class: Annotated[str, AfterValidator(_filled)] = Field(description="what volumes are made of")
-    region: str = Field(default="existing", description="where it is, for people")
-    labels: dict[str, str] = Field(default_factory=dict, description="for what this environment owns")
-
-
-def options_model() -> type[Options]:
-    return Options
-
-
-def make(
-    spec: ClusterSpec,
-    environment: str,
-    state: Path,
-    programs: Programs,  # noqa: ARG001 - nothing is built for a cluster that is there
-    run: str = "",  # noqa: ARG001 - nothing it makes is marked with the run
-) -> ExistingProvider:
-    """The provider of one environment; the kubeconfig is not read yet."""
-    assert isinstance(spec, Options), "the environment file was read with this provider's options model"
-    return ExistingProvider(environment, state, spec)
 
 
 @dataclass(frozen=True)
@@ -80,9 +46,14 @@ class ExistingProvider(NothingElsewhere):
     images: tuple[str, ...] = ()
     external_resources: bool = True
     embedded: bool = False
+    registry: Registry | None = None
     whole: bool = False
     keeps_data: bool = False
     asks_first: bool = False
+
+    @property
+    def takes_images(self) -> bool:
+        return self.registry is not None
 
     @property
     def where(self) -> str:
@@ -134,21 +105,19 @@ class ExistingProvider(NothingElsewhere):
             kubeconfig=self.kubeconfig,
             storage_class=outputs["storage_class"],
             region=outputs["region"],
-            token=_Asked(user["exec"]).token if user.get("exec") else None,
+            token=Asked(user["exec"]).token if user.get("exec") else None,
         )
+
+    def network(self) -> Network:
+        return Network(tuple(self.options.pod_networks))
 
     def alive(self) -> str:
         """'' when the API server answers, and knows us, even if we may not ask for its health."""
-        from installer.adapters.kube import Kube, KubeError
+        from installer.adapters.kube import KubeError
 
         try:
-            chosen = self._chosen()
-            user = chosen["users"][0]["user"]
-            token: Callable[[], str] | None = _Asked(user["exec"]).token if user.get("exec") else None
-            with TemporaryDirectory() as folder:  # whoever only looks leaves nothing behind
-                file = Path(folder) / "kubeconfig"
-                file.write_text(json.dumps(chosen))
-                Kube(file, token).raw("GET", "/readyz", seconds=10)
+            with self._asking() as kube:
+                kube.raw("GET", "/readyz", seconds=10)
         except StepError as error:
             forbidden = isinstance(error, KubeError) and error.status == _FORBIDDEN
             return "" if forbidden else f"{error.what}: {error.why}"
@@ -166,20 +135,58 @@ class ExistingProvider(NothingElsewhere):
         return ()
 
     def images_present(self) -> frozenset[str]:
-        return frozenset()
+        return self.registry.references() if self.registry else frozenset()
 
     def load_images(self, archives: Sequence[Path], progress: Progress, cancel: Cancel) -> None:
-        raise StepError("nodes of a cluster that is not ours take their images from registries")
+        assert self.registry, "asked only where images can be given"
+        for archive in archives:
+            self.registry.push(archive, progress, cancel)
 
     def inventory(self) -> Sequence[Leftover]:
-        """Outside of the cluster there is nothing but the copy of the kubeconfig."""
-        return (Leftover("file", str(self.kubeconfig)),) if self.kubeconfig.exists() else ()
+        """The copy of the kubeconfig, and namespaces with this environment's label: all else is in those.
+
+        Raises StepError when the cluster does not answer: nobody can say then that nothing is left in it.
+        """
+        found = [Leftover("file", str(self.kubeconfig))] if self.kubeconfig.exists() else []
+        with self._asking() as kube:
+            spaces = kube.list("v1", "Namespace", labels=f"{ENVIRONMENT_LABEL}={self.environment}")
+        found += [
+            Leftover("namespace", each["metadata"]["name"], each["status"]["phase"].lower())
+            for each in spaces
+            if each["metadata"]["name"] != NAMESPACE
+        ]
+        return tuple(found)
+
+    def recorded(self) -> str:
+        """The namespace of the lock, which this run holds until its end."""
+        with self._asking() as kube:
+            found = kube.get("v1", "Namespace", NAMESPACE)
+        meta = found["metadata"] if found else {}
+        ours = (meta.get("labels") or {}).get(ENVIRONMENT_LABEL) == self.environment
+        return f"namespace {NAMESPACE}" if ours and "deletionTimestamp" not in meta else ""
+
+    def forget(self, progress: Progress) -> None:
+        with self._asking() as kube:
+            kube.delete("v1", "Namespace", NAMESPACE)
 
     def destroy_files(self, *, keep_data: bool, progress: Progress) -> None:
         self.kubeconfig.unlink(missing_ok=True)
 
     def sweep(self, found: Sequence[Leftover], progress: Progress, cancel: Cancel | None = None) -> None:
         return None
+
+    @contextmanager
+    def _asking(self) -> Iterator[Kube]:
+        """A client by the user's own file: whoever only looks leaves nothing behind."""
+        from installer.adapters.kube import Kube
+
+        chosen = self._chosen()
+        user = chosen["users"][0]["user"]
+        token: Callable[[], str] | None = Asked(user["exec"]).token if user.get("exec") else None
+        with TemporaryDirectory() as folder:
+            file = Path(folder) / "kubeconfig"
+            write_private(file, json.dumps(chosen))
+            yield Kube(file, token)
 
     @property
     def _theirs(self) -> Path:
@@ -216,40 +223,6 @@ class ExistingProvider(NothingElsewhere):
             "contexts": [context],
             "current-context": self.options.context,
         }
-
-
-class _Asked:
-    """Tokens of a kubeconfig's `exec` program, asked anew when the last one ends; thread-safe.
-
-    https://kubernetes.io/docs/reference/access-authn-authz/authentication/#client-go-credential-plugins
-    """
-
-    def __init__(self, run: Mapping[str, Any]) -> None:
-        self._run = run
-        self._lock = threading.Lock()
-        self._token, self._until = "", 0.0
-
-    def token(self) -> str:
-        """Raises CommandFailed when the program does, PreflightError when it is not here."""
-        with self._lock:
-            if not self._token or time.time() > self._until - _EARLY_SECONDS:
-                self._ask()
-            return self._token
-
-    def _ask(self) -> None:
-        asked = json.dumps({"apiVersion": self._run["apiVersion"], "kind": "ExecCredential", "spec": {}})
-        given = {each["name"]: each["value"] for each in self._run.get("env") or ()}
-        said = process.run(
-            [self._run["command"], *(self._run.get("args") or ())],
-            env={**given, "KUBERNETES_EXEC_INFO": asked},
-            seconds=_EXEC_SECONDS,
-            what="logging in to the cluster",
-            hint=str(self._run.get("installHint") or ""),
-        ).stdout
-        status = json.loads(said)["status"]
-        ends = status.get("expirationTimestamp")
-        self._token = status["token"]
-        self._until = datetime.fromisoformat(ends).timestamp() if ends else float("inf")
 
 
 def _named(data: Mapping[str, Any], kind: str, name: str) -> dict[str, Any]:

@@ -1,0 +1,82 @@
+"""Owns the environment's bucket as components see it: where it is, and whose pods may use which part."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from installer.clusters.aws.session import Session, asking
+from installer.clusters.aws.state_bucket import ENVIRONMENT_TAG
+from installer.clusters.aws.sweeps.index import partition, suffix
+from installer.errors import StepError
+
+# The agent on each node that gives pods their role's credentials.
+# https://docs.aws.amazon.com/eks/latest/userguide/pod-id-how-it-works.html
+_AGENT = ("169.254.170.23/32", 80)
+_HTTPS = 443
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """Made by terraform/aws/stores.tf, whose names these are; `account` is asked late."""
+
+    session: Session
+    account: Callable[[], str]
+    environment: str
+
+    @property
+    def _role(self) -> str:
+        where = partition(self.session.region)
+        return f"arn:{where}:iam::{self.account()}:role/mlops-{self.environment}-artifacts"
+
+    @cached_property
+    def ends(self) -> Sequence[tuple[str, int]]:
+        """S3's addresses in this region, as AWS keeps them for firewalls, and the agent.
+
+        https://docs.aws.amazon.com/vpc/latest/userguide/working-with-aws-managed-prefix-lists.html
+        """
+        ec2, name = self.session.client("ec2"), f"com.amazonaws.{self.session.region}.s3"
+        wanted = [{"Name": "prefix-list-name", "Values": [name]}]
+        with asking("ec2 describe-managed-prefix-lists"):
+            lists = ec2.describe_managed_prefix_lists(Filters=wanted)["PrefixLists"]
+        if len(lists) != 1:
+            raise StepError(f"{name}: {len(lists)} prefix lists of that name, and one is needed")
+        with asking("ec2 get-managed-prefix-list-entries"):
+            pages = ec2.get_paginator("get_managed_prefix_list_entries")
+            found = [
+                e for page in pages.paginate(PrefixListId=lists[0]["PrefixListId"]) for e in page["Entries"]
+            ]
+        return (_AGENT, *sorted((entry["Cidr"], _HTTPS) for entry in found))
+
+    def values(self, namespace: str) -> Mapping[str, str]:
+        region = self.session.region
+        bucket = f"mlops-{self.environment}-artifacts-{self.account()}"
+        return {
+            "name": bucket,
+            "uri": f"s3://{bucket}/{namespace}",
+            "endpoint": f"https://s3.{region}.{suffix(region)}",
+            "region": region,
+            "user": "",  # none, nor a password: AWS's tools go on to the agent then
+            "password": "",
+            "credentials": "[default]\n",
+        }
+
+    def grant(self, namespace: str, accounts: Sequence[str]) -> None:
+        """By pod identity, whose sessions carry the namespace that the role's policy speaks of."""
+        eks, cluster = self.session.client("eks"), f"mlops-{self.environment}"
+        for account in accounts:
+            with asking("eks list-pod-identity-associations"):
+                said = eks.list_pod_identity_associations(
+                    clusterName=cluster, namespace=namespace, serviceAccount=account
+                )
+            if said["associations"]:
+                continue
+            with asking("eks create-pod-identity-association"):
+                eks.create_pod_identity_association(
+                    clusterName=cluster,
+                    namespace=namespace,
+                    serviceAccount=account,
+                    roleArn=self._role,
+                    tags={ENVIRONMENT_TAG: self.environment},
+                )

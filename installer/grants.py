@@ -1,0 +1,67 @@
+"""Owns grants: what the cloud gives a component where no other component provides it, said in a Secret."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from installer.adapters.kube.namespaces import JOBS_ACCOUNT
+from installer.catalog import CAPABILITIES, Component
+from installer.engine.steps import Difference
+from installer.provision import MADE, mark
+
+if TYPE_CHECKING:
+    from installer.clusters.base import Given, Reached
+    from installer.context import Context
+
+
+@dataclass(frozen=True)
+class Grant:
+    """What one component is to have of a capability that the cluster brings with it. `kind` is 'bucket'."""
+
+    component: str
+    namespace: str
+    kind: str
+    given: Given
+
+    @property
+    def secret(self) -> str:
+        return f"{self.component}-{self.kind}"
+
+    @property
+    def digest(self) -> str:
+        text = json.dumps(dict(self.given.values(self.namespace)), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def grants_of(context: Context, component: Component) -> tuple[Grant, ...]:
+    """From a component's `needs`, and what the cluster gives."""
+    given = context.cluster.given
+    return tuple(
+        Grant(component.name, component.namespace, kind, given[capability])
+        for kind, capability in CAPABILITIES.items()
+        if getattr(component.needs, kind) and capability in given
+    )
+
+
+def outside_of(context: Context, component: Component) -> tuple[Reached, ...]:
+    """All that the cluster has and the component needs, so is to reach."""
+    own = {**context.cluster.given, **context.cluster.servers}
+    needed = (capability for kind, capability in CAPABILITIES.items() if getattr(component.needs, kind))
+    return tuple(own[capability] for capability in needed if capability in own)
+
+
+def observe(context: Context, grant: Grant) -> Difference | None:
+    """None when its Secret says what it would say now."""
+    found = context.bench.kube.get("v1", "Secret", grant.secret, grant.namespace)
+    made = ((found or {}).get("metadata", {}).get("annotations") or {}).get(MADE)
+    return None if made == grant.digest else Difference(f"let it use the cloud's {grant.kind}")
+
+
+def run(context: Context, grant: Grant) -> None:
+    """Its pods' accounts are let in, those of its Jobs too; there is no password."""
+    grant.given.grant(grant.namespace, (grant.component, JOBS_ACCOUNT))
+    context.secrets.write(grant.namespace, grant.secret, dict(grant.given.values(grant.namespace)))
+    mark(context.bench.changing(), grant.namespace, grant.secret, grant.digest)

@@ -1,0 +1,65 @@
+"""Proves the bucket that takes the place of a component: what its Secret says, who is let in, from where."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network
+
+import pytest
+
+from installer.clusters.aws.bucket import Bucket
+from installer.clusters.aws.session import session_of
+from tests.fakes.aws import Account
+from tests.integration.aws.planting import Garden
+
+pytestmark = pytest.mark.integration
+
+CLUSTER = "mlops-staging"
+
+
+@pytest.fixture
+def bucket(account: Account) -> Bucket:
+    """With the cluster it is used from."""
+    garden = Garden(account, {"mlops-platform/env": "staging"}, CLUSTER)
+    subnet = garden.network()
+    role = garden.identities()
+    network = {"subnetIds": [subnet, garden.other_subnet]}
+    account.client("eks").create_cluster(name=CLUSTER, roleArn=role, resourcesVpcConfig=network)
+    return Bucket(session_of(account.region), lambda: account.id, "staging")
+
+
+def associations(account: Account) -> set[tuple[str, str, str]]:
+    eks = account.client("eks")
+    found = eks.list_pod_identity_associations(clusterName=CLUSTER)["associations"]
+    whole = [
+        eks.describe_pod_identity_association(clusterName=CLUSTER, associationId=each["associationId"])
+        for each in found
+    ]
+    rows = [each["association"] for each in whole]
+    return {(row["namespace"], row["serviceAccount"], row["roleArn"].rpartition("/")[2]) for row in rows}
+
+
+def test_pods_of_a_component_and_of_its_jobs_are_let_in_once(bucket: Bucket, account: Account) -> None:
+    for _ in range(2):
+        bucket.grant("mlflow", ("mlflow", "platform-jobs"))
+    assert associations(account) == {
+        ("mlflow", "mlflow", "mlops-staging-artifacts"),
+        ("mlflow", "platform-jobs", "mlops-staging-artifacts"),
+    }
+    bucket.grant("airflow", ("airflow",))
+    assert ("airflow", "airflow", "mlops-staging-artifacts") in associations(account)
+
+
+def test_its_secret_has_no_password_and_a_part_of_the_bucket_for_each_namespace(
+    bucket: Bucket, account: Account
+) -> None:
+    values = bucket.values("mlflow")
+    assert values["uri"] == f"s3://mlops-staging-artifacts-{account.id}/mlflow"
+    assert values["endpoint"] == "https://s3.eu-central-1.amazonaws.com"
+    assert (values["user"], values["password"]) == ("", "")
+
+
+def test_the_firewall_is_opened_to_s3_and_to_nothing_else_outside(bucket: Bucket) -> None:
+    agent, *networks = bucket.ends
+    assert agent == ("169.254.170.23/32", 80)
+    assert networks and all(port == 443 for _, port in networks)
+    assert all(IPv4Network(cidr).prefixlen >= 8 for cidr, _ in networks)

@@ -1,0 +1,48 @@
+"""Proves how accounts come to be made in the environment's own RDS: where it is, and who may make them."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from installer.clusters.aws.database import Database
+from installer.clusters.aws.session import session_of
+from installer.errors import StepError
+from tests.fakes.aws import Account
+from tests.integration.aws.planting import Garden, pairs
+
+pytestmark = pytest.mark.integration
+
+TAGS = {"mlops-platform/env": "staging"}
+
+
+def test_it_is_found_by_its_tag_and_its_password_is_asked_of_its_keeper(account: Account) -> None:
+    database = Database(session_of(account.region), "staging", ("10.0.0.0/18", "10.0.64.0/18"))
+    with pytest.raises(StepError, match="0 databases"):
+        _ = database.place
+    garden = Garden(account, TAGS, "staging")
+    subnet = garden.network()
+    rds = account.client("rds")
+    rds.create_db_subnet_group(
+        DBSubnetGroupName="data", DBSubnetGroupDescription="data", SubnetIds=[subnet, garden.other_subnet]
+    )
+    for name, tags in (("ours", TAGS), ("anothers", {"mlops-platform/env": "other"}), ("strangers", {})):
+        rds.create_db_instance(
+            DBInstanceIdentifier=name,
+            Engine="postgres",
+            DBInstanceClass="db.t4g.medium",
+            AllocatedStorage=20,
+            MasterUsername="platform",
+            ManageMasterUserPassword=True,
+            DBSubnetGroupName="data",
+            Tags=pairs(tags),
+        )
+    made = rds.describe_db_instances(DBInstanceIdentifier="ours")["DBInstances"][0]
+    secret = made["MasterUserSecret"]["SecretArn"]
+    held = json.dumps({"username": "platform", "password": "of the keeper"})
+    account.client("secretsmanager").put_secret_value(SecretId=secret, SecretString=held)
+
+    assert database.place == (made["Endpoint"]["Address"], 5432)
+    assert database.ends == [("10.0.0.0/18", 5432), ("10.0.64.0/18", 5432)]
+    assert database.admin() == {"user": "platform", "password": "of the keeper"}

@@ -1,0 +1,88 @@
+"""Proves pushing to a real registry: what is there is not sent again, and a wrong password is told."""
+
+from __future__ import annotations
+
+import base64
+import json
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from installer.adapters.images import Images, find_recipes
+from installer.adapters.programs import Programs
+from installer.adapters.registry import ORAS, Login, Registry
+from installer.cancel import Cancel
+from installer.clusters.host.provider import RECIPES
+from installer.errors import CommandFailed
+from installer.paths import Paths
+from installer.progress import Silent
+from tests.integration.apiserver import built
+from tests.integration.registry import PASSWORD, USER, Server, serving
+
+pytestmark = pytest.mark.integration
+
+NAME = "pause"  # the smallest there is
+
+
+@pytest.fixture(scope="module")
+def programs() -> Programs:
+    built(ORAS)
+    return Programs(Paths.default().cache)
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    with serving(tmp_path, login=True) as found:
+        yield found
+
+
+def test_an_image_is_pushed_once_and_found_under_the_name_pods_call_it(
+    server: Server, programs: Programs, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    registry = Registry(programs, lambda: f"{server.host}/team/mlops", lambda: Login(USER, PASSWORD))
+    images = Images(Paths.default().cache, programs, find_recipes(RECIPES), registry.reference)
+    archive = images.build(NAME, Silent(), Cancel())
+    assert registry.references() == frozenset(), "a repository nobody has pushed to yet"
+
+    registry.push(archive, Silent(), Cancel())
+
+    assert registry.references() == {images.reference(NAME)}
+    assert images.reference(NAME) == f"{server.host}/team/mlops:{archive.stem}"
+    log = tmp_path / "here.log"
+    sent = log.read_text().count('"PUT /v2/team/mlops/blobs/')
+    assert sent == len(images_blobs(archive)), "every layer and the configuration"
+    registry.push(archive, Silent(), Cancel())
+    assert log.read_text().count('"PUT /v2/team/mlops/blobs/') == sent, "what is there stays there"
+
+
+def images_blobs(archive: Path) -> list[str]:
+    """Digests of all in an archive but its manifest."""
+    with tarfile.open(archive) as tar:
+        index = tar.extractfile("index.json")
+        assert index
+        manifest = json.load(index)["manifests"][0]["digest"].removeprefix("sha256:")
+        names = [Path(name).name for name in tar.getnames() if name.startswith("blobs/sha256/")]
+    return [name for name in names if name != manifest]
+
+
+@pytest.mark.parametrize("login", [None, Login(USER, "wrong horse")])
+def test_who_is_not_logged_in_is_told_how_to(
+    server: Server, programs: Programs, tmp_path: Path, login: Login | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))  # where nobody has logged in
+    registry = Registry(programs, lambda: f"{server.host}/mlops", (lambda: login) if login else None)
+    with pytest.raises(CommandFailed) as caught:
+        registry.references()
+    assert f"docker login {server.host}" in caught.value.hint
+    assert "wrong horse" not in f"{caught.value}{caught.value.why}{caught.value.command}"
+
+
+def test_a_login_of_docker_is_used(
+    server: Server, programs: Programs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    word = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+    (tmp_path / "config.json").write_text(json.dumps({"auths": {server.host: {"auth": word}}}))
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    assert Registry(programs, lambda: f"{server.host}/mlops").references() == frozenset()
