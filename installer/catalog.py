@@ -8,6 +8,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from installer.catalogcheck import (
+    CAPABILITIES,
+    NOT_COMPONENTS,
+    dangling,
+    edge_problems,
+    missing_files,
+)
 from installer.component import (
     LAYERS,
     Component,
@@ -22,7 +29,6 @@ from installer.component import (
     SmokeSpec,
 )
 from installer.errors import ConfigurationError, Problem
-from installer.smoke.result import CANARY, MATRIX
 from installer.yamlfile import Document, check, load
 
 __all__ = [
@@ -48,15 +54,10 @@ __all__ = [
     "values_file",
 ]
 
-# What `needs` may ask for of somebody else, and the capability of whoever makes it.
-CAPABILITIES = {"database": "sql", "bucket": "object-store"}
 # Whoever keeps the secrets is there before anybody for whom one is made.
 SECRET_STORE = "secret-store"  # noqa: S105
 # The OIDC issuer, and whoever signs people in there; an environment may name an issuer of its own.
 IDENTITY, SIGN_ON = "identity", "sign-on"
-
-# Proofs beside those of components, and namespaces that hold more than one thing.
-_NOT_COMPONENTS = frozenset({MATRIX, CANARY, "default", "mlops-platform"})
 
 
 @dataclass(frozen=True)
@@ -162,142 +163,17 @@ def read_catalog_leniently(folder: Path) -> tuple[Catalog, tuple[Problem, ...]]:
             continue
         if component.name != path.parent.name:
             problems.append(document.problem(("name",), "name differs from its folder", path.parent.name))
-        if component.name in _NOT_COMPONENTS:
+        if component.name in NOT_COMPONENTS:
             problems.append(
                 document.problem(("name",), f"{component.name}: a name of our own", "take another")
             )
-        problems.extend(_missing_files(document, component, path.parent))
-        problems.extend(_dangling(document, component))
+        problems.extend(missing_files(document, component, path.parent))
+        problems.extend(dangling(document, component))
         entries[component.name] = Entry(component, path.parent, document)
     catalog = Catalog(entries)
     if not any(p.file.endswith("component.yaml") and "requires" in p.what for p in problems):
-        problems.extend(_edge_problems(catalog, complete=not problems))
+        problems.extend(edge_problems(catalog, complete=not problems))
     return catalog, tuple(problems)
-
-
-def _missing_files(document: Document, component: Component, folder: Path) -> Iterable[Problem]:
-    """Every file component.yaml names must lie in the folder."""
-    named: list[tuple[tuple[str | int, ...], str]] = []
-    named += [(("provides", n, "script"), p.script) for n, p in component.provides.items() if p.script]
-    named += [(("provides", n, "login"), p.login) for n, p in component.provides.items() if p.login]
-    named += [
-        (("smoke", i, "files", k), f) for i, s in enumerate(component.smoke) for k, f in enumerate(s.files)
-    ]
-    named += [(("jobs", i, "script"), j.script) for i, j in enumerate(component.jobs)]
-    named += [(("smoke", i, "script"), s.script) for i, s in enumerate(component.smoke)]
-    named += [
-        (("needs", "secrets", n, "rotate"), s.rotate) for n, s in component.needs.secrets.items() if s.rotate
-    ]
-    named += [(("bundles",), component.bundles)] if component.bundles else []
-    named += [(("serves", n, "farewell"), s.farewell) for n, s in component.serves.items() if s.farewell]
-    if component.needs.client:
-        named.append((("needs", "client", "template"), component.needs.client.template))
-    if component.embedded:
-        named.append((("embedded", "values"), component.embedded.values))
-        named += [(("embedded", "files", i), file) for i, file in enumerate(component.embedded.files)]
-    for place, file in named:
-        if not (folder / file).is_file():
-            yield document.problem(
-                place, f"{file}: no such file", f"expected beside component.yaml in {folder.name}/"
-            )
-
-
-def _dangling(document: Document, component: Component) -> Iterable[Problem]:
-    """Words in one component.yaml that must lead to another of its keys."""
-    made = [*component.needs.secrets]
-    made += [kind for kind in (*CAPABILITIES, "client", "certificate") if getattr(component.needs, kind)]
-    known = f"known: {', '.join(made)}" if made else "it needs none"
-    for name, provided in component.provides.items():
-        if provided.port not in component.serves:
-            place = ("provides", name, "port")
-            yield document.problem(place, f"{provided.port} is not served", "a key of serves")
-        if provided.admin and provided.admin not in component.needs.secrets:
-            place = ("provides", name, "admin")
-            yield document.problem(place, f"no secret {provided.admin}", "a key of needs.secrets")
-        if name in CAPABILITIES.values() and not provided.script:
-            yield document.problem(
-                ("provides", name), f"{name} without a script", "others need accounts at it"
-            )
-    for name, served in component.serves.items():
-        if served.proof and served.proof not in component.needs.secrets:
-            what = f"no secret {served.proof}"
-            yield document.problem(("serves", name, "proof"), what, "a key of needs.secrets")
-        if bool(served.paths) != served.public:
-            what = "public and paths go together"
-            yield document.problem(("serves", name), what, "say what is open to everybody")
-    if component.routes and not component.serves:
-        yield document.problem(("routes",), "routes, but serves nothing", "the port people come in at")
-    for key, scripts in (("jobs", component.jobs), ("smoke", component.smoke)):
-        for i, script in enumerate(scripts):
-            for j, secret in enumerate(script.secrets):
-                if secret not in made:
-                    yield document.problem((key, i, "secrets", j), f"no secret {secret}", known)
-
-
-def _edge_problems(catalog: Catalog, *, complete: bool) -> list[Problem]:
-    """Unknown requirements (only sure when every file could be read), shared accounts, cycles."""
-    problems: list[Problem] = []
-    owners: dict[tuple[str, str], str] = {}
-    for name, entry in catalog.entries.items():
-        words = [(("requires", i), w) for i, w in enumerate(entry.component.requires)]
-        words += [(("reaches", i), w) for i, w in enumerate(entry.component.reaches)]
-        for place, wanted in words:
-            if complete and not catalog.providers(wanted):
-                problems.append(
-                    entry.document.problem(
-                        place,
-                        f"{name} {place[0]} {wanted}, which nothing provides",
-                        "a component's name or a capability some component provides",
-                    )
-                )
-        namespace = entry.component.namespace
-        if namespace in _NOT_COMPONENTS or namespace.startswith("kube-"):
-            what = f"namespace {namespace} is not a component's"
-            problems.append(entry.document.problem(("namespace",), what, "others run there"))
-        if owners.setdefault(("namespace", namespace), name) != name:
-            what = f"namespace {namespace} belongs to {owners['namespace', namespace]} already"
-            problems.append(entry.document.problem(("namespace",), what, "it is the network's identity"))
-        for need, capability in CAPABILITIES.items():
-            value = getattr(entry.component.needs, need)
-            if value and capability not in entry.component.requires:
-                problems.append(
-                    entry.document.problem(
-                        ("needs", need),
-                        f"{name} needs a {need} but does not require {capability}",
-                        f"add {capability} to requires",
-                    )
-                )
-            if value and owners.setdefault((need, value), name) != name:
-                what = f"{need} {value} belongs to {owners[need, value]} already"
-                problems.append(entry.document.problem(("needs", need), what, "take another name"))
-    for trail in _cycles(catalog):
-        entry = catalog.entries[trail[0]]
-        problems.append(
-            entry.document.problem(("requires",), "cycle: " + " → ".join(trail), "remove one edge")
-        )
-    return problems
-
-
-def _cycles(catalog: Catalog) -> list[tuple[str, ...]]:
-    """Each cycle once, starting at its first component by name."""
-    found: dict[frozenset[str], tuple[str, ...]] = {}
-    finished: set[str] = set()
-
-    def visit(name: str, trail: tuple[str, ...]) -> None:
-        if name in trail:
-            loop = trail[trail.index(name) :]
-            first = loop.index(min(loop))
-            found.setdefault(frozenset(loop), (*loop[first:], *loop[: first + 1]))
-            return
-        if name in finished:
-            return
-        for needed in catalog.edges(name, catalog.entries):
-            visit(needed, (*trail, name))
-        finished.add(name)
-
-    for name in catalog.entries:
-        visit(name, ())
-    return list(found.values())
 
 
 def values_file(path: Path) -> Any:

@@ -13,8 +13,8 @@ from installer.engine.steps import Difference
 from installer.provision import MADE, mark
 
 if TYPE_CHECKING:
-    from installer.clusters.base import Given, Reached
     from installer.context import Context
+    from installer.given import Given, Reached
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -15,12 +15,14 @@ from installer.adapters.programs import Programs
 from installer.adapters.terraform.folder import write_private
 from installer.cancel import Cancel
 from installer.clusters.aws import credentials, worth
+from installer.clusters.aws.keeping import Keeping
 from installer.clusters.aws.options import KUBERNETES, OBJECT_STORE, SQL, ZONES, Options
 from installer.clusters.aws.remote_state import RemoteState
 from installer.clusters.aws.session import Session, asking, code_of, elsewhere, session_of
-from installer.clusters.aws.state_bucket import Record, StateBucket, now
-from installer.clusters.base import Check, ClusterAccess, Given, Leftover, Network, Program, Retain, Server
-from installer.errors import PreflightError, StepError
+from installer.clusters.aws.state_bucket import StateBucket
+from installer.clusters.base import Check, ClusterAccess, Leftover, Network, Program, Retain
+from installer.errors import StepError
+from installer.given import Given, Server
 from installer.paths import Paths
 from installer.progress import Progress
 
@@ -31,9 +33,6 @@ if TYPE_CHECKING:
     from installer.clusters.aws.ending import Ending
 
 STORAGE_CLASS = "gp3"
-RECORD = "record.json"
-EXPIRY = "expires-at"
-ENVIRONMENT_FILE = "environment.yaml"
 
 
 @dataclass(frozen=True)
@@ -92,7 +91,7 @@ class AwsProvider:
         return {SQL: database} if self.options.sql == "rds" else {}
 
     def _account(self) -> str:
-        record = self.recorded_here()
+        record = self.record.here()
         return record.account if record else self.session.account
 
     @property
@@ -121,7 +120,7 @@ class AwsProvider:
 
     def variables(self) -> Mapping[str, Any]:
         """Without a call: what the record says of owner and run is read from its copy beside the state."""
-        options, record = self.options, self.recorded_here()
+        options, record = self.options, self.record.here()
         return {
             "name": self.environment,
             "region": options.region,
@@ -144,52 +143,19 @@ class AwsProvider:
             "path_style": elsewhere(),
             "run": record.run if record else "",
             "owner": record.owner if record else "",
-            "expires_at": self._asked_expiry() or (record.expires_at if record else ""),
+            "expires_at": self.record.asked_expiry() or (record.expires_at if record else ""),
         }
 
-    def recorded_here(self) -> Record | None:
-        """The copy of the bucket's record on this machine; None before the first run here."""
-        try:
-            return Record.parse((self.state / RECORD).read_text())
-        except FileNotFoundError:
-            return None
+    @cached_property
+    def record(self) -> Keeping:
+        return Keeping(self.session, self.bucket, self.state, self.environment, self.run)
 
     def prepare(self, progress: Progress) -> None:
         """The state bucket and the record in it, which say whose all that is made from now on is.
 
         Raises StepError when the environment was made in another account or region, or its name is taken.
         """
-        found = self.bucket.record()
-        record = (found or self.recorded_here() or self._new_record()).joined(self.run)
-        refuse_another_place(record, self.session)
-        record = replace(record, expires_at=self._asked_expiry() or record.expires_at)
-        if found is None or found.expires_at != record.expires_at:
-            progress.say(f"state bucket {self.bucket.name}")
-            self.bucket.ensure(record.tags())
-        self.save(record)
-
-    def _asked_expiry(self) -> str:
-        """What `up --ttl` has asked for last; '' for never."""
-        asked = self.state / EXPIRY
-        return asked.read_text() if asked.exists() else ""
-
-    def save(self, record: Record) -> None:
-        """In the bucket, and its copy here."""
-        self.bucket.write_record(record)
-        self.state.mkdir(parents=True, exist_ok=True, mode=0o700)
-        write_private(self.state / RECORD, record.text())
-
-    def _new_record(self) -> Record:
-        file = self.state / ENVIRONMENT_FILE
-        return Record(
-            environment=self.environment,
-            account=self.session.account,
-            region=self.session.region,
-            owner=self.session.caller.name,
-            run=self.run,
-            made_at=now(),
-            file=file.read_text() if file.exists() else "",
-        )
+        self.record.keep(progress)
 
     def access(self, outputs: Mapping[str, Any]) -> ClusterAccess:
         """Also writes the kubeconfig for people; our own client is given tokens directly."""
@@ -257,23 +223,17 @@ class AwsProvider:
         """The way down of this environment."""
         from installer.clusters.aws.ending import Ending
 
-        return Ending(self.session, self.bucket, self.cluster, self.recorded_here())
+        return Ending(self.session, self.bucket, self.cluster, self.record.here())
 
     def refuse_elsewhere(self) -> None:
         """Also takes over the record of an environment that another machine has made."""
-        here = self.recorded_here()
-        record = here or self.bucket.record()
-        refuse_another_place(record, self.session)
-        if record and not here and self.state.exists():
-            write_private(self.state / RECORD, record.text())
+        self.record.refuse_elsewhere()
 
     def expire(self, when: str) -> None:
-        """For the record that the next `prepare` writes: nothing is made without it."""
-        self.state.mkdir(parents=True, exist_ok=True, mode=0o700)
-        write_private(self.state / EXPIRY, when)
+        self.record.expire(when)
 
     def made(self) -> str:
-        record = self.recorded_here() or self.bucket.record()
+        record = self.record.anywhere()
         return record.made_at if record else ""
 
     def data(self) -> Sequence[Leftover]:
@@ -298,24 +258,12 @@ class AwsProvider:
     def recorded(self) -> str:
         if self.bucket.exists():
             return f"s3://{self.bucket.name}"
-        return str(self.state / RECORD) if self.recorded_here() else ""
+        return str(self.record.file) if self.record.here() else ""
 
     def forget(self, progress: Progress) -> None:
         """The bucket last of all, and then its copy: whoever is killed in between finds the bucket gone."""
         self.ending.forget(progress)
-        (self.state / RECORD).unlink(missing_ok=True)
-
-
-def refuse_another_place(record: Record | None, session: Session) -> None:
-    """Raises PreflightError unless we are logged in to the account and region it is recorded in."""
-    here = (session.account, session.region)
-    if record and (record.account, record.region) != here:
-        raise PreflightError(
-            f"{record.environment} is in account {record.account}, {record.region}",
-            why=f"this session is logged in to account {here[0]}, {here[1]}",
-            hint="log in to that account, or name the environment otherwise; nothing was touched",
-            command="aws sts get-caller-identity",
-        )
+        self.record.file.unlink(missing_ok=True)
 
 
 def _storage_class() -> Mapping[str, Any]:

@@ -21,7 +21,8 @@ def make(
     """The provider of one environment. Raises ConfigurationError for a Kubernetes version not pinned here."""
     # PID 1 of the node lives in this package too: what it does not need is imported here, not above.
     from installer.adapters.images import Images, find_recipes
-    from installer.clusters.host.provider import RECIPES, HostProvider, refuse_other_version
+    from installer.clusters.host.provider import RECIPES, HostProvider
+    from installer.clusters.host.version import refuse_other_version
 
     refuse_other_version(spec.version, environment)
     images = Images(programs.cache, programs, find_recipes(RECIPES))

@@ -6,7 +6,6 @@ import fcntl
 import hashlib
 import json
 import os
-import re
 import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,13 +26,13 @@ from installer.clusters.host.layout import NODE_FILE, Node, Place
 from installer.clusters.host.node import cgroups
 from installer.clusters.host.node.start import clear, command, wrong
 from installer.clusters.host.node.supervision import Supervision
-from installer.errors import ConfigurationError, Problem, StepError
+from installer.clusters.host.version import KUBERNETES
+from installer.errors import StepError
 from installer.paths import Paths
 from installer.progress import Progress
 
 HERE = Path(__file__).resolve().parent
 RECIPES = HERE / "images"
-KUBERNETES = Program("kubernetes", HERE / "programs" / "kubernetes")
 ETCD = Program("etcd", HERE / "programs" / "etcd")
 COREDNS = Program("coredns", HERE / "programs" / "coredns")
 PAUSE = Program("pause", HERE / "programs" / "pause")
@@ -252,22 +251,6 @@ class HostProvider(NothingElsewhere):
         if running is None:
             raise StepError("the node is not running", hint="mlops-platform up starts it, with its data")
         return Socket(running.init.pid)
-
-
-def refuse_other_version(version: str | None, environment: str) -> None:
-    """Raises ConfigurationError for a Kubernetes version that is not the one pinned here."""
-    pinned = kubernetes_version()
-    if version is not None and version.removeprefix("v") != pinned:
-        what = f"cluster.version: the host cluster has no Kubernetes {version}"
-        raise ConfigurationError((Problem(f"{environment}.yaml", 0, what, f"leave it out, or say {pinned}"),))
-
-
-def kubernetes_version() -> str:
-    """'1.35.4', from the tool module."""
-    text = (KUBERNETES.module / "go.mod").read_text()
-    found = re.search(r"^\s*k8s\.io/kubernetes v(\S+)", text, re.MULTILINE)
-    assert found, "the tool module pins k8s.io/kubernetes"
-    return found[1]
 
 
 def _fingerprint(node: Node) -> str:

@@ -271,7 +271,12 @@ class Garden:
         ecr = self.client("ecr")
         name = self.keep("image repository", f"{self.word}-images")
         ecr.create_repository(repositoryName=name, tags=pairs(self.tags))
-        manifest = {"schemaVersion": 2, "config": {"digest": f"sha256:{'0' * 64}", "size": 1}, "layers": []}
+        manifest = {
+            "schemaVersion": 2,
+            "mediaType": "application/vnd.oci.image.manifest.v1+json",
+            "config": {"digest": f"sha256:{'0' * 64}", "size": 1},
+            "layers": [],
+        }
         ecr.put_image(repositoryName=name, imageManifest=json.dumps(manifest), imageTag="minio-0")
 
     def rest(self) -> None:

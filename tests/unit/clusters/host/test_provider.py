@@ -11,12 +11,8 @@ import pytest
 
 from installer.clusters.base import ClusterProvider
 from installer.clusters.host.layout import Node
-from installer.clusters.host.provider import (
-    KUBERNETES,
-    _fingerprint,
-    kubernetes_version,
-    refuse_other_version,
-)
+from installer.clusters.host.provider import _fingerprint
+from installer.clusters.host.version import KUBERNETES, kubernetes_version, refuse_other_version
 from installer.errors import ConfigurationError
 from installer.progress import Silent
 from tests.unit.clusters.host.made import a_node, a_provider
