@@ -57,6 +57,8 @@ def _questions(session: Session, environment: str, options: Options) -> dict[str
         found[need.name] = partial(quotas.vcpus, session, environment, need)
     if nats:
         found["elastic IPs"] = partial(quotas.addresses, session, environment, nats)
+    else:
+        found["way out"] = _way_out
     found["VPCs"] = partial(quotas.networks, session, environment)
     found["state bucket"] = partial(_state_bucket, session, environment)
     return found
@@ -65,6 +67,13 @@ def _questions(session: Session, environment: str, options: Options) -> dict[str
 def _credentials(session: Session) -> Check:
     caller = session.caller
     return Check(_CREDENTIALS, "ok", f"account {caller.account}, {caller.name}")
+
+
+def _way_out() -> Check:
+    """https://docs.aws.amazon.com/eks/latest/userguide/private-clusters.html"""
+    why = "nodes join and fetch images over it: without one of your own they never become ready"
+    fix = "nat: one, or endpoints of yours for ecr.api, ecr.dkr, ec2, sts, eks, eks-auth before nodes come"
+    return Check("way out", "warning", "none", why, fix)
 
 
 def _region(session: Session) -> Check:

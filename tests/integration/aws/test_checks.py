@@ -74,6 +74,12 @@ def test_without_credentials_one_line_fails_and_the_others_say_they_were_not_ask
     assert len(others) > 8 and set(others.values()) == {("skipped", "not asked")}
 
 
+def test_a_network_without_a_way_out_is_warned_of(account: Account) -> None:
+    found = lines(account, nat="none")
+    assert found["way out"].status == "warning" and "ecr.dkr" in found["way out"].fix
+    assert "elastic IPs" not in found
+
+
 def test_quotas_tell_no_room_at_all_from_room_for_fewer(account: Account) -> None:
     name = "vCPUs G on-demand"
     none = lines(account, **pool())[name]
