@@ -56,5 +56,7 @@ class Database:
         arn = self._found["MasterUserSecret"]["SecretArn"]
         with asking("secretsmanager get-secret-value"):
             said = self.session.client("secretsmanager").get_secret_value(SecretId=arn)
-        held = json.loads(said["SecretString"])
-        return {"user": held["username"], "password": held["password"]}
+        return {
+            "user": self._found["MasterUsername"],
+            "password": json.loads(said["SecretString"])["password"],
+        }

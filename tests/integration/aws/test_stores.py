@@ -1,0 +1,43 @@
+"""Proves the cloud's own stores with the real Terraform: made, not deleted by a mere yes, and kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from installer.errors import Exit
+from installer.reach import read_only
+from installer.session import open_environment
+from tests.fakes.aws import Account
+from tests.integration.aws.made import up
+from tests.integration.aws.world import Machine
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.soak,
+]  # the provider waits 80 s for each change of a database
+
+
+def test_bucket_and_database_stand_in_for_components_and_the_bucket_outlives_them(
+    account: Account, tmp_path: Path
+) -> None:
+    with Machine(account, tmp_path).used() as machine:
+        machine.write("staging", network_policy="standard", nat="none", object_store="s3", sql="rds")
+        file = tmp_path / "environments" / "staging.yaml"
+        file.write_text(file.read_text().replace('{"minio": {}}', '{"mlflow": {}}'))
+        said = up(machine, "staging")
+        assert said.code == Exit.DONE, said.envelope
+        cluster = read_only(open_environment("staging")).cluster
+        database, bucket = cluster.servers["sql"], cluster.given["object-store"].values("mlflow")
+        assert database.place[1] == 5432 and database.admin()["user"] == "platform"
+        account.client("s3").put_object(Bucket=bucket["name"], Key="mlflow/model", Body=b"kept")
+
+        said = machine.down("staging", allow_data_loss=False)
+        assert said.code == Exit.USAGE and bucket["name"] in said.error["why"]
+        said = machine.down("staging", retain=frozenset({"buckets"}))
+        assert said.code == Exit.DONE and said.data["left"] == [], said.progress
+        assert {each["kind"] for each in said.data["stays"] if each["keep"]} >= {"bucket", "key"}
+        held = account.client("s3").get_object(Bucket=bucket["name"], Key="mlflow/model")
+        assert held["Body"].read() == b"kept", "nor has the key gone"
+        assert account.client("rds").describe_db_instances()["DBInstances"] == []
