@@ -239,6 +239,7 @@ def test_a_component_that_cannot_run_there_is_refused_before_anything(run: Run, 
     components: dict[str, object] = {"postgres": {}, "minio": {}, "mlflow": {}}
     text = {"name": "theirs", "domain": "mlops.test", "cluster": there, "components": components}
     file.write_text(json.dumps(text))
+    assert run("plan", "--env", str(file)).code == 3
     said = run("up", "--env", str(file), "--yes")
     assert said.code == 3
     for component in ("postgres", "minio", "mlflow"):

@@ -101,8 +101,6 @@ def _stopped(
     runs = machine.folder / "home" / name / "runs"
     terraform, journals = folder.run(), len(list(runs.glob("*")))
     log = machine.folder / f"{name}.log"
-    # A shell gives what it starts in the background an ignored SIGINT, which is passed on to our child.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     child = spawn([sys.executable, "-m", "installer", *command, "--env", name], stdout=log)
 
     def reached() -> bool | Pending:

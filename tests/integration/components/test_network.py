@@ -210,15 +210,16 @@ def frozen(work: Context) -> Iterator[None]:
 
 
 class Lenient(Kube):
-    """The cluster of somebody whose network stops looking at policies from the canary's first one on."""
+    """The cluster of somebody whose network stops looking at policies once the canary's pods are there."""
 
     def __init__(self, kubeconfig: Path, work: Context) -> None:
         super().__init__(kubeconfig)
-        self.until_then, self._work = ExitStack(), work
+        self.until_then, self._work, self._seen = ExitStack(), work, 0
 
     def apply(self, *objects: Mapping[str, Any]) -> None:
         policies = [each for each in objects if each["kind"] == KIND]
-        if any(each["metadata"]["namespace"].startswith(canary.PURPOSE) for each in policies):
+        self._seen += any(each["metadata"]["namespace"].startswith(canary.PURPOSE) for each in policies)
+        if self._seen == 2:  # the first lets everything through
             self.until_then.enter_context(frozen(self._work))
         super().apply(*objects)
 

@@ -123,6 +123,7 @@ def test_it_comes_from_the_registry_and_goes_without_a_trace(node: Node, person:
         lambda: spaces(node) == before or Pending(str(spaces(node) - before)),
         seconds=60,
     )
-    assert node.kube.list("v1", "PersistentVolume") == []
+    volumes = node.kube.list("v1", "PersistentVolume")
+    assert [v for v in volumes if v["spec"]["claimRef"]["namespace"] == "postgres"] == []
     node.kube.delete("v1", "Namespace", "somebodys")
     assert person.says("down", "--yes")[1]["data"]["seen"] == 0
