@@ -135,7 +135,7 @@ def _images_of(context: Context, component: Component) -> list[str]:
 
 
 def _cluster(context: Context) -> list[Step]:
-    before = [f"program/{p.name}" for p in context.cluster.programs]
+    before = ["check/machine", *(f"program/{p.name}" for p in context.cluster.programs)]
     before += [f"image/{name}" for name in context.cluster.images]
     steps: list[Step] = [CreateCluster(context, tuple(before)), ReviveCluster(context)]
     used = [

@@ -66,19 +66,18 @@ def _kind(instance_type: str) -> str:
 
 
 def vcpus(session: Session, environment: str, need: Need) -> Check:
-    """Too few for one node, or for the least there is to be, is a failure; for the most, a warning."""
+    """Too few for the least there is to be is a failure; for what pods may ask for later, a warning: a new
+    account has no GPU quota at all, and a cluster whose GPU pools may be empty is of use until it has."""
     limit = limit_of(session, "ec2", need.code)
     used = sum(_in_use(session, environment, need.code))
     free = limit - used
     seen = f"{limit:.0f}, {used} in use by others; needed {need.least} to {need.most}"
     if free >= need.most:
         return Check(need.name, "ok", seen)
-    enough = free >= max(need.least, need.one)
-    why = (
-        f"room for {free:.0f} vCPUs: not every node that pods may ask for could start"
-        if enough
-        else f"room for {max(free, 0):.0f} vCPUs: the first nodes could not start"
-    )
+    enough, room = free >= need.least, f"room for {max(free, 0):.0f} vCPUs"
+    which = "not every node" if free >= need.one else "no node"
+    later = f"{room}: {which} that pods may ask for could start"
+    why = later if enough else f"{room}: the first nodes could not start"
     return Check(
         need.name,
         "warning" if enough else "failure",

@@ -14,10 +14,13 @@ from installer.clusters.aws.options import Options
 from installer.console.preview import apart
 from installer.context import Context
 from installer.environment import ComponentSpec, Environment
+from installer.errors import Exit
 from installer.paths import Paths
 from installer.progress import Silent
 from installer.session import Opened, context
 from tests.fakes.aws import REGION, Account
+from tests.integration.aws.made import up
+from tests.integration.aws.world import Machine
 
 pytestmark = pytest.mark.integration
 
@@ -57,3 +60,13 @@ def test_before_the_first_up_all_of_it_is_counted_and_priced_and_nothing_is_made
     assert account.client("s3").list_buckets()["Buckets"] == []
     assert account.client("kms").list_keys()["Keys"] == []
     assert not home.exists()
+
+
+def test_a_cluster_whose_nodes_could_not_start_is_not_begun(account: Account, tmp_path: Path) -> None:
+    """A new account has no GPU quota."""
+    with Machine(account, tmp_path).used() as machine:
+        machine.write("staging", network_policy="standard", gpu_pools={"a10": {**POOL, "min": 1}})
+        said = up(machine, "staging")
+    assert said.code == Exit.PREFLIGHT and "vCPUs G spot" in said.error["what"], said.envelope
+    assert account.client("s3").list_buckets()["Buckets"] == []
+    assert account.client("kms").list_keys()["Keys"] == []
