@@ -61,6 +61,8 @@ def take_down(console: Console, opened: Opened, wishes: Wishes) -> Taken:
         alive = not wishes.sweep_only and _reached(run.context, console)
         planned = plan_down(run.context, wishes, alive=alive)
         outcome = planned.outcome
+        if alive and run.context.cluster.external_resources:  # before draining takes the first of it
+            outcome.seen.set(len(run.context.cluster.inventory()))
         try:
             result = run.engine(planned.graph)
         finally:

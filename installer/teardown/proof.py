@@ -73,7 +73,8 @@ class Unblock:
 
     def observe(self) -> Difference | None:
         found = self.context.cluster.inventory()
-        self.outcome.seen.set(len(found))
+        if not self.outcome.seen.filled:
+            self.outcome.seen.set(len(found))
         known = self.context.terraform.ids()
         blocking = [each for each in found if each.blocks and each.ours and each.id not in known]
         self.blocking.set(blocking)

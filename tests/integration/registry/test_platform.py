@@ -118,6 +118,7 @@ def test_it_comes_from_the_registry_and_goes_without_a_trace(node: Node, person:
 
     code, said = person.says("down", "--yes")
     assert (code, said["data"]["left"]) == (0, []), said
+    assert said["data"]["seen"] >= 2, "the namespace, and the copy of the kubeconfig"
     wait_until(
         "the namespace of the lock is gone",
         lambda: spaces(node) == before or Pending(str(spaces(node) - before)),
