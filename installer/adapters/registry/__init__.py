@@ -72,7 +72,7 @@ class Registry:
                 seconds=seconds,
                 cancel=cancel,
                 what=f"oras {words[0]} {self.named()}",
-                hint=f"log in to it: docker login {self._host}",
+                hint="" if self.login else f"log in to it: docker login {self._host}",
             )
 
     @property
@@ -83,7 +83,7 @@ class Registry:
     def _known(self, prefix: str) -> Iterator[list[str]]:
         """Flags by which it knows us: a file, since what is in argv everybody on this machine can read."""
         # As every tool has it, and containerd too: a registry on this machine speaks plain HTTP.
-        local = self._host.rpartition(":")[0] in ("localhost", "127.0.0.1", "[::1]")
+        local = self._host.partition(":")[0] in ("localhost", "127.0.0.1")
         flags = [f"{prefix}plain-http"] if local else []
         if self.login is None:
             yield flags

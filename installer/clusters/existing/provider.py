@@ -143,11 +143,14 @@ class ExistingProvider(NothingElsewhere):
             self.registry.push(archive, progress, cancel)
 
     def inventory(self) -> Sequence[Leftover]:
-        """The copy of the kubeconfig, and namespaces with this environment's label: all else is in those.
+        """The copy of the kubeconfig, and namespaces with this environment's label: all else is in those, but
+        images in a registry, which may be there for others too.
 
         Raises StepError when the cluster does not answer: nobody can say then that nothing is left in it.
         """
         found = [Leftover("file", str(self.kubeconfig))] if self.kubeconfig.exists() else []
+        if self.registry and self.state.exists():
+            found.append(Leftover("images", self.options.registry, keep="pushed to a registry of yours"))
         with self._asking() as kube:
             spaces = kube.list("v1", "Namespace", labels=f"{ENVIRONMENT_LABEL}={self.environment}")
         found += [

@@ -127,4 +127,5 @@ def test_it_comes_from_the_registry_and_goes_without_a_trace(node: Node, person:
     volumes = node.kube.list("v1", "PersistentVolume")
     assert [v for v in volumes if v["spec"]["claimRef"]["namespace"] == "postgres"] == []
     node.kube.delete("v1", "Namespace", "somebodys")
-    assert person.says("down", "--yes")[1]["data"]["seen"] == 0
+    code, said = person.says("down", "--yes")
+    assert (code, [each["kind"] for each in said["data"]["stays"]]) == (0, ["images"]), said
