@@ -51,5 +51,5 @@ def test_kills_at_random_moments(account: Account, tmp_path: Path, number: int) 
     print(f"SEED={SEED} number={number}")
     chance = random.Random(SEED + number)
     with Machine(account, tmp_path).used() as machine:
-        machine.write("staging", **WHOLE)
+        machine.write("staging", "postgres", **WHOLE)
         story(machine, "staging", chance)

@@ -23,9 +23,8 @@ def test_bucket_and_database_stand_in_for_components_and_the_bucket_outlives_the
     account: Account, tmp_path: Path
 ) -> None:
     with Machine(account, tmp_path).used() as machine:
-        machine.write("staging", network_policy="standard", nat="none", object_store="s3", sql="rds")
-        file = tmp_path / "environments" / "staging.yaml"
-        file.write_text(file.read_text().replace('{"minio": {}}', '{"mlflow": {}}'))
+        own = {"object_store": "s3", "sql": "rds"}
+        machine.write("staging", "mlflow", network_policy="standard", nat="none", **own)
         said = up(machine, "staging")
         assert said.code == Exit.DONE, said.envelope
         cluster = read_only(open_environment("staging")).cluster

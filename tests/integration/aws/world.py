@@ -64,14 +64,14 @@ class Machine:
             patch.setenv("MLOPS_PLATFORM_ENVIRONMENTS", str(files))
             yield self
 
-    def write(self, name: str, **options: Any) -> Path:
-        """An environment file that asks for a cluster here."""
+    def write(self, name: str, component: str = "minio", **options: Any) -> Path:
+        """An environment file that asks for a cluster here, and for one component."""
         cluster = {"provider": "aws", "region": self.account.region, **options}
         text = {
             "name": name,
             "domain": "mlops.test",
             "cluster": cluster,
-            "components": {"minio": {}},
+            "components": {component: {}},
         }
         file = self.folder / "environments" / f"{name}.yaml"
         file.write_text(json.dumps(text))
