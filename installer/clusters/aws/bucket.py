@@ -43,11 +43,11 @@ class Bucket:
         if len(lists) != 1:
             raise StepError(f"{name}: {len(lists)} prefix lists of that name, and one is needed")
         with asking("ec2 get-managed-prefix-list-entries"):
-            pages = ec2.get_paginator("get_managed_prefix_list_entries")
+            asked = ("ec2", "get_managed_prefix_list_entries", "Entries")
             found = [
-                e for page in pages.paginate(PrefixListId=lists[0]["PrefixListId"]) for e in page["Entries"]
+                each["Cidr"] for each in self.session.pages(*asked, PrefixListId=lists[0]["PrefixListId"])
             ]
-        return (_AGENT, *sorted((entry["Cidr"], _HTTPS) for entry in found))
+        return (_AGENT, *((cidr, _HTTPS) for cidr in sorted(found)))
 
     def values(self, namespace: str) -> Mapping[str, str]:
         region = self.session.region
