@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ctypes
+import re
 import signal
 import sys
 import threading
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,32 @@ def _one_at_a_time(application: Any) -> Any:
     return call
 
 
+def _once(application: Any) -> Any:
+    """A request that was sent again, since its answer was late, makes nothing twice: moto does not look at
+    client tokens. https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-idempotency.html"""
+    answers: dict[tuple[str, str], tuple[str, list[tuple[str, str]], bytes]] = {}
+
+    def call(environment: Any, start: Any) -> Any:
+        if environment["REQUEST_METHOD"] != "POST":
+            return application(environment, start)
+        body = environment["wsgi.input"].read(int(environment.get("CONTENT_LENGTH") or 0))
+        environment["wsgi.input"] = BytesIO(body)
+        token = re.search(rb"(?:^|&)ClientToken=([^&]+)", body)
+        action = re.search(rb"(?:^|&)Action=(\w+)", body)
+        if not token or not action:
+            return application(environment, start)
+        key = (action[1].decode(), token[1].decode())
+        if key not in answers:
+            told: list[Any] = []
+            content = b"".join(application(environment, lambda *said: told.extend(said[:2])))
+            answers[key] = (told[0], told[1], content)
+        status, headers, content = answers[key]
+        start(status, headers)
+        return [content]
+
+    return call
+
+
 def main(said: Path) -> None:
     # A test run that is killed takes its cloud with it.
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -42,7 +70,7 @@ def main(said: Path) -> None:
     server = make_server(
         "127.0.0.1",
         0,
-        _one_at_a_time(DomainDispatcherApplication(create_backend_app)),
+        _one_at_a_time(_once(DomainDispatcherApplication(create_backend_app))),
         threaded=True,
         request_handler=MotoRequestHandler,
     )
