@@ -213,7 +213,6 @@ def observe_engine(context: Context, provider: Component, engine: Engine) -> Dif
 
 def run_engine(context: Context, kube: Kube, provider: Component, engine: Engine, progress: Progress) -> None:
     """A role for the store with rights over the others, whose password only the store knows after this."""
-
     store, capability = _store(context), _capability(provider, engine)
     port = provider.serves[provider.provides[capability].port].port
     host = f"{provider.name}.{provider.namespace}.svc"

@@ -142,16 +142,11 @@ class DeleteVolumes:
             meta = claim["metadata"]
             kube.delete("v1", "PersistentVolumeClaim", meta["name"], meta["namespace"])
 
-        def gone() -> bool | Pending:
-            left = [v["metadata"]["name"] for v in self._volumes() if not self._let_go(v)]
-            return Pending(f"{len(left)} volumes: {', '.join(left[:3])}") if left else True
-
-        wait_until(
-            "volumes deleted",
-            gone,
-            seconds=_SECONDS,
-            cancel=self.context.cancel,
-            on_seen=progress.say,
+        _wait_gone(
+            self.context,
+            lambda: [v["metadata"]["name"] for v in self._volumes() if not self._let_go(v)],
+            "volumes",
+            progress,
             hint="a pod may still use one, or its provisioner is gone",
             command="kubectl get pv,pvc,pods --all-namespaces",
         )
@@ -202,16 +197,11 @@ class DeleteNamespaces:
         for name in self._found():
             kube.delete("v1", "Namespace", name)
 
-        def gone() -> bool | Pending:
-            left = self._found()
-            return Pending(f"{len(left)} namespaces: {', '.join(left[:3])}") if left else True
-
-        wait_until(
-            "namespaces deleted",
-            gone,
-            seconds=_SECONDS,
-            cancel=self.context.cancel,
-            on_seen=progress.say,
+        _wait_gone(
+            self.context,
+            self._found,
+            "namespaces",
+            progress,
             hint="an object in it waits for a controller that is gone: its conditions say which",
             command="kubectl get namespaces -o yaml",
         )
@@ -272,14 +262,29 @@ def _somebodys(each: Object) -> bool:
 def _delete_all(
     context: Context, kube: Kube, find: Callable[[], list[Object]], what: str, progress: Progress
 ) -> None:
-    """Delete, and wait until every finalizer is done. Raises WaitTimedOut naming what is left."""
+    """Delete, and wait until every finalizer is done."""
     for each in find():
         meta = each["metadata"]
         kube.delete(each["apiVersion"], each["kind"], meta["name"], meta["namespace"])
 
+    _wait_gone(
+        context,
+        lambda: [f"{e['kind']} {e['metadata']['namespace']}/{e['metadata']['name']}" for e in find()],
+        what,
+        progress,
+        hint="its controller may be gone; --force goes on without, and the sweep finds what it made outside",
+        command="kubectl get events --all-namespaces",
+    )
+
+
+def _wait_gone(
+    context: Context, left: Callable[[], list[str]], what: str, progress: Progress, *, hint: str, command: str
+) -> None:
+    """Raises WaitTimedOut naming what is left."""
+
     def gone() -> bool | Pending:
-        left = [f"{e['kind']} {e['metadata']['namespace']}/{e['metadata']['name']}" for e in find()]
-        return Pending(f"{len(left)} {what}: {', '.join(left[:3])}") if left else True
+        names = left()
+        return Pending(f"{len(names)} {what}: {', '.join(names[:3])}") if names else True
 
     wait_until(
         f"{what} deleted",
@@ -287,8 +292,8 @@ def _delete_all(
         seconds=_SECONDS,
         cancel=context.cancel,
         on_seen=progress.say,
-        hint="its controller may be gone; --force goes on without, and the sweep finds what it made outside",
-        command="kubectl get events --all-namespaces",
+        hint=hint,
+        command=command,
     )
 
 

@@ -98,14 +98,13 @@ class ExistingProvider(NothingElsewhere):
 
     def access(self, outputs: Mapping[str, Any]) -> ClusterAccess:
         self._copy()
-        user = self._chosen()["users"][0]["user"]
         return ClusterAccess(
             name=outputs["cluster_name"],
             endpoint=outputs["endpoint"],
             kubeconfig=self.kubeconfig,
             storage_class=outputs["storage_class"],
             region=outputs["region"],
-            token=Asked(user["exec"]).token if user.get("exec") else None,
+            token=_token(self._chosen()),
         )
 
     def network(self) -> Network:
@@ -184,12 +183,10 @@ class ExistingProvider(NothingElsewhere):
         from installer.adapters.kube import Kube
 
         chosen = self._chosen()
-        user = chosen["users"][0]["user"]
-        token: Callable[[], str] | None = Asked(user["exec"]).token if user.get("exec") else None
         with TemporaryDirectory() as folder:
             file = Path(folder) / "kubeconfig"
             write_private(file, json.dumps(chosen))
-            yield Kube(file, token)
+            yield Kube(file, _token(chosen))
 
     @property
     def _theirs(self) -> Path:
@@ -226,6 +223,12 @@ class ExistingProvider(NothingElsewhere):
             "contexts": [context],
             "current-context": self.options.context,
         }
+
+
+def _token(chosen: Mapping[str, Any]) -> Callable[[], str] | None:
+    """What gives tokens to a user who logs in by a program; None: the kubeconfig is enough."""
+    program = chosen["users"][0]["user"].get("exec")
+    return Asked(program).token if program else None
 
 
 def _named(data: Mapping[str, Any], kind: str, name: str) -> dict[str, Any]:
