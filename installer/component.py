@@ -53,6 +53,7 @@ def _path(value: str) -> str:
     return value
 
 
+Network = Annotated[str, AfterValidator(_network)]
 Name = Annotated[str, AfterValidator(_name)]
 UrlPath = Annotated[str, AfterValidator(_path)]
 Pinned = Annotated[str, AfterValidator(_pinned)]
@@ -253,7 +254,7 @@ class PodSecurity(Strict):
 class Outside(Strict):
     """An address outside the cluster that a component's pods may reach."""
 
-    cidr: Annotated[str, AfterValidator(_network)]
+    cidr: Network
     port: Port
     why: Annotated[str, Field(min_length=12)]
 

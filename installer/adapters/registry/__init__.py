@@ -12,10 +12,10 @@ from tempfile import TemporaryDirectory
 
 from installer.adapters.process import Completed, run
 from installer.adapters.programs import Programs
-from installer.adapters.terraform.folder import write_private
 from installer.cancel import Cancel
 from installer.clusters.base import Program
 from installer.errors import CommandFailed
+from installer.privatefile import write_private
 from installer.progress import Progress
 
 ORAS = Program("oras", Path(__file__).resolve().parent / "program")

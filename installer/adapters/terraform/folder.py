@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -15,7 +14,7 @@ from installer.adapters.terraform import state
 from installer.adapters.terraform.events import Story
 from installer.adapters.terraform.remote import Remote
 from installer.adapters.terraform.state import State, Unreadable
-from installer.errors import StepError
+from installer.privatefile import write_private
 
 Operation = Literal["apply", "destroy"]
 Ended = Literal["", "done", "failed"]
@@ -259,23 +258,3 @@ class Folder:
 
 def boot_id() -> str:
     return _BOOT.read_text().strip()
-
-
-def write_private(path: Path, text: str) -> None:
-    """All or nothing, on disk when it returns, for nobody else to read. Raises StepError (disk full)."""
-    beside = path.with_name(f".{path.name}.new")
-    try:
-        beside.unlink(missing_ok=True)
-        file = os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
-        with os.fdopen(file, "w") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(file)
-        beside.rename(path)
-    except OSError as error:
-        raise StepError(
-            f"{path} cannot be written",
-            why=str(error),
-            hint="make room, then run the same command again",
-            command=f"df -h {path.parent}",
-        ) from error

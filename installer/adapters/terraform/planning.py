@@ -14,11 +14,12 @@ from installer.adapters.terraform import changes
 from installer.adapters.terraform.binary import Binary, identity
 from installer.adapters.terraform.changes import Changes
 from installer.adapters.terraform.events import Story
-from installer.adapters.terraform.folder import Folder, write_private
+from installer.adapters.terraform.folder import Folder
 from installer.adapters.terraform.runner import Runner, json_text
 from installer.adapters.terraform.state import State
 from installer.cancel import Cancel
 from installer.errors import CommandFailed
+from installer.privatefile import write_private
 from installer.progress import Progress
 
 _SECONDS = 1800.0

@@ -10,12 +10,13 @@ from pathlib import Path
 from installer.adapters.process import ProcessId
 from installer.adapters.terraform import stale, state
 from installer.adapters.terraform.events import Story, Tail
-from installer.adapters.terraform.folder import Folder, Run, boot_id, write_private
+from installer.adapters.terraform.folder import Folder, Run, boot_id
 from installer.adapters.terraform.runner import Runner, follow, recorded_process, session
 from installer.adapters.terraform.state import State
 from installer.adapters.wait import Pending, wait_until
 from installer.cancel import Cancel
 from installer.errors import Interrupted, LockedError, StepError
+from installer.privatefile import write_private
 from installer.progress import Progress, Silent
 
 _ORPHAN_SECONDS = 900.0

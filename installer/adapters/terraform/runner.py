@@ -13,10 +13,11 @@ from typing import Any
 from installer.adapters.process import ProcessId, pasteable, run, spawn, tail
 from installer.adapters.terraform.binary import Binary, identity
 from installer.adapters.terraform.events import Story, Tail
-from installer.adapters.terraform.folder import Folder, Operation, write_private
+from installer.adapters.terraform.folder import Folder, Operation
 from installer.adapters.wait import Pending, wait_until
 from installer.cancel import Cancel
 from installer.errors import CommandFailed, Interrupted, StepError
+from installer.privatefile import write_private
 from installer.progress import Progress
 
 _INIT_SECONDS = 900.0

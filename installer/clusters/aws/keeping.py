@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from installer.adapters.terraform.folder import write_private
 from installer.clusters.aws.session import Session
 from installer.clusters.aws.state_bucket import Record, StateBucket, now
 from installer.errors import PreflightError
+from installer.privatefile import write_private
 from installer.progress import Progress
 
 _RECORD = "record.json"

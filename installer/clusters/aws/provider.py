@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from installer.adapters.programs import Programs
-from installer.adapters.terraform.folder import write_private
 from installer.cancel import Cancel
 from installer.clusters.aws import credentials, worth
 from installer.clusters.aws.keeping import Keeping
@@ -24,6 +23,7 @@ from installer.clusters.base import Check, ClusterAccess, Leftover, Network, Pro
 from installer.errors import StepError
 from installer.given import Given, Server
 from installer.paths import Paths
+from installer.privatefile import write_private
 from installer.progress import Progress
 
 if TYPE_CHECKING:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from ipaddress import IPv4Network
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
+from installer.component import Network
 from installer.environment import ClusterSpec
 
 
@@ -15,13 +15,6 @@ def _filled(value: str) -> str:
     if not value.strip():
         raise ValueError("empty | name it")
     return value
-
-
-def _network(value: str) -> str:
-    try:
-        return str(IPv4Network(value))
-    except ValueError as error:
-        raise ValueError(f"not a network ({error}) | such as 10.244.0.0/16") from error
 
 
 def _repository(value: str) -> str:
@@ -41,7 +34,7 @@ class Options(ClusterSpec):
     storage_class: Annotated[str, AfterValidator(_filled)] = Field(description="what volumes are made of")
     region: str = Field(default="existing", description="where it is, for people")
     labels: dict[str, str] = Field(default_factory=dict, description="for what this environment owns")
-    pod_networks: list[Annotated[str, AfterValidator(_network)]] = Field(
+    pod_networks: list[Network] = Field(
         default_factory=list,
         description="where pods have their addresses: pods do not get to what only people may",
     )

@@ -14,7 +14,6 @@ import yaml
 
 from installer.adapters.kube.namespaces import ENVIRONMENT_LABEL
 from installer.adapters.registry import Registry
-from installer.adapters.terraform.folder import write_private
 from installer.cancel import Cancel
 from installer.clusters.base import Check, ClusterAccess, Leftover, Network, NothingElsewhere, Program
 from installer.clusters.existing.login import Asked
@@ -22,6 +21,7 @@ from installer.clusters.existing.options import Options
 from installer.engine.lock import NAMESPACE
 from installer.errors import StepError
 from installer.paths import Paths
+from installer.privatefile import write_private
 from installer.progress import Progress
 
 if TYPE_CHECKING:

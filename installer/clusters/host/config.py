@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from installer.clusters.host.files import write_private
 from installer.clusters.host.layout import (
     CONTAINERD_SOCKET,
     FIREWALL_SOCKET,
@@ -13,6 +12,7 @@ from installer.clusters.host.layout import (
     INSIDE_PLUGINS,
     Node,
 )
+from installer.privatefile import write_private
 
 PLUGIN = "mlops-firewall"
 CNI_FOLDER = INSIDE / "config" / "cni"

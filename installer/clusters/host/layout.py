@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
-from installer.clusters.host.files import write_private
 from installer.errors import StepError
+from installer.privatefile import write_private
 
 # Inside the node every path is the same, wherever the state folder lies: programs and configuration
 # files know only these. /run is a tmpfs of the node's own, so making them leaves nothing on the host.

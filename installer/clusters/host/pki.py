@@ -18,8 +18,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from installer.certificates import key_pem, usage
 from installer.clusters.host import renewal
-from installer.clusters.host.files import write_private
 from installer.clusters.host.layout import API_SERVER_USER, FIREWALL_USER, INSIDE, VOLUMES_USER, Node
+from installer.privatefile import write_private
 
 AUTHORITY_YEARS = 10
 CERTIFICATE_DAYS = 365

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from installer.clusters.host.files import write_private
 from installer.clusters.host.layout import Place
+from installer.privatefile import write_private
 
 RENEW = timedelta(days=30)
 _ENDS_FILE = "ends"

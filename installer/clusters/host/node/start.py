@@ -15,7 +15,6 @@ from installer.adapters.process import ProcessId
 from installer.adapters.wait import Pending, wait_until
 from installer.clusters.host import addons, addresses, containerd
 from installer.clusters.host.api import Api, Unreachable
-from installer.clusters.host.files import end_of
 from installer.clusters.host.firewall import ask
 from installer.clusters.host.layout import Node, Place
 from installer.clusters.host.node import cgroups, network
@@ -248,13 +247,24 @@ def _still_up(node: Node, supervision: Supervision) -> None:
     """Raises StepError at once where waiting is in vain: the node has ended, or a program keeps ending."""
     if not supervision.alive():
         log = node.logs / "init.log"
-        raise StepError("the node ended while it started", why=end_of(log), command=f"cat {log}")
+        raise StepError("the node ended while it started", why=_end_of(log), command=f"cat {log}")
     for name, state in supervision.daemons().items():
         if state.starts >= _MOST_STARTS:
             log = node.logs / f"{name}.log"
             raise StepError(
                 f"the node's {name} does not stay up: {state.ended}, started {state.starts} times",
-                why=end_of(log),
+                why=_end_of(log),
                 hint="the node keeps trying; mend what the log says, then run the same command again",
                 command=f"less +G {log}",
             )
+
+
+def _end_of(path: Path, lines: int = 15, most_bytes: int = 16384) -> str:
+    """The last lines of a log, '' when there is none yet."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - most_bytes))
+            text = file.read().decode(errors="replace")
+    except FileNotFoundError:
+        return ""
+    return "\n".join(text.strip().splitlines()[-lines:])

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from installer.adapters.process import ProcessId
 from installer.adapters.wait import Pending, wait_until
-from installer.clusters.host.files import write_private
 from installer.clusters.host.layout import Place
+from installer.privatefile import write_private
 
 _CHANGE_SECONDS = 180
 # struct flock: type, whence, start, length, pid (0: a lock of the open file, not of a process). Such a

@@ -12,9 +12,10 @@ import pytest
 
 from installer.adapters.terraform import state
 from installer.adapters.terraform.events import Story
-from installer.adapters.terraform.folder import Folder, Run, write_private
+from installer.adapters.terraform.folder import Folder, Run
 from installer.adapters.terraform.state import State, Unreadable
 from installer.errors import StepError
+from installer.privatefile import write_private
 
 CASES = Path(__file__).parent / "cases"
 
