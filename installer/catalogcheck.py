@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from installer.catalog import Catalog
 
 # What `needs` may ask for of somebody else, and the capability of whoever makes it.
-CAPABILITIES = {"database": "sql", "bucket": "object-store"}
+NODE_POOLS = "node-pools"  # no component provides it, some clusters do
+CAPABILITIES = {"database": "sql", "bucket": "object-store", "pools": NODE_POOLS}
 # Proofs beside those of components, and namespaces that hold more than one thing.
 NOT_COMPONENTS = frozenset({MATRIX, CANARY, "default", "mlops-platform"})
 
@@ -87,7 +88,7 @@ def edge_problems(catalog: Catalog, *, complete: bool) -> list[Problem]:
         words = [(("requires", i), w) for i, w in enumerate(entry.component.requires)]
         words += [(("reaches", i), w) for i, w in enumerate(entry.component.reaches)]
         for place, wanted in words:
-            if complete and not catalog.providers(wanted):
+            if complete and wanted != NODE_POOLS and not catalog.providers(wanted):
                 problems.append(
                     entry.document.problem(
                         place,

@@ -13,7 +13,7 @@ from installer.yamlfile import Strict
 
 # In the order of installation: what people see grows downwards.
 Layer = Literal[
-    "secrets", "data", "tracking", "orchestration", "access", "serving", "pipelines", "observability"
+    "nodes", "secrets", "data", "tracking", "orchestration", "access", "serving", "pipelines", "observability"
 ]
 LAYERS: tuple[str, ...] = get_args(Layer)
 Group = Literal["platform-admins", "data-scientists", "viewers"]
@@ -159,17 +159,20 @@ class Needs(Strict):
     `database` and `bucket` give Secrets `<name>-database` and `<name>-bucket`, made at whichever
     component provides `sql` and `object-store`; `client` gives `<name>-client`, from the environment's
     OIDC issuer; `certificate` gives `<name>-certificate`, for every name below the domain; `secrets`
-    gives `<name>-<key>`.
+    gives `<name>-<key>`. With `pools` its account may change how many nodes the cluster's pools have:
+    only a cluster can give that.
     """
 
     database: Name | None = None
     bucket: Name | None = None
+    pools: bool = False
     client: ClientNeed | None = None
     certificate: bool = False
     secrets: dict[Name, SecretNeed] = Field(default_factory=dict)
 
     @property
     def anything(self) -> bool:
+        """A secret, which whoever keeps secrets keeps."""
         return bool(self.database or self.bucket or self.client or self.certificate or self.secrets)
 
 

@@ -101,7 +101,9 @@ def _requirement_problems(
                 document.problem(
                     place,
                     f"{name} requires {wanted}, which is not chosen",
-                    f"add {' or '.join(able) or wanted}",
+                    f"add {' or '.join(able)}"
+                    if able
+                    else "only a cluster can have it, and this one has not",
                 )
             )
         if len(here) > 1:

@@ -17,6 +17,10 @@ class Reached(Protocol):
 class Given(Reached, Protocol):
     """Of such a kind that the cloud knows pods, and lets them in."""
 
+    @property
+    def jobs(self) -> bool:
+        """True: not only a component's own pods are let in, but those of its Jobs and probes too."""
+
     def values(self, namespace: str) -> Mapping[str, str]:
         """What a component's Secret says of it, as an account at a component would; no password among it."""
 

@@ -53,6 +53,15 @@ def outside_of(context: Context, component: Component) -> tuple[Reached, ...]:
     return tuple(own[capability] for capability in needed if capability in own)
 
 
+def words_of(context: Context, component: Component) -> dict[str, str]:
+    """What `${…}` may say of them in values for an official chart: `${pools_region}`."""
+    return {
+        f"{grant.kind}_{key}": value
+        for grant in grants_of(context, component)
+        for key, value in grant.given.values(grant.namespace).items()
+    }
+
+
 def observe(context: Context, grant: Grant) -> Difference | None:
     """None when its Secret says what it would say now."""
     found = context.bench.kube.get("v1", "Secret", grant.secret, grant.namespace)
@@ -61,7 +70,9 @@ def observe(context: Context, grant: Grant) -> Difference | None:
 
 
 def run(context: Context, grant: Grant) -> None:
-    """Its pods' accounts are let in, those of its Jobs too; there is no password."""
-    grant.given.grant(grant.namespace, (grant.component, JOBS_ACCOUNT))
-    context.secrets.write(grant.namespace, grant.secret, dict(grant.given.values(grant.namespace)))
+    """Its pods' accounts are let in. There is no password, so nothing for whoever keeps secrets."""
+    jobs = (JOBS_ACCOUNT,) if grant.given.jobs else ()
+    grant.given.grant(grant.namespace, (grant.component, *jobs))
+    values = dict(grant.given.values(grant.namespace))
+    context.cluster_secrets.write(grant.namespace, grant.secret, values)
     mark(context.bench.changing(), grant.namespace, grant.secret, grant.digest)

@@ -16,6 +16,7 @@ from installer.catalog import Component, SmokeSpec, values_file
 from installer.context import Context
 from installer.environment import ComponentSpec
 from installer.errors import ConfigurationError, Problem
+from installer.grants import words_of
 from installer.quantities import to_bytes, to_cores
 from installer.valuetree import merge, substitute
 from installer.words import words
@@ -73,6 +74,7 @@ def values_of(context: Context, component: Component) -> dict[str, Any]:
     known = words(context, component)
     if not embedded:
         known |= texts(context.catalog.folder(component.name), component)
+        known |= words_of(context, component)
     values = substitute(values_file(context.catalog.folder(component.name) / file), known)
     spec = context.environment.components[component.name]
     if embedded:

@@ -21,7 +21,14 @@ def words(context: Context, component: Component) -> dict[str, str]:
         "machines": _machines(context),
         "environment": context.environment.name,
         "version": component.version,
+        **_sizes(context, component),
     }
+
+
+def _sizes(context: Context, component: Component) -> dict[str, str]:
+    """What the environment gives it, or what it needs at least."""
+    given, least = context.environment.components[component.name], component.resources
+    return {key: getattr(given, key) or getattr(least, key) for key in ("cpu", "memory", "disk")}
 
 
 def _machines(context: Context) -> str:

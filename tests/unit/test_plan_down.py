@@ -45,7 +45,7 @@ def before(found: Graph, first: str, second: str) -> bool:
 
 def test_where_things_are_made_outside_they_go_before_who_made_them() -> None:
     found = graph("ephemeral")
-    assert set(ids(found)) == {*DRAIN, *RELEASES, *LAST, "cluster/record"}
+    assert set(ids(found)) == {*DRAIN, *RELEASES, "cluster-autoscaler/uninstall", *LAST, "cluster/record"}
     chain = [*DRAIN, "mlflow/uninstall", "postgres/uninstall", *LAST, "cluster/record"]
     for first, second in pairwise(chain):
         assert before(found, first, second), (first, second)

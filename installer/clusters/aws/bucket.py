@@ -6,14 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from installer.clusters.aws.pod_identity import AGENT, associate
 from installer.clusters.aws.session import Session, asking
-from installer.clusters.aws.state_bucket import ENVIRONMENT_TAG
-from installer.clusters.aws.sweeps.index import partition, suffix
+from installer.clusters.aws.sweeps.index import suffix
 from installer.errors import StepError
 
-# The agent on each node that gives pods their role's credentials.
-# https://docs.aws.amazon.com/eks/latest/userguide/pod-id-how-it-works.html
-_AGENT = ("169.254.170.23/32", 80)
 _HTTPS = 443
 
 
@@ -24,11 +21,7 @@ class Bucket:
     session: Session
     account: Callable[[], str]
     environment: str
-
-    @property
-    def _role(self) -> str:
-        where = partition(self.session.region)
-        return f"arn:{where}:iam::{self.account()}:role/mlops-{self.environment}-artifacts"
+    jobs: bool = True
 
     @cached_property
     def ends(self) -> Sequence[tuple[str, int]]:
@@ -47,7 +40,7 @@ class Bucket:
             found = [
                 each["Cidr"] for each in self.session.pages(*asked, PrefixListId=lists[0]["PrefixListId"])
             ]
-        return (_AGENT, *((cidr, _HTTPS) for cidr in sorted(found)))
+        return (AGENT, *((cidr, _HTTPS) for cidr in sorted(found)))
 
     def values(self, namespace: str) -> Mapping[str, str]:
         region = self.session.region
@@ -63,20 +56,4 @@ class Bucket:
         }
 
     def grant(self, namespace: str, accounts: Sequence[str]) -> None:
-        """By pod identity, whose sessions carry the namespace that the role's policy speaks of."""
-        eks, cluster = self.session.client("eks"), f"mlops-{self.environment}"
-        for account in accounts:
-            with asking("eks list-pod-identity-associations"):
-                said = eks.list_pod_identity_associations(
-                    clusterName=cluster, namespace=namespace, serviceAccount=account
-                )
-            if said["associations"]:
-                continue
-            with asking("eks create-pod-identity-association"):
-                eks.create_pod_identity_association(
-                    clusterName=cluster,
-                    namespace=namespace,
-                    serviceAccount=account,
-                    roleArn=self._role,
-                    tags={ENVIRONMENT_TAG: self.environment},
-                )
+        associate(self.session, self.account(), self.environment, "artifacts", namespace, accounts)

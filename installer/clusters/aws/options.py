@@ -23,7 +23,8 @@ from installer.environment import ClusterSpec
 from installer.yamlfile import Strict
 
 ZONES = 3
-OBJECT_STORE, SQL = "object-store", "sql"  # what a bucket, and RDS, give in place of a component
+# What a bucket, RDS, and node groups give, in place of a component or because none could.
+OBJECT_STORE, SQL, NODE_POOLS = "object-store", "sql", "node-pools"
 KUBERNETES = "1.35"
 # Instance families with NVIDIA GPUs; g4ad has AMD's. The same list is in terraform/aws/variables.tf.
 GPU_FAMILIES = ("g4dn", "g5", "g5g", "g6", "g6e", "gr6", "p3", "p3dn", "p4d", "p4de", "p5", "p5e", "p5en")
@@ -203,8 +204,8 @@ class Options(ClusterSpec):
 
     @classmethod
     def given(cls, raw: Mapping[str, Any]) -> frozenset[str]:
-        words = {OBJECT_STORE: raw.get("object_store") == "s3", SQL: raw.get("sql") == "rds"}
-        return frozenset(word for word, there in words.items() if there)
+        asked = {OBJECT_STORE: raw.get("object_store") == "s3", SQL: raw.get("sql") == "rds"}
+        return frozenset({NODE_POOLS, *(word for word, there in asked.items() if there)})
 
     @field_validator("version")
     @classmethod

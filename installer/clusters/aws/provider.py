@@ -15,7 +15,7 @@ from installer.adapters.programs import Programs
 from installer.cancel import Cancel
 from installer.clusters.aws import credentials, worth
 from installer.clusters.aws.keeping import Keeping
-from installer.clusters.aws.options import KUBERNETES, OBJECT_STORE, SQL, ZONES, Options
+from installer.clusters.aws.options import KUBERNETES, NODE_POOLS, OBJECT_STORE, SQL, ZONES, Options
 from installer.clusters.aws.remote_state import RemoteState
 from installer.clusters.aws.session import Session, asking, code_of, elsewhere, session_of
 from installer.clusters.aws.state_bucket import StateBucket
@@ -79,9 +79,11 @@ class AwsProvider:
     @cached_property
     def given(self) -> Mapping[str, Given]:
         from installer.clusters.aws.bucket import Bucket
+        from installer.clusters.aws.node_pools import NodePools
 
+        pools = NodePools(self.session, self._account, self.environment)
         bucket = Bucket(self.session, self._account, self.environment)
-        return {OBJECT_STORE: bucket} if self.options.object_store == "s3" else {}
+        return {NODE_POOLS: pools, **({OBJECT_STORE: bucket} if self.options.object_store == "s3" else {})}
 
     @cached_property
     def servers(self) -> Mapping[str, Server]:

@@ -109,12 +109,19 @@ run "the_cluster_is_closed_and_says_what_it_does" {
     error_message = "disks the driver makes carry our tags"
   }
   assert {
-    condition     = aws_eks_node_group.this["a10"].ami_type == "AL2023_x86_64_NVIDIA" && aws_eks_node_group.this["a10"].capacity_type == "SPOT" && aws_eks_node_group.this["system"].ami_type == "AL2023_ARM_64_STANDARD"
+    condition     = aws_eks_node_group.this["a10"].ami_type == "BOTTLEROCKET_x86_64_NVIDIA" && aws_eks_node_group.this["a10"].capacity_type == "SPOT" && aws_eks_node_group.this["system"].ami_type == "AL2023_ARM_64_STANDARD"
     error_message = "the image fits the processor and the GPU"
   }
   assert {
     condition     = one(aws_eks_node_group.this["a10"].taint).effect == "NO_SCHEDULE" && length(aws_eks_node_group.this["system"].taint) == 0
     error_message = "only GPU nodes are tainted"
+  }
+  assert {
+    condition = { for disk in aws_launch_template.this["a10"].block_device_mappings : disk.device_name => disk.ebs[0].encrypted == "true" } == {
+      "/dev/xvda" = true
+      "/dev/xvdb" = true
+    } && [for disk in aws_launch_template.this["a10"].block_device_mappings : disk.ebs[0].volume_size if disk.device_name == "/dev/xvdb"] == [200]
+    error_message = "the second disk is what was asked for, both are encrypted"
   }
   assert {
     condition     = length(aws_autoscaling_group_tag.hint) == 5

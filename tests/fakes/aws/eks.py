@@ -240,8 +240,15 @@ def _security_group(response: EKSResponse, cluster: Any) -> str:
 
 
 def _scaling_group(response: EKSResponse, group: Any) -> None:
-    """With no instances in it: the nodes are not what is tried here."""
+    """With no instances in it: the nodes are not what is tried here. By its tags an autoscaler finds it."""
     name = group.resources["autoScalingGroups"][0]["name"]
+    told = {
+        "eks:cluster-name": group.cluster_name,
+        "eks:nodegroup-name": group.nodegroup_name,
+        "k8s.io/cluster-autoscaler/enabled": "true",
+        f"k8s.io/cluster-autoscaler/{group.cluster_name}": "owned",
+        f"kubernetes.io/cluster/{group.cluster_name}": "owned",
+    }
     template = dict(group.launch_template or {})
     autoscaling_backends[response.current_account][response.region].create_auto_scaling_group(
         name=name,
@@ -260,7 +267,16 @@ def _scaling_group(response: EKSResponse, group: Any) -> None:
         target_group_arns=[],
         placement_group=None,
         termination_policies=[],
-        tags=[],
+        tags=[
+            {
+                "ResourceId": name,
+                "ResourceType": "auto-scaling-group",
+                "Key": key,
+                "Value": value,
+                "PropagateAtLaunch": "true",
+            }
+            for key, value in told.items()
+        ],
         capacity_rebalance=False,
     )
 

@@ -80,7 +80,7 @@ def test_an_empty_gpu_pool_tells_the_autoscaler_what_its_nodes_would_be(machine:
     pool = account.client("eks").describe_nodegroup(clusterName="mlops-staging", nodegroupName="a10")[
         "nodegroup"
     ]
-    assert pool["amiType"] == "AL2023_x86_64_NVIDIA" and pool["capacityType"] == "SPOT"
+    assert pool["amiType"] == "BOTTLEROCKET_x86_64_NVIDIA" and pool["capacityType"] == "SPOT"
     assert pool["taints"] == [{"key": "nvidia.com/gpu", "value": "present", "effect": "NO_SCHEDULE"}]
     group = pool["resources"]["autoScalingGroups"][0]["name"]
     found = account.client("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=[group])
@@ -89,6 +89,18 @@ def test_an_empty_gpu_pool_tells_the_autoscaler_what_its_nodes_would_be(machine:
     assert hints[f"{template}/resources/nvidia.com/gpu"] == "1"
     assert hints[f"{template}/taint/nvidia.com/gpu"] == "present:NoSchedule"
     assert hints[f"{template}/label/team"] == "ml"
+
+
+def test_who_scales_pools_may_change_those_of_this_cluster_only(machine: Machine) -> None:
+    """The role that the installer gives it by this name."""
+    asked = {"RoleName": "mlops-staging-pools", "PolicyName": "pools"}
+    said = machine.account.client("iam").get_role_policy(**asked)["PolicyDocument"]
+    *looks, changes = said["Statement"]
+    tag = "aws:ResourceTag/k8s.io/cluster-autoscaler/mlops-staging"
+    assert changes["Condition"] == {"StringEquals": {tag: "owned"}}
+    verbs = {action.partition(":")[2] for look in looks for action in look["Action"]}
+    assert all(verb.startswith(("Describe", "Get")) for verb in verbs), verbs
+    assert looks[-1]["Resource"][0].endswith(":nodegroup/mlops-staging/*")
 
 
 def test_the_kubeconfig_holds_no_secret_and_our_token_names_the_cluster(machine: Machine) -> None:
@@ -136,6 +148,7 @@ def test_what_would_cost_the_cluster_is_named_priced_and_refused_and_nothing_hap
 
 # To AWS, making these once more is the same as having made them: nothing is lost with them.
 _AGAIN = (
+    "aws_iam_role_policy",
     "aws_iam_role_policy_attachment",
     "aws_eks_access_policy_association",
     "aws_autoscaling_group_tag",

@@ -76,13 +76,17 @@ resource "aws_launch_template" "this" {
   update_default_version = true
   tags                   = { Name = "${var.name}-${each.key}" }
 
-  block_device_mappings {
-    device_name = "/dev/xvda"
-    ebs {
-      volume_type           = "gp3"
-      volume_size           = each.value.disk
-      encrypted             = true
-      delete_on_termination = true
+  # Bottlerocket's system has a disk of its own, as large as its image; pods and images are on the second.
+  dynamic "block_device_mappings" {
+    for_each = each.value.gpus > 0 ? { "/dev/xvda" = null, "/dev/xvdb" = each.value.disk } : { "/dev/xvda" = each.value.disk }
+    content {
+      device_name = block_device_mappings.key
+      ebs {
+        volume_type           = "gp3"
+        volume_size           = block_device_mappings.value
+        encrypted             = true
+        delete_on_termination = true
+      }
     }
   }
 
@@ -109,9 +113,11 @@ resource "aws_eks_node_group" "this" {
   node_role_arn   = aws_iam_role.node.arn
   subnet_ids      = var.subnet_ids
   version         = var.kubernetes_version
-  ami_type        = each.value.gpus > 0 ? "AL2023_${local.architecture[each.key]}_NVIDIA" : "AL2023_${local.architecture[each.key]}_STANDARD"
-  capacity_type   = each.value.spot ? "SPOT" : "ON_DEMAND"
-  labels          = local.labels[each.key]
+  # Of the images with NVIDIA's driver Bottlerocket alone has the device plugin in it, without which no pod gets a GPU:
+  # https://docs.aws.amazon.com/eks/latest/userguide/ml-eks-k8s-device-plugin.html
+  ami_type      = each.value.gpus > 0 ? "BOTTLEROCKET_${local.architecture[each.key]}_NVIDIA" : "AL2023_${local.architecture[each.key]}_STANDARD"
+  capacity_type = each.value.spot ? "SPOT" : "ON_DEMAND"
+  labels        = local.labels[each.key]
 
   launch_template {
     id      = aws_launch_template.this[each.key].id

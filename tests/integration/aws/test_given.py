@@ -1,4 +1,4 @@
-"""Proves the bucket that takes the place of a component: what its Secret says, who is let in, from where."""
+"""Proves what the cloud gives components, a bucket and node pools: who is let in, and from where."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from ipaddress import IPv4Network
 import pytest
 
 from installer.clusters.aws.bucket import Bucket
+from installer.clusters.aws.node_pools import NodePools
 from installer.clusters.aws.session import session_of
 from tests.fakes.aws import Account
 from tests.integration.aws.planting import Garden
@@ -16,15 +17,23 @@ pytestmark = pytest.mark.integration
 CLUSTER = "mlops-staging"
 
 
-@pytest.fixture
-def bucket(account: Account) -> Bucket:
-    """With the cluster it is used from."""
+@pytest.fixture(autouse=True)
+def _cluster(account: Account) -> None:
     garden = Garden(account, {"mlops-platform/env": "staging"}, CLUSTER)
     subnet = garden.network()
     role = garden.identities()
     network = {"subnetIds": [subnet, garden.other_subnet]}
     account.client("eks").create_cluster(name=CLUSTER, roleArn=role, resourcesVpcConfig=network)
+
+
+@pytest.fixture
+def bucket(account: Account) -> Bucket:
     return Bucket(session_of(account.region), lambda: account.id, "staging")
+
+
+@pytest.fixture
+def pools(account: Account) -> NodePools:
+    return NodePools(session_of(account.region), lambda: account.id, "staging")
 
 
 def associations(account: Account) -> set[tuple[str, str, str]]:
@@ -63,3 +72,11 @@ def test_the_firewall_is_opened_to_s3_and_to_nothing_else_outside(bucket: Bucket
     assert agent == ("169.254.170.23/32", 80)
     assert networks and all(port == 443 for _, port in networks)
     assert all(IPv4Network(cidr).prefixlen >= 8 for cidr, _ in networks)
+
+
+def test_whoever_scales_the_pools_may_and_no_job_of_its_namespace(pools: NodePools, account: Account) -> None:
+    for _ in range(2):
+        pools.grant("scaler", ("scaler",))
+    assert associations(account) == {("scaler", "scaler", "mlops-staging-pools")}
+    assert not pools.jobs
+    assert pools.values("scaler") == {"cloud": "aws", "region": account.region, "cluster": CLUSTER}
