@@ -109,11 +109,11 @@ def edge_problems(catalog: Catalog, *, complete: bool) -> list[Problem]:
                 problems.append(
                     entry.document.problem(
                         ("needs", need),
-                        f"{name} needs a {need} but does not require {capability}",
+                        f"{name} has needs.{need} but does not require {capability}",
                         f"add {capability} to requires",
                     )
                 )
-            if value and owners.setdefault((need, value), name) != name:
+            if isinstance(value, str) and owners.setdefault((need, value), name) != name:
                 what = f"{need} {value} belongs to {owners[need, value]} already"
                 problems.append(entry.document.problem(("needs", need), what, "take another name"))
     for trail in _cycles(catalog):

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Grant:
-    """What one component is to have of a capability that the cluster brings with it. `kind` is 'bucket'."""
+    """What one component is to have of a capability that the cluster brings with it.
+
+    `kind` is 'bucket' or 'pools'.
+    """
 
     component: str
     namespace: str
