@@ -12,10 +12,11 @@ from typing import Any
 
 from installer import bundled
 from installer.adapters.helm import ChartSource, InTreeChart, KustomizeTree, Release, RepositoryChart
+from installer.adapters.programs import ARCHITECTURE
 from installer.catalog import Component, SmokeSpec, values_file
 from installer.context import Context
 from installer.environment import ComponentSpec
-from installer.errors import ConfigurationError, Problem
+from installer.errors import ConfigurationError, PreflightError, Problem
 from installer.grants import words_of
 from installer.quantities import to_bytes, to_cores
 from installer.valuetree import merge, substitute
@@ -50,12 +51,22 @@ def _source(context: Context, component: Component) -> ChartSource:
     raise ConfigurationError((_no_source(component),))
 
 
-def refuse_sourceless(context: Context) -> None:
-    """Raises ConfigurationError with every component that cannot run on such a cluster: said before the
-    cluster is made, and paid for."""
+def refuse_unrunnable(context: Context) -> None:
+    """What cannot run on such a cluster is said before the cluster is made, and paid for.
+
+    Raises ConfigurationError with every component without a source, and PreflightError where images built
+    here have another processor than the nodes.
+    """
     found = [_no_source(c) for c in context.components if not (c.chart or c.kustomize or context.in_tree(c))]
     if found:
         raise ConfigurationError(tuple(found))
+    nodes = context.cluster.processor
+    if context.cluster.takes_images and nodes not in ("", ARCHITECTURE):
+        raise PreflightError(
+            f"this machine builds images for {ARCHITECTURE}, and the nodes are {nodes}",
+            why="images are built for the processor they are built on",
+            hint=f"other instance types for the nodes, or run the same on a machine that is {nodes}",
+        )
 
 
 def _no_source(component: Component) -> Problem:

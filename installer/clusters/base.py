@@ -165,6 +165,10 @@ class ClusterProvider(Protocol):
         """True: nodes can be given images that are built here."""
 
     @property
+    def processor(self) -> str:
+        """Of the nodes that run components, 'amd64' or 'arm64'; '' where that is not known beforehand."""
+
+    @property
     def registry(self) -> Registry | None:
         """Where they are put for nodes to take them from; None: they are loaded onto the nodes."""
 
@@ -254,47 +258,3 @@ class ClusterProvider(Protocol):
 
     def forget(self, progress: Progress) -> None:
         """Remove that record. The last thing done, once the proof has found nothing."""
-
-
-class NothingElsewhere:
-    """What a provider answers whose clusters leave nothing outside of this machine."""
-
-    whole: bool = True
-    keeps_data: bool = True
-    expires: bool = False
-
-    @property
-    def retainable(self) -> Mapping[str, Retain]:
-        return {}
-
-    @property
-    def given(self) -> Mapping[str, Given]:
-        return {}
-
-    @property
-    def servers(self) -> Mapping[str, Server]:
-        return {}
-
-    def refuse_elsewhere(self) -> None:
-        return None
-
-    def expire(self, when: str) -> None:
-        raise NotImplementedError("asked only where `expires` is true")
-
-    def made(self) -> str:
-        return ""
-
-    def data(self) -> Sequence[Leftover]:
-        return ()
-
-    def retain(self, words: Collection[str]) -> None:
-        return None
-
-    def explained(self, left: Sequence[Leftover]) -> Sequence[Leftover]:
-        return left
-
-    def recorded(self) -> str:
-        return ""
-
-    def forget(self, progress: Progress) -> None:
-        return None

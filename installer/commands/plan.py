@@ -11,14 +11,14 @@ def run(console: Console, *, only: str = "") -> int:
     from installer.consent import Told
     from installer.console.preview import plan
     from installer.reach import read_only
-    from installer.releases import refuse_sourceless
+    from installer.releases import refuse_unrunnable
     from installer.session import open_environment
 
     opened = open_environment(console.environment)
     console.environment = opened.environment.name
     work = read_only(opened)
     if not only:
-        refuse_sourceless(work)
+        refuse_unrunnable(work)
     try:
         found, code = preview.build(work, Told(console), work.cancel, only), Exit.DONE
     except PreflightError as error:

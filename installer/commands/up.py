@@ -16,7 +16,7 @@ def run(
     from installer.consent import agreed
     from installer.console import screens
     from installer.plan import plan_up
-    from installer.releases import refuse_sourceless
+    from installer.releases import refuse_unrunnable
     from installer.runs import counts, running
     from installer.session import open_environment
     from installer.summary import summary_of
@@ -25,7 +25,7 @@ def run(
     console.environment = opened.environment.name
     with running(console, opened) as run:
         if not only:
-            refuse_sourceless(run.context)
+            refuse_unrunnable(run.context)
         run.context.cluster.refuse_elsewhere()
         if ttl:
             _limit(run.context, ttl)

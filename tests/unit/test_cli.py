@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 import yaml
 
+from installer.adapters.programs import ARCHITECTURE
+
 CASES = Path(__file__).parent.parent / "cases/environments"
 CLI = (sys.executable, "-m", "installer")
 HEAVY = (
@@ -245,6 +247,23 @@ def test_a_component_that_cannot_run_there_is_refused_before_anything(run: Run, 
     for component in ("postgres", "minio", "mlflow"):
         assert f"{component} has no pinned chart" in said.err
     assert "`registry`" in said.err
+
+
+def test_nodes_that_cannot_run_images_built_here_are_refused_before_anything(
+    run: Run, tmp_path: Path
+) -> None:
+    other = {"amd64": "m7g.xlarge", "arm64": "m7i.xlarge"}[ARCHITECTURE]
+    there = {
+        "provider": "aws",
+        "region": "eu-central-1",
+        "system_pool": {"instance_type": other, "min": 2, "max": 2, "disk": 50},
+    }
+    text = {"name": "foreign", "domain": "mlops.test", "cluster": there, "components": {"postgres": {}}}
+    (tmp_path / "foreign.yaml").write_text(json.dumps(text))
+    for command in ("plan", "up"):
+        said = run(command, "--env", str(tmp_path / "foreign.yaml"))
+        assert said.code == 4
+        assert f"this machine builds images for {ARCHITECTURE}, and the nodes are " in said.err
 
 
 @pytest.mark.parametrize("args", [("smoke", "mlfow"), ("open", "mlfow"), ("logs", "mlfow")])

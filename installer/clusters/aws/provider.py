@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -69,6 +70,12 @@ class AwsProvider:
     def remote(self) -> RemoteState:
         """Where Terraform's state lies."""
         return RemoteState(self.bucket)
+
+    @property
+    def processor(self) -> str:
+        """Components bear no GPU pool's taint. Graviton's types have a g after the generation, as in
+        terraform/aws/modules/eks/nodes.tf."""
+        return "arm64" if re.match("[a-z]+[0-9]+g", self.options.system_pool.instance_type) else "amd64"
 
     @cached_property
     def registry(self) -> Registry:

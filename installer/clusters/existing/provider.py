@@ -15,9 +15,10 @@ import yaml
 from installer.adapters.kube.namespaces import ENVIRONMENT_LABEL
 from installer.adapters.registry import Registry
 from installer.cancel import Cancel
-from installer.clusters.base import Check, ClusterAccess, Leftover, Network, NothingElsewhere, Program
+from installer.clusters.base import Check, ClusterAccess, Leftover, Network, Program
 from installer.clusters.existing.login import Asked
 from installer.clusters.existing.options import Options
+from installer.clusters.nothing_elsewhere import NothingElsewhere
 from installer.engine.lock import NAMESPACE
 from installer.errors import StepError
 from installer.paths import Paths

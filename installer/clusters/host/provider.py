@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from installer.adapters import process
 from installer.adapters.wait import Pending, wait_until
 from installer.cancel import Cancel
-from installer.clusters.base import Check, ClusterAccess, Leftover, Network, NothingElsewhere, Program
+from installer.clusters.base import Check, ClusterAccess, Leftover, Network, Program
 from installer.clusters.host import addons, addresses, checks, config, inventory, renewal
 from installer.clusters.host.containerd import Socket
 from installer.clusters.host.daemons import daemons, etcd_binary
@@ -27,6 +27,7 @@ from installer.clusters.host.node import cgroups
 from installer.clusters.host.node.start import clear, command, wrong
 from installer.clusters.host.node.supervision import Supervision
 from installer.clusters.host.version import KUBERNETES
+from installer.clusters.nothing_elsewhere import NothingElsewhere
 from installer.errors import StepError
 from installer.paths import Paths
 from installer.progress import Progress
