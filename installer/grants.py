@@ -49,11 +49,17 @@ def grants_of(context: Context, component: Component) -> tuple[Grant, ...]:
     )
 
 
-def outside_of(context: Context, component: Component) -> tuple[Reached, ...]:
-    """All that the cluster has and the component needs, so is to reach."""
-    own = {**context.cluster.given, **context.cluster.servers}
+def taken_of(context: Context, component: Component) -> tuple[str, ...]:
+    """Capabilities that the cluster has and the component needs."""
+    own = {*context.cluster.given, *context.cluster.servers}
     needed = (capability for kind, capability in CAPABILITIES.items() if getattr(component.needs, kind))
-    return tuple(own[capability] for capability in needed if capability in own)
+    return tuple(capability for capability in needed if capability in own)
+
+
+def outside_of(context: Context, component: Component) -> tuple[Reached, ...]:
+    """What of the cluster's own it is to reach."""
+    own = {**context.cluster.given, **context.cluster.servers}
+    return tuple(own[capability] for capability in taken_of(context, component))
 
 
 def words_of(context: Context, component: Component) -> dict[str, str]:

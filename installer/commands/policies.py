@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 def run_show(console: Console, *, as_yaml: bool) -> int:
     from installer.console import firewall
+    from installer.grants import taken_of
     from installer.reach import read_only
     from installer.session import open_environment
 
@@ -26,13 +27,14 @@ def run_show(console: Console, *, as_yaml: bool) -> int:
         console.raw(head + yaml.safe_dump_all(manifests, sort_keys=False, width=110))
         return 0
     flows = sorted(work.catalog.flows(work.environment.components))
+    taken = {component.name: taken_of(work, component) for component in work.components}
     data = {
         "flows": [{"from": f.source, "to": f.target, "port": f.port} for f in flows],
-        "components": [_entry(component) for component in work.components],
+        "components": [_entry(c) | {"given": list(taken[c.name])} for c in work.components],
         "policies": manifests,
         "unknown": unknown,
     }
-    return console.done(data, firewall.matrix(console.environment, work.components, flows, unknown))
+    return console.done(data, firewall.matrix(console.environment, work.components, flows, taken, unknown))
 
 
 def _entry(component: Any) -> dict[str, Any]:
@@ -51,16 +53,21 @@ def _entry(component: Any) -> dict[str, Any]:
 def _manifests(work: Context) -> tuple[list[dict[str, Any]], str]:
     """All of them, and what cannot be said of them while the cluster is not up."""
     from installer.errors import PlatformError
+    from installer.grants import taken_of
     from installer.policies import Addresses, base, policies_of, render
     from installer.reach import reach
 
-    wanting = [component.name for component in work.components if component.kube_api]
+    wanting = {"the API server": [c.name for c in work.components if c.kube_api]}
+    for component in work.components:
+        for word in taken_of(work, component):
+            wanting.setdefault(f"the cluster's {word}", []).append(component.name)
     unknown = ""
-    if wanting:
+    if any(wanting.values()):
         try:
             reach(work)
         except PlatformError:
-            unknown = f"the API server's address, for {', '.join(wanting)}: the cluster is not up"
+            told = "; of ".join(f"{what}, for {', '.join(names)}" for what, names in wanting.items() if names)
+            unknown = f"addresses of {told}: the cluster is not up"
     found: list[dict[str, Any]] = []
     for component in work.components:
         if unknown:

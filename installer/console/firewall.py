@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from installer.console.text import labelled, table
@@ -13,15 +13,30 @@ if TYPE_CHECKING:
 _YES, _NO, _SELF = "✔", "·", "="
 
 
-def matrix(name: str, components: Sequence[Component], flows: Sequence[Flow], unknown: str) -> str:
-    """Columns have the rows' numbers: twenty components fit 80 columns."""
+def matrix(
+    name: str,
+    components: Sequence[Component],
+    flows: Sequence[Flow],
+    taken: Mapping[str, Sequence[str]],
+    unknown: str,
+) -> str:
+    """Columns have the rows' numbers: twenty components fit 80 columns. `taken` is what of the cluster's own
+    each component reaches."""
     pairs = {(f.source, f.target) for f in flows}
     headers = ("", "from \\ to", *map(str, range(1, len(components) + 1)), "api", "out")
     rows = [
-        (str(number), source.name, *(_mark(source, target, pairs) for target in components), *_beyond(source))
+        (
+            str(number),
+            source.name,
+            *(_mark(source, target, pairs) for target in components),
+            *_beyond(source, taken),
+        )
         for number, source in enumerate(components, 1)
     ]
     ports = [row for target in components for row in _ports(target, flows)]
+    for word in dict.fromkeys(word for words in taken.values() for word in words):
+        takers = ", ".join(taker for taker, words in taken.items() if word in words)
+        ports.append((f"the cluster's {word}", "", takers))
     lines = [f"{name}: what is not here is refused, both ways", "", table(headers, rows), ""]
     lines += [table(("to", "port", "from"), ports), ""]
     if unknown:
@@ -37,8 +52,9 @@ def _mark(source: Component, target: Component, pairs: set[tuple[str, str]]) -> 
     return _YES if (source.name, target.name) in pairs else _NO
 
 
-def _beyond(source: Component) -> tuple[str, str]:
-    return _YES if source.kube_api else _NO, _YES if source.egress else _NO
+def _beyond(source: Component, taken: Mapping[str, Sequence[str]]) -> tuple[str, str]:
+    out = source.egress or taken.get(source.name)
+    return _YES if source.kube_api else _NO, _YES if out else _NO
 
 
 def _ports(target: Component, flows: Sequence[Flow]) -> list[tuple[str, str, str]]:

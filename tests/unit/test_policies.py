@@ -101,12 +101,12 @@ def test_every_namespace_begins_with_nothing_allowed() -> None:
 def test_the_picture_of_it(golden: Callable[[Path, str], None]) -> None:
     components = [CATALOG[name] for name in CATALOG.entries]
     flows = sorted(CATALOG.flows(CATALOG.entries))
-    seen = matrix("staging", components, flows, "the API server's address: the cluster is not up")
+    seen = matrix("staging", components, flows, {"page": ["sql"]}, "the API server's address: none yet")
     golden(ROOT / "tests/golden/console/screen-policies.txt", f"{seen}\n")
 
 
 def test_twenty_components_fit_80_columns() -> None:
     shipped = SHIPPED[next(iter(SHIPPED.entries))]
     many = [shipped.model_copy(update={"name": f"component-{n:02}"}) for n in range(20)]
-    head = matrix("staging", many, [], "").split("to  ")[0]
+    head = matrix("staging", many, [], {}, "").split("to  ")[0]
     assert max(map(len, head.splitlines())) <= 80
