@@ -30,6 +30,8 @@ _SCRIPTS, _SECRETS = "/scripts", "/run/secrets"
 _GOING_SECONDS = 60.0
 _KEPT_SECONDS = 600  # of a Job whose run was killed before it could delete it
 _LONGEST_POLL = 0.25
+# Not a field of Work: every Job that has run would have another digest, and run again.
+_NODE = {"name": "NODE_ADDRESS", "valueFrom": {"fieldRef": {"fieldPath": "status.hostIP"}}}
 
 
 @dataclass(frozen=True)
@@ -244,7 +246,7 @@ def _job(work: Work, *, keep: bool) -> dict[str, Any]:
 
 
 def pod_spec(work: Work) -> dict[str, Any]:
-    """As restricted as pod security asks for; nothing to write to but /tmp."""
+    """As restricted as pod security asks for; nothing to write to but /tmp. It is told its node's address."""
     main = next(iter(work.scripts))
     mounts = [
         {"name": "scripts", "mountPath": _SCRIPTS, "readOnly": True},
@@ -281,7 +283,7 @@ def pod_spec(work: Work) -> dict[str, Any]:
                 "image": work.image,
                 "imagePullPolicy": "IfNotPresent",
                 "command": ["python3", f"{_SCRIPTS}/{main}", *work.arguments],
-                "env": [{"name": "HOME", "value": "/tmp"}]  # noqa: S108
+                "env": [{"name": "HOME", "value": "/tmp"}, _NODE]  # noqa: S108
                 + [{"name": name, "value": value} for name, value in work.env.items()],
                 "resources": {
                     "requests": {"cpu": "50m", "memory": work.memory},

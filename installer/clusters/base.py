@@ -39,10 +39,13 @@ class Network:
 
     `pods` are the networks pods have their addresses from. `outside` is no part of the cluster, yet a
     pod's packets get there and back: an address of this machine, or ADDRESS:PORT where somebody listens.
+    `own_node`: its plugin may let a pod to the node it runs on whatever a policy says: "always allowed" in
+    Kubernetes' own words (https://kubernetes.io/docs/concepts/services-networking/network-policies/).
     """
 
     pods: tuple[str, ...] = ()
     outside: str = ""
+    own_node: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,8 @@ class Leftover:
     """Something a proof found: what kind, which one, and why it is still there if known.
 
     `keep` says why it stays on purpose, and is then no leak; `ours` that it is provably the environment's,
-    the only thing a sweep deletes; `blocks` that Terraform's destroy would wait for it in vain.
+    the only thing a sweep deletes; `blocks` that Terraform's destroy would wait for it in vain; `protected`
+    that it was made to be refused when somebody deletes it.
     """
 
     kind: str
@@ -71,6 +75,7 @@ class Leftover:
     keep: str = ""
     ours: bool = True
     blocks: bool = False
+    protected: bool = False
 
 
 @dataclass(frozen=True)

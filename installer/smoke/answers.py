@@ -43,13 +43,15 @@ class Answer:
 
 @dataclass(frozen=True)
 class Report:
-    """What one source said. `unknown` are names it could not look up; `broken` why it said nothing."""
+    """What one source said. `unknown` are names it could not look up; `broken` why it said nothing; `node`
+    is the address of the one it ran on."""
 
     source: Source
     answers: tuple[Answer, ...] = ()
     unknown: tuple[str, ...] = ()
     broken: str = ""
     log: str = ""
+    node: str = ""
 
 
 def parse(source: Source, targets: Sequence[Target], log: str) -> Report:
@@ -62,8 +64,15 @@ def parse(source: Source, targets: Sequence[Target], log: str) -> Report:
         if (line := found.get(i))
     )
     unknown = tuple(f"{line['name']}: {line['error']}" for line in lines if line.get("error"))
+    node = next((line["node"] for line in lines if "node" in line), "")
     lost = len(targets) - len(answers)
-    return Report(source, answers, unknown, f"{lost} answers are missing" if lost else "", log)
+    return Report(source, answers, unknown, f"{lost} answers are missing" if lost else "", log, node)
+
+
+def at_own_node(report: Report) -> tuple[Answer, ...]:
+    """Where it was let in, without being allowed to, at the very node it ran on."""
+    there = (a for a in report.answers if a.target.host == report.node)
+    return tuple(a for a in there if a.ever and a.target.what not in report.source.allowed)
 
 
 def judged(report: Report) -> list[Result]:

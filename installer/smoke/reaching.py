@@ -1,6 +1,7 @@
 """Owns asking from inside a pod what it reaches: connections to many addresses at once; standard library.
 
-    reaching.py ask     what targets.json names: one JSON line a target, once its answer is stable
+    reaching.py ask     what targets.json names: one JSON line a target, once its answer is stable, and one
+                        with the address of the node it runs on
     reaching.py watch   one address, for ever: a line whenever the answer changes
     reaching.py serve   a port, for ever: whoever connects is let in
 
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -97,6 +99,7 @@ def main(act: str, *arguments: str) -> None:
     elif act == "watch":
         asyncio.run(watch(arguments[0], int(arguments[1])))
     else:
+        _say({"node": os.environ["NODE_ADDRESS"]})
         asked = json.loads(TARGETS.read_text())
         asyncio.run(ask_all(asked["targets"], asked["names"], asked["patience"]))
 

@@ -109,7 +109,8 @@ class ExistingProvider(NothingElsewhere):
         )
 
     def network(self) -> Network:
-        return Network(tuple(self.options.pod_networks))
+        """Nobody knows whose plugin enforces there: one that keeps pods from their own node, or EKS's."""
+        return Network(tuple(self.options.pod_networks), own_node=True)
 
     def alive(self) -> str:
         """'' when the API server answers, and knows us, even if we may not ask for its health."""

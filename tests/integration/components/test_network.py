@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -153,7 +154,9 @@ def test_a_hole_and_a_gap_are_both_found_and_up_again_closes_what_is_ours(up: No
         "reader reaches the API server",
         "front reaches reader:8081",
     }
-    assert (work.run_folder / "evidence/matrix/reader-reach.log").read_text()
+    said = (work.run_folder / "evidence/matrix/reader-reach.log").read_text()
+    (node,) = up.kube.list("v1", "Node")
+    assert json.dumps({"node": node["status"]["addresses"][0]["address"]}) in said
     up.kube.delete(API, KIND, "let-in", "store")
     reader = namespaces(work)["reader"]
     difference = reader.observe()

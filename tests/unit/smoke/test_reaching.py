@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -15,7 +16,7 @@ from typing import Any
 import pytest
 
 SCRIPT = Path(__file__).resolve().parents[3] / "installer/smoke/reaching.py"
-HERE = "127.0.0.1"
+HERE, NODE = "127.0.0.1", "192.0.2.1"
 
 
 @contextmanager
@@ -25,7 +26,8 @@ def asking(folder: Path, *targets: tuple[int, bool], names: tuple[str, ...] = ()
     shutil.copy(SCRIPT, folder)
     (folder / "targets.json").write_text(json.dumps({"targets": asked, "names": names, "patience": 60}))
     argv = [sys.executable, "-ISs", str(folder / SCRIPT.name), "ask"]
-    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
+    env = {**os.environ, "NODE_ADDRESS": NODE}
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, env=env) as process:
         found: list[Any] = []
         yield found
         out, _ = process.communicate(timeout=90)
@@ -61,6 +63,7 @@ def test_what_is_reached_and_what_is_not(
     assert not by_target[1]["reached"] and not by_target[1]["ever"] and by_target[1]["stable"]
     assert by_target[1]["last"] == "ConnectionRefusedError" and by_target[1]["attempts"] >= 3
     assert [line for line in found if "name" in line] == [{"name": "localhost", "error": ""}]
+    assert [line for line in found if "node" in line] == [{"node": NODE}]
 
 
 def test_one_connection_that_should_not_have_been_is_never_forgotten(

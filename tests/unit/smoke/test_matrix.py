@@ -1,0 +1,126 @@
+"""Proves what the matrix asks of nodes: every one, but for a pod's own where a network lets pods there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from installer.adapters.kube import Kube, KubeError
+from installer.cancel import Cancel
+from installer.catalog import Component, read_catalog
+from installer.clusters.aws.options import Options as AwsOptions
+from installer.clusters.aws.provider import AwsProvider
+from installer.clusters.base import Network
+from installer.clusters.existing.options import Options
+from installer.clusters.existing.provider import ExistingProvider
+from installer.context import Context
+from installer.progress import Silent
+from installer.smoke import matrix
+from installer.smoke.result import Result
+from installer.workloads import Work, pod_spec
+
+CATALOG = read_catalog(Path(__file__).parents[2] / "cases/policies")
+OWN, OTHER = "192.0.2.1", "192.0.2.2"
+REFUSED = "refused: idle to a node's kubelet"
+IDLE = "idle to a node's kubelet at 192.0.2.1"
+
+
+class TwoNodes:
+    """A cluster with nothing on it yet; it refuses pods in a node's network."""
+
+    def list(self, _: str, kind: str, *__: str, **___: str) -> Sequence[Any]:
+        addresses = [[{"type": "InternalIP", "address": each}] for each in (OWN, OTHER)]
+        return [{"status": {"addresses": each}} for each in addresses] if kind == "Node" else []
+
+    def metadata(self, *_: str, **__: str) -> Sequence[Any]:
+        return []
+
+    def get(self, *_: str) -> None: ...
+
+    def apply(self, *_: Any) -> None: ...
+
+    def delete(self, *_: str) -> None: ...
+
+    def raw(self, *_: Any) -> None:
+        raise KubeError("no", status=403, why="hostNetwork")
+
+
+class Notes(Silent):
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.told.append(text)
+
+
+def probe(*open_nodes: str) -> Callable[..., str]:
+    """What a pod on the first node answers, of a network in which it gets to these."""
+
+    def run(_: Any, work: Work, *__: Any) -> str:
+        variables = pod_spec(work)["containers"][0]["env"]
+        (told,) = (v["valueFrom"]["fieldRef"]["fieldPath"] for v in variables if v["name"] == "NODE_ADDRESS")
+        lines: list[dict[str, Any]] = [{"node": {"status.hostIP": OWN}[told]}]
+        for target in json.loads(work.scripts["targets.json"])["targets"]:
+            reached = target["expected"] or target["host"] in open_nodes
+            answer = {"reached": reached, "ever": reached, "stable": True, "last": "", "seconds": 1.0}
+            lines.append({"target": target["id"], **answer})
+        return "\n".join(map(json.dumps, lines))
+
+    return run
+
+
+@pytest.fixture
+def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[list[Result], list[str]]]:
+    """What is judged of one component and the strangers, and what the run notes."""
+    idle: Component = CATALOG["idle"]
+
+    def ask(network: Network, *open_nodes: str) -> tuple[list[Result], list[str]]:
+        monkeypatch.setattr(matrix, "run_job", probe(*open_nodes))
+        context = SimpleNamespace(
+            catalog=CATALOG,
+            components=(idle,),
+            environment=SimpleNamespace(name="test", components={"idle": None}),
+            cluster=SimpleNamespace(network=lambda: network),
+            bench=SimpleNamespace(api_addresses=()),
+            cancel=Cancel(),
+            run_folder=tmp_path,
+        )
+        notes = Notes()
+        results = matrix.run(cast(Context, context), cast(Kube, TwoNodes()), "image", notes)
+        left_out = [note for note in notes.told if note.startswith("left out")]
+        assert [r.ok for r in results if r.name == f"{matrix.STRANGER} reaches a node's kubelet"] == [True]
+        return [r for r in results if r.name == REFUSED], left_out
+
+    return ask
+
+
+def test_a_pods_own_node_is_asked_where_a_network_refuses_it(asked: Any) -> None:
+    (result,), notes = asked(Network(), OWN)
+    assert not result.ok and result.detail == f"{OWN}:10250: it was let in" and not notes
+    (result,), notes = asked(Network())
+    assert result.ok and result.refusal and not notes
+
+
+def test_a_pods_own_node_is_left_out_where_a_network_lets_pods_there_and_others_are_not(asked: Any) -> None:
+    (result,), notes = asked(Network(own_node=True), OWN)
+    assert result.ok and len(notes) == 1 and notes[0].endswith(f": {IDLE}")
+    (result,), notes = asked(Network(own_node=True), OWN, OTHER)
+    assert not result.ok and result.detail == f"{OTHER}:10250: it was let in" and IDLE in notes[0]
+
+
+def test_a_refusal_by_the_own_node_is_a_proof_there_too(asked: Any) -> None:
+    (result,), notes = asked(Network(own_node=True))
+    assert result.ok and not notes
+
+
+def test_which_clusters_may_let_a_pod_to_its_own_node(tmp_path: Path) -> None:
+    """On `host` the agent is ours, and refuses it: tests/integration/components/test_network.py."""
+    eks = AwsProvider("one", tmp_path, AwsOptions(provider="aws", region="eu-central-1"))
+    theirs = Options(provider="existing", kubeconfig="config", context="mine", storage_class="standard")
+    assert eks.network().own_node and ExistingProvider("one", tmp_path, theirs).network().own_node
+    assert not Network().own_node
