@@ -59,11 +59,10 @@ def build(work: Context, progress: Progress, cancel: Cancel, only: str = "") -> 
     """Ask everything and change nothing. Raises PreflightError when there is no way to ask the cloud."""
     from installer.engine.engine import observe_all
     from installer.plan import plan_up
+    from installer.reach import find_way
 
     cluster, terraform = work.cluster, work.terraform
-    outputs = terraform.outputs()
-    if outputs:  # what runs can be asked, also when the cluster it runs on is about to change
-        work.access.set(cluster.access(outputs))
+    find_way(work)  # what runs can be asked, also when the cluster it runs on is about to change
     planned = observe_all(plan_up(work, only))
     changes = terraform.preview(cluster.variables(), progress, cancel) if cluster.asks_first else None
     return of(work, changes, planned)

@@ -12,8 +12,13 @@ if TYPE_CHECKING:
     from installer.session import Opened
 
 
+# A first `up` that fails half way leaves a state with outputs that depend on nothing, such as the region;
+# these are in it only once the cluster is made (docs/traps.md).
+_WAY = ("cluster_name", "endpoint", "ca")
+
+
 class NotUp(StepError):
-    """Nothing of the environment was made here, or all of it has been taken down."""
+    """Nothing of the environment was made here, or no cluster, or all of it has been taken down."""
 
 
 def read_only(opened: Opened) -> Context:
@@ -28,13 +33,20 @@ def read_only(opened: Opened) -> Context:
     return context(opened, Cancel(), Path("/nonexistent"), refuse)
 
 
+def find_way(work: Context) -> bool:
+    """Fill the way to the cluster; False when Terraform's outputs know none. Asks nothing of the cluster."""
+    outputs = work.terraform.outputs()
+    if any(outputs.get(name) is None for name in _WAY):
+        return False
+    work.access.set(work.cluster.access(outputs))
+    return True
+
+
 def reach(work: Context) -> None:
     """Fill the way to the cluster. Raises NotUp, or StepError when the cluster cannot be asked."""
     name = work.environment.name
-    outputs = work.terraform.outputs()
-    if not outputs:
+    if not find_way(work):
         raise not_up(name)
-    work.access.set(work.cluster.access(outputs))
     wrong = work.cluster.alive()
     if wrong:
         raise StepError(

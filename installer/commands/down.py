@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from installer.console import Console
-from installer.errors import Exit, StepError, UsageError
+from installer.errors import Exit, PreflightError, StepError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,14 +25,16 @@ def run(
 
     opened = open_anywhere(console.environment, region)
     name = console.environment = opened.environment.name
-    cluster = read_only(opened).cluster
+    work = read_only(opened)
+    cluster = work.cluster
     cluster.refuse_elsewhere()
     _refuse_wishes(name, cluster, wishes)
     if not opened.state.exists() and not cluster.inventory():
         return console.done(
             {"changed": 0, "seen": 0, "left": []}, f"{name}: nothing to take down · 0 left of 0 seen"
         )
-    if not _agreed(console, name, cluster, wishes, yes=yes, allow_data_loss=allow_data_loss):
+    going = refuse_protected(work, wishes)
+    if not _agreed(console, name, wishes, () if allow_data_loss else going, yes=yes):
         console.text(f"{name}: left as it is")
         return Exit.DONE
     taken = take_down(console, opened, wishes)
@@ -95,12 +97,32 @@ def _refuse_wishes(name: str, cluster: ClusterProvider, wishes: Wishes) -> None:
         )
 
 
+def refuse_protected(work: Context, wishes: Wishes) -> Sequence[Leftover]:
+    """The data that would go. Raises PreflightError, whatever is forced, when some of it was made not to be
+    deleted: that would be refused at the end of the way, when the cluster is gone already."""
+    cluster, name = work.cluster, work.environment.name
+    kept = {kind for word in wishes.retain for kind in cluster.retainable[word].kinds}
+    going = [each for each in cluster.data() if each.kind not in kept]
+    guarded = work.terraform.guarded()
+    protected = [each for each in going if each.protected or each.id in guarded]
+    if protected:
+        raise PreflightError(
+            f"{name} has data that is protected from being deleted; nothing was changed",
+            why="\n".join(f"{each.kind} {each.id} {each.detail}".rstrip() for each in protected),
+            hint="set `deletion_protection: false`, run `up`, then `down`; --force does not lift it",
+            command=f"mlops-platform up --env {name}",
+        )
+    return going
+
+
 def _reached(work: Context, console: Console) -> bool:
     """Can the cluster still be drained? A dead one cannot, and one that never was need not."""
-    outputs = work.terraform.outputs()
-    if not outputs:
+    from installer.reach import find_way
+
+    if not find_way(work):
+        if work.terraform.resources():
+            console.say("! nothing in the cluster is drained: Terraform knows no way to one")
         return False
-    work.access.set(work.cluster.access(outputs))
     wrong = work.cluster.alive()
     if not wrong and work.cluster.external_resources:
         try:
@@ -112,12 +134,8 @@ def _reached(work: Context, console: Console) -> bool:
     return not wrong
 
 
-def _agreed(
-    console: Console, name: str, cluster: ClusterProvider, wishes: Wishes, *, yes: bool, allow_data_loss: bool
-) -> bool:
+def _agreed(console: Console, name: str, wishes: Wishes, lost: Sequence[Leftover], *, yes: bool) -> bool:
     """Asked once; with data in stores that outlive a cluster, by the environment's name."""
-    kept = {kind for word in wishes.retain for kind in cluster.retainable[word].kinds}
-    lost = [] if allow_data_loss else [each for each in cluster.data() if each.kind not in kept]
     if lost and (yes or not console.asks):
         raise UsageError(
             f"down would delete data of {name}",

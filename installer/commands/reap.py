@@ -45,8 +45,9 @@ def run(console: Console, *, region: str, dry_run: bool) -> int:
 
 def _one(console: Console, each: RemoteEnvironment) -> dict[str, Any]:
     """Its time is read again: who has prolonged it while others were taken down keeps it. Empty then."""
-    from installer.commands.down import take_down
+    from installer.commands.down import refuse_protected, take_down
     from installer.lifetime import expired
+    from installer.reach import read_only
     from installer.remote import open_recorded, remotes
     from installer.teardown.proof import Wishes
 
@@ -54,6 +55,8 @@ def _one(console: Console, each: RemoteEnvironment) -> dict[str, Any]:
     if now is None or not expired(now.expires):
         return {}
     console.environment = each.name
-    taken = take_down(console, open_recorded(now), Wishes())
+    opened, wishes = open_recorded(now), Wishes()
+    refuse_protected(read_only(opened), wishes)
+    taken = take_down(console, opened, wishes)
     console.text(taken.text)
     return taken.data

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from installer.adapters.kube.namespaces import ENVIRONMENT_LABEL
-from installer.adapters.wait import Pending, wait_until
 from installer.catalog import Component
 from installer.context import Context
 from installer.engine.lock import NAMESPACE as LOCK_NAMESPACE
 from installer.engine.steps import Difference
 from installer.progress import Progress
+from installer.teardown.objects import (
+    MERGE,
+    counted,
+    custom,
+    delete_all,
+    entrances,
+    namespaces_of,
+    ours,
+    wait_gone,
+)
 
 if TYPE_CHECKING:
     from installer.adapters.kube import Kube
     from installer.adapters.kube.client import Object
-
-_SECONDS = 300
-_MERGE = "application/merge-patch+json"
-_GATEWAYS = "gateway.networking.k8s.io"
-_HELM = "Helm"  # app.kubernetes.io/managed-by of all that a chart makes: it goes with its release
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ class SuspendSchedules:
     layer: str = "drain"
 
     def _running(self) -> list[Object]:
-        jobs = _ours(self.context, self.context.bench.kube.list("batch/v1", "CronJob"))
+        jobs = ours(self.context, self.context.bench.kube.list("batch/v1", "CronJob"))
         return [job for job in jobs if not job["spec"].get("suspend")]
 
     def observe(self) -> Difference | None:
@@ -68,7 +70,7 @@ class SuspendSchedules:
         for job in self._running():
             meta = job["metadata"]
             path = f"/apis/batch/v1/namespaces/{meta['namespace']}/cronjobs/{meta['name']}"
-            kube.raw("PATCH", path, {"spec": {"suspend": True}}, content_type=_MERGE)
+            kube.raw("PATCH", path, {"spec": {"suspend": True}}, content_type=MERGE)
 
 
 @dataclass(frozen=True)
@@ -76,21 +78,25 @@ class DeleteCustom:
     """People's own objects of kinds that controllers act on, while those controllers still live.
 
     What a chart made goes with its release, what another object owns goes with that. Kinds without a
-    namespace are the cluster's own, and go with it.
+    namespace are the cluster's own, and go with it. `kept` are API groups that are left alone.
     """
 
     context: Context
     requires: tuple[str, ...] = ("drain/schedules",)
+    kept: frozenset[str] = frozenset()
     id: str = "drain/custom"
     layer: str = "drain"
 
     def observe(self) -> Difference | None:
-        found = _custom(self.context)
-        return Difference(f"delete {_counted(found)}") if found else None
+        found = self._found()
+        return Difference(f"delete {counted(found)}") if found else None
 
     def run(self, progress: Progress) -> None:
         kube = self.context.bench.changing()
-        _delete_all(self.context, kube, lambda: _custom(self.context), "objects", progress)
+        delete_all(self.context, kube, self._found, "objects", progress)
+
+    def _found(self) -> list[Object]:
+        return custom(self.context, self.kept)
 
 
 @dataclass(frozen=True)
@@ -103,12 +109,12 @@ class DeleteEntrances:
     layer: str = "drain"
 
     def observe(self) -> Difference | None:
-        found = _entrances(self.context)
-        return Difference(f"delete {_counted(found)}") if found else None
+        found = entrances(self.context)
+        return Difference(f"delete {counted(found)}") if found else None
 
     def run(self, progress: Progress) -> None:
         kube = self.context.bench.changing()
-        _delete_all(self.context, kube, lambda: _entrances(self.context), "entrances", progress)
+        delete_all(self.context, kube, lambda: entrances(self.context), "entrances", progress)
 
 
 @dataclass(frozen=True)
@@ -136,13 +142,13 @@ class DeleteVolumes:
             for volume in self._volumes():
                 path = f"/api/v1/persistentvolumes/{volume['metadata']['name']}"
                 policy = {"spec": {"persistentVolumeReclaimPolicy": "Retain"}}
-                kube.raw("PATCH", path, policy, content_type=_MERGE)
+                kube.raw("PATCH", path, policy, content_type=MERGE)
         self._stop_users(kube)
         for claim in self._claims(kube):
             meta = claim["metadata"]
             kube.delete("v1", "PersistentVolumeClaim", meta["name"], meta["namespace"])
 
-        _wait_gone(
+        wait_gone(
             self.context,
             lambda: [v["metadata"]["name"] for v in self._volumes() if not self._let_go(v)],
             "volumes",
@@ -156,11 +162,11 @@ class DeleteVolumes:
         found = self.context.bench.kube.list("v1", "PersistentVolume")
         if self.context.cluster.whole:
             return found
-        ours = _namespaces(self.context)
-        return [v for v in found if (v["spec"].get("claimRef") or {}).get("namespace") in ours]
+        names = namespaces_of(self.context)
+        return [v for v in found if (v["spec"].get("claimRef") or {}).get("namespace") in names]
 
     def _claims(self, kube: Kube) -> list[Object]:
-        return _ours(self.context, kube.list("v1", "PersistentVolumeClaim"))
+        return ours(self.context, kube.list("v1", "PersistentVolumeClaim"))
 
     def _let_go(self, volume: Object) -> bool:
         return self.retain and volume.get("status", {}).get("phase") == "Released"
@@ -173,7 +179,7 @@ class DeleteVolumes:
                 meta = each["metadata"]
                 if each["spec"].get("replicas") and _mounts(each, claimed):
                     path = f"/apis/apps/v1/namespaces/{meta['namespace']}/{plural}/{meta['name']}"
-                    kube.raw("PATCH", path, {"spec": {"replicas": 0}}, content_type=_MERGE)
+                    kube.raw("PATCH", path, {"spec": {"replicas": 0}}, content_type=MERGE)
 
 
 @dataclass(frozen=True)
@@ -197,7 +203,7 @@ class DeleteNamespaces:
         for name in self._found():
             kube.delete("v1", "Namespace", name)
 
-        _wait_gone(
+        wait_gone(
             self.context,
             self._found,
             "namespaces",
@@ -207,7 +213,7 @@ class DeleteNamespaces:
         )
 
     def _found(self) -> list[str]:
-        return sorted(_namespaces(self.context) - {LOCK_NAMESPACE})
+        return sorted(namespaces_of(self.context) - {LOCK_NAMESPACE})
 
 
 def _mounts(workload: Object, claimed: set[tuple[str, str]]) -> bool:
@@ -216,88 +222,3 @@ def _mounts(workload: Object, claimed: set[tuple[str, str]]) -> bool:
     names = {(v.get("persistentVolumeClaim") or {}).get("claimName") for v in volumes}
     space = workload["metadata"]["namespace"]
     return bool(spec.get("volumeClaimTemplates")) or any((space, name) in claimed for name in names if name)
-
-
-def _namespaces(context: Context) -> set[str]:
-    label = f"{ENVIRONMENT_LABEL}={context.environment.name}"
-    return {each["metadata"]["name"] for each in context.bench.kube.metadata("v1", "Namespace", labels=label)}
-
-
-def _ours(context: Context, found: list[Object]) -> list[Object]:
-    """All, where the cluster goes with the environment; in somebody else's what is in namespaces of ours."""
-    if context.cluster.whole or not found:
-        return found
-    ours = _namespaces(context)
-    return [each for each in found if each["metadata"]["namespace"] in ours]
-
-
-def _custom(context: Context) -> list[Object]:
-    kube = context.bench.kube
-    found: list[Object] = []
-    for definition in kube.list("apiextensions.k8s.io/v1", "CustomResourceDefinition"):
-        spec = definition["spec"]
-        if spec["scope"] != "Namespaced" or spec["group"] == _GATEWAYS:
-            continue
-        version = next((v["name"] for v in spec["versions"] if v["served"]), "")
-        if version:
-            found += kube.list(f"{spec['group']}/{version}", spec["names"]["kind"])
-    return _ours(context, [each for each in found if not _somebodys(each)])
-
-
-def _entrances(context: Context) -> list[Object]:
-    kube = context.bench.kube
-    found = kube.list("networking.k8s.io/v1", "Ingress")
-    found += [s for s in kube.list("v1", "Service") if s["spec"].get("type") == "LoadBalancer"]
-    if kube.get("apiextensions.k8s.io/v1", "CustomResourceDefinition", f"gateways.{_GATEWAYS}"):
-        found += kube.list(f"{_GATEWAYS}/v1", "Gateway")
-    return _ours(context, found)
-
-
-def _somebodys(each: Object) -> bool:
-    meta = each["metadata"]
-    labels: dict[str, Any] = meta.get("labels") or {}
-    return bool(meta.get("ownerReferences")) or labels.get("app.kubernetes.io/managed-by") == _HELM
-
-
-def _delete_all(
-    context: Context, kube: Kube, find: Callable[[], list[Object]], what: str, progress: Progress
-) -> None:
-    """Delete, and wait until every finalizer is done."""
-    for each in find():
-        meta = each["metadata"]
-        kube.delete(each["apiVersion"], each["kind"], meta["name"], meta["namespace"])
-
-    _wait_gone(
-        context,
-        lambda: [f"{e['kind']} {e['metadata']['namespace']}/{e['metadata']['name']}" for e in find()],
-        what,
-        progress,
-        hint="its controller may be gone; --force goes on without, and the sweep finds what it made outside",
-        command="kubectl get events --all-namespaces",
-    )
-
-
-def _wait_gone(
-    context: Context, left: Callable[[], list[str]], what: str, progress: Progress, *, hint: str, command: str
-) -> None:
-    """Raises WaitTimedOut naming what is left."""
-
-    def gone() -> bool | Pending:
-        names = left()
-        return Pending(f"{len(names)} {what}: {', '.join(names[:3])}") if names else True
-
-    wait_until(
-        f"{what} deleted",
-        gone,
-        seconds=_SECONDS,
-        cancel=context.cancel,
-        on_seen=progress.say,
-        hint=hint,
-        command=command,
-    )
-
-
-def _counted(found: list[Object]) -> str:
-    """'2 Ingress, 1 Service'"""
-    kinds = [each["kind"] for each in found]
-    return ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds))

@@ -25,6 +25,7 @@ from installer.teardown.proof import (
     Unblock,
     Wishes,
 )
+from installer.teardown.snapshots import GROUPS, KeepSnapshots
 
 
 @dataclass(frozen=True)
@@ -64,14 +65,20 @@ def plan_down(context: Context, wishes: Wishes, *, alive: bool) -> Down:
     return Down(Graph.of(steps), outcome)
 
 
+def _custom(context: Context, wishes: Wishes) -> list[Step]:
+    if "snapshots" not in wishes.retain:
+        return [DeleteCustom(context)]
+    keep = KeepSnapshots(context)
+    return [keep, DeleteCustom(context, (keep.id,), GROUPS)]
+
+
 def _draining(context: Context, wishes: Wishes) -> list[Step]:
     """Where objects make things outside, those go first, while who made them still lives."""
     steps: list[Step] = []
     outside = context.cluster.external_resources
-    retain = "volumes" in wishes.retain
     if outside:
-        steps = [SuspendSchedules(context), DeleteCustom(context), DeleteEntrances(context)]
-        steps.append(DeleteVolumes(context, ("drain/entrances",), retain))
+        steps = [SuspendSchedules(context), *_custom(context, wishes), DeleteEntrances(context)]
+        steps.append(DeleteVolumes(context, ("drain/entrances",), "volumes" in wishes.retain))
     before = tuple(step.id for step in steps[-1:])
     releases: list[Step] = []
     for component in context.components:

@@ -10,7 +10,7 @@ from pathlib import Path
 from installer.clusters.base import Leftover
 from installer.context import Context
 from installer.engine.steps import Difference, Slot
-from installer.errors import LeftoversError
+from installer.errors import LeftoversError, StepError
 from installer.progress import Progress
 
 # The record says whose all is: it goes when nothing is left of which that might be asked.
@@ -75,8 +75,7 @@ class Unblock:
         found = self.context.cluster.inventory()
         if not self.outcome.seen.filled:
             self.outcome.seen.set(len(found))
-        known = self.context.terraform.ids()
-        blocking = [each for each in found if each.blocks and each.ours and each.id not in known]
+        blocking = _blocking(self.context, found)
         self.blocking.set(blocking)
         return Difference(f"remove {len(blocking)}") if blocking else None
 
@@ -84,9 +83,18 @@ class Unblock:
         self.context.cluster.sweep(self.blocking.get(), progress, self.context.cancel)
 
 
+def _blocking(context: Context, found: Sequence[Leftover]) -> list[Leftover]:
+    known = context.terraform.ids()
+    return [each for each in found if each.blocks and each.ours and each.id not in known]
+
+
 @dataclass(frozen=True)
 class DestroyCluster:
-    """Terraform's part of going down, also when `up` died at any point."""
+    """Terraform's part of going down, also when `up` died at any point.
+
+    Nodes are ended in here, and leave interfaces behind, after what blocked was looked for: so that is
+    looked for once more when Terraform fails (hashicorp/terraform-provider-aws#11473).
+    """
 
     context: Context
     requires: tuple[str, ...]
@@ -98,9 +106,30 @@ class DestroyCluster:
         return Difference(f"destroy {len(resources)} resources", destroys=True) if resources else None
 
     def run(self, progress: Progress) -> None:
-        terraform = self.context.terraform
-        terraform.recover(progress, self.context.cancel)
-        terraform.destroy(self.context.cluster.variables(), progress, self.context.cancel)
+        context = self.context
+        context.terraform.recover(progress, context.cancel)
+        try:
+            self._destroy(progress)
+        except StepError as error:
+            blocking = self._blocking_by_now(error, progress)
+            if not blocking:
+                raise
+            progress.note(f"failed once: {error.what}: {' '.join(error.why.splitlines()[-1:])}")
+            named = ", ".join(f"{each.kind} {each.id}" for each in blocking)
+            progress.note(f"destroyed once more, after removing what it waited for in vain: {named}")
+            context.cluster.sweep(blocking, progress, context.cancel)
+            self._destroy(progress)
+
+    def _blocking_by_now(self, failed: StepError, progress: Progress) -> list[Leftover]:
+        """Raises what has failed when that cannot be asked."""
+        try:
+            return _blocking(self.context, self.context.cluster.inventory())
+        except StepError as error:
+            progress.note(f"what blocks it could not be looked for: {error.what}")
+            raise failed from error
+
+    def _destroy(self, progress: Progress) -> None:
+        self.context.terraform.destroy(self.context.cluster.variables(), progress, self.context.cancel)
 
 
 @dataclass(frozen=True)

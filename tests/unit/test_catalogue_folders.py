@@ -22,7 +22,7 @@ NAMES = tuple(CATALOG.entries)
 ELSEWHERE = {  # a word of networks, and a kind of Kubernetes
     ("gateway", "clusters/host/addresses.py"),
     ("gateway", "clusters/aws/sweeps/ec2.py"),
-    ("gateway", "teardown/drain.py"),
+    ("gateway", "teardown/objects.py"),
 }
 BEGIN, END = "<!-- components: begin", "<!-- components: end -->"
 

@@ -68,3 +68,10 @@ def test_force_passes_over_everything_but_the_sweep_and_the_proof() -> None:
     found = graph("ephemeral", force=True)
     unforced = {step.id for step in found.steps if not isinstance(step, Forced)}
     assert unforced == {"cluster/sweep", "cluster/proof", "cluster/record"}
+
+
+def test_snapshots_are_let_go_of_before_what_would_take_them_along() -> None:
+    found = graph("ephemeral", retain=frozenset({"snapshots"}))
+    chain = ["drain/schedules", "drain/snapshots", "drain/custom", "drain/entrances"]
+    for first, second in pairwise(chain):
+        assert before(found, first, second), (first, second)

@@ -19,7 +19,8 @@ _FLOCK = "hhqqi4x"
 class State:
     """`serial` grows with every write, `lineage` is the state's own name; `ids` are what its objects are
     called where they exist: every `id`, `arn` and `identifier` in it; `tainted` are the addresses of those
-    that the next apply replaces, because their creation failed or somebody asked for it."""
+    that the next apply replaces, because their creation failed or somebody asked for it; `guarded` the ids of
+    those that Terraform does not delete while something is in them (`force_destroy` is off)."""
 
     serial: int
     lineage: str
@@ -27,6 +28,7 @@ class State:
     resources: tuple[str, ...]
     ids: frozenset[str] = frozenset()
     tainted: frozenset[str] = frozenset()
+    guarded: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,13 @@ def _parse(data: Any) -> State:
             if resource["mode"] == "managed"
             for instance in resource["instances"]
             if instance.get("status") == "tainted"
+        ),
+        guarded=frozenset(
+            str(attributes["id"])
+            for resource in data.get("resources") or ()
+            if resource["mode"] == "managed"
+            for instance in resource["instances"]
+            if (attributes := instance.get("attributes") or {}).get("force_destroy") is False
         ),
     )
 

@@ -74,6 +74,11 @@ class Terraform:
         found = self._folder.read()
         return found.ids if isinstance(found, State) else frozenset()
 
+    def guarded(self) -> frozenset[str]:
+        """Ids of objects that `destroy` fails at while something is in them."""
+        found = self._folder.read()
+        return found.guarded if isinstance(found, State) else frozenset()
+
     def forget(self, types: Collection[str], progress: Progress, cancel: Cancel) -> tuple[str, ...]:
         """Take objects of these types out of the state, so that `destroy` leaves them; their addresses.
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 
+from botocore.exceptions import ClientError
+
 from installer.cancel import Cancel
 from installer.clusters.aws.inventory import Found, calling, find, look
 from installer.clusters.aws.ownership import SERVICE_TAG, Ownership, Verdict
@@ -15,6 +17,9 @@ from installer.clusters.aws.state_bucket import Record, StateBucket
 from installer.clusters.aws.sweeping import Sweeper
 from installer.clusters.aws.sweeps import DATA, KINDS, RETAIN
 from installer.clusters.aws.sweeps.index import partition
+from installer.clusters.aws.sweeps.kind import gone
+from installer.clusters.aws.sweeps.rest import LOG_GROUPS, control_plane_log
+from installer.clusters.aws.sweeps.stores import DATABASES
 from installer.clusters.base import Leftover
 from installer.errors import StepError
 from installer.progress import Progress
@@ -42,16 +47,39 @@ class Ending:
         return Ownership(self.bucket.environment, self.cluster if records else "", frozenset(runs), since)
 
     def inventory(self) -> tuple[Leftover, ...]:
-        found = [_leftover(each) for each in look(self.session, self.ownership)]
+        every = look(self.session, self.ownership)
+        alive = any(SERVICE_TAG in each.resource.tags for each in every) and self._alive()
+        found = [_leftover(each, cluster_alive=alive) for each in every]
         if self.bucket.exists():
             found.append(Leftover(STATE_BUCKET, self.bucket.name, keep="goes when all else is proven gone"))
         return tuple(found)
 
+    def _alive(self) -> bool:
+        """Is there a cluster of the name, whatever its tags say? EKS takes its own group away with it, but
+        not while an interface still uses it, and never later (aws/aws-k8s-tester#416)."""
+        with calling("eks"):
+            try:
+                self.session.client("eks").describe_cluster(name=self.cluster)
+            except ClientError as error:
+                if gone(error):
+                    return False
+                raise
+        return True
+
     def data(self) -> tuple[Leftover, ...]:
         """Buckets with something in them, and databases; of ours only, since only those would be deleted."""
         found = [each for kind in DATA for each in find(self.session, self.ownership, kind)]
-        held = [each for each in found if each.ours and each.resource.about != "empty"]
-        return tuple(_leftover(each) for each in held if not _leftover(each).keep)
+        held = [_leftover(e) for e in found if e.ours and e.resource.about != "empty"]
+        held = [each for each in held if not each.keep]
+        protected = self._protected() if any(each.kind == DATABASES.name for each in held) else ()
+        return tuple(replace(each, protected=each.id in protected) for each in held)
+
+    def _protected(self) -> frozenset[str]:
+        with calling("rds"):
+            found = self.session.pages("rds", "describe_db_instances", "DBInstances")
+            return frozenset(
+                str(raw["DBInstanceIdentifier"]) for raw in found if raw.get("DeletionProtection")
+            )
 
     def sweep(self, found: Sequence[Leftover], progress: Progress, cancel: Cancel | None) -> None:
         wanted = {(each.kind, each.id) for each in found if each.ours and not each.keep}
@@ -93,13 +121,27 @@ class Ending:
 
     def forget(self, progress: Progress) -> None:
         """Raises StepError when the bucket is still there afterwards."""
+        self._sweep_late_log(progress)
         progress.say(f"state bucket {self.bucket.name}")
         self.bucket.remove()
         if self.bucket.exists():
             raise StepError(f"the state bucket {self.bucket.name} is still there", transient=True)
 
+    def _sweep_late_log(self, progress: Progress) -> None:
+        """EKS delivers what its control plane has logged for minutes after the cluster is gone, and makes the
+        group again for it (terraform-aws-modules/terraform-aws-eks#2446), without a tag. Whose it is, nobody
+        knows any more once the record is gone: so it is looked at as late as can be."""
+        name = control_plane_log(self.cluster)
+        late = [each for each in find(self.session, self.ownership, LOG_GROUPS) if each.resource.id == name]
+        if going := [each for each in map(_leftover, late) if each.ours and not each.keep]:
+            self.sweep(going, progress, None)
+            progress.note(
+                f"EKS has made log group {name} again, and may for some minutes more; "
+                f"aws logs delete-log-group --region {self.session.region} --log-group-name {name}"
+            )
 
-def _leftover(found: Found) -> Leftover:
+
+def _leftover(found: Found, *, cluster_alive: bool = True) -> Leftover:
     resource = found.resource
     return Leftover(
         found.kind,
@@ -107,7 +149,7 @@ def _leftover(found: Found) -> Leftover:
         resource.detail() if found.verdict is Verdict.OURS else _joined(resource.detail(), _UNPROVEN),
         keep=_keep(resource.scheduled, resource.tags),
         ours=found.ours,
-        blocks=_blocks(found),
+        blocks=_blocks(found, cluster_alive=cluster_alive),
     )
 
 
@@ -116,11 +158,12 @@ def _keep(scheduled: str, tags: Mapping[str, str]) -> str:
     return scheduled or (f"retained since {day}" if day else "")
 
 
-def _blocks(found: Found) -> bool:
+def _blocks(found: Found, *, cluster_alive: bool) -> bool:
     """EKS's own group would be freed of its rules while nodes still talk through it: it goes with the
-    cluster. What is in use waits for its user, which Terraform ends."""
+    cluster, or after it. What is in use waits for its user, which Terraform ends."""
     kind = next((k for k in KINDS if k.name == found.kind), None)
-    return bool(kind and kind.blocks) and SERVICE_TAG not in found.resource.tags and not found.resource.busy
+    in_use = found.resource.busy or (cluster_alive and SERVICE_TAG in found.resource.tags)
+    return bool(kind and kind.blocks) and not in_use
 
 
 def _joined(*parts: str) -> str:

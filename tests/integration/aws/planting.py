@@ -231,7 +231,7 @@ class Garden:
         )
         self.keep("node group", f"{name}:system")
 
-    def stores(self, subnets: list[str]) -> None:
+    def stores(self, subnets: list[str], *, protected: bool = False) -> None:
         """A bucket with versions of an object, a database, a snapshot and a subnet group."""
         s3, rds = self.client("s3"), self.client("rds")
         bucket = self.keep("bucket", f"{self.word}-{self.account.id}-artifacts")
@@ -258,7 +258,7 @@ class Garden:
             MasterUsername="postgres",
             MasterUserPassword="not-a-secret",
             DBSubnetGroupName=group,
-            DeletionProtection=True,
+            DeletionProtection=protected,
             Tags=pairs(self.tags),
         )
         snapshot = self.keep("database snapshot", f"{self.word}-before")

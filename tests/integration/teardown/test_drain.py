@@ -18,6 +18,7 @@ from installer.errors import StepError
 from installer.progress import Silent
 from installer.teardown.drain import DeleteCustom, DeleteEntrances, DeleteVolumes, SuspendSchedules
 from installer.teardown.forced import Forced
+from installer.teardown.snapshots import GROUPS, KeepSnapshots
 
 pytestmark = pytest.mark.integration
 _MERGE = "application/merge-patch+json"
@@ -41,6 +42,14 @@ class World:
         return [each["metadata"]["name"] for each in self.kube.list(api_version, kind, space)]
 
 
+class Told(Silent):
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
 @pytest.fixture
 def world(kube: Kube, namespace: str) -> Iterator[World]:
     name = f"drain-{secrets.token_hex(4)}"
@@ -56,6 +65,23 @@ def world(kube: Kube, namespace: str) -> Iterator[World]:
 
 def pod(**more: Any) -> dict[str, Any]:
     return {"containers": [{"name": "c", "image": "x"}], **more}
+
+
+def definition(group: str, kind: str, plural: str, *, scope: str = "Namespaced") -> dict[str, Any]:
+    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
+    about = {"api-approved.kubernetes.io": "unapproved, of a test"}  # asked for in groups of Kubernetes' own
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{plural}.{group}", "annotations": about},
+        "spec": {
+            "group": group,
+            "names": {"kind": kind, "plural": plural, "singular": kind.lower()},
+            "scope": scope,
+            "versions": [version],
+        },
+    }
 
 
 def test_schedules_are_suspended_once(world: World) -> None:
@@ -75,21 +101,7 @@ def test_schedules_are_suspended_once(world: World) -> None:
 
 def test_custom_objects_go_but_for_those_of_a_chart_or_an_owner(world: World) -> None:
     group = f"{world.ours}.test"
-    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-    definition = {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"models.{group}"},
-        "spec": {
-            "group": group,
-            "names": {"kind": "Model", "plural": "models", "singular": "model"},
-            "scope": "Namespaced",
-            "versions": [
-                {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
-            ],
-        },
-    }
-    world.kube.apply(definition)
+    world.kube.apply(definition(group, "Model", "models"))
     model = {"apiVersion": f"{group}/v1", "kind": "Model"}
     world.make({**model, "metadata": {"name": "mine"}})
     world.make({**model, "metadata": {"name": "charts"}}, **{"app.kubernetes.io/managed-by": "Helm"})
@@ -101,6 +113,33 @@ def test_custom_objects_go_but_for_those_of_a_chart_or_an_owner(world: World) ->
     assert step.observe() is None
     assert set(world.names(f"{group}/v1", "Model", world.ours)) == {"charts", "owned"}
     assert len(world.names(f"{group}/v1", "Model", world.theirs)) == 3
+
+
+def test_snapshots_that_are_to_be_kept_are_let_go_of_and_stay(world: World) -> None:
+    assert KeepSnapshots(world.context).observe() is None  # the kind is not there
+    group = "snapshot.storage.k8s.io"
+    content = {"apiVersion": f"{group}/v1", "kind": "VolumeSnapshotContent"}
+    world.kube.apply(definition(group, "VolumeSnapshot", "volumesnapshots"))
+    world.kube.apply(definition(group, content["kind"], "volumesnapshotcontents", scope="Cluster"))
+    world.make({"apiVersion": f"{group}/v1", "kind": "VolumeSnapshot", "metadata": {"name": "before"}})
+    for space in (world.ours, world.theirs):
+        where = {"namespace": space, "name": "before"}
+        spec = {"deletionPolicy": "Delete", "volumeSnapshotRef": where}
+        world.kube.create({**content, "metadata": {"name": f"of-{space}"}, "spec": spec})
+    told = Told()
+    step = KeepSnapshots(world.context)
+    difference = step.observe()
+    assert difference and difference.summary == "let go of 1 snapshots"
+    step.run(told)
+    assert step.observe() is None
+    assert told.notes == [f"snapshot of-{world.ours} of {world.ours}/before stays"]
+    policies = {
+        each["metadata"]["name"]: each["spec"]["deletionPolicy"]
+        for each in world.kube.list(content["apiVersion"], content["kind"])
+    }
+    assert policies == {f"of-{world.ours}": "Retain", f"of-{world.theirs}": "Delete"}
+    assert DeleteCustom(world.context, (), GROUPS).observe() is None
+    assert DeleteCustom(world.context).observe(), "without the word they go as all else does"
 
 
 def test_entrances_go(world: World) -> None:
@@ -181,13 +220,6 @@ def test_what_mounts_a_claim_is_stopped_and_a_retained_volume_is_let_go(world: W
 
 
 def test_by_force_a_step_that_fails_is_said_and_passed_over(world: World) -> None:
-    class Told(Silent):
-        def __init__(self) -> None:
-            self.notes: list[str] = []
-
-        def note(self, text: str) -> None:
-            self.notes.append(text)
-
     class Failing(SuspendSchedules):
         def run(self, progress: object) -> None:
             raise StepError("no answer", why="first\nlast")

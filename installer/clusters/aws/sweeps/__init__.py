@@ -36,20 +36,20 @@ KINDS: tuple[Kind, ...] = (
     stores.BUCKETS,
 )
 
-# What `down --retain` may name: what holds data and stands by itself. A bucket is of no use without the key
-# its objects are encrypted with.
+# The environment's key: a bucket's objects and a database's snapshots are of no use without it.
+_KEY = Retain((rest.KEYS.name, rest.ALIASES.name), ("aws_kms_key", "aws_kms_alias"))
+# What `down --retain` may name: what holds data and stands by itself.
 RETAIN: Mapping[str, Retain] = {
     "volumes": Retain((ec2.VOLUMES.name,)),
-    "snapshots": Retain((ec2.SNAPSHOTS.name, stores.DATABASE_SNAPSHOTS.name)),
+    "snapshots": Retain((ec2.SNAPSHOTS.name, stores.DATABASE_SNAPSHOTS.name, *_KEY.kinds), _KEY.types),
     "buckets": Retain(
-        (stores.BUCKETS.name, rest.KEYS.name, rest.ALIASES.name),
+        (stores.BUCKETS.name, *_KEY.kinds),
         (
             "aws_s3_bucket",
             "aws_s3_bucket_public_access_block",
             "aws_s3_bucket_server_side_encryption_configuration",
             "aws_s3_bucket_versioning",
-            "aws_kms_key",
-            "aws_kms_alias",
+            *_KEY.types,
         ),
     ),
     "logs": Retain((rest.LOG_GROUPS.name,), ("aws_cloudwatch_log_group",)),

@@ -1,0 +1,217 @@
+"""Proves that `down` ends where its way there is not even: half made, blocked meanwhile, protected."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from installer.adapters.terraform import Terraform
+from installer.clusters.aws.ending import Ending
+from installer.commands import plan, status
+from installer.errors import CommandFailed, Exit
+from installer.reach import read_only
+from installer.session import open_environment
+from installer.teardown.proof import Prove
+from tests.fakes.aws import Account
+from tests.integration.aws.made import up
+from tests.integration.aws.planting import TRUST, Garden
+from tests.integration.aws.world import Machine, tags
+
+pytestmark = pytest.mark.integration
+SMALL = {"network_policy": "standard", "nat": "none"}
+INTERFACES = "cluster.k8s.amazonaws.com/name"  # as the VPC CNI marks them
+
+
+@pytest.fixture
+def machine(account: Account, tmp_path: Path) -> Iterator[Machine]:
+    with Machine(account, tmp_path).used() as found:
+        yield found
+
+
+def vpc_of(account: Account, name: str) -> str:
+    ours = [{"Name": "tag:mlops-platform/env", "Values": [name]}]
+    return str(account.client("ec2").describe_vpcs(Filters=ours)["Vpcs"][0]["VpcId"])
+
+
+def inside(account: Account, vpc: str) -> tuple[list[str], list[str]]:
+    """Interfaces, and groups that did not come with the VPC itself."""
+    ec2, here = account.client("ec2"), [{"Name": "vpc-id", "Values": [vpc]}]
+    interfaces = ec2.describe_network_interfaces(Filters=here)["NetworkInterfaces"]
+    groups = ec2.describe_security_groups(Filters=here)["SecurityGroups"]
+    named = [each["GroupName"] for each in groups if each["GroupName"] != "default"]
+    return [each["NetworkInterfaceId"] for each in interfaces], named
+
+
+def leak(account: Account, vpc: str, cluster: str) -> None:
+    """What ended nodes leave, and the group EKS could not delete because of it."""
+    ec2 = account.client("ec2")
+    subnet = ec2.describe_subnets(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["Subnets"][0]["SubnetId"]
+    eks = {"aws:eks:cluster-name": cluster, f"kubernetes.io/cluster/{cluster}": "owned"}
+    group = Garden(account, eks, "eks-cluster-sg").group(cluster, vpc)
+    Garden(account, {INTERFACES: cluster}, cluster).interface(subnet)
+    ec2.modify_network_interface_attribute(NetworkInterfaceId=inside(account, vpc)[0][0], Groups=[group])
+
+
+def test_what_an_up_that_failed_half_way_has_made_goes(machine: Machine) -> None:
+    machine.write("half", **SMALL)
+    iam, taken = machine.account.client("iam"), "mlops-half-cluster"
+    iam.create_role(RoleName=taken, AssumeRolePolicyDocument=TRUST)  # a stranger's: no cluster can be made
+    assert up(machine, "half").code == Exit.STEP
+    outputs = read_only(open_environment("half")).terraform.outputs()
+    assert outputs["region"] and "endpoint" not in outputs, "some are there, and no way to a cluster"
+    assert machine.says("plan", "half", plan.run).code == Exit.DONE
+    assert machine.says("status", "half", status.run).data["up"] is False
+
+    said = machine.down("half")
+
+    assert (said.code, said.data["left"]) == (Exit.DONE, []), said.envelope
+    assert said.data["seen"] > 1 and "knows no way" in said.progress
+    assert [role["RoleName"] for role in iam.list_roles()["Roles"]] == [taken]
+
+
+def test_what_came_to_block_terraform_meanwhile_is_removed_and_it_goes_on(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine.write("leaky", **SMALL)
+    assert up(machine, "leaky").code == Exit.DONE
+    account, destroy, seen = machine.account, Terraform.destroy, []
+    vpc = vpc_of(account, "leaky")
+
+    def first_fails(self: Terraform, *asked: Any) -> None:
+        """In AWS after 20 minutes at the subnets; moto lets them go with what is in them."""
+        seen.append(inside(account, vpc))
+        if len(seen) > 1:
+            return destroy(self, *asked)
+        eks = account.client("eks")
+        for group in eks.list_nodegroups(clusterName="mlops-leaky")["nodegroups"]:
+            eks.delete_nodegroup(clusterName="mlops-leaky", nodegroupName=group)
+        eks.delete_cluster(name="mlops-leaky")
+        leak(account, vpc, "mlops-leaky")
+        raise CommandFailed("terraform destroy", returncode=1, why="DependencyViolation: subnet", command="")
+
+    monkeypatch.setattr(Terraform, "destroy", first_fails)
+    said = machine.down("leaky")
+
+    assert (said.code, said.data["left"]) == (Exit.DONE, []), said.progress
+    assert seen[0] == ([], ["eks-cluster-sg-mlops-leaky"]), "with its cluster alive it is let alone"
+    assert seen[1:] == [([], [])], "both are gone before Terraform is asked again, once"
+    assert "DependencyViolation" in said.progress and "once more" in said.progress
+
+
+def test_a_destroy_that_nothing_of_ours_blocks_is_not_tried_again(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine.made("stuck")
+    tried: list[int] = []
+
+    def fails(self: Terraform, *asked: Any) -> None:
+        tried.append(1)
+        raise CommandFailed("terraform destroy", returncode=1, why="AccessDenied", command="")
+
+    monkeypatch.setattr(Terraform, "resources", lambda self: ("aws_vpc.this",))
+    monkeypatch.setattr(Terraform, "destroy", fails)
+    said = machine.down("stuck")
+    assert (said.code, tried) == (Exit.STEP, [1]), said.envelope
+    assert said.error["why"] == "AccessDenied"
+
+
+def test_eks_own_group_blocks_only_when_its_cluster_has_gone(machine: Machine) -> None:
+    made = machine.made("group")
+    garden = Garden(machine.account, tags("group"), "mlops-group")
+    subnet = garden.network()
+    role = garden.identities()
+    eks = machine.account.client("eks")
+    eks.create_cluster(name="mlops-group", roleArn=role, resourcesVpcConfig={"subnetIds": [subnet]})
+    assert blocking(made.ending) == []
+    eks.delete_cluster(name="mlops-group")
+    leak(machine.account, garden.vpc, "mlops-group")
+    assert sorted(blocking(made.ending)) == ["network interface", "security group"]
+
+
+def blocking(ending: Ending) -> list[str]:
+    return [each.kind for each in ending.inventory() if each.blocks]
+
+
+def test_a_snapshot_is_kept_with_the_key_it_is_encrypted_with(machine: Machine) -> None:
+    machine.made("kept")
+    garden = Garden(machine.account, tags("kept"), "mlops-kept")
+    garden.stores([garden.network(), garden.other_subnet])
+    garden.rest()
+    said = machine.down("kept", retain=frozenset({"snapshots"}))
+    assert (said.code, said.data["left"]) == (Exit.DONE, []), said.progress
+    key = machine.account.client("kms").describe_key(KeyId=garden.ids["key"][0])["KeyMetadata"]
+    assert key["KeyState"] == "Enabled"
+    rds = machine.account.client("rds")
+    assert rds.describe_db_snapshots(DBSnapshotIdentifier=garden.ids["database snapshot"][0])["DBSnapshots"]
+    assert rds.describe_db_instances()["DBInstances"] == []
+
+
+def test_a_protected_database_is_refused_before_anything_also_by_force(machine: Machine) -> None:
+    made = machine.made("safe", ttl="2020-01-01T00:00:00+00:00")
+    garden = Garden(machine.account, tags("safe"), "mlops-safe")
+    garden.stores([garden.network(), garden.other_subnet], protected=True)
+    database = garden.ids["database"][0]
+    for force, sweep_only in ((False, False), (True, False), (True, True)):
+        said = machine.down("safe", force=force, sweep_only=sweep_only)
+        assert said.code == Exit.PREFLIGHT and database in said.error["why"]
+        assert "deletion_protection: false" in said.error["hint"]
+    assert machine.reap().code == Exit.PREFLIGHT
+    assert made.bucket.exists() and not list((machine.folder / "home" / "safe").glob("runs/*"))
+    assert machine.account.client("ec2").describe_vpcs(VpcIds=[garden.vpc])["Vpcs"]
+    rds = machine.account.client("rds")
+    rds.modify_db_instance(DBInstanceIdentifier=database, DeletionProtection=False, ApplyImmediately=True)
+    assert machine.down("safe").code == Exit.DONE
+
+
+def test_a_bucket_that_terraform_would_fail_at_is_refused_while_something_is_in_it(machine: Machine) -> None:
+    made = machine.made("full")
+    garden = Garden(machine.account, tags("full"), "mlops-full")
+    garden.stores([garden.network(), garden.other_subnet])
+    bucket = garden.ids["bucket"][0]
+    instance = {"attributes": {"id": bucket, "force_destroy": False}}
+    managed = {"mode": "managed", "type": "aws_s3_bucket", "name": "this", "instances": [instance]}
+    made.remote.write(json.dumps({"version": 4, "serial": 1, "lineage": "x", "resources": [managed]}))
+    said = machine.down("full", force=True)
+    assert said.code == Exit.PREFLIGHT and bucket in said.error["why"], said.envelope
+    assert garden.ids["database"][0] not in said.error["why"]
+
+
+@pytest.mark.soak
+def test_a_protected_bucket_is_refused_until_an_up_has_lifted_it(machine: Machine) -> None:
+    s3 = machine.account.client("s3")
+    machine.write("full", "postgres", object_store="s3", deletion_protection=True, **SMALL)
+    assert up(machine, "full").code == Exit.DONE
+    bucket = f"mlops-full-artifacts-{machine.account.id}"
+    s3.put_object(Bucket=bucket, Key="mlflow/model", Body=b"kept")
+    machine.write(
+        "full", "postgres", object_store="s3", deletion_protection=False, **SMALL
+    )  # and no `up` since
+
+    said = machine.down("full", force=True)
+
+    assert said.code == Exit.PREFLIGHT and bucket in said.error["why"], said.envelope
+    assert machine.account.client("eks").list_clusters()["clusters"] == ["mlops-full"]
+    assert up(machine, "full").code == Exit.DONE
+    said = machine.down("full")
+    assert (said.code, said.data["left"]) == (Exit.DONE, []), said.progress
+
+
+def test_a_log_group_that_eks_makes_again_after_the_proof_goes_too(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine.made("late")
+    logs, name, prove = machine.account.client("logs"), "/aws/eks/mlops-late/cluster", Prove.run
+
+    def then_eks_writes(self: Prove, progress: Any) -> None:
+        prove(self, progress)
+        logs.create_log_group(logGroupName=name)
+
+    monkeypatch.setattr(Prove, "run", then_eks_writes)
+    said = machine.down("late")
+    assert said.code == Exit.DONE, said.envelope
+    assert logs.describe_log_groups()["logGroups"] == []
+    assert f"delete-log-group --region {machine.account.region} --log-group-name {name}" in said.progress
