@@ -44,11 +44,11 @@ def recover(
         if not unfinished:
             Tail(folder.events).feed(story, Silent())
         if not story.succeeded or restored:
-            _account_for(folder, run, story, runner, progress)
+            _account_for(folder, run, story, runner, progress, cancel)
         if unfinished:
             folder.end(run, "done" if story.succeeded else "failed", story)
     elif run and run.ended == "failed":
-        _find_unsaid(folder, progress)
+        _find_unsaid(folder, progress, cancel)
     if cancel and cancel.requested:
         raise Interrupted("interrupted", hint="run the same command again to go on")
 
@@ -170,7 +170,12 @@ def _restore(folder: Folder, run: Run | None, progress: Progress) -> bool:
 
 
 def _account_for(
-    folder: Folder, run: Run, story: Story, runner: Callable[[], Runner], progress: Progress
+    folder: Folder,
+    run: Run,
+    story: Story,
+    runner: Callable[[], Runner],
+    progress: Progress,
+    cancel: Cancel | None,
 ) -> None:
     """Compare what Terraform said it made, or had begun to make, with what its state holds."""
     found = folder.read()
@@ -185,7 +190,8 @@ def _account_for(
     made = {a: story.made[a] for a in missed if a in story.made}
     if folder.remote:
         # Whoever keeps the state knows what each kind is imported by, which is often not what the event says.
-        exists = dict(folder.remote.lost([a for a in missed if not (a in made and made[a].built_in)]))
+        asked = [a for a in missed if not (a in made and made[a].built_in)]
+        exists = dict(folder.remote.lost(asked, progress, cancel))
     else:
         exists = {a: each.id for a, each in made.items() if each.id and not each.built_in}
     exists = {a: id_ for a, id_ in exists.items() if a not in known or a in newer or id_ not in held}
@@ -205,7 +211,7 @@ def _account_for(
     folder.adopt({**{to: id_ for to, id_ in folder.adoptions().items() if to not in known}, **exists})
 
 
-def _find_unsaid(folder: Folder, progress: Progress) -> None:
+def _find_unsaid(folder: Folder, progress: Progress, cancel: Cancel | None) -> None:
     """A creation that failed may have made its object all the same, before its provider knew the id: a run
     that ended in order, with its state saved, leaves that in no state."""
     story = Story()
@@ -214,7 +220,8 @@ def _find_unsaid(folder: Folder, progress: Progress) -> None:
         return
     found = folder.read()
     known = found.resources if isinstance(found, State) else ()
-    exists = folder.remote.lost(sorted(story.unmade - {*known, *folder.adoptions()}))
+    asked = sorted(story.unmade - {*known, *folder.adoptions()})
+    exists = folder.remote.lost(asked, progress, cancel)
     for address, id_ in exists.items():
         progress.note(f"{address} was made though its creation failed; it is taken in ({id_})")
     folder.adopt({**folder.adoptions(), **exists})

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from installer.cancel import Cancel
+from installer.progress import Progress
+
 
 class Remote(Protocol):
     """A backend's place for one state. Calls go over the network and raise PlatformError."""
@@ -28,9 +31,11 @@ class Remote(Protocol):
     def unlock(self, lock: str) -> None:
         """Remove that very lock, and no other that came since."""
 
-    def lost(self, addresses: Sequence[str]) -> Mapping[str, str]:
+    def lost(
+        self, addresses: Sequence[str], progress: Progress, cancel: Cancel | None = None
+    ) -> Mapping[str, str]:
         """Of objects that were being made when Terraform was killed: those that exist and are provably
-        this environment's, with the id each is imported by."""
+        this environment's, with the id each is imported by. Waits for what is still being made."""
 
     def left_behind(self, known: Sequence[str]) -> Mapping[str, str]:
         """Objects the cloud itself makes, or makes again, under a name the root wants, beyond the `known`

@@ -7,11 +7,19 @@ said by its tag, or, where a kind has none, by what it hangs on.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
+from installer.cancel import Cancel
+from installer.clusters.aws.ownership import Ownership, Verdict
 from installer.clusters.aws.session import Session, asking, code_of
-from installer.clusters.aws.state_bucket import ENVIRONMENT_TAG
+from installer.clusters.aws.settling import Settling
+from installer.clusters.aws.state_bucket import ENVIRONMENT_TAG, StateBucket
+from installer.clusters.aws.sweeps.index import tagged
+from installer.clusters.aws.sweeps.kind import tags_of
+from installer.clusters.aws.sweeps.rest import control_plane_log, key_tags
+from installer.progress import Progress, Silent
 
 _ABSENT = ("NotFound", "NoSuch", "404", "DoesNotExist", "ResourceNotFoundException")
 # Making these once more is no mistake to AWS, or is what Terraform does to set them: nothing is lost.
@@ -33,6 +41,7 @@ _NAMED: Mapping[tuple[str, str], tuple[tuple[str, str, str], str]] = {
     ("aws_vpc", "this"): (_VPCS, "vpc"),
     ("aws_subnet", "private"): (_SUBNETS, "private-{key}"),
     ("aws_subnet", "public"): (_SUBNETS, "public-{key}"),
+    ("aws_subnet", "control"): (_SUBNETS, "control-{key}"),
     ("aws_internet_gateway", "this"): (_GATEWAYS, "internet"),
     ("aws_eip", "nat"): (_ADDRESSES, "nat-{key}"),
     ("aws_nat_gateway", "this"): (_NATS, "nat-{key}"),
@@ -42,17 +51,27 @@ _NAMED: Mapping[tuple[str, str], tuple[tuple[str, str, str], str]] = {
     ("aws_launch_template", "this"): (_TEMPLATES, "{key}"),
     ("aws_security_group", "database"): (_GROUPS, "{key}"),
     ("aws_vpc_security_group_ingress_rule", "database"): (_RULES, "{key}-cluster"),
+    ("aws_vpc_security_group_ingress_rule", "connected"): (_RULES, "connected-{key}"),
 }
 # Gateways and endpoints are listed for an hour after they have gone.
 _GONE = frozenset({"deleting", "deleted", "failed"})
 
 
 class Lost:
-    """Looks things up for one environment, each at most once."""
+    """Looks things up for one environment, each at most once. What is found is taken over, and destroyed
+    one day, so it must be as provably ours as what is deleted (ownership.py)."""
 
-    def __init__(self, session: Session, environment: str) -> None:
+    def __init__(
+        self,
+        session: Session,
+        environment: str,
+        progress: Progress | None = None,
+        cancel: Cancel | None = None,
+    ) -> None:
         self._session = session
         self._environment = environment
+        self._progress = progress or Silent()
+        self._settling = Settling(self._progress, cancel)
         self._cluster = f"mlops-{environment}"
         self._prefix = f"{self._cluster}-"
 
@@ -89,59 +108,87 @@ class Lost:
                     return None
                 raise
 
-    def _ours(self, tags: Any) -> bool:
-        pairs = tags if isinstance(tags, dict) else {t["Key"]: t["Value"] for t in tags or ()}
-        return bool(pairs.get(ENVIRONMENT_TAG) == self._environment)
+    @cached_property
+    def _ownership(self) -> Ownership:
+        record = StateBucket(self._session, self._environment).record()
+        return Ownership(self._environment, self._cluster, record.every_run if record else frozenset())
+
+    def _ours(self, tags: Mapping[str, str] | None, *, everywhere: bool = False) -> bool:
+        """`everywhere`: the name has no region in it. One of an environment of the same name in another
+        region would be retagged, and destroyed with ours: a run of the record must be named (ADR 22)."""
+        return self._ownership.verdict(tags or {}, everywhere=everywhere) is Verdict.OURS
 
     def _aws_iam_role(self, name: str, key: str) -> str:
         role = self._prefix + (key or name)
         found = self._ask("iam", "get_role", RoleName=role)
-        return role if found and self._ours(found["Role"].get("Tags")) else ""
+        return role if found and self._ours(tags_of(found["Role"]), everywhere=True) else ""
 
     def _aws_kms_key(self, name: str, key: str) -> str:
-        wanted = [{"Key": ENVIRONMENT_TAG, "Values": [self._environment]}]
-        with asking("resourcegroupstaggingapi get-resources"):
-            found = self._session.pages(
-                "resourcegroupstaggingapi",
-                "get_resources",
-                "ResourceTagMappingList",
-                TagFilters=wanted,
-                ResourceTypeFilters=["kms:key"],
-            )
-            ids = [each["ResourceARN"].rpartition("/")[2] for each in found]
-        for each in ids:  # those of earlier lives of the environment are waiting for their end
+        """The alias says it at once; the tag index, minutes later."""
+        for each in self._keys():
             answer = self._ask("kms", "describe_key", KeyId=each)
+            # Those of earlier lives of the environment are waiting for their end.
             if answer and answer["KeyMetadata"]["KeyState"] == "Enabled":
-                return str(each)
+                id_ = str(answer["KeyMetadata"]["KeyId"])
+                with asking("kms list-resource-tags"):
+                    tags = key_tags(self._session, id_)
+                if self._ours(tags):
+                    return id_
         return ""
 
+    def _keys(self) -> Iterator[str]:
+        yield self._alias
+        with asking("resourcegroupstaggingapi get-resources"):
+            indexed = [*tagged(self._session, self._environment, "kms:key")]
+        yield from (arn.rpartition("/")[2] for arn, _ in indexed)
+
+    @property
+    def _alias(self) -> str:
+        return f"alias/{self._cluster}"
+
     def _aws_kms_alias(self, name: str, key: str) -> str:
-        alias = f"alias/{self._cluster}"
-        found = self._ask("kms", "describe_key", KeyId=alias)
+        found = self._ask("kms", "describe_key", KeyId=self._alias)
         mine = found and found["KeyMetadata"]["KeyId"] == self._aws_kms_key("this", "")
-        return alias if mine else ""
+        return self._alias if mine else ""
 
     def _aws_cloudwatch_log_group(self, name: str, key: str) -> str:
         return self.log_group()
 
     def log_group(self) -> str:
-        """The control plane's. EKS makes it again after Terraform has deleted it, without our tags; it
-        carries the name of our cluster, which no other can have."""
-        name = f"/aws/eks/{self._cluster}/cluster"
-        found = self._ask("logs", "describe_log_groups", logGroupNamePrefix=name)
-        return name if any(g["logGroupName"] == name for g in (found or {}).get("logGroups", ())) else ""
+        """The control plane's. EKS makes it again after Terraform has deleted it, without a tag; it carries
+        the name of our cluster, which no other can have. One that somebody has tagged is theirs."""
+        name = control_plane_log(self._cluster)
+        found = self._ask("logs", "describe_log_groups", logGroupNamePrefix=name) or {}
+        for group in found.get("logGroups", ()):
+            if group["logGroupName"] == name:
+                arn = group["arn"].removesuffix(":*")
+                said = self._ask("logs", "list_tags_for_resource", resourceArn=arn)
+                return name if said and (not said["tags"] or self._ours(said["tags"])) else ""
+        return ""
 
     def _aws_eks_cluster(self, name: str, key: str) -> str:
-        found = self._ask("eks", "describe_cluster", name=self._cluster)
-        return self._cluster if found and self._ours(found["cluster"].get("tags")) else ""
+        return self._cluster if self._eks("cluster", name=self._cluster) else ""
 
     def _aws_eks_node_group(self, name: str, key: str) -> str:
-        found = self._ask("eks", "describe_nodegroup", clusterName=self._cluster, nodegroupName=key)
-        return f"{self._cluster}:{key}" if found and self._ours(found["nodegroup"].get("tags")) else ""
+        there = self._eks("nodegroup", clusterName=self._cluster, nodegroupName=key)
+        return f"{self._cluster}:{key}" if there else ""
 
     def _aws_eks_addon(self, name: str, key: str) -> str:
-        found = self._ask("eks", "describe_addon", clusterName=self._cluster, addonName=key)
-        return f"{self._cluster}:{key}" if found and self._ours(found["addon"].get("tags")) else ""
+        there = self._eks("addon", clusterName=self._cluster, addonName=key)
+        return f"{self._cluster}:{key}" if there else ""
+
+    def _eks(self, kind: str, **which: str) -> bool:
+        """Whether one is ours and can be taken in; `kind` is the word its operations end in."""
+
+        def look() -> dict[str, Any]:
+            found = self._ask("eks", f"describe_{kind}", **which)
+            return dict(found[kind]) if found else {}
+
+        return self._ours(look().get("tags")) and self._settling.whole(
+            f"{kind} {[*which.values()][-1]}",
+            lambda: str(look().get("status", "")),
+            lambda: self._ask("eks", f"delete_{kind}", **which),
+        )
 
     def _aws_eks_access_entry(self, name: str, key: str) -> str:
         found = self._ask("eks", "describe_access_entry", clusterName=self._cluster, principalArn=key)
@@ -173,7 +220,7 @@ class Lost:
         return f"{subnet}/{table['RouteTableId']}" if subnet and there else ""
 
     def _table(self, name: str, key: str) -> dict[str, Any]:
-        address = "aws_route_table.public" if name == "public" else f'aws_route_table.{name}["{key}"]'
+        address = "aws_route_table.public" if name == "public" else f'aws_route_table.private["{key}"]'
         found = self.find(address)
         answer = self._ask("ec2", "describe_route_tables", RouteTableIds=[found]) if found else None
         table: dict[str, Any] = answer["RouteTables"][0] if answer else {}
@@ -182,7 +229,7 @@ class Lost:
     def _aws_s3_bucket(self, name: str, key: str) -> str:
         bucket = f"{self._prefix}{key}-{self._session.account}"
         found = self._ask("s3", "get_bucket_tagging", Bucket=bucket)
-        return bucket if found and self._ours(found["TagSet"]) else ""
+        return bucket if found and self._ours(tags_of(found, "TagSet"), everywhere=True) else ""
 
     def _aws_ecr_repository(self, name: str, key: str) -> str:
         found = self._ask("ecr", "describe_repositories", repositoryNames=[self._cluster])
@@ -190,20 +237,41 @@ class Lost:
             return ""
         arn = found["repositories"][0]["repositoryArn"]
         tags = self._ask("ecr", "list_tags_for_resource", resourceArn=arn)
-        return self._cluster if tags and self._ours(tags["tags"]) else ""
+        return self._cluster if tags and self._ours(tags_of(tags, "tags")) else ""
 
     def _aws_db_instance(self, name: str, key: str) -> str:
+        """One that has failed is taken in as it is: of what holds data, nothing is deleted unasked."""
         database = self._prefix + key
-        found = self._ask("rds", "describe_db_instances", DBInstanceIdentifier=database)
-        return database if found and self._ours(found["DBInstances"][0].get("TagList")) else ""
+
+        def look() -> dict[str, Any]:
+            found = self._ask("rds", "describe_db_instances", DBInstanceIdentifier=database)
+            return dict(found["DBInstances"][0]) if found else {}
+
+        ours = self._ours(tags_of(look(), "TagList"))
+        there = ours and self._settling.made(
+            f"database {database}", lambda: look().get("DBInstanceStatus", "")
+        )
+        return database if there else ""
 
     def _aws_db_subnet_group(self, name: str, key: str) -> str:
         group = self._prefix + key
-        return group if self._ask("rds", "describe_db_subnet_groups", DBSubnetGroupName=group) else ""
+        found = self._ask("rds", "describe_db_subnet_groups", DBSubnetGroupName=group)
+        if not found:
+            return ""
+        arn = found["DBSubnetGroups"][0]["DBSubnetGroupArn"]
+        tags = self._ask("rds", "list_tags_for_resource", ResourceName=arn)
+        return group if tags and self._ours(tags_of(tags, "TagList")) else ""
 
 
-def find(session: Session, environment: str, addresses: Sequence[str]) -> Mapping[str, str]:
-    """Those of the addresses whose objects exist, with the ids they are imported by."""
-    looking = Lost(session, environment)
+def find(
+    session: Session,
+    environment: str,
+    addresses: Sequence[str],
+    progress: Progress | None = None,
+    cancel: Cancel | None = None,
+) -> Mapping[str, str]:
+    """Those of the addresses whose objects exist, with the ids they are imported by. Waits for those that
+    are still being made. Raises WaitTimedOut, Interrupted."""
+    looking = Lost(session, environment, progress, cancel)
     found = {address: looking.find(address) for address in addresses}
     return {address: id_ for address, id_ in found.items() if id_}

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from installer.cancel import Cancel
 from installer.clusters.aws import lost
 from installer.clusters.aws.session import elsewhere
 from installer.clusters.aws.state_bucket import LOCK_KEY, STATE_KEY, StateBucket
+from installer.progress import Progress
 
 _LOG_GROUP = "module.eks.aws_cloudwatch_log_group.this"
 
@@ -48,8 +50,10 @@ class RemoteState:
         if found and found[0] == lock:
             self._bucket.delete(LOCK_KEY, found[1])
 
-    def lost(self, addresses: Sequence[str]) -> Mapping[str, str]:
-        return lost.find(self._bucket.session, self._bucket.environment, addresses)
+    def lost(
+        self, addresses: Sequence[str], progress: Progress, cancel: Cancel | None = None
+    ) -> Mapping[str, str]:
+        return lost.find(self._bucket.session, self._bucket.environment, addresses, progress, cancel)
 
     def left_behind(self, known: Sequence[str]) -> Mapping[str, str]:
         """The log group that EKS makes again after Terraform has deleted it (docs/aws.md)."""

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from installer.adapters.wait import Pending, wait_until
 from installer.clusters.aws.session import Session, asking, code_of
 from installer.errors import StepError
 
@@ -21,12 +22,16 @@ LOCK_KEY = f"{STATE_KEY}.tflock"
 RECORD_KEY = "record.json"
 _NO_SUCH = frozenset({"NoSuchBucket", "NoSuchKey", "404", "NotFound", "NoSuchTagSet"})
 _DELETED_AT_ONCE = 1000  # the most DeleteObjects takes
+_PASSING = frozenset({"InternalError", "SlowDown"})  # of single keys, in an answer that is itself a success
+_ATTEMPTS = 10  # pages in a row of which nothing could be deleted
+_REMADE_SECONDS = 120  # a bucket's name is free again some time after DeleteBucket has answered
 
 
 @dataclass(frozen=True)
 class Record:
     """What ownership is proven by, beside the tag: which environment of which account and region, made
-    by whom in which run, from which file; `expires_at` is RFC 3339 or ''. `runs` are all that changed it."""
+    by whom in which run, from which file; `expires_at` is RFC 3339 or ''. `runs` are all that changed it;
+    `maker` is the IAM user or role who began it."""
 
     environment: str
     account: str
@@ -37,6 +42,12 @@ class Record:
     expires_at: str = ""
     file: str = ""
     runs: tuple[str, ...] = ()
+    maker: str = ""
+
+    @property
+    def every_run(self) -> frozenset[str]:
+        """What the tag of something of ours may name."""
+        return frozenset(run for run in (self.run, *self.runs) if run)
 
     @classmethod
     def parse(cls, text: str) -> Record:
@@ -96,7 +107,7 @@ class StateBucket:
         where = {} if region == "us-east-1" else {"LocationConstraint": region}
         with asking(f"s3api create-bucket --bucket {bucket}"):
             if new:
-                s3.create_bucket(Bucket=bucket, **({"CreateBucketConfiguration": where} if where else {}))
+                self._create(**({"CreateBucketConfiguration": where} if where else {}))
             s3.put_public_access_block(
                 Bucket=bucket,
                 PublicAccessBlockConfiguration=dict.fromkeys(
@@ -111,6 +122,28 @@ class StateBucket:
                 s3.put_bucket_policy(Bucket=bucket, Policy=_tls_only(bucket, region))
             s3.put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": _tag_set(tags)})
         return new
+
+    def _create(self, **arguments: Any) -> None:
+        """Also soon after DeleteBucket, when S3 answers 409 OperationAborted for a while ("a conflicting
+        conditional operation is currently in progress"). Raises botocore's errors, WaitTimedOut."""
+        from botocore.exceptions import ClientError
+
+        def attempt() -> bool | Pending:
+            try:
+                self.session.client("s3").create_bucket(Bucket=self.name, **arguments)
+            except ClientError as error:
+                if code_of(error) == "OperationAborted":
+                    return Pending(str(error))
+                raise
+            return True
+
+        wait_until(
+            f"bucket {self.name}",
+            attempt,
+            seconds=_REMADE_SECONDS,
+            longest_delay=5,
+            hint="it was deleted a moment ago and its name is not free yet; run the same command again",
+        )
 
     def tags(self) -> dict[str, str]:
         """Empty for a bucket that is not there, or has none."""
@@ -175,15 +208,31 @@ def find(session: Session) -> Iterator[StateBucket]:
 
 
 def empty(session: Session, bucket: str) -> None:
-    """Every version of every object. Raises botocore's errors."""
-    s3 = session.client("s3")
+    """Every version of every object. Raises botocore's errors, and StepError for an object that stays.
+
+    DeleteObjects answers 200 also when it has deleted nothing: what it says of each key counts. Else the
+    same page would be listed again for ever.
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
+    """
+    s3, vain = session.client("s3"), 0
     while True:
         page = s3.list_object_versions(Bucket=bucket, MaxKeys=_DELETED_AT_ONCE)
         found = [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]
         if not found:
             return
         versions = [{"Key": each["Key"], "VersionId": each["VersionId"]} for each in found]
-        s3.delete_objects(Bucket=bucket, Delete={"Objects": versions, "Quiet": True})
+        answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": versions, "Quiet": True})
+        errors = answer.get("Errors", ())
+        vain = vain + 1 if len(errors) == len(found) else 0
+        lasting = [each for each in errors if each.get("Code") not in _PASSING]
+        if lasting or vain >= _ATTEMPTS:
+            first = (lasting or errors)[0]
+            raise StepError(
+                f"aws s3api delete-objects --bucket {bucket}: {first.get('Code')}",
+                why=f"{first.get('Key')}: {first.get('Message', '')}",
+                hint="" if not lasting else "what protects it (a lock, a policy) is somebody's to lift",
+                transient=not lasting,
+            )
 
 
 def _tag_set(tags: Mapping[str, str]) -> list[dict[str, str]]:

@@ -42,10 +42,11 @@ class Sweeper:
 
     def _one_kind(self, kind: Kind, ids: Collection[str]) -> None:
         told: set[str] = set()
+        refused: set[str] = set()
         try:
             wait_until(
                 f"{kind.name}s deleted",
-                lambda: self._round(kind, ids, told),
+                lambda: self._round(kind, ids, told, refused),
                 seconds=kind.seconds * self.patience,
                 cancel=self.cancel,
                 on_seen=self.progress.say,
@@ -56,21 +57,31 @@ class Sweeper:
         except StepError as error:
             self.progress.note(f"{kind.name}: {error.what}: {error.why}")
 
-    def _round(self, kind: Kind, ids: Collection[str], told: set[str]) -> bool | Pending:
-        """Tags are read again in each round: what has been given to somebody else meanwhile is not ours."""
+    def _round(self, kind: Kind, ids: Collection[str], told: set[str], refused: set[str]) -> bool | Pending:
+        """Tags are read again in each round: what has been given to somebody else meanwhile is not ours.
+
+        What is refused for good, as with AccessDenied, is said once and not tried again; the others go on.
+        """
         waiting: list[str] = []
         for found in find(self.session, self.ownership, kind):
             resource = found.resource
-            if resource.id not in ids or not found.ours or resource.scheduled:
+            if resource.id not in {*ids} - refused or not found.ours or resource.scheduled:
                 continue
             if resource.id not in told:
                 told.add(resource.id)
                 self.progress.note(f"{kind.name} {resource.id} {resource.detail()}".rstrip())
-            waiting.append(f"{resource.id}{self._why(kind, resource)}")
+            try:
+                waiting.append(f"{resource.id}{self._why(kind, resource)}")
+            except StepError as error:
+                if error.transient:
+                    waiting.append(f"{resource.id} ({error.what})")
+                    continue
+                refused.add(resource.id)
+                self.progress.note(f"{kind.name} {resource.id}: {error.what}: {error.why}")
         return Pending(", ".join(waiting[:3])) if waiting else True
 
     def _why(self, kind: Kind, resource: Resource) -> str:
-        """Try; '' when it is on its way, else ' (what still holds it)'."""
+        """Try; '' when it is on its way, else ' (what still holds it)'. Raises StepError when refused."""
         if resource.going or resource.busy:
             return f" ({resource.busy or 'on its way out'})"
         with calling(kind.arn.partition(":")[0]):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from installer.clusters.aws.session import Session, asking
 from installer.clusters.aws.state_bucket import ENVIRONMENT_TAG, Record, StateBucket, find
-from installer.errors import PreflightError, StepError
+from installer.errors import PreflightError, StepError, WaitTimedOut
 from tests.fakes.aws import REGION, Account, Cloud
+from tests.integration.aws.refusals import answering, refusing
 
 pytestmark = pytest.mark.integration
 
@@ -66,6 +69,69 @@ def test_it_goes_with_every_version_and_others_stay(account: Account) -> None:
     StateBucket(session, "one").remove()
     StateBucket(session, "one").remove()
     assert [found.environment for found in find(session)] == ["two"]
+
+
+def test_an_object_that_may_not_be_deleted_is_named_and_not_tried_for_ever(account: Account) -> None:
+    """S3 answers 200 all the same; what it says of each key counts."""
+    bucket = StateBucket(Session(REGION), "staging")
+    bucket.ensure(record(account).tags())
+    bucket.put("terraform.tfstate", "kept")
+    locked = {"Key": "terraform.tfstate", "Code": "AccessDenied", "Message": "object locked"}
+
+    def refuse(parsed: dict[str, Any]) -> None:
+        parsed["Errors"] = [locked]
+
+    with answering(bucket.session, "s3", "DeleteObjects", refuse), pytest.raises(StepError) as caught:
+        bucket.session.client("s3").put_object(Bucket=bucket.name, Key="more", Body=b"")
+        bucket.remove()
+    assert "AccessDenied" in caught.value.what and "terraform.tfstate: object locked" in caught.value.why
+    assert bucket.exists()
+
+
+@pytest.mark.parametrize(("times", "gone"), [(3, True), (100, False)])
+def test_an_error_of_a_key_that_passes_is_tried_again_for_a_while(
+    account: Account, times: int, gone: bool
+) -> None:
+    session = Session(REGION)
+    bucket = StateBucket(session, "staging")
+    bucket.ensure(record(account).tags())
+    bucket.put("terraform.tfstate", "kept")
+    asked = 0
+
+    def slow(params: dict[str, Any], **_: Any) -> None:
+        nonlocal asked
+        asked += 1
+        if asked <= times:
+            params["Delete"] = {"Objects": [{"Key": "none", "VersionId": "null"}]}
+
+    def said(parsed: dict[str, Any]) -> None:
+        if asked <= times:
+            parsed["Errors"] = [{"Key": "terraform.tfstate", "Code": "SlowDown"}]
+
+    events = session.client("s3").meta.events
+    events.register("before-parameter-build.s3.DeleteObjects", slow)
+    with answering(session, "s3", "DeleteObjects", said):
+        if gone:
+            bucket.remove()
+        else:
+            with pytest.raises(StepError) as caught:
+                bucket.remove()
+            assert caught.value.transient
+    assert bucket.exists() is not gone
+
+
+def test_a_bucket_that_was_deleted_a_moment_ago_is_waited_for(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S3 answers CreateBucket with 409 while the name is not free yet."""
+    bucket = StateBucket(Session(REGION), "staging")
+    with refusing(bucket.session, "s3", "CreateBucket", "OperationAborted", times=2) as asked:
+        assert bucket.ensure(record(account).tags())
+    assert len(asked) == 2 and bucket.tags()[ENVIRONMENT_TAG] == "staging"
+    monkeypatch.setattr("installer.clusters.aws.state_bucket._REMADE_SECONDS", 0.1)
+    other = StateBucket(bucket.session, "other")
+    with refusing(bucket.session, "s3", "CreateBucket", "OperationAborted"), pytest.raises(WaitTimedOut):
+        other.ensure(record(account, "other").tags())
 
 
 def test_a_lock_that_changed_hands_stays(account: Account) -> None:

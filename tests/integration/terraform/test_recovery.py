@@ -24,7 +24,7 @@ from installer.adapters.terraform.state import State, lock_file, lock_holder
 from installer.adapters.wait import Pending, wait_until
 from installer.cancel import Cancel
 from installer.errors import CommandFailed, Interrupted, LockedError, StepError
-from installer.progress import Silent
+from installer.progress import Progress, Silent
 from tests.integration.terraform.conftest import Site
 from tests.integration.terraform.test_terraform import ALL
 from tests.unit.adapters.terraform.told import Told
@@ -241,7 +241,9 @@ class Elsewhere:
 
     def unlock(self, lock: str) -> None: ...
 
-    def lost(self, addresses: Sequence[str]) -> Mapping[str, str]:
+    def lost(
+        self, addresses: Sequence[str], progress: Progress, cancel: Cancel | None = None
+    ) -> Mapping[str, str]:
         return {address: id_ for address, id_ in self.there.items() if address in addresses}
 
     def left_behind(self, known: Sequence[str]) -> Mapping[str, str]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from installer.clusters.aws.ownership import Ownership
 from installer.clusters.aws.session import Session
-from installer.clusters.aws.sweeps.kind import Kind, Resource, tags_of, when
+from installer.clusters.aws.sweeps.kind import Kind, Resource, tags_of, unless_gone, when
 
 _AT_ONCE = 20  # the most DescribeTags takes, of both services
 
@@ -15,19 +15,26 @@ _AT_ONCE = 20  # the most DescribeTags takes, of both services
 def _find_classic(session: Session, ownership: Ownership) -> Iterator[Resource]:
     operation, key = "describe_load_balancers", "LoadBalancerDescriptions"
     found = {raw["LoadBalancerName"]: raw for raw in session.pages("elb", operation, key)}
-    for names in _batches(found):
-        answer = session.client("elb").describe_tags(LoadBalancerNames=names)
-        for said in answer["TagDescriptions"]:
-            raw = found[said["LoadBalancerName"]]
-            zones = ", ".join(sorted(raw["AvailabilityZones"]))
-            yield Resource(raw["LoadBalancerName"], tags_of(said), "classic", zones, raw["CreatedTime"])
+
+    def tags(names: list[str]) -> Any:
+        return session.client("elb").describe_tags(LoadBalancerNames=names)
+
+    for said in _described(tags, found):
+        raw = found[said["LoadBalancerName"]]
+        zones = ", ".join(sorted(raw["AvailabilityZones"]))
+        yield Resource(raw["LoadBalancerName"], tags_of(said), "classic", zones, raw["CreatedTime"])
 
 
-def _tagged(session: Session, operation: str, key: str, id_key: str) -> Iterator[tuple[Any, dict[str, str]]]:
-    found = {raw[id_key]: raw for raw in session.pages("elbv2", operation, key)}
-    for arns in _batches(found):
-        for said in session.client("elbv2").describe_tags(ResourceArns=arns)["TagDescriptions"]:
-            yield found[said["ResourceArn"]], tags_of(said)
+def _tagged(
+    session: Session, operation: str, key: str, id_key: str, **of: str
+) -> Iterator[tuple[Any, dict[str, str]]]:
+    found = {raw[id_key]: raw for raw in session.pages("elbv2", operation, key, **of)}
+
+    def tags(arns: list[str]) -> Any:
+        return session.client("elbv2").describe_tags(ResourceArns=arns)
+
+    for said in _described(tags, found):
+        yield found[said["ResourceArn"]], tags_of(said)
 
 
 def _find_second(session: Session, ownership: Ownership) -> Iterator[Resource]:
@@ -49,21 +56,27 @@ def _find_listeners(session: Session, ownership: Ownership) -> Iterator[Resource
     """They go with their load balancer; asked for apart, since they are tagged, and billed, apart."""
     balancers = session.pages("elbv2", "describe_load_balancers", "LoadBalancers")
     for balancer in balancers:
-        arn = balancer["LoadBalancerArn"]
-        raws = {
-            raw["ListenerArn"]: raw
-            for raw in session.pages("elbv2", "describe_listeners", "Listeners", LoadBalancerArn=arn)
-        }
-        for arns in _batches(raws):
-            for said in session.client("elbv2").describe_tags(ResourceArns=arns)["TagDescriptions"]:
-                raw = raws[said["ResourceArn"]]
+        of = {"LoadBalancerArn": balancer["LoadBalancerArn"]}
+        with unless_gone():
+            for raw, tags in _tagged(session, "describe_listeners", "Listeners", "ListenerArn", **of):
                 about = f"{raw.get('Protocol', '')} {raw.get('Port', '')} of {balancer['LoadBalancerName']}"
-                yield Resource(said["ResourceArn"], tags_of(said), about)
+                yield Resource(raw["ListenerArn"], tags, about)
 
 
-def _batches(found: Mapping[str, Any]) -> Iterable[list[str]]:
+def _described(tags: Callable[[list[str]], Any], found: Mapping[str, Any]) -> Iterator[Any]:
+    """By as many as DescribeTags takes. One that has gone fails all that were asked about with it, so then
+    they are asked about one by one."""
     names = list(found)
-    return (names[i : i + _AT_ONCE] for i in range(0, len(names), _AT_ONCE))
+    for batch in (names[i : i + _AT_ONCE] for i in range(0, len(names), _AT_ONCE)):
+        answer: Any = None
+        with unless_gone():
+            answer = tags(batch)
+        if answer is not None:
+            yield from answer["TagDescriptions"]
+            continue
+        for name in batch:
+            with unless_gone():
+                yield from tags([name])["TagDescriptions"]
 
 
 def _delete_classic(session: Session, found: Resource, ownership: Ownership) -> None:

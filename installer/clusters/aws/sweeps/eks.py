@@ -6,32 +6,44 @@ from collections.abc import Iterator
 
 from installer.clusters.aws.ownership import Ownership
 from installer.clusters.aws.session import Session
-from installer.clusters.aws.sweeps.kind import Kind, Resource, tags_of, when
+from installer.clusters.aws.sweeps.index import worth_asking
+from installer.clusters.aws.sweeps.kind import Kind, Resource, tags_of, unless_gone, when
 
 _DELETE_SECONDS = 1800  # a node group is drained before it goes: 15 minutes a node at most
 
 
 def _clusters(session: Session, ownership: Ownership) -> Iterator[Resource]:
-    for name in session.pages("eks", "list_clusters", "clusters"):
-        raw = session.client("eks").describe_cluster(name=name)["cluster"]
-        yield Resource(
-            name,
-            raw.get("tags") or {},
-            f"EKS {raw['version']}",
-            made=when(raw["createdAt"]),
-            going=raw["status"] == "DELETING",
-        )
+    for name in filter(worth_asking(session, ownership, "eks:cluster"), _names(session)):
+        with unless_gone():
+            raw = session.client("eks").describe_cluster(name=name)["cluster"]
+            yield Resource(
+                name,
+                raw.get("tags") or {},
+                f"EKS {raw['version']}",
+                made=when(raw["createdAt"]),
+                going=raw["status"] == "DELETING",
+            )
+
+
+def _names(session: Session) -> Iterator[str]:
+    return session.pages("eks", "list_clusters", "clusters")
 
 
 def _node_groups(session: Session, ownership: Ownership) -> Iterator[Resource]:
-    for cluster in _clusters(session, ownership):
-        for name in session.pages("eks", "list_nodegroups", "nodegroups", clusterName=cluster.id):
-            answer = session.client("eks").describe_nodegroup(clusterName=cluster.id, nodegroupName=name)
+    for cluster in filter(worth_asking(session, ownership, "eks:cluster"), _names(session)):
+        with unless_gone():
+            yield from _of_cluster(session, cluster)
+
+
+def _of_cluster(session: Session, cluster: str) -> Iterator[Resource]:
+    for name in session.pages("eks", "list_nodegroups", "nodegroups", clusterName=cluster):
+        with unless_gone():
+            answer = session.client("eks").describe_nodegroup(clusterName=cluster, nodegroupName=name)
             raw = answer["nodegroup"]
             types = ", ".join(raw.get("instanceTypes") or ())
             size = (raw.get("scalingConfig") or {}).get("desiredSize", 0)
             yield Resource(
-                f"{cluster.id}:{name}",  # as Terraform spells it
+                f"{cluster}:{name}",  # as Terraform spells it
                 raw.get("tags") or {},
                 f"{size} x {types}",
                 made=when(raw["createdAt"]),

@@ -6,22 +6,29 @@ from collections.abc import Iterator
 
 from installer.clusters.aws.ownership import Ownership
 from installer.clusters.aws.session import Session
-from installer.clusters.aws.sweeps.kind import Kind, Resource, tags_of
+from installer.clusters.aws.sweeps.kind import Kind, Resource, tags_of, unless_gone
+
+# How EKS names the profile it makes for a node group, without a tag of ours. It may stay behind, and
+# DeleteRole refuses a role that is in one.
+# https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AWSServiceRoleForAmazonEKSNodegroup.html
+_NODES = "eks-"
 
 
 def _roles(session: Session, ownership: Ownership) -> Iterator[Resource]:
     """Listing says no tags, and an account may have thousands: the name narrows, the tag then proves."""
     for raw in session.pages("iam", "list_roles", "Roles"):
         if raw["RoleName"].startswith(_start(ownership)):
-            tags = tags_of(session.client("iam").list_role_tags(RoleName=raw["RoleName"]))
-            yield Resource(raw["RoleName"], tags, made=raw["CreateDate"])
+            with unless_gone():
+                tags = tags_of(session.client("iam").list_role_tags(RoleName=raw["RoleName"]))
+                yield Resource(raw["RoleName"], tags, made=raw["CreateDate"])
 
 
 def _policies(session: Session, ownership: Ownership) -> Iterator[Resource]:
     for raw in session.pages("iam", "list_policies", "Policies", Scope="Local"):
         if raw["PolicyName"].startswith(_start(ownership)):
-            tags = tags_of(session.client("iam").list_policy_tags(PolicyArn=raw["Arn"]))
-            yield Resource(raw["Arn"], tags, made=raw["CreateDate"])
+            with unless_gone():
+                tags = tags_of(session.client("iam").list_policy_tags(PolicyArn=raw["Arn"]))
+                yield Resource(raw["Arn"], tags, made=raw["CreateDate"])
 
 
 def _start(ownership: Ownership) -> str:
@@ -29,20 +36,21 @@ def _start(ownership: Ownership) -> str:
 
 
 def _profiles(session: Session, ownership: Ownership) -> Iterator[Resource]:
+    client = session.client("iam")
     for raw in session.pages("iam", "list_instance_profiles", "InstanceProfiles"):
         name = raw["InstanceProfileName"]
-        tags = tags_of(
-            session.client("iam").get_instance_profile(InstanceProfileName=name)["InstanceProfile"]
-        )
         roles = ", ".join(role["RoleName"] for role in raw["Roles"])
-        yield Resource(name, tags, f"of role {roles}" if roles else "", made=raw["CreateDate"], raw=raw)
+        with unless_gone():
+            tags = tags_of(client.get_instance_profile(InstanceProfileName=name)["InstanceProfile"])
+            yield Resource(name, tags, f"of role {roles}" if roles else "", made=raw["CreateDate"], raw=raw)
 
 
 def _identity_providers(session: Session, ownership: Ownership) -> Iterator[Resource]:
     client = session.client("iam")
     for raw in client.list_open_id_connect_providers()["OpenIDConnectProviderList"]:
-        tags = tags_of(client.list_open_id_connect_provider_tags(OpenIDConnectProviderArn=raw["Arn"]))
-        yield Resource(raw["Arn"], tags)
+        with unless_gone():
+            tags = tags_of(client.list_open_id_connect_provider_tags(OpenIDConnectProviderArn=raw["Arn"]))
+            yield Resource(raw["Arn"], tags)
 
 
 def _delete_role(session: Session, found: Resource, ownership: Ownership) -> None:
@@ -51,6 +59,11 @@ def _delete_role(session: Session, found: Resource, ownership: Ownership) -> Non
         client.detach_role_policy(RoleName=found.id, PolicyArn=policy["PolicyArn"])
     for name in session.pages("iam", "list_role_policies", "PolicyNames", RoleName=found.id):
         client.delete_role_policy(RoleName=found.id, PolicyName=name)
+    held = session.pages("iam", "list_instance_profiles_for_role", "InstanceProfiles", RoleName=found.id)
+    for profile in [each["InstanceProfileName"] for each in held]:
+        client.remove_role_from_instance_profile(InstanceProfileName=profile, RoleName=found.id)
+        if profile.startswith(_NODES):  # it held our role and nothing else: a profile holds one at most
+            client.delete_instance_profile(InstanceProfileName=profile)
     client.delete_role(RoleName=found.id)
 
 

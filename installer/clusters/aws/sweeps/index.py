@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
+from installer.clusters.aws.ownership import Ownership
 from installer.clusters.aws.session import Session
 from installer.clusters.aws.state_bucket import ENVIRONMENT_TAG
 from installer.clusters.aws.sweeps.kind import tags_of
@@ -24,6 +25,23 @@ def tagged(session: Session, environment: str = "", *types: str) -> Iterator[tup
         **({"ResourceTypeFilters": list(types)} if types else {}),
     ):
         yield raw["ResourceARN"], tags_of(raw)
+
+
+def worth_asking(session: Session, ownership: Ownership, type: str) -> Callable[[str], bool]:
+    """Whether a listed name may be ours: it begins as ours do, or the index knows it. The tags then prove.
+
+    Nothing else may be asked about: a role with rights on `mlops-*` alone is refused the description of
+    what is not called so, and one stranger's cluster in the account would end every inventory.
+    """
+    indexed = {_name(arn) for arn, _ in tagged(session, ownership.environment, type)}
+    start = f"mlops-{ownership.environment}"
+    return lambda name: name == start or name.startswith(f"{start}-") or name in indexed
+
+
+def _name(arn: str) -> str:
+    """Behind the type, where there is one; a repository's own name may have a '/' in it."""
+    rest = arn.split(":", 5)[5]
+    return rest.partition("/")[2] or rest
 
 
 def split(arn: str) -> tuple[str, str]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
+
+from botocore.exceptions import ClientError
 
 from installer.clusters.aws.ownership import Ownership
 from installer.clusters.aws.session import Session, code_of
@@ -14,17 +17,21 @@ from installer.clusters.aws.session import Session, code_of
 BUSY = frozenset(
     {
         "AuthFailure",  # ReleaseAddress, of an address that is still mapped
+        "BucketNotEmpty",  # somebody still writes to it
         "ConflictException",
         "DeleteConflict",
         "DependencyViolation",
         "IncorrectState",
         "InvalidDBInstanceState",
+        "InvalidDBSnapshotState",
         "InvalidDBSubnetGroupStateFault",
         "InvalidGroup.InUse",
         "InvalidIPAddress.InUse",
         "InvalidNetworkInterface.InUse",
+        "InvalidSnapshot.InUse",
         "InvalidRequestException",
         "OperationAborted",
+        "OperationAbortedException",
         "OperationNotPermitted",
         "ResourceInUse",
         "ResourceInUseException",
@@ -91,6 +98,17 @@ class Kind:
 def gone(error: Exception) -> bool:
     """An error that says: there is no such thing (any more)."""
     return any(word in code_of(error) for word in _GONE_WORDS)
+
+
+@contextmanager
+def unless_gone() -> Iterator[None]:
+    """Around what is asked about one object that was listed: it may have gone since, and lists name what is
+    deleted for a while (S3 and the tag index document it). Then it is left out, and the inventory goes on."""
+    try:
+        yield
+    except ClientError as error:
+        if not gone(error):
+            raise
 
 
 def busy(error: Exception) -> bool:

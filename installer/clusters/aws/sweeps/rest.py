@@ -9,7 +9,7 @@ from installer.clusters.aws.ownership import Ownership
 from installer.clusters.aws.session import Session
 from installer.clusters.aws.state_bucket import ENVIRONMENT_TAG
 from installer.clusters.aws.sweeps.index import tagged
-from installer.clusters.aws.sweeps.kind import Kind, Resource, tags_of, when
+from installer.clusters.aws.sweeps.kind import Kind, Resource, unless_gone, when
 
 _KEY_DAYS = 7  # the shortest time KMS keeps a key that is to be deleted
 
@@ -26,7 +26,8 @@ def _log_groups(session: Session, ownership: Ownership) -> Iterator[Resource]:
             name = raw["logGroupName"]
             if name not in seen and (name == prefix or prefix == start):
                 seen.add(name)
-                yield _log_group(session, ownership, raw)
+                with unless_gone():
+                    yield _log_group(session, ownership, raw)
 
 
 def _log_group(session: Session, ownership: Ownership, raw: Any) -> Resource:
@@ -57,11 +58,11 @@ def _keys(session: Session, ownership: Ownership) -> Iterator[Resource]:
     ids = {arn.rsplit("/", 1)[-1] for arn, _ in tagged(session, ownership.environment, "kms")}
     ids |= {raw["TargetKeyId"] for raw in _our_aliases(session, ownership)}
     for key in sorted(ids):
-        raw = client.describe_key(KeyId=key)["KeyMetadata"]
-        tags = tags_of(_key_tags(session, key))
-        ends = raw.get("DeletionDate")
-        scheduled = f"deleted by itself on {ends:%Y-%m-%d}" if ends else ""
-        yield Resource(key, tags, raw.get("Description", ""), made=raw["CreationDate"], scheduled=scheduled)
+        with unless_gone():
+            raw, tags = client.describe_key(KeyId=key)["KeyMetadata"], key_tags(session, key)
+            ends = raw.get("DeletionDate")
+            gone_on = f"deleted by itself on {ends:%Y-%m-%d}" if ends else ""
+            yield Resource(key, tags, raw.get("Description", ""), made=raw["CreationDate"], scheduled=gone_on)
 
 
 def _our_aliases(session: Session, ownership: Ownership) -> Iterator[Any]:
@@ -70,16 +71,18 @@ def _our_aliases(session: Session, ownership: Ownership) -> Iterator[Any]:
             yield raw
 
 
-def _key_tags(session: Session, key: str) -> dict[str, list[dict[str, str]]]:
+def key_tags(session: Session, key: str) -> dict[str, str]:
+    """KMS spells them as no other service does. Raises botocore's errors."""
     found = session.client("kms").list_resource_tags(KeyId=key)["Tags"]
-    return {"Tags": [{"Key": tag["TagKey"], "Value": tag["TagValue"]} for tag in found]}
+    return {tag["TagKey"]: tag["TagValue"] for tag in found}
 
 
 def _aliases(session: Session, ownership: Ownership) -> Iterator[Resource]:
     """An alias has no tags: it is whose its key is."""
     for raw in _our_aliases(session, ownership):
-        tags = tags_of(_key_tags(session, raw["TargetKeyId"]))
-        yield Resource(raw["AliasName"], tags, f"of key {raw['TargetKeyId']}")
+        with unless_gone():
+            tags = key_tags(session, raw["TargetKeyId"])
+            yield Resource(raw["AliasName"], tags, f"of key {raw['TargetKeyId']}")
 
 
 def _delete_key(session: Session, found: Resource, ownership: Ownership) -> None:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from botocore.exceptions import ClientError
-
 from installer.clusters.aws.ownership import Ownership
 from installer.clusters.aws.session import Session
 from installer.clusters.aws.state_bucket import StateBucket, empty
-from installer.clusters.aws.sweeps.index import tagged
-from installer.clusters.aws.sweeps.kind import Kind, Resource, gone, tags_of, when
+from installer.clusters.aws.sweeps.index import worth_asking
+from installer.clusters.aws.sweeps.kind import Kind, Resource, tags_of, unless_gone, when
 
 _DATABASE_SECONDS = 1200
 
@@ -21,24 +19,16 @@ def _buckets(session: Session, ownership: Ownership) -> Iterator[Resource]:
     The bucket the state lies in is no bucket of this kind: it goes last, by StateBucket.
     """
     s3, state = session.client("s3"), StateBucket(session, ownership.environment).name
-    indexed = {arn.rsplit(":", 1)[-1] for arn, _ in tagged(session, ownership.environment, "s3")}
+    ours = worth_asking(session, ownership, "s3")
     for raw in s3.list_buckets()["Buckets"]:
         name = raw["Name"]
-        if name == state or not (name in indexed or name.startswith(f"mlops-{ownership.environment}-")):
+        if name == state or not ours(name):
             continue
-        tags = _bucket_tags(session, name)
-        versions = s3.list_object_versions(Bucket=name, MaxKeys=1)
-        about = "" if versions.get("Versions") or versions.get("DeleteMarkers") else "empty"
-        yield Resource(name, tags, about, made=raw["CreationDate"])
-
-
-def _bucket_tags(session: Session, name: str) -> dict[str, str]:
-    try:
-        return tags_of(session.client("s3").get_bucket_tagging(Bucket=name), "TagSet")
-    except ClientError as error:
-        if gone(error):  # NoSuchTagSet: it has none
-            return {}
-        raise
+        with unless_gone():  # also NoSuchTagSet: a bucket without tags is nobody's
+            tags = tags_of(s3.get_bucket_tagging(Bucket=name), "TagSet")
+            versions = s3.list_object_versions(Bucket=name, MaxKeys=1)
+            about = "" if versions.get("Versions") or versions.get("DeleteMarkers") else "empty"
+            yield Resource(name, tags, about, made=raw["CreationDate"])
 
 
 def _delete_bucket(session: Session, found: Resource, ownership: Ownership) -> None:
@@ -73,8 +63,9 @@ def _database_snapshots(session: Session, ownership: Ownership) -> Iterator[Reso
 def _database_subnets(session: Session, ownership: Ownership) -> Iterator[Resource]:
     client = session.client("rds")
     for raw in session.pages("rds", "describe_db_subnet_groups", "DBSubnetGroups"):
-        tags = tags_of(client.list_tags_for_resource(ResourceName=raw["DBSubnetGroupArn"]), "TagList")
-        yield Resource(raw["DBSubnetGroupName"], tags)
+        with unless_gone():
+            tags = tags_of(client.list_tags_for_resource(ResourceName=raw["DBSubnetGroupArn"]), "TagList")
+            yield Resource(raw["DBSubnetGroupName"], tags)
 
 
 def _delete_database(session: Session, found: Resource, ownership: Ownership) -> None:
@@ -95,10 +86,12 @@ def _delete_database_subnets(session: Session, found: Resource, ownership: Owner
 
 
 def _repositories(session: Session, ownership: Ownership) -> Iterator[Resource]:
-    client = session.client("ecr")
+    client, ours = session.client("ecr"), worth_asking(session, ownership, "ecr:repository")
     for raw in session.pages("ecr", "describe_repositories", "repositories"):
-        tags = tags_of({"Tags": client.list_tags_for_resource(resourceArn=raw["repositoryArn"])["tags"]})
-        yield Resource(raw["repositoryName"], tags, made=when(raw.get("createdAt")))
+        if ours(raw["repositoryName"]):
+            with unless_gone():
+                tags = tags_of(client.list_tags_for_resource(resourceArn=raw["repositoryArn"]), "tags")
+                yield Resource(raw["repositoryName"], tags, made=when(raw.get("createdAt")))
 
 
 def _delete_repository(session: Session, found: Resource, ownership: Ownership) -> None:

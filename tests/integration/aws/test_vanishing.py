@@ -1,0 +1,191 @@
+"""Proves an inventory and a sweep against what only the real AWS does: lists that lag, rights that end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from installer.cancel import Cancel
+from installer.clusters.aws.inventory import find, look
+from installer.clusters.aws.ownership import Ownership
+from installer.clusters.aws.session import Session, session_of
+from installer.clusters.aws.sweeping import Sweeper
+from installer.clusters.aws.sweeps import KINDS, ec2, eks, iam, rest, stores
+from installer.errors import StepError
+from tests.fakes.aws import Account
+from tests.integration.aws.planting import Garden, pairs
+from tests.integration.aws.refusals import answering, refusing
+from tests.integration.aws.world import RUN, Machine, tags
+from tests.unit.adapters.terraform.told import Told
+
+pytestmark = pytest.mark.integration
+NAME = "gone"
+OURS = Ownership(NAME, f"mlops-{NAME}", frozenset({RUN}))
+
+
+@pytest.fixture(scope="module")
+def gardens(shared_account: Account) -> tuple[Garden, Garden]:
+    """Two of everything."""
+    first, second = (Garden(shared_account, tags(NAME), f"mlops-{NAME}-{each}") for each in "ab")
+    first.everything()
+    second.everything()
+    return first, second
+
+
+@pytest.fixture
+def session(account: Account) -> Session:
+    return session_of(account.region)
+
+
+VANISHING = [
+    ("cluster", "eks", "DescribeCluster", "ResourceNotFoundException"),
+    ("node group", "eks", "ListNodegroups", "ResourceNotFoundException"),
+    ("node group", "eks", "DescribeNodegroup", "ResourceNotFoundException"),
+    ("iam role", "iam", "ListRoleTags", "NoSuchEntity"),
+    ("iam policy", "iam", "ListPolicyTags", "NoSuchEntity"),
+    ("instance profile", "iam", "GetInstanceProfile", "NoSuchEntity"),
+    ("oidc provider", "iam", "ListOpenIDConnectProviderTags", "NoSuchEntity"),
+    ("log group", "logs", "ListTagsForResource", "ResourceNotFoundException"),
+    ("key", "kms", "DescribeKey", "NotFoundException"),
+    ("key", "kms", "ListResourceTags", "NotFoundException"),
+    ("key alias", "kms", "ListResourceTags", "NotFoundException"),
+    ("bucket", "s3", "GetBucketTagging", "NoSuchBucket"),
+    ("bucket", "s3", "ListObjectVersions", "NoSuchBucket"),
+    ("database subnet group", "rds", "ListTagsForResource", "DBSubnetGroupNotFoundFault"),
+    ("image repository", "ecr", "ListTagsForResource", "RepositoryNotFoundException"),
+    ("classic load balancer", "elb", "DescribeTags", "LoadBalancerNotFound"),
+    ("load balancer", "elbv2", "DescribeTags", "LoadBalancerNotFound"),
+    ("target group", "elbv2", "DescribeTags", "TargetGroupNotFound"),
+    ("listener", "elbv2", "DescribeListeners", "LoadBalancerNotFound"),
+    ("listener", "elbv2", "DescribeTags", "ListenerNotFound"),
+]
+
+
+@pytest.mark.parametrize(("kind", "service", "operation", "code"), VANISHING)
+def test_what_goes_after_it_was_listed_is_left_out_and_the_rest_is_found(
+    gardens: tuple[Garden, Garden], kind: str, service: str, operation: str, code: str
+) -> None:
+    """Also where one call asks about many: what has gone fails it for all of them."""
+    first, second = gardens
+    session = session_of(first.account.region)
+    words = (first.word, first.ids["key"][0])
+    wanted = next(each for each in KINDS if each.name == kind)
+    with refusing(
+        session, service, operation, code, only=lambda params: any(word in str(params) for word in words)
+    ) as asked:
+        found = {each.resource.id for each in find(session, OURS, wanted)}
+    assert asked and found == set(second.ids[kind])
+
+
+def test_nothing_of_a_strangers_is_described_that_our_rights_do_not_cover(
+    account: Account, session: Session
+) -> None:
+    """A role with rights on `mlops-*` alone: one foreign cluster would end every inventory."""
+    ours, theirs = Garden(account, tags("mine"), "mlops-mine"), Garden(account, {}, "billing")
+    for garden in (ours, theirs):
+        subnet = garden.network()
+        garden.compute(subnet)
+        garden.cluster(garden.identities(), [subnet, garden.other_subnet])
+        garden.images()
+    ownership = Ownership("mine", "mlops-mine", frozenset({RUN}))
+    with (
+        refusing(session, "eks", "DescribeCluster", "AccessDeniedException", only=_theirs),
+        refusing(session, "eks", "ListNodegroups", "AccessDeniedException", only=_theirs),
+        refusing(session, "ecr", "ListTagsForResource", "AccessDeniedException", only=_theirs),
+    ):
+        found = {each.kind for each in look(session, ownership)}
+        rows = Machine(account, Path("/nonexistent")).remotes().data["environments"]
+    assert {"cluster", "node group", "image repository"} <= found
+    assert [row["name"] for row in rows] == ["mine"]
+
+
+def test_what_has_our_tag_under_another_name_is_found_by_the_index(
+    account: Account, session: Session
+) -> None:
+    """A name narrows what is asked about, and decides nothing."""
+    garden = Garden(account, tags("mine"), "analytics")
+    subnet = garden.network()
+    garden.compute(subnet)
+    garden.cluster(garden.identities(), [subnet, garden.other_subnet])
+    garden.client("ecr").create_repository(repositoryName="team/images", tags=pairs(tags("mine")))
+    start = f":{account.region}:{account.id}:"
+    arns = [f"arn:aws:eks{start}cluster/analytics", f"arn:aws:ecr{start}repository/team/images"]
+
+    def index(parsed: dict[str, Any]) -> None:
+        parsed["ResourceTagMappingList"] = [{"ResourceARN": arn, "Tags": []} for arn in arns]
+
+    ownership = Ownership("mine", "mlops-mine", frozenset({RUN}))
+    with answering(session, "resourcegroupstaggingapi", "GetResources", index):
+        found = [
+            find(session, ownership, kind) for kind in (eks.CLUSTERS, eks.NODE_GROUPS, stores.REPOSITORIES)
+        ]
+    assert [[each.resource.id for each in of_kind] for of_kind in found] == [
+        ["analytics"],
+        ["analytics:system"],
+        ["team/images"],
+    ]
+
+
+def _theirs(params: dict[str, object]) -> bool:
+    return "mlops-" not in str(params)
+
+
+def test_what_may_not_be_deleted_says_why_and_keeps_no_other(account: Account, session: Session) -> None:
+    """Not even when it is the first of its kind, on every run."""
+    garden = Garden(account, tags("denied"), "mlops-denied-x")
+    for _ in range(3):
+        garden.disks()
+    kept = garden.ids["ebs volume"][0]
+    told = Told()
+    sweeper = Sweeper(session, Ownership("denied", "", frozenset({RUN})), told, Cancel(), patience=0.01)
+    with refusing(
+        session, "ec2", "DeleteVolume", "UnauthorizedOperation", only=lambda params: kept in str(params)
+    ) as asked:
+        sweeper.sweep({("ebs volume", id) for id in garden.ids["ebs volume"]}, (ec2.VOLUMES,))
+    left = {each["VolumeId"] for each in account.client("ec2").describe_volumes()["Volumes"]}
+    assert left & set(garden.ids["ebs volume"]) == {kept}
+    assert len(asked) == 1, "it is not asked for again"
+    assert [note for note in told.notes if kept in note and "UnauthorizedOperation" in note]
+
+
+@pytest.mark.parametrize(
+    "code", ["InvalidSnapshot.InUse", "OperationAbortedException", "InvalidDBSnapshotState", "BucketNotEmpty"]
+)
+def test_a_refusal_that_passes_is_waited_for(account: Account, session: Session, code: str) -> None:
+    garden = Garden(account, tags("passing"), "mlops-passing-x")
+    garden.disks()
+    sweeper = Sweeper(session, Ownership("passing", "", frozenset({RUN})), Told(), Cancel(), patience=0.1)
+    with refusing(session, "ec2", "DeleteSnapshot", code, times=2):
+        sweeper.sweep({("ebs snapshot", id) for id in garden.ids["ebs snapshot"]}, (ec2.SNAPSHOTS,))
+    assert not ec2.SNAPSHOTS.exists or not ec2.SNAPSHOTS.exists(session, garden.ids["ebs snapshot"][0])
+
+
+def test_a_role_leaves_the_profile_eks_made_for_its_nodes_which_goes_too(
+    account: Account, session: Session
+) -> None:
+    """EKS tags it with nothing of ours, and leaves it when the group's deletion is cut short."""
+    client = account.client("iam")
+    marked = [{"Key": key, "Value": value} for key, value in tags("nodes").items()]
+    client.create_role(RoleName="mlops-nodes-node", AssumeRolePolicyDocument="{}", Tags=marked)
+    client.create_role(RoleName="mlops-nodes-x", AssumeRolePolicyDocument="{}", Tags=marked)
+    for profile, role in (("eks-1234", "mlops-nodes-node"), ("somebodys", "mlops-nodes-x")):
+        client.create_instance_profile(InstanceProfileName=profile)
+        client.add_role_to_instance_profile(InstanceProfileName=profile, RoleName=role)
+    client.create_instance_profile(InstanceProfileName="eks-5678")
+    ownership = Ownership("nodes", "", frozenset({RUN}))
+    for found in find(session, ownership, iam.ROLES):
+        iam.ROLES.delete(session, found.resource, ownership)
+    assert client.list_roles()["Roles"] == []
+    left = client.list_instance_profiles()["InstanceProfiles"]
+    assert {each["InstanceProfileName"]: each["Roles"] for each in left} == {"somebodys": [], "eks-5678": []}
+
+
+def test_a_service_that_refuses_the_list_ends_the_inventory(account: Account, session: Session) -> None:
+    """What could not be asked is not gone."""
+    with (
+        refusing(session, "kms", "ListAliases", "AccessDeniedException"),
+        pytest.raises(StepError, match="kms list-aliases"),
+    ):
+        find(session, OURS, rest.KEYS)
