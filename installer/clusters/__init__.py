@@ -16,9 +16,12 @@ if TYPE_CHECKING:
     from installer.environment import ClusterSpec, OptionsModel
 
 
+_SHARED = ("base", "nothing_elsewhere")  # what lies beside the providers and is none
+
+
 def names() -> tuple[str, ...]:
     """What `cluster.provider` may say, without importing any of them."""
-    return tuple(m.name for m in pkgutil.iter_modules(__path__) if m.name != "base")
+    return tuple(m.name for m in pkgutil.iter_modules(__path__) if m.name not in _SHARED)
 
 
 def options_models() -> Mapping[str, OptionsModel]:

@@ -36,7 +36,8 @@ module "eks" {
   region             = var.region
   partition          = data.aws_partition.this.partition
   kubernetes_version = var.kubernetes_version
-  subnet_ids         = [for zone in var.zones : aws_subnet.private[zone].id]
+  control_subnet_ids = [for zone in var.zones : aws_subnet.control[zone].id]
+  subnets            = { for zone in var.zones : zone => aws_subnet.private[zone].id }
   service_cidr       = var.service_cidr
   allowed_cidrs      = var.allowed_cidrs
   admins             = var.admins
@@ -46,8 +47,22 @@ module "eks" {
   python             = var.python
   system_pool        = var.system_pool
   gpu_pools          = var.gpu_pools
-  tags               = local.tags
+  # Without the expiry: what is launched carries these, and a later hour would replace every node.
+  tags = { for key, value in local.tags : key => value if key != "mlops-platform/expires-at" }
 
   # Nodes join over the NAT gateway; on the way down its routes must outlive them.
   depends_on = [aws_route.private, aws_route_table_association.private, aws_vpc_endpoint.s3]
+}
+
+# The API server's private address stands in the group EKS makes, which lets in itself only.
+# https://docs.aws.amazon.com/eks/latest/userguide/cluster-endpoint.html#private-access
+resource "aws_vpc_security_group_ingress_rule" "connected" {
+  for_each          = toset(var.other_networks)
+  security_group_id = module.eks.security_group_id
+  cidr_ipv4         = each.value
+  ip_protocol       = "tcp"
+  from_port         = 443
+  to_port           = 443
+  description       = "API server"
+  tags              = { Name = "${local.prefix}connected-${each.value}" }
 }

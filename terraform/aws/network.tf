@@ -1,9 +1,11 @@
-# Three zones, in each a private subnet for nodes and pods and a small public one for load balancers and NAT.
+# Three zones, in each a private subnet for nodes and pods, a small public one for load balancers and NAT, and a small
+# private one for the control plane: whoever calls from there is no pod, and policies can tell.
 
 locals {
-  # A quarter of the VPC a zone; the last quarter is cut into sixteenths, three of which are public.
+  # A quarter of the VPC a zone; the last quarter is cut into sixteenths: three are public, three the control plane's.
   private = { for index, zone in var.zones : zone => cidrsubnet(var.cidr, 2, index) }
   public  = { for index, zone in var.zones : zone => cidrsubnet(var.cidr, 6, 48 + index) }
+  control = { for index, zone in var.zones : zone => cidrsubnet(var.cidr, 6, 52 + index) }
 
   nat_zones = var.nat == "per-zone" ? var.zones : var.nat == "one" ? slice(var.zones, 0, 1) : []
   # Which zone's gateway each zone goes out by.
@@ -22,6 +24,10 @@ resource "aws_subnet" "private" {
   vpc_id            = aws_vpc.this.id
   availability_zone = each.key
   cidr_block        = each.value
+  # An interface a node has left behind holds it for ever; then it is freed, and the way down goes on.
+  timeouts {
+    delete = "10m"
+  }
   tags = {
     Name                                     = "${local.prefix}private-${each.key}"
     "kubernetes.io/role/internal-elb"        = "1"
@@ -41,6 +47,14 @@ resource "aws_subnet" "public" {
   }
 }
 
+resource "aws_subnet" "control" {
+  for_each          = local.control
+  vpc_id            = aws_vpc.this.id
+  availability_zone = each.key
+  cidr_block        = each.value
+  tags              = { Name = "${local.prefix}control-${each.key}" }
+}
+
 resource "aws_internet_gateway" "this" {
   vpc_id = aws_vpc.this.id
   tags   = { Name = "${local.prefix}internet" }
@@ -57,7 +71,8 @@ resource "aws_nat_gateway" "this" {
   allocation_id = aws_eip.nat[each.key].id
   subnet_id     = aws_subnet.public[each.key].id
   tags          = { Name = "${local.prefix}nat-${each.key}" }
-  depends_on    = [aws_internet_gateway.this]
+  # On the way down too, it leads out for as long as there are nodes.
+  depends_on = [aws_internet_gateway.this, aws_route.public, aws_route_table_association.public]
 }
 
 resource "aws_route_table" "public" {
@@ -92,6 +107,12 @@ resource "aws_route" "private" {
 
 resource "aws_route_table_association" "private" {
   for_each       = aws_subnet.private
+  subnet_id      = each.value.id
+  route_table_id = aws_route_table.private[each.key].id
+}
+
+resource "aws_route_table_association" "control" {
+  for_each       = aws_subnet.control
   subnet_id      = each.value.id
   route_table_id = aws_route_table.private[each.key].id
 }

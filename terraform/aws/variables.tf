@@ -72,7 +72,7 @@ variable "service_cidr" {
 }
 
 variable "other_networks" {
-  description = "Networks the VPC is to be connected with, so must not overlap."
+  description = "Networks the VPC is to be connected with: they must not overlap, and may reach the API server."
   type        = list(string)
   default     = []
   validation {
@@ -99,12 +99,13 @@ variable "nat" {
 }
 
 variable "system_pool" {
-  description = "Nodes for everything that needs no GPU; disk in GiB."
+  description = "Nodes for everything that needs no GPU; disk in GiB; in which of the zones, by default in all."
   type = object({
     instance_type = optional(string, "m7i.xlarge")
     min           = optional(number, 2)
     max           = optional(number, 6)
     disk          = optional(number, 100)
+    zones         = optional(list(string), [])
   })
   default = {}
   validation {
@@ -116,13 +117,17 @@ variable "system_pool" {
     error_message = "1 <= min <= max <= 450 must hold."
   }
   validation {
+    condition     = alltrue([for zone in var.system_pool.zones : contains(var.zones, zone)])
+    error_message = "zones: some of the cluster's."
+  }
+  validation {
     condition     = var.system_pool.disk >= 20 && var.system_pool.disk <= 16384
     error_message = "disk: 20 to 16384 GiB."
   }
 }
 
 variable "gpu_pools" {
-  description = "GPU node pools, the same shape for every cluster provider; disk in GiB, taint as key=value:Effect."
+  description = "GPU node pools, the same shape for every cluster provider; disk in GiB, taint as key=value:Effect; in which of the zones, by default in all."
   type = map(object({
     instance_type = string
     gpu_count     = number
@@ -132,6 +137,7 @@ variable "gpu_pools" {
     taint         = optional(string, "nvidia.com/gpu=present:NoSchedule")
     labels        = optional(map(string), {})
     disk          = optional(number, 200)
+    zones         = optional(list(string), [])
   }))
   default = {}
   validation {
@@ -154,6 +160,10 @@ variable "gpu_pools" {
   validation {
     condition     = alltrue([for pool in var.gpu_pools : can(regex("^[A-Za-z0-9_./-]+=[A-Za-z0-9_.-]*:(NoSchedule|PreferNoSchedule|NoExecute)$", pool.taint))])
     error_message = "taint: such as nvidia.com/gpu=present:NoSchedule."
+  }
+  validation {
+    condition     = alltrue([for zone in flatten([for pool in var.gpu_pools : pool.zones]) : contains(var.zones, zone)])
+    error_message = "zones: some of the cluster's."
   }
   validation {
     condition     = alltrue([for pool in var.gpu_pools : pool.disk >= 20 && pool.disk <= 16384])
@@ -241,7 +251,7 @@ variable "log_retention_days" {
 }
 
 variable "deletion_protection" {
-  description = "The database refuses to be deleted and leaves a snapshot, the bucket must be emptied by hand."
+  description = "The database refuses to be deleted, the bucket must be emptied by hand."
   type        = bool
   default     = false
 }

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from installer.clusters.aws import prices, quotas
-from installer.clusters.aws.options import KUBERNETES, Options
+from installer.clusters.aws.options import KUBERNETES, GpuPool, Options, SystemPool
 from installer.clusters.aws.session import Session, asking, code_of
 from installer.clusters.aws.state_bucket import ENVIRONMENT_TAG, StateBucket
 from installer.clusters.base import Check
@@ -16,6 +16,9 @@ from installer.errors import PlatformError
 
 Question = Callable[[], Check]
 _CREDENTIALS, _SKEW = "credentials", "helm and kubernetes"
+# By id: which letter such a zone has differs from account to account.
+# https://docs.aws.amazon.com/eks/latest/userguide/network-reqs.html
+_WITHOUT_EKS = frozenset({"use1-az3", "usw1-az2", "cac1-az3"})
 
 
 def all_checks(session: Session, environment: str, options: Options) -> tuple[Check, ...]:
@@ -50,15 +53,17 @@ def _questions(session: Session, environment: str, options: Options) -> dict[str
         "kubernetes": partial(_kubernetes, session, f"mlops-{environment}", options.version or KUBERNETES),
         _SKEW: partial(_helm, options.version or KUBERNETES),
     }
-    gpus = {pool.instance_type: pool.gpu_count for pool in options.gpu_pools.values()}
-    for name in dict.fromkeys([options.system_pool.instance_type, *gpus]):
-        found[name] = partial(_instance_type, session, name, options.three_zones, gpus.get(name, 0))
+    for name, pool in options.pools.items():
+        zones = pool.zones or options.three_zones
+        found[f"pool {name}"] = partial(_offers, session, name, pool, zones)
     for need in quotas.needs(options):
         found[need.name] = partial(quotas.vcpus, session, environment, need)
     if nats:
         found["elastic IPs"] = partial(quotas.addresses, session, environment, nats)
     else:
         found["way out"] = _way_out
+    if not options.allowed_cidrs:
+        found["API server"] = partial(_private, options)
     found["VPCs"] = partial(quotas.networks, session, environment)
     found["state bucket"] = partial(_state_bucket, session, environment)
     return found
@@ -72,8 +77,17 @@ def _credentials(session: Session) -> Check:
 def _way_out() -> Check:
     """https://docs.aws.amazon.com/eks/latest/userguide/private-clusters.html"""
     why = "nodes join and fetch images over it: without one of your own they never become ready"
-    fix = "nat: one, or endpoints of yours for ecr.api, ecr.dkr, ec2, sts, eks, eks-auth before nodes come"
+    fix = "nat: one, or endpoints for autoscaling, ec2, ecr.api, ecr.dkr, eks, eks-auth, sts before nodes"
     return Check("way out", "warning", "none", why, fix)
+
+
+def _private(options: Options) -> Check:
+    """The first `up` makes the VPC, and can go on only once that is connected."""
+    why = "reached from inside the VPC alone, where nothing leads before it is made and connected"
+    fix = "allowed_cidrs; or let the first `up` end at it, connect the VPC, and run `up` again"
+    if not options.other_networks:
+        fix += "; name your networks in other_networks"
+    return Check("API server", "warning", "private", why, fix)
 
 
 def _region(session: Session) -> Check:
@@ -95,17 +109,26 @@ def _zones(session: Session, options: Options) -> Check:
     with asking("ec2 describe-availability-zones"):
         found = session.client("ec2").describe_availability_zones()["AvailabilityZones"]
     state = {zone["ZoneName"]: zone["State"] for zone in found}
+    closed = [z["ZoneName"] for z in found if z["ZoneName"] in wanted and z["ZoneId"] in _WITHOUT_EKS]
     seen = ", ".join(wanted)
     missing = [zone for zone in wanted if zone not in state]
     if missing:
         fix = f"cluster.zones: three of {', '.join(sorted(state))}"
         return Check("zones", "failure", seen, f"this account has no {', '.join(missing)}", fix)
+    if closed:
+        fix = f"cluster.zones: three of {', '.join(sorted(state.keys() - set(closed)))}"
+        return Check("zones", "failure", seen, f"EKS has no control plane in {', '.join(closed)}", fix)
     ill = [f"{zone} is {state[zone]}" for zone in wanted if state[zone] != "available"]
     return Check("zones", "warning" if ill else "ok", seen, ", ".join(ill))
 
 
-def _instance_type(session: Session, name: str, zones: Sequence[str], gpus: int) -> Check:
-    """Offered where? A group of nodes starts in the zones that have it, so one is enough to begin with."""
+def _offers(session: Session, pool: str, asked: SystemPool | GpuPool, zones: Sequence[str]) -> Check:
+    """Offered where? EKS makes no group of nodes that is to be in a zone without its type.
+
+    https://github.com/eksctl-io/eksctl/issues/6461
+    """
+    line, name = f"pool {pool}", asked.instance_type
+    where = "system_pool.zones" if pool == "system" else f"gpu_pools.{pool}.zones"
     filters = [{"Name": "instance-type", "Values": [name]}]
     with asking(f"ec2 describe-instance-type-offerings --location-type availability-zone ({name})"):
         offers = session.pages(
@@ -119,23 +142,23 @@ def _instance_type(session: Session, name: str, zones: Sequence[str], gpus: int)
     here = [zone for zone in zones if zone in everywhere]
     if not everywhere:
         fix = "another instance type, or another region"
-        return Check(name, "failure", "not offered", f"{session.region} does not have it", fix)
+        return Check(line, "failure", f"no {name}", f"{session.region} does not have it", fix)
     if not here:
         fix = f"cluster.zones: some of {', '.join(everywhere)}"
-        return Check(name, "failure", f"in {', '.join(everywhere)}", f"not in {', '.join(zones)}", fix)
-    wrong = _size(session, name, gpus)
+        return Check(line, "failure", f"{name} in {', '.join(everywhere)}", f"not in {', '.join(zones)}", fix)
+    seen = f"{name} in {', '.join(here)}"
+    wrong = _size(session, name, asked.gpu_count) if isinstance(asked, GpuPool) else ""
     if wrong:
-        return Check(
-            name, "failure", f"in {', '.join(here)}", wrong, "mend the pool's gpu_count, or its type"
-        )
+        return Check(line, "failure", seen, wrong, "mend the pool's gpu_count, or its type")
     missing = [zone for zone in zones if zone not in here]
-    why = f"not in {', '.join(missing)}: its nodes, and pods with volumes there, will be in the others"
-    return Check(name, "warning" if missing else "ok", f"in {', '.join(here)}", why * bool(missing))
+    if missing:
+        return Check(line, "failure", seen, f"not in {', '.join(missing)}", f"{where}: [{', '.join(here)}]")
+    return Check(line, "ok", seen)
 
 
 def _size(session: Session, name: str, gpus: int) -> str:
     """Only of a GPU type that is newer than our table need AWS be asked."""
-    if not gpus or name in prices.table().types:
+    if name in prices.table().types:
         return ""
     with asking(f"ec2 describe-instance-types --instance-types {name}"):
         found = session.client("ec2").describe_instance_types(InstanceTypes=[name])["InstanceTypes"]

@@ -7,19 +7,22 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from installer.adapters.kube import Kube
+from installer.adapters.kube import Kube, KubeError
 from installer.adapters.wait import Pending, wait_until
 from installer.clusters.aws import credentials
 from installer.clusters.aws.session import Session
-from installer.errors import StepError
+from installer.errors import PlatformError
 
 _NAMESPACE = "kube-system"
 _ANSWER_SECONDS = 300
+_NOT_YET = (401, 403)
+_HINT = "with no allowed_cidrs: connect the VPC with where you are, then run the same command again"
 
 
 def policies() -> Sequence[Mapping[str, Any]]:
@@ -45,19 +48,19 @@ def _policy(name: str, selects: Mapping[str, str], rules: Mapping[str, Any]) -> 
 
 
 def apply(kube: Kube) -> None:
-    """Waits for an API server that EKS has just made: its name may not be known everywhere yet."""
+    """Waits for an API server that EKS has just made: its name may not be known everywhere yet, nor who
+    may do what. Raises WaitTimedOut with the last answer, such as of one that no way leads to."""
 
-    def answers() -> bool | Pending:
+    def applied() -> bool | Pending:
         try:
-            kube.raw("GET", "/readyz")
-        except StepError as error:
-            if not error.transient:
+            kube.apply(*policies())
+        except KubeError as error:
+            if not error.transient and error.status not in _NOT_YET:
                 raise
             return Pending(f"{error.what}: {error.why}")
         return True
 
-    wait_until("the API server", answers, seconds=_ANSWER_SECONDS)
-    kube.apply(*policies())
+    wait_until("the API server", applied, seconds=_ANSWER_SECONDS, hint=_HINT)
 
 
 def main() -> None:
@@ -66,7 +69,10 @@ def main() -> None:
     with TemporaryDirectory() as folder:
         file = Path(folder) / "kubeconfig"
         file.write_text(json.dumps(credentials.kubeconfig(cluster, region, endpoint, authority)))
-        apply(Kube(file, credentials.Tokens(Session(region), cluster).token))
+        try:
+            apply(Kube(file, credentials.Tokens(Session(region), cluster).token))
+        except PlatformError as error:  # Terraform shows what it prints
+            sys.exit("\n".join(filter(None, (error.what, error.why, error.hint))))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -83,10 +84,25 @@ class Keeping:
             account=self.session.account,
             region=self.session.region,
             owner=self.session.caller.name,
+            maker=principal(self.session),
             run=self.run,
             made_at=now(),
             file=file.read_text() if file.exists() else "",
         )
+
+
+def principal(session: Session) -> str:
+    """The ARN of the user or role we are, as IAM has it: a session's leaves out the role's path."""
+    from botocore.exceptions import ClientError
+
+    arn = session.caller.arn
+    found = re.fullmatch(r"arn:([a-z-]+):sts::(\d+):assumed-role/([^/]+)/.*", arn)
+    if not found:
+        return arn
+    try:
+        return str(session.client("iam").get_role(RoleName=found[3])["Role"]["Arn"])
+    except ClientError:  # no right to look at it: most roles have no path
+        return f"arn:{found[1]}:iam::{found[2]}:role/{found[3]}"
 
 
 def refuse_another_place(record: Record | None, session: Session) -> None:

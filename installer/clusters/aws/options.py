@@ -135,6 +135,7 @@ class Pool(Strict):
 
     min: Count
     max: Annotated[int, Field(ge=1, le=450)]
+    zones: list[str] = Field(default_factory=list, description="some of the cluster's; default: all of them")
 
     @model_validator(mode="after")
     def _ordered(self) -> Pool:
@@ -246,6 +247,18 @@ class Options(ClusterSpec):
         _offered(types, info.data.get("region"))
         return value
 
+    @field_validator("system_pool", "gpu_pools")
+    @classmethod
+    def _in_zones_of_the_cluster(
+        cls, value: SystemPool | dict[str, GpuPool], info: ValidationInfo
+    ) -> SystemPool | dict[str, GpuPool]:
+        there = info.data.get("zones") or zones_of(info.data.get("region", ""))
+        pools = [value] if isinstance(value, SystemPool) else value.values()
+        strange = [zone for pool in pools for zone in pool.zones if zone not in there]
+        if strange:
+            raise ValueError(f"{strange[0]} is no zone of the cluster | zones: some of {', '.join(there)}")
+        return value
+
     @field_validator("service_cidr")
     @classmethod
     def _services_apart(cls, value: str, info: ValidationInfo) -> str:
@@ -255,6 +268,11 @@ class Options(ClusterSpec):
     @classmethod
     def _others_apart(cls, value: list[str], info: ValidationInfo) -> list[str]:
         return [_apart(network, info, "cidr", "service_cidr") for network in value]
+
+    @property
+    def pools(self) -> Mapping[str, SystemPool | GpuPool]:
+        """All node pools, by the names of their node groups."""
+        return {"system": self.system_pool, **self.gpu_pools}
 
     @property
     def three_zones(self) -> list[str]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from installer.adapters.programs import Programs
 from installer.cancel import Cancel
-from installer.clusters.aws import credentials, worth
+from installer.clusters.aws import credentials, pool_sizes, worth
 from installer.clusters.aws.keeping import Keeping
 from installer.clusters.aws.options import KUBERNETES, NODE_POOLS, OBJECT_STORE, SQL, ZONES, Options
 from installer.clusters.aws.remote_state import RemoteState
@@ -145,7 +145,8 @@ class AwsProvider:
             "gpu_pools": {name: pool.model_dump() for name, pool in options.gpu_pools.items()},
             "object_store": options.object_store,
             "sql": options.sql,
-            "admins": options.admins,
+            # EKS itself lets in who makes the cluster, and refuses to be told so a second time.
+            "admins": [arn for arn in options.admins if not record or arn != record.maker],
             "allowed_cidrs": options.allowed_cidrs,
             "log_retention_days": options.log_retention_days,
             "deletion_protection": options.deletion_protection,
@@ -160,11 +161,13 @@ class AwsProvider:
         return Keeping(self.session, self.bucket, self.state, self.environment, self.run)
 
     def prepare(self, progress: Progress) -> None:
-        """The state bucket and the record in it, which say whose all that is made from now on is.
+        """The state bucket and the record in it, which say whose all that is made from now on is; and nodes
+        as many as pools that are there may have now.
 
         Raises StepError when the environment was made in another account or region, or its name is taken.
         """
         self.record.keep(progress)
+        pool_sizes.fit(self.session, self.cluster, self.options.pools, progress)
 
     def access(self, outputs: Mapping[str, Any]) -> ClusterAccess:
         """Also writes the kubeconfig for people; our own client is given tokens directly."""
@@ -183,9 +186,11 @@ class AwsProvider:
         )
 
     def network(self) -> Network:
-        """Pods have addresses of the private subnets, as nodes do, and what EKS puts there of its own."""
+        """Pods have addresses of the private subnets, as nodes do. The control plane has none there."""
         quarters = IPv4Network(self.options.cidr).subnets(prefixlen_diff=2)  # as terraform/aws/network.tf
-        return Network(tuple(str(each) for each in list(quarters)[:ZONES]))
+        # "Traffic from the local node should always be allowed", and one map is for both directions:
+        # https://github.com/aws/aws-network-policy-agent/blob/main/pkg/fwruleprocessor/fw_rule_processor.go
+        return Network(tuple(str(each) for each in list(quarters)[:ZONES]), own_node=True)
 
     def alive(self) -> str:
         """What EKS says of its cluster: whether its API server can be reached from here is another matter."""

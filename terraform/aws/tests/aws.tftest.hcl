@@ -9,6 +9,9 @@ mock_provider "aws" {
   mock_data "aws_partition" {
     defaults = { partition = "aws" }
   }
+  mock_data "aws_eks_addon_version" {
+    defaults = { version = "v1.0.0-eksbuild.1" }
+  }
   mock_resource "aws_iam_role" {
     defaults = { arn = "arn:aws:iam::111122223333:role/mock" }
   }
@@ -48,8 +51,8 @@ run "as_little_as_can_be_asked_for" {
     error_message = "one NAT gateway, and no store"
   }
   assert {
-    condition     = length(distinct([for s in merge(aws_subnet.private, { for k, v in aws_subnet.public : "public ${k}" => v }) : s.cidr_block])) == 6
-    error_message = "six subnets that do not overlap"
+    condition     = length(distinct([for s in merge(aws_subnet.private, { for k, v in aws_subnet.public : "public ${k}" => v }, { for k, v in aws_subnet.control : "control ${k}" => v }) : s.cidr_block])) == 9
+    error_message = "nine subnets that do not overlap"
   }
   assert {
     condition     = aws_ecr_repository.images.name == "mlops-test" && aws_ecr_repository.images.image_tag_mutability == "IMMUTABLE"
@@ -74,7 +77,8 @@ run "the_cluster_is_closed_and_says_what_it_does" {
     name               = "mlops-test"
     partition          = "aws"
     kubernetes_version = "1.35"
-    subnet_ids         = ["subnet-1", "subnet-2", "subnet-3"]
+    control_subnet_ids = ["subnet-4", "subnet-5", "subnet-6"]
+    subnets            = { eu-central-1a = "subnet-1", eu-central-1b = "subnet-2", eu-central-1c = "subnet-3" }
     service_cidr       = "172.20.0.0/16"
     allowed_cidrs      = []
     admins             = ["arn:aws:iam::111122223333:role/platform"]
@@ -82,9 +86,9 @@ run "the_cluster_is_closed_and_says_what_it_does" {
     log_retention_days = 30
     network_policy     = "strict"
     python             = "/usr/bin/python3"
-    system_pool        = { instance_type = "m7g.xlarge", min = 2, max = 4, disk = 50 }
+    system_pool        = { instance_type = "m7g.xlarge", min = 2, max = 4, disk = 50, zones = [] }
     gpu_pools = {
-      a10 = { instance_type = "g5.xlarge", gpu_count = 1, min = 0, max = 2, spot = true, taint = "nvidia.com/gpu=present:NoSchedule", labels = { team = "ml" }, disk = 200 }
+      a10 = { instance_type = "g5.xlarge", gpu_count = 1, min = 0, max = 2, spot = true, taint = "nvidia.com/gpu=present:NoSchedule", labels = { team = "ml" }, disk = 200, zones = ["eu-central-1b"] }
     }
     tags = { "mlops-platform/env" = "test" }
   }
@@ -113,6 +117,10 @@ run "the_cluster_is_closed_and_says_what_it_does" {
     error_message = "the image fits the processor and the GPU"
   }
   assert {
+    condition     = aws_eks_node_group.this["a10"].subnet_ids == toset(["subnet-2"]) && length(aws_eks_node_group.this["system"].subnet_ids) == 3
+    error_message = "a pool is in its own zones, or in all"
+  }
+  assert {
     condition     = one(aws_eks_node_group.this["a10"].taint).effect == "NO_SCHEDULE" && length(aws_eks_node_group.this["system"].taint) == 0
     error_message = "only GPU nodes are tainted"
   }
@@ -124,8 +132,8 @@ run "the_cluster_is_closed_and_says_what_it_does" {
     error_message = "the second disk is what was asked for, both are encrypted"
   }
   assert {
-    condition     = length(aws_autoscaling_group_tag.hint) == 5
-    error_message = "three labels, the GPU and the taint are told to the autoscaler"
+    condition     = length(aws_autoscaling_group_tag.hint) == 6
+    error_message = "four labels, the GPU and the taint are told to the autoscaler"
   }
 }
 
@@ -147,7 +155,7 @@ run "all_that_can_be_asked_for" {
     error_message = "the bucket is not emptied by itself"
   }
   assert {
-    condition     = aws_db_instance.this["postgres"].deletion_protection && aws_db_instance.this["postgres"].storage_encrypted && aws_db_instance.this["postgres"].manage_master_user_password && aws_db_instance.this["postgres"].multi_az && !aws_db_instance.this["postgres"].skip_final_snapshot
+    condition     = aws_db_instance.this["postgres"].deletion_protection && aws_db_instance.this["postgres"].storage_encrypted && aws_db_instance.this["postgres"].manage_master_user_password && aws_db_instance.this["postgres"].multi_az
     error_message = "the database is protected, encrypted, in two zones, and its password in no state"
   }
   assert {

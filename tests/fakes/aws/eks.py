@@ -17,6 +17,7 @@ from moto.core.responses import ActionResult
 from moto.eks import urls
 from moto.eks.exceptions import ResourceInUseException, ResourceNotFoundException
 from moto.eks.responses import EKSResponse
+from moto.sts.models import sts_backends
 
 Things = dict[str, dict[str, Any]]
 _CLUSTER = "{0}/clusters/(?P<name>[^/]+)"
@@ -25,6 +26,7 @@ _PATHS = (
     f"{_CLUSTER}/access-entries/(?P<principalArn>.+)/access-policies$",
     f"{_CLUSTER}/access-entries/(?P<principalArn>.+)/access-policies/(?P<policyArn>.+)$",
     f"{_CLUSTER}/access-entries/(?P<principalArn>[^/]+/.+)$",
+    "{0}/addons/supported-versions$",
     f"{_CLUSTER}/addons$",
     f"{_CLUSTER}/addons/(?P<addonName>[^/]+)$",
     f"{_CLUSTER}/addons/(?P<addonName>[^/]+)/update$",
@@ -72,7 +74,14 @@ class Extended(EKSResponse):
         }
         cluster.__dict__["upgrade_policy"] = self._get_param("upgradePolicy") or {"supportType": "EXTENDED"}
         cluster.resources_vpc_config["clusterSecurityGroupId"] = _security_group(self, cluster)
+        if asked.get("bootstrapClusterCreatorAdminPermissions"):
+            self._enter(self._maker())
         return result
+
+    def _maker(self) -> str:
+        sts = sts_backends[self.current_account][self.partition]
+        _, arn, _ = sts.get_caller_identity(self.get_access_key(), self.region)
+        return str(arn)
 
     def create_nodegroup(self) -> ActionResult:
         result = super().create_nodegroup()
@@ -103,7 +112,9 @@ class Extended(EKSResponse):
         return result
 
     def create_access_entry(self) -> ActionResult:
-        principal = self._get_param("principalArn")
+        return ActionResult({"accessEntry": self._enter(self._get_param("principalArn"))})
+
+    def _enter(self, principal: str) -> dict[str, Any]:
         thing = {
             "clusterName": self._get_param("name"),
             "principalArn": principal,
@@ -113,7 +124,7 @@ class Extended(EKSResponse):
             "type": self._get_param("type") or "STANDARD",
             "policies": {},
         }
-        return ActionResult({"accessEntry": self._make("access-entry", principal, thing)})
+        return self._make("access-entry", principal, thing)
 
     def describe_access_entry(self) -> ActionResult:
         return ActionResult({"accessEntry": self._one("access-entry", self._principal())})
@@ -157,6 +168,14 @@ class Extended(EKSResponse):
 
     def _principal(self) -> str:
         return _decoded(self._get_param("principalArn"))
+
+    def describe_addon_versions(self) -> ActionResult:
+        """One, which is the default of every version of Kubernetes."""
+        asked = self._get_param("kubernetesVersion")
+        suits = [{"clusterVersion": asked, "platformVersions": ["*"], "defaultVersion": True}]
+        version = {"addonVersion": "v1.0.0-eksbuild.1", "architecture": ["amd64"], "compatibilities": suits}
+        name = self._get_param("addonName")
+        return ActionResult({"addons": [{"addonName": name, "addonVersions": [version]}]})
 
     def create_addon(self) -> ActionResult:
         name = self._get_param("addonName")

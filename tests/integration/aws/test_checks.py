@@ -21,7 +21,8 @@ VERSION = "1.35"
 
 
 def options(**asked: Any) -> Options:
-    return Options.model_validate({"provider": "aws", "region": REGION, "version": VERSION, **asked})
+    ours = {"provider": "aws", "region": REGION, "version": VERSION, "allowed_cidrs": ["0.0.0.0/0"]}
+    return Options.model_validate({**ours, **asked})
 
 
 def pool(**asked: Any) -> dict[str, Any]:
@@ -57,7 +58,7 @@ def test_an_account_that_has_everything_is_ok_in_every_line(account: Account) ->
     assert {name: c for name, c in found.items() if c.status != "ok"} == {}
     assert found["credentials"].seen == f"account {account.id}, tester"
     assert found["vCPUs G on-demand"].seen == "8, 0 in use by others; needed 0 to 8"
-    assert found["g5.xlarge"].seen == f"in {REGION}a, {REGION}b, {REGION}c"
+    assert found["pool a10"].seen == f"g5.xlarge in {REGION}a, {REGION}b, {REGION}c"
     assert found["state bucket"].seen.endswith(f"{account.id}-{REGION}-staging: free")
     assert list(found)[:2] == ["credentials", "region"]
 
@@ -124,14 +125,34 @@ def test_zones_and_types_that_are_not_there_name_those_that_are(account: Account
     elsewhere = "ap-southeast-4"  # of which the table says nothing, so only AWS can
     found = lines(account, region=elsewhere, zones=[f"{elsewhere}{z}" for z in "abx"])
     assert found["zones"].status == "failure" and f"{elsewhere}c" in found["zones"].fix
-    assert found["m7i.xlarge"].status == "warning" and f"not in {elsewhere}x" in found["m7i.xlarge"].why
-    strange = lines(account, region=elsewhere, system_pool={"instance_type": "x9z.large"})["x9z.large"]
-    assert (strange.status, strange.seen) == ("failure", "not offered")
+    pools = found["pool system"]
+    assert pools.status == "failure" and pools.why == f"not in {elsewhere}x"
+    assert pools.fix == f"system_pool.zones: [{elsewhere}a, {elsewhere}b]"
+    some = {"zones": [f"{elsewhere}{z}" for z in "abx"], "system_pool": {"zones": [f"{elsewhere}a"]}}
+    assert lines(account, region=elsewhere, **some)["pool system"].status == "ok"
+    strange = lines(account, region=elsewhere, system_pool={"instance_type": "x9z.large"})["pool system"]
+    assert (strange.status, strange.seen) == ("failure", "no x9z.large")
+
+
+def test_a_zone_without_a_control_plane_is_named_by_its_letter_here(account: Account) -> None:
+    found = account.client("ec2", "us-east-1").describe_availability_zones()["AvailabilityZones"]
+    closed = next(zone["ZoneName"] for zone in found if zone["ZoneId"] == "use1-az3")
+    asked = sorted({f"us-east-1{letter}" for letter in "abcd"} - {closed})[:2]
+    said = lines(account, region="us-east-1", zones=[*asked, closed])["zones"]
+    assert (said.status, said.why) == ("failure", f"EKS has no control plane in {closed}")
+    assert closed not in said.fix
+
+
+def test_an_api_server_nothing_leads_to_yet_is_warned_of(account: Account) -> None:
+    found = lines(account, allowed_cidrs=[])["API server"]
+    assert found.status == "warning" and "other_networks" in found.fix
+    known = lines(account, allowed_cidrs=[], other_networks=["192.168.0.0/16"])["API server"]
+    assert known.status == "warning" and "other_networks" not in known.fix
 
 
 def test_a_type_newer_than_the_table_is_asked_for_its_gpus(account: Account) -> None:
     wrong = {"gpu_pools": {"old": {"instance_type": "g5g.xlarge", "gpu_count": 3, "max": 1}}}
-    found = lines(account, **wrong)["g5g.xlarge"]
+    found = lines(account, **wrong)["pool old"]
     assert (found.status, found.why) == ("failure", "it has 1 GPUs, not 3")
 
 

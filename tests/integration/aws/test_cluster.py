@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,7 @@ from installer.clusters.aws.remote_state import RemoteState
 from installer.clusters.aws.session import Session
 from installer.clusters.aws.state_bucket import StateBucket
 from installer.commands import plan
+from installer.progress import Silent
 from installer.reach import read_only
 from installer.session import open_environment
 from tests.fakes.aws import Account
@@ -27,11 +29,17 @@ from tests.integration.aws.world import Machine
 pytestmark = pytest.mark.integration
 
 
+def asked(account: Account) -> dict[str, Any]:
+    """Whoever makes the cluster is among its admins: EKS lets them in by itself, and not twice."""
+    admins = [*OPTIONS["admins"], f"arn:aws:iam::{account.id}:user/tester"]
+    return {**OPTIONS, "admins": admins, "other_networks": ["192.168.0.0/16"]}
+
+
 @pytest.fixture(scope="module")
 def machine(shared_account: Account, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     """With the environment `staging`, whose cluster has been made."""
     with Machine(shared_account, tmp_path_factory.mktemp("machine")).used() as found:
-        found.write("staging", **OPTIONS)
+        found.write("staging", **asked(shared_account))
         said = up(found, "staging")
         assert said.code == 0, said.envelope
         yield found
@@ -125,12 +133,13 @@ def test_what_would_cost_the_cluster_is_named_priced_and_refused_and_nothing_hap
     """Another range for Services makes EKS a new cluster; a larger pool only changes its group."""
     account, before = machine.account, folder_of(machine, "staging").read()
     larger = {"a10": {**OPTIONS["gpu_pools"]["a10"], "max": 8}}
-    machine.write("staging", **{**OPTIONS, "service_cidr": "172.21.0.0/16", "gpu_pools": larger})
+    changed = {"service_cidr": "172.21.0.0/16", "gpu_pools": larger}
+    machine.write("staging", **{**asked(account), **changed})
     try:
         said = machine.says("plan", "staging", lambda console: plan.run(console, only="cluster"))
         refused = up(machine, "staging")
     finally:
-        machine.write("staging", **OPTIONS)
+        machine.write("staging", **asked(account))
     cluster, lost = said.data["cluster"], said.data["data_loss"]
     found = {each["address"]: each for each in cluster["changes"]}
     assert said.code == 0 and cluster["replace"] >= 1 and cluster["destroy"] == 0
@@ -164,7 +173,7 @@ def test_whatever_terraform_made_would_be_found_again_had_it_been_killed(machine
     state = parse(text)
     assert isinstance(state, State)
     wanted = [a for a in state.resources if not any(f"{kind}." in a for kind in _AGAIN)]
-    found = folder.remote.lost(wanted)
+    found = folder.remote.lost(wanted, Silent())
     assert sorted(found) == sorted(wanted)
     for address, id_ in found.items():
         parts = [p for p in re.split(r"[,_/]|mlops-staging:", id_) if p and p != "0"]
@@ -181,9 +190,8 @@ def test_nothing_of_another_environment_is_found(machine: Machine) -> None:
     assert folder.remote
     other = RemoteState(StateBucket(Session(machine.account.region), "stagin"))
     machine.account.client("iam").create_role(RoleName="mlops-stagin-node", AssumeRolePolicyDocument="{}")
-    assert (
-        other.lost(["aws_vpc.this", "module.eks.aws_iam_role.node", "module.eks.aws_eks_cluster.this"]) == {}
-    )
+    wanted = ["aws_vpc.this", "module.eks.aws_iam_role.node", "module.eks.aws_eks_cluster.this"]
+    assert other.lost(wanted, Silent()) == {}
 
 
 def test_down_takes_all_of_it_and_what_was_planted_and_nothing_of_a_strangers(machine: Machine) -> None:

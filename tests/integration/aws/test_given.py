@@ -6,9 +6,12 @@ from ipaddress import IPv4Network
 
 import pytest
 
+from installer.clusters.aws import pod_identity, pool_sizes
 from installer.clusters.aws.bucket import Bucket
 from installer.clusters.aws.node_pools import NodePools
+from installer.clusters.aws.options import Pool
 from installer.clusters.aws.session import session_of
+from installer.progress import Silent
 from tests.fakes.aws import Account
 from tests.integration.aws.planting import Garden
 
@@ -18,12 +21,19 @@ CLUSTER = "mlops-staging"
 
 
 @pytest.fixture(autouse=True)
-def _cluster(account: Account) -> None:
+def _cluster(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pod_identity, "EFFECTIVE_SECONDS", 0.2)
     garden = Garden(account, {"mlops-platform/env": "staging"}, CLUSTER)
     subnet = garden.network()
     role = garden.identities()
     network = {"subnetIds": [subnet, garden.other_subnet]}
-    account.client("eks").create_cluster(name=CLUSTER, roleArn=role, resourcesVpcConfig=network)
+    eks = account.client("eks")
+    eks.create_cluster(name=CLUSTER, roleArn=role, resourcesVpcConfig=network)
+    data = {"LaunchTemplateName": "a10", "LaunchTemplateData": {"InstanceType": "g5.xlarge"}}
+    template = account.client("ec2").create_launch_template(**data)["LaunchTemplate"]["LaunchTemplateId"]
+    sizes = {"minSize": 0, "maxSize": 4, "desiredSize": 2}
+    group = {"nodegroupName": "a10", "nodeRole": role, "subnets": [subnet], "scalingConfig": sizes}
+    eks.create_nodegroup(clusterName=CLUSTER, launchTemplate={"id": template, "version": "1"}, **group)
 
 
 @pytest.fixture
@@ -80,3 +90,14 @@ def test_whoever_scales_the_pools_may_and_no_job_of_its_namespace(pools: NodePoo
     assert associations(account) == {("scaler", "scaler", "mlops-staging-pools")}
     assert not pools.jobs
     assert pools.values("scaler") == {"cloud": "aws", "region": account.region, "cluster": CLUSTER}
+
+
+@pytest.mark.parametrize(("limits", "nodes"), [((3, 4), 3), ((0, 1), 1), ((0, 8), 2)])
+def test_a_pools_nodes_are_brought_between_its_new_limits(
+    account: Account, limits: tuple[int, int], nodes: int
+) -> None:
+    """As many nodes as there are is what Terraform sends along: outside the limits EKS refuses both."""
+    asked = {"a10": Pool(min=limits[0], max=limits[1]), "new": Pool(min=1, max=1)}
+    pool_sizes.fit(session_of(account.region), CLUSTER, asked, Silent())
+    found = account.client("eks").describe_nodegroup(clusterName=CLUSTER, nodegroupName="a10")["nodegroup"]
+    assert found["scalingConfig"]["desiredSize"] == nodes

@@ -15,7 +15,7 @@ from installer.adapters.kube import Kube
 from installer.adapters.kube.namespaces import RESTRICTED, ensure_namespace
 from installer.workloads import Work, pod_spec
 from tests.integration.apiserver import built
-from tests.integration.chart.test_service_chart import CATALOG, objects, values_of
+from tests.integration.chart.test_service_chart import CATALOG, EMBEDDED, objects, values_of
 
 pytestmark = pytest.mark.integration
 
@@ -28,7 +28,7 @@ def helm() -> Path:
     return built(HELM) / "helm"
 
 
-@pytest.fixture(params=CATALOG.entries)
+@pytest.fixture(params=EMBEDDED)
 def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 

@@ -23,6 +23,7 @@ ROOT = Path(__file__).resolve().parents[3]
 CHART = ROOT / "installer/charts/service"
 GOLDEN = ROOT / "tests/golden/chart"
 CATALOG = read_catalog(Paths.default().assets / "helm-values")
+EMBEDDED = [name for name in CATALOG.entries if CATALOG[name].embedded]
 SMALL: dict[str, Any] = {
     "kind": "Deployment",
     "image": "docker.io/local/small:0",
@@ -71,7 +72,7 @@ def values_of(name: str) -> dict[str, Any]:
     return merge(values, {"image": f"docker.io/local/{name}:0", "checksum": "0", "files": files})
 
 
-@pytest.mark.parametrize("name", CATALOG.entries)
+@pytest.mark.parametrize("name", EMBEDDED)
 def test_a_components_objects(
     name: str, helm: Path, tmp_path: Path, golden: Callable[[Path, str], None]
 ) -> None:
@@ -79,7 +80,7 @@ def test_a_components_objects(
     golden(GOLDEN / f"{name}.yaml", yaml.safe_dump_all(rendered, sort_keys=True, width=110))
 
 
-@pytest.mark.parametrize("name", CATALOG.entries)
+@pytest.mark.parametrize("name", EMBEDDED)
 def test_a_components_pod_meets_the_restricted_standard(name: str, helm: Path, tmp_path: Path) -> None:
     """https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted, and a little more."""
     for each in pods(objects(helm, tmp_path, values_of(name), name)):

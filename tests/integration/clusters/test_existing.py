@@ -14,10 +14,10 @@ from installer.adapters.terraform import Terraform
 from installer.adapters.wait import Pending, wait_until
 from installer.cancel import Cancel
 from installer.clusters import options_model
-from installer.clusters.aws import first_policies
+from installer.clusters.aws import credentials, first_policies
 from installer.clusters.existing.options import Options
 from installer.clusters.existing.provider import ExistingProvider
-from installer.errors import StepError
+from installer.errors import StepError, WaitTimedOut
 from installer.progress import Silent
 from tests.integration.apiserver import ApiServer
 
@@ -110,6 +110,19 @@ def test_a_strict_cluster_lets_dns_and_disks_through(kube: Kube) -> None:
     names = {policy["metadata"]["name"] for policy in found}
     assert {"mlops-platform-dns", "mlops-platform-disks"} <= names
     assert all(set(policy["spec"]["policyTypes"]) == {"Ingress", "Egress"} for policy in found)
+
+
+def test_whose_rights_are_not_known_yet_is_waited_for(
+    kube: Kube, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """EKS says ACTIVE some seconds before it knows who made the cluster."""
+    monkeypatch.setattr(first_policies, "_ANSWER_SECONDS", 0.5)
+    there = yaml.safe_load(kube.kubeconfig.read_text())["clusters"][0]["cluster"]
+    new = credentials.kubeconfig("new", "eu-central-1", there["server"], there["certificate-authority-data"])
+    (tmp_path / "new").write_text(json.dumps(new))
+    with pytest.raises(WaitTimedOut, match="the API server") as caught:
+        first_policies.apply(Kube(tmp_path / "new", lambda: "nobody's"))
+    assert "Unauthorized" in caught.value.why and "allowed_cidrs" in caught.value.hint
 
 
 def test_every_provider_says_what_it_may_be_asked() -> None:

@@ -27,6 +27,13 @@ locals {
   identities = { for name, addon in merge(local.before, local.after) : name => addon if addon.account != "" }
 }
 
+# EKS leaves an add-on at the version it was made with; this moves it along with the cluster's.
+data "aws_eks_addon_version" "this" {
+  for_each           = merge(local.before, local.after)
+  addon_name         = each.key
+  kubernetes_version = var.kubernetes_version
+}
+
 resource "aws_iam_role" "addon" {
   for_each           = local.identities
   name               = "${var.name}-${each.key}"
@@ -43,6 +50,7 @@ resource "aws_eks_addon" "before" {
   for_each                    = local.before
   cluster_name                = aws_eks_cluster.this.name
   addon_name                  = each.key
+  addon_version               = data.aws_eks_addon_version.this[each.key].version
   configuration_values        = length(each.value.values) > 0 ? jsonencode(each.value.values) : null
   resolve_conflicts_on_create = "OVERWRITE"
   resolve_conflicts_on_update = "OVERWRITE"
@@ -53,6 +61,7 @@ resource "aws_eks_addon" "after" {
   for_each                    = local.after
   cluster_name                = aws_eks_cluster.this.name
   addon_name                  = each.key
+  addon_version               = data.aws_eks_addon_version.this[each.key].version
   configuration_values        = length(each.value.values) > 0 ? jsonencode(each.value.values) : null
   resolve_conflicts_on_create = "OVERWRITE"
   resolve_conflicts_on_update = "OVERWRITE"

@@ -51,7 +51,7 @@ resource "aws_eks_cluster" "this" {
   }
 
   vpc_config {
-    subnet_ids              = var.subnet_ids
+    subnet_ids              = var.control_subnet_ids
     endpoint_private_access = true
     endpoint_public_access  = length(var.allowed_cidrs) > 0
     public_access_cidrs     = length(var.allowed_cidrs) > 0 ? var.allowed_cidrs : null

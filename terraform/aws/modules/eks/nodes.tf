@@ -6,6 +6,7 @@ locals {
     min           = var.system_pool.min
     max           = var.system_pool.max
     disk          = var.system_pool.disk
+    zones         = var.system_pool.zones
     spot          = false
     gpus          = 0
     taint         = ""
@@ -17,6 +18,7 @@ locals {
     min           = pool.min
     max           = pool.max
     disk          = pool.disk
+    zones         = pool.zones
     spot          = pool.spot
     gpus          = pool.gpu_count
     taint         = pool.taint
@@ -33,10 +35,12 @@ locals {
     NoExecute        = "NO_EXECUTE"
   }
 
-  # One pool's "mlops-platform/pool" says where a node came from; GPU operators look for nvidia.com/gpu.present.
+  # One pool's "mlops-platform/pool" says where a node came from; GPU operators look for nvidia.com/gpu.present. By the
+  # accelerator's label an autoscaler waits for the GPUs of a node that is ready before it counts on it:
+  # https://github.com/kubernetes/autoscaler/blob/master/cluster-autoscaler/cloudprovider/aws/README.md
   labels = { for name, pool in local.pools : name => merge(
     { "mlops-platform/pool" = name },
-    pool.gpus > 0 ? { "nvidia.com/gpu.present" = "true" } : {},
+    pool.gpus > 0 ? { "nvidia.com/gpu.present" = "true", "k8s.amazonaws.com/accelerator" = split(".", pool.instance_type)[0] } : {},
     pool.labels,
   ) }
 
@@ -111,7 +115,7 @@ resource "aws_eks_node_group" "this" {
   cluster_name    = aws_eks_cluster.this.name
   node_group_name = each.key
   node_role_arn   = aws_iam_role.node.arn
-  subnet_ids      = var.subnet_ids
+  subnet_ids      = [for zone, id in var.subnets : id if length(each.value.zones) == 0 || contains(each.value.zones, zone)]
   version         = var.kubernetes_version
   # Of the images with NVIDIA's driver Bottlerocket alone has the device plugin in it, without which no pod gets a GPU:
   # https://docs.aws.amazon.com/eks/latest/userguide/ml-eks-k8s-device-plugin.html

@@ -1,5 +1,5 @@
 output "name" {
-  description = "The cluster's name, known when it is complete."
+  description = "The cluster's name, known before it is complete, once Terraform has begun it."
   value       = aws_eks_cluster.this.name
   depends_on  = [aws_eks_addon.after, aws_eks_access_policy_association.admin]
 }

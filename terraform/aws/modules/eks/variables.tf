@@ -18,9 +18,14 @@ variable "kubernetes_version" {
   type        = string
 }
 
-variable "subnet_ids" {
-  description = "Where nodes, and the control plane's interfaces, are."
+variable "control_subnet_ids" {
+  description = "Where the control plane has its interfaces."
   type        = list(string)
+}
+
+variable "subnets" {
+  description = "Where nodes are: by zone."
+  type        = map(string)
 }
 
 variable "service_cidr" {
@@ -60,7 +65,7 @@ variable "python" {
 
 variable "system_pool" {
   description = "Nodes for everything that needs no GPU."
-  type        = object({ instance_type = string, min = number, max = number, disk = number })
+  type        = object({ instance_type = string, min = number, max = number, disk = number, zones = list(string) })
 }
 
 variable "gpu_pools" {
@@ -74,6 +79,7 @@ variable "gpu_pools" {
     taint         = string
     labels        = map(string)
     disk          = number
+    zones         = list(string)
   }))
 }
 
