@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from installer.clusters.aws.session import Session
+from installer.clusters.aws.session import Session, asking, code_of
 from installer.clusters.aws.state_bucket import Record, StateBucket, now
 from installer.errors import PreflightError
 from installer.privatefile import write_private
@@ -99,10 +99,13 @@ def principal(session: Session) -> str:
     found = re.fullmatch(r"arn:([a-z-]+):sts::(\d+):assumed-role/([^/]+)/.*", arn)
     if not found:
         return arn
-    try:
-        return str(session.client("iam").get_role(RoleName=found[3])["Role"]["Arn"])
-    except ClientError:  # no right to look at it: most roles have no path
-        return f"arn:{found[1]}:iam::{found[2]}:role/{found[3]}"
+    with asking(f"iam get-role --role-name {found[3]}"):
+        try:
+            return str(session.client("iam").get_role(RoleName=found[3])["Role"]["Arn"])
+        except ClientError as error:
+            if code_of(error) != "AccessDenied":
+                raise
+    return f"arn:{found[1]}:iam::{found[2]}:role/{found[3]}"  # most roles have no path
 
 
 def refuse_another_place(record: Record | None, session: Session) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from installer.clusters.aws.keeping import principal
 from installer.clusters.aws.session import Session, asking
 from installer.clusters.aws.state_bucket import ENVIRONMENT_TAG, Record, StateBucket, find
 from installer.errors import PreflightError, StepError, WaitTimedOut
@@ -145,3 +146,18 @@ def test_a_lock_that_changed_hands_stays(account: Account) -> None:
     assert (bucket.get("lock") or ("",))[0] == "theirs"
     bucket.delete("lock", (bucket.get("lock") or ("", ""))[1])
     assert bucket.get("lock") is None
+
+
+def test_a_role_somebody_has_taken_on_is_named_as_iam_names_it(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """EKS compares ARNs, and a session's has lost the role's path."""
+    assert principal(Session(REGION)) == f"arn:aws:iam::{account.id}:user/tester"
+    role = account.client("iam").create_role(RoleName="r", Path="/team/", AssumeRolePolicyDocument="{}")
+    arn = role["Role"]["Arn"]
+    taken = account.client("sts").assume_role(RoleArn=arn, RoleSessionName="ada")["Credentials"]
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", taken["AccessKeyId"])
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", taken["SecretAccessKey"])
+    monkeypatch.setenv("AWS_SESSION_TOKEN", taken["SessionToken"])
+    assert Session(REGION).caller.arn.endswith(":assumed-role/r/ada")
+    assert principal(Session(REGION)) == arn
