@@ -15,6 +15,7 @@ import ssl
 import struct
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from types import TracebackType
 from urllib.parse import quote
 
@@ -119,20 +120,27 @@ class Tunnel:
         return bool(data)
 
     def _exchange(self, readable: bool) -> None:
-        """Write what is waiting, read what is there; TLS may need the one to do the other."""
+        """Write what is waiting, read what is there. What cannot be written now must not keep us from
+        reading: the API server may take nothing before it is rid of what it has for us."""
         try:
-            if self._out:
-                with memoryview(self._out)[: 2 * _CHUNK] as view:
-                    sent = self._server.send(view)
-                del self._out[:sent]
+            with suppress(ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                self._write()
             if readable:
-                data = self._server.recv(2 * _CHUNK)
-                self._ended = self._ended or not data
-                self._take(data)
-        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
-            return
+                with suppress(ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                    self._read()
         except OSError as error:
             self._ended, self._error = True, self._error or str(error).encode()
+
+    def _write(self) -> None:
+        if self._out:
+            with memoryview(self._out)[: 2 * _CHUNK] as view:
+                sent = self._server.send(view)
+            del self._out[:sent]
+
+    def _read(self) -> None:
+        data = self._server.recv(2 * _CHUNK)
+        self._ended = self._ended or not data
+        self._take(data)
 
     def _take(self, data: bytes) -> None:
         for kind, payload in self._frames.feed(data):

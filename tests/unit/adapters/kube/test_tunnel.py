@@ -1,13 +1,21 @@
-"""Websocket frames, byte by byte. The whole way through a node is in tests/integration/kube."""
+"""Websocket frames, byte by byte, and both ways full. The way through a node is in tests/integration/kube."""
 
 from __future__ import annotations
 
+import socket
+import ssl
 import struct
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
-from installer.adapters.kube.tunnel import Frames, frame
+from installer.adapters.kube.tunnel import Frames, Tunnel, frame
+from installer.cancel import Cancel
+from installer.certificates import authority, certificate
 
+MEGABYTE = 1 << 20
 BINARY, CLOSE, PING = 0x2, 0x8, 0x9
 
 
@@ -67,3 +75,68 @@ def test_a_message_in_several_frames_is_one_and_a_ping_may_come_between() -> Non
         )
     )
     assert list(Frames().feed(stream)) == [(PING, b"there?"), (BINARY, b"one two three"), (CLOSE, b"")]
+
+
+def connected() -> tuple[socket.socket, socket.socket]:
+    """Both ends of a connection that holds little."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        pair = socket.create_connection(listener.getsockname()), listener.accept()[0]
+    for end in pair:
+        for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
+            end.setsockopt(socket.SOL_SOCKET, option, 64 * 1024)
+    return pair
+
+
+@pytest.fixture
+def ends(tmp_path: Path) -> Iterator[tuple[ssl.SSLSocket, ssl.SSLSocket]]:
+    """Both ends of one TLS connection: ours, and the API server's."""
+    made = certificate(authority("test"), "mlops.test")
+    for name in ("tls.crt", "tls.key"):
+        (tmp_path / name).write_text(made[name])
+    theirs, ours = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    theirs.load_cert_chain(tmp_path / "tls.crt", tmp_path / "tls.key")
+    ours.check_hostname, ours.verify_mode = False, ssl.CERT_NONE
+    near, far = connected()
+    with ThreadPoolExecutor(1) as pool:
+        answered = pool.submit(theirs.wrap_socket, far, server_side=True)
+        client = ours.wrap_socket(near)
+        server = answered.result(30)
+    server.settimeout(30)
+    client.setblocking(False)
+    with client, server:
+        yield client, server
+
+
+def test_a_side_that_reads_nothing_until_it_has_written_all_is_read_all_the_same(
+    ends: tuple[ssl.SSLSocket, ssl.SSLSocket],
+) -> None:
+    """As the API server's does while both directions are full: who then waits to be rid of what it has
+    itself, before it reads, waits for ever."""
+    near, far = ends
+    much, block = 4 * MEGABYTE, bytes(16 * 1024)
+    pod, client = connected()
+
+    def serve() -> None:
+        far.sendall(from_server(BINARY, b"\0" + b"\0\0"))  # the port's number
+        for _ in range(much // len(block)):
+            far.sendall(from_server(BINARY, b"\0" + block))
+        taken = 0
+        while taken < much:
+            taken += len(far.recv(MEGABYTE))
+
+    stop = Cancel()
+    client.settimeout(30)
+    with ThreadPoolExecutor(3) as pool, client, pod, Tunnel(near, b"") as tunnel:
+        carried = pool.submit(tunnel.carry, pod, stop)
+        sent = pool.submit(client.sendall, bytes(much))
+        served = pool.submit(serve)
+        seen = 0
+        try:
+            while seen < much:
+                seen += len(client.recv(MEGABYTE))
+            sent.result(30)
+            served.result(30)
+        finally:
+            stop.request()
+            carried.result(30)
+    assert seen == much
