@@ -166,24 +166,24 @@ def kill(identity: ProcessId) -> None:
     wait_until("death", lambda: Pending("alive") if identity.alive else True, seconds=10, first_delay=0.01)
 
 
+def argv_of(pid: int) -> list[bytes]:
+    """[b""] for one that has ended since it was listed: a node starts probes all the time."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except (FileNotFoundError, ProcessLookupError):
+        return [b""]
+
+
 def with_argument(group: str, word: str) -> list[int]:
     """Processes of a node that were started with an argument of this end."""
-    found = []
-    for pid in sorted(cgroups.processes(group)):
-        try:
-            argv = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if any(argument.endswith(word.encode()) for argument in argv):
-            found.append(pid)
-    return found
+    pids = sorted(cgroups.processes(group))
+    return [pid for pid in pids if any(argument.endswith(word.encode()) for argument in argv_of(pid))]
 
 
 def found_in(group: str, program: str) -> ProcessId:
     """The one process of a node that runs a program, by the end of its command."""
     for pid in sorted(cgroups.processes(group)):
-        argv = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
         identity = ProcessId.of(pid)
-        if argv[0].decode().endswith(program) and identity:
+        if argv_of(pid)[0].decode().endswith(program) and identity:
             return identity
     raise AssertionError(f"no {program} in {group}")
