@@ -206,17 +206,14 @@ def _provable(reports: Sequence[Report], progress: Progress) -> list[Report]:
 
 def _without_own_node(reports: Sequence[Report], progress: Progress) -> list[Report]:
     """Without what was open at a pod's own node: no policy could have shut it. A refusal there is a proof."""
-    told = [
-        f"{report.source.name} to {answer.target.what} at {report.node}"
-        for report in reports
-        for answer in at_own_node(report)
-    ]
+    near = [(report, at_own_node(report)) for report in reports]
+    told = [f"{r.source.name} to {a.target.what} at {r.node}" for r, answers in near for a in answers]
     if told:
         progress.note(
             "left out, since this cluster's network plugin may let pods to the node they run on, whatever "
             f"a policy says: {', '.join(told)}"
         )
-    return [replace(r, answers=tuple(a for a in r.answers if a not in at_own_node(r))) for r in reports]
+    return [replace(r, answers=tuple(a for a in r.answers if a not in left)) for r, left in near]
 
 
 def _no_host_network(kube: Kube, component: Component) -> Result:

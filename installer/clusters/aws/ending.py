@@ -43,8 +43,8 @@ class Ending:
         """From both records: a run that was killed may have reached only one of them."""
         records = [record for record in (self.bucket.record(), self.here) if record]
         since = min((datetime.fromisoformat(r.made_at) for r in records), default=None)
-        runs = {run for record in records for run in (record.run, *record.runs) if run}
-        return Ownership(self.bucket.environment, self.cluster if records else "", frozenset(runs), since)
+        runs = frozenset[str]().union(*(record.every_run for record in records))
+        return Ownership(self.bucket.environment, self.cluster if records else "", runs, since)
 
     def inventory(self) -> tuple[Leftover, ...]:
         every = look(self.session, self.ownership)
