@@ -12,6 +12,7 @@ from installer.adapters.kube import Kube
 from installer.adapters.vault import Door
 from installer.adapters.vault.session import Vault
 from installer.clusters.host.node import cgroups
+from tests import proc
 from tests.e2e.platform import ALL, Platform
 
 _STORE, _PORT = "vault", 8200
@@ -86,10 +87,7 @@ def processes(platform: Platform) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     for pid in cgroups.processes(platform.place.group):
         for what in ("cmdline", "environ"):
-            try:
-                found[f"{pid} {what}"] = Path(f"/proc/{pid}/{what}").read_bytes()
-            except (FileNotFoundError, ProcessLookupError):  # it has ended since
-                continue
+            found[f"{pid} {what}"] = proc.read(pid, what)
     return found
 
 

@@ -21,19 +21,19 @@ import pytest
 from installer.adapters.process import ProcessId
 from installer.adapters.wait import Pending, wait_until
 from installer.clusters.host.node import cgroups
+from tests import proc
 from tests.e2e.platform import ALL, Platform
-from tests.integration.host.world import argv_of
 
 pytestmark = pytest.mark.e2e
 
 
 def processes(platform: Platform, program: bytes) -> list[int]:
     """Host pids of this environment's processes that run a program."""
-    return [p for p in cgroups.processes(platform.place.group) if argv_of(p)[0].endswith(program)]
+    return [p for p in cgroups.processes(platform.place.group) if proc.argv(p)[0].endswith(program)]
 
 
 def supervisors(platform: Platform) -> list[int]:
-    return [p for p in cgroups.processes(platform.place.group) if b"--kill-child=KILL" in argv_of(p)]
+    return [p for p in cgroups.processes(platform.place.group) if b"--kill-child=KILL" in proc.argv(p)]
 
 
 def kill(pids: list[int]) -> None:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from installer.clusters.base import Program
 from installer.errors import CommandFailed, Interrupted
 from installer.paths import Paths
 from installer.progress import Silent
+from tests import proc
 
 pytestmark = pytest.mark.integration
 
@@ -118,10 +120,8 @@ def _running_below(folder: Path) -> list[ProcessId]:
     """Processes that have the folder in their environment: Go's caches are there."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
-        try:
-            environment = (process / "environ").read_bytes()
-        except OSError:  # ended in the meantime
-            continue
-        if f"GOCACHE={folder}".encode() in environment and (it := ProcessId.of(int(process.name))):
-            found.append(it)
+        pid = int(process.name)
+        with suppress(PermissionError):  # of others' processes, even root may not
+            if f"GOCACHE={folder}".encode() in proc.read(pid, "environ") and (it := ProcessId.of(pid)):
+                found.append(it)
     return found

@@ -23,6 +23,7 @@ from installer.cancel import Cancel
 from installer.catalog import read_catalog
 from installer.paths import Paths
 from installer.progress import Silent
+from tests import proc
 from tests.unit.adapters.images.recipes import plain_layers
 
 pytestmark = pytest.mark.integration
@@ -56,9 +57,7 @@ class Database:
     def first(self) -> ProcessId:
         """The first process of the namespace, to which kubelet would send its signals."""
         assert self.process
-        task = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-        found = ProcessId.of(int(task.read_text().split()[0]))
-        assert found
+        (found,) = proc.children(self.process.pid)
         return found
 
     def kill(self) -> None:
@@ -66,7 +65,7 @@ class Database:
         assert self.process
         first = self.first
         assert first.kill(signal.SIGKILL)
-        wait_until("death", lambda: Pending("alive") if first.alive else True, seconds=30)
+        proc.wait_gone([first])
         self.process.wait()
 
     def ask(self, statement: str, password: str = "secret") -> subprocess.CompletedProcess[str]:

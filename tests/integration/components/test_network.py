@@ -36,8 +36,9 @@ from installer.smoke.result import CANARY, MATRIX, Result, load
 from installer.steps.component import PrepareNamespace
 from installer.steps.policies import ProveEnforcement
 from installer.workloads import Work, pod_spec, scripts_of
+from tests import proc
 from tests.integration.host.traffic import OUTSIDE, outside_host
-from tests.integration.host.world import World, argv_of
+from tests.integration.host.world import World
 from tests.integration.node import Node
 
 pytestmark = pytest.mark.integration
@@ -199,7 +200,7 @@ def frozen(work: Context) -> Iterator[None]:
     agents = [
         identity
         for pid in cgroups.processes(provider.place.group)
-        if b"installer.clusters.host.firewall.agent" in argv_of(pid) and (identity := ProcessId.of(pid))
+        if b"installer.clusters.host.firewall.agent" in proc.argv(pid) and (identity := ProcessId.of(pid))
     ]
     assert agents
     try:

@@ -19,6 +19,7 @@ from installer.adapters.wait import Pending, wait_until
 from installer.cancel import Cancel
 from installer.errors import CommandFailed
 from installer.progress import Silent
+from tests import proc
 from tests.integration.apiserver import ApiServer
 from tests.integration.helm.charts import write_chart
 
@@ -146,17 +147,11 @@ def kill_in_the_middle(
         ),
         seconds=30,
     )
-    for pid in children(os.getpid()):
-        os.kill(pid, signal.SIGKILL)
+    for child in proc.children(os.getpid()):
+        if Path(f"/proc/{child.pid}/exe").resolve().name == "helm":
+            child.kill(signal.SIGKILL)
     thread.join(30)
     assert failed and failed[0].returncode == -signal.SIGKILL
-
-
-def children(parent: int) -> list[int]:
-    """Our own Helm processes."""
-    tasks = Path(f"/proc/{parent}/task").glob("*/children")
-    pids = {int(pid) for task in tasks for pid in task.read_text().split()}
-    return [pid for pid in pids if Path(f"/proc/{pid}/exe").resolve().name == "helm"]
 
 
 def test_an_upgrade_that_was_killed_is_rolled_back_and_can_go_on(

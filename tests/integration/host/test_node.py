@@ -15,6 +15,7 @@ from installer.clusters.host.inventory import mounts_below
 from installer.clusters.host.layout import API_PORT
 from installer.clusters.host.node import cgroups
 from installer.clusters.host.node.start import wrong
+from tests import proc
 from tests.integration.host.policies import policy
 from tests.integration.host.world import QUIET, SECRET, World, claim, found_in, kill, machine
 
@@ -31,7 +32,7 @@ def test_the_node_says_what_it_is(world: World) -> None:
 def test_nothing_of_the_callers_environment_reaches_the_node(world: World) -> None:
     pids = cgroups.processes(world.node.group)
     assert len(pids) > 10
-    assert not [pid for pid in pids if SECRET.encode() in Path(f"/proc/{pid}/environ").read_bytes()]
+    assert not [pid for pid in pids if SECRET.encode() in proc.read(pid, "environ")]
 
 
 def test_names_of_services_resolve_others_do_not_exist_and_nothing_outside_is_reached(world: World) -> None:

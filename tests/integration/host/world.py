@@ -25,6 +25,7 @@ from installer.clusters.host.node.supervision import Supervision
 from installer.clusters.host.provider import RECIPES, HostProvider
 from installer.paths import Paths
 from installer.progress import Silent
+from tests import proc
 
 PROBE = "hostprobe"
 QUIET = Silent()
@@ -163,27 +164,19 @@ def machine(besides: Sequence[str] = ()) -> dict[str, Any]:
 def kill(identity: ProcessId) -> None:
     """SIGKILL, and wait for the death."""
     assert identity.kill(9), "nothing to kill: the test would prove nothing"
-    wait_until("death", lambda: Pending("alive") if identity.alive else True, seconds=10, first_delay=0.01)
-
-
-def argv_of(pid: int) -> list[bytes]:
-    """[b""] for one that has ended since it was listed: a node starts probes all the time."""
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-    except (FileNotFoundError, ProcessLookupError):
-        return [b""]
+    proc.wait_gone([identity])
 
 
 def with_argument(group: str, word: str) -> list[int]:
     """Processes of a node that were started with an argument of this end."""
     pids = sorted(cgroups.processes(group))
-    return [pid for pid in pids if any(argument.endswith(word.encode()) for argument in argv_of(pid))]
+    return [pid for pid in pids if any(argument.endswith(word.encode()) for argument in proc.argv(pid))]
 
 
 def found_in(group: str, program: str) -> ProcessId:
     """The one process of a node that runs a program, by the end of its command."""
     for pid in sorted(cgroups.processes(group)):
         identity = ProcessId.of(pid)
-        if argv_of(pid)[0].decode().endswith(program) and identity:
+        if proc.argv(pid)[0].decode().endswith(program) and identity:
             return identity
     raise AssertionError(f"no {program} in {group}")

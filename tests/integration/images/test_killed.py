@@ -7,23 +7,21 @@ import random
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from installer import cache
-from installer.adapters.process import ProcessId
-from installer.adapters.wait import Pending, wait_until
 from installer.cancel import Cancel
 from installer.paths import Paths
 from installer.progress import Silent
+from tests import proc
 from tests.unit.adapters.images import recipes
 
 pytestmark = pytest.mark.integration
 
 BUILD = """
-import signal, sys
+import resource, signal, sys
 from pathlib import Path
 from installer.adapters.images import Images, find_recipes
 from installer.adapters.programs import Programs
@@ -37,7 +35,11 @@ class Told:
 
 cancel = Cancel()
 signal.signal(signal.SIGINT, lambda *_: cancel.request())
-folder, cache, name = sys.argv[1:]
+folder, cache, name, dies_at = sys.argv[1:]
+if int(dies_at):
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(dies_at), int(dies_at)))
+    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)  # which Python ignores
 images = Images(Path(cache), Programs(Path(cache)), find_recipes(Path(folder)))
 try:
     images.build(name, Told(), cancel)
@@ -46,8 +48,9 @@ except Interrupted:
 """
 
 
-def build(folder: Path, cache: Path, name: str) -> subprocess.Popen[str]:
-    argv = [sys.executable, "-c", BUILD, str(folder), str(cache), name]
+def build(folder: Path, cache: Path, name: str, *, dies_at: int = 0) -> subprocess.Popen[str]:
+    """`dies_at`: the kernel kills it when a file of it has so many bytes."""
+    argv = [sys.executable, "-c", BUILD, str(folder), str(cache), name, str(dies_at)]
     return subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
 
 
@@ -80,15 +83,10 @@ def test_a_kill_at_any_moment_leaves_nothing_that_counts(tmp_path: Path) -> None
     images = recipes.images(folder, place)
     expected = recipes.images(folder, tmp_path / "undisturbed").build("app", Silent(), Cancel()).read_bytes()
     for moment in (1, 60_000_000, 149_000_000):
-        process = build(folder, place, "app")
-
-        def far_enough(moment: int = moment) -> bool | Pending:
-            sizes = [p.stat().st_size for p in place.glob("images/**/.*/*") if p.exists()]
-            return max(sizes, default=0) >= moment or Pending(f"{sizes} bytes")
-
-        wait_until("the layer to grow", far_enough, seconds=60, first_delay=0.001, longest_delay=0.001)
-        process.kill()
+        process = build(folder, place, "app", dies_at=moment)
         process.communicate()
+        assert process.returncode == -signal.SIGXFSZ
+        assert max(file.stat().st_size for file in place.rglob("*") if file.is_file()) == moment
         assert not images.built("app")
     assert images.build("app", Silent(), Cancel()).read_bytes() == expected
     assert not list(place.rglob(".*")), "what the killed left is swept up"
@@ -100,11 +98,11 @@ def test_a_killed_debian_build_leaves_no_process_no_mount_and_nothing_prune_woul
     folder = recipes.write(tmp_path / "recipes", tiny="debian: [base-files]")
     process = build(folder, tmp_path / "cache", "tiny")
     until(process, "extracting archives")
-    children = _descendants(process.pid)
+    children = proc.descendants(process.pid)
     assert len(children) > 2
     process.kill()
     process.communicate()
-    _gone(children)
+    proc.wait_gone(children)
     assert str(tmp_path) not in Path(f"/proc/{os.getpid()}/mountinfo").read_text()
     assert not recipes.images(folder, tmp_path / "cache").built("tiny")
     paths = Paths(home=tmp_path, cache=tmp_path / "cache", assets=tmp_path)
@@ -115,23 +113,9 @@ def test_ctrl_c_ends_a_debian_build_and_takes_its_work_along(tmp_path: Path) -> 
     folder = recipes.write(tmp_path / "recipes", tiny="debian: [base-files]")
     process = build(folder, tmp_path / "cache", "tiny")
     until(process, "downloading packages")
-    children = _descendants(process.pid)
+    children = proc.descendants(process.pid)
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=15)
     assert process.returncode == 130
-    _gone(children)
+    proc.wait_gone(children)
     assert not list((tmp_path / "cache/images").rglob(".*")), "no working folder"
-
-
-def _descendants(pid: int) -> list[ProcessId]:
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    found = [it for child in children if (it := ProcessId.of(int(child)))]
-    return [*found, *(below for child in found for below in _descendants(child.pid))]
-
-
-def _gone(children: Sequence[ProcessId]) -> None:
-    def gone() -> bool | Pending:
-        left = [child.pid for child in children if child.alive]
-        return not left or Pending(f"still there: {left}")
-
-    wait_until("its children's end", gone, seconds=10)

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from installer.adapters.buildonce import build_once, nobody_builds, remove_tree, shared_folder
-from installer.adapters.process import ProcessId
 from installer.adapters.wait import Pending, wait_until
 from installer.cancel import Cancel
 from installer.errors import Interrupted, LockedError
 from installer.progress import Silent
+from tests import proc
 
 # A builder of another process: says where it works, then waits for a word on stdin.
 BUILDER = """
@@ -219,18 +219,8 @@ def test_a_tethered_program_dies_with_the_one_that_started_it(tmp_path: Path) ->
         return (pids.exists() and bool(pids.read_text().split())) or Pending("not started")
 
     wait_until("the tethered program", started, seconds=20)
-    children = _descendants(runner.pid)
+    children = proc.descendants(runner.pid)
     assert len(children) >= 3
     os.kill(runner.pid, signal.SIGKILL)
     runner.wait()
-
-    def gone() -> bool | Pending:
-        left = [pid for pid in children if ProcessId.of(pid)]
-        return not left or Pending(f"still there: {left}")
-
-    wait_until("its end", gone, seconds=10)
-
-
-def _descendants(pid: int) -> list[int]:
-    children = [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    return [*children, *(below for child in children for below in _descendants(child))]
+    proc.wait_gone(children)
