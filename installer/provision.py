@@ -158,7 +158,8 @@ def at_provider(
     `old`, at /run/secrets/old, is what is to be refused. Neither is there any longer at the end. Where the
     cluster has the server, the provider does not run: its script does, in `namespace`, the account's own.
     """
-    from installer.workloads import Work, run_job
+    from installer.work import Work
+    from installer.workloads import run_job
 
     provided, server = provider.provides[capability], context.cluster.servers.get(capability)
     home = namespace if server else provider.namespace

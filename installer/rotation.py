@@ -251,7 +251,8 @@ def _script(
     progress: Progress,
 ) -> None:
     """`change` brings it into the running program, `prove` proves it; without a script the pods are all."""
-    from installer.workloads import Work, run_job
+    from installer.work import Work
+    from installer.workloads import run_job
 
     need = component.needs.secrets[secret.name]
     if not need.rotate:

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from installer.adapters.kube import Kube
-from installer.adapters.kube.namespaces import JOBS_ACCOUNT
 from installer.adapters.kube.patience import Patience
 from installer.adapters.kube.rollout import pod_state
 from installer.adapters.process import tail
@@ -20,44 +16,12 @@ from installer.context import Context
 from installer.engine.steps import Difference
 from installer.errors import StepError
 from installer.progress import Progress
-from installer.releases import OWNED
 from installer.valuetree import substitute
 from installer.words import words
+from installer.work import DIGEST, Work, job_of, scripts_of
 
-USER = 10001
-DIGEST = "mlops-platform/digest"
-_SCRIPTS, _SECRETS = "/scripts", "/run/secrets"
 _GOING_SECONDS = 60.0
-_KEPT_SECONDS = 600  # of a Job whose run was killed before it could delete it
 _LONGEST_POLL = 0.25
-# Not a field of Work: every Job that has run would have another digest, and run again.
-_NODE = {"name": "NODE_ADDRESS", "valueFrom": {"fieldRef": {"fieldPath": "status.hostIP"}}}
-
-
-@dataclass(frozen=True)
-class Work:
-    """A Python script and what it is given. `secrets` maps Secrets to folders below /run/secrets.
-
-    It runs as an account that exists in every namespace of ours and has no token for the API server.
-
-    The first of `scripts` (file name: text) is run with `arguments`; the others lie beside it.
-    """
-
-    name: str
-    namespace: str
-    image: str
-    scripts: Mapping[str, str]
-    arguments: tuple[str, ...] = ()
-    secrets: Mapping[str, str] = field(default_factory=dict)
-    env: Mapping[str, str] = field(default_factory=dict)
-    memory: str = "256Mi"
-    seconds: int = 300
-    audience: str = ""  # of a token of the account's, at /run/secrets/identity/token
-    labels: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def digest(self) -> str:
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
 
 
 class JobFailed(StepError):
@@ -73,7 +37,7 @@ def run_job(kube: Kube, work: Work, progress: Progress, cancel: Cancel, *, keep:
     """
     _clear(kube, work, cancel)
     kube.apply(scripts_of(work))
-    job = kube.create(_job(work, keep=keep))
+    job = kube.create(job_of(work, keep=keep))
     succeeded, patience = False, Patience()
     try:
         pod = wait_until(
@@ -223,79 +187,3 @@ def _why_deleted(kube: Kube, work: Work) -> str:
     job = kube.get("batch/v1", "Job", work.name, work.namespace) or {}
     late = any(c.get("reason") == "DeadlineExceeded" for c in _conditions(job))
     return f"still running after {work.seconds} s" if late else "somebody deleted its pod"
-
-
-def _meta(work: Work) -> dict[str, Any]:
-    return {"name": work.name, "namespace": work.namespace, "labels": OWNED}
-
-
-def scripts_of(work: Work) -> dict[str, Any]:
-    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": _meta(work), "data": dict(work.scripts)}
-
-
-def _job(work: Work, *, keep: bool) -> dict[str, Any]:
-    spec: dict[str, Any] = {
-        "backoffLimit": 0,
-        "activeDeadlineSeconds": work.seconds,
-        "template": {"metadata": {"labels": {**OWNED, **work.labels}}, "spec": pod_spec(work)},
-    }
-    if not keep:
-        spec["ttlSecondsAfterFinished"] = _KEPT_SECONDS
-    meta = {**_meta(work), "annotations": {DIGEST: work.digest}}
-    return {"apiVersion": "batch/v1", "kind": "Job", "metadata": meta, "spec": spec}
-
-
-def pod_spec(work: Work) -> dict[str, Any]:
-    """As restricted as pod security asks for; nothing to write to but /tmp. It is told its node's address."""
-    main = next(iter(work.scripts))
-    mounts = [
-        {"name": "scripts", "mountPath": _SCRIPTS, "readOnly": True},
-        {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108
-    ]
-    volumes: list[dict[str, Any]] = [
-        {"name": "scripts", "configMap": {"name": work.name}},
-        {"name": "tmp", "emptyDir": {}},
-    ]
-    for secret, folder in work.secrets.items():
-        mounts.append({"name": folder, "mountPath": f"{_SECRETS}/{folder}", "readOnly": True})
-        volumes.append({"name": folder, "secret": {"secretName": secret, "defaultMode": 0o440}})
-    if work.audience:
-        token = {"path": "token", "audience": work.audience, "expirationSeconds": 600}
-        projected = {"defaultMode": 0o440, "sources": [{"serviceAccountToken": token}]}
-        mounts.append({"name": "identity", "mountPath": f"{_SECRETS}/identity", "readOnly": True})
-        volumes.append({"name": "identity", "projected": projected})
-    return {
-        "restartPolicy": "Never",
-        "serviceAccountName": JOBS_ACCOUNT,
-        "automountServiceAccountToken": False,
-        "enableServiceLinks": False,
-        "terminationGracePeriodSeconds": 5,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": USER,
-            "runAsGroup": USER,
-            "fsGroup": USER,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
-        "containers": [
-            {
-                "name": "script",
-                "image": work.image,
-                "imagePullPolicy": "IfNotPresent",
-                "command": ["python3", f"{_SCRIPTS}/{main}", *work.arguments],
-                "env": [{"name": "HOME", "value": "/tmp"}, _NODE]  # noqa: S108
-                + [{"name": name, "value": value} for name, value in work.env.items()],
-                "resources": {
-                    "requests": {"cpu": "50m", "memory": work.memory},
-                    "limits": {"memory": work.memory},
-                },
-                "securityContext": {
-                    "allowPrivilegeEscalation": False,
-                    "readOnlyRootFilesystem": True,
-                    "capabilities": {"drop": ["ALL"]},
-                },
-                "volumeMounts": mounts,
-            }
-        ],
-        "volumes": volumes,
-    }

@@ -21,7 +21,7 @@ from installer.policies import EVERY_POD, Manifest, namespace_peer, placed
 from installer.progress import Progress
 from installer.releases import OWNED
 from installer.smoke.result import Result
-from installer.workloads import Work, pod_spec, scripts_of
+from installer.work import Work, pod_spec, scripts_of
 
 SCRIPT = Path(__file__).with_name("reaching.py")
 PURPOSE = "mlops-platform-canary"

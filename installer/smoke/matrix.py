@@ -23,7 +23,8 @@ from installer.adapters.kube.namespaces import passing_namespace
 from installer.policies import policies_of, unrestricted
 from installer.smoke.answers import Report, Source, Target, at_own_node, judged, parse
 from installer.smoke.result import Result
-from installer.workloads import JobFailed, Work, run_job
+from installer.work import Work
+from installer.workloads import JobFailed, run_job
 
 if TYPE_CHECKING:
     from installer.catalog import Component

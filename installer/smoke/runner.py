@@ -23,7 +23,8 @@ from installer.smoke.evidence import collect
 from installer.smoke.result import Result, parse, save
 from installer.valuetree import substitute
 from installer.words import words
-from installer.workloads import JobFailed, Work, audience, run_job
+from installer.work import Work
+from installer.workloads import JobFailed, audience, run_job
 
 _BACK_SECONDS = 180
 

@@ -9,7 +9,7 @@ from functools import partial
 
 from installer.clusters.aws import prices, quotas
 from installer.clusters.aws.options import KUBERNETES, GpuPool, Options, SystemPool
-from installer.clusters.aws.session import Session, asking, code_of
+from installer.clusters.aws.session import Session, asking
 from installer.clusters.aws.state_bucket import ENVIRONMENT_TAG, StateBucket
 from installer.clusters.base import Check
 from installer.errors import PlatformError
@@ -195,15 +195,8 @@ def _kubernetes(session: Session, cluster: str, wanted: str) -> Check:
 
 def _running(session: Session, cluster: str) -> str:
     """The version of the cluster as it is; '' when there is none."""
-    from botocore.exceptions import ClientError
-
-    with asking(f"eks describe-cluster --name {cluster}"):
-        try:
-            return str(session.client("eks").describe_cluster(name=cluster)["cluster"]["version"])
-        except ClientError as error:
-            if code_of(error) == "ResourceNotFoundException":
-                return ""
-            raise
+    said = session.ask("eks", "describe_cluster", name=cluster)
+    return str(said["cluster"]["version"]) if said else ""
 
 
 def _helm(wanted: str) -> Check:

@@ -7,8 +7,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 
-from botocore.exceptions import ClientError
-
 from installer.cancel import Cancel
 from installer.clusters.aws.inventory import Found, calling, find, look
 from installer.clusters.aws.ownership import SERVICE_TAG, Ownership, Verdict
@@ -17,7 +15,6 @@ from installer.clusters.aws.state_bucket import Record, StateBucket
 from installer.clusters.aws.sweeping import Sweeper
 from installer.clusters.aws.sweeps import DATA, KINDS, RETAIN
 from installer.clusters.aws.sweeps.index import partition
-from installer.clusters.aws.sweeps.kind import gone
 from installer.clusters.aws.sweeps.rest import LOG_GROUPS, control_plane_log
 from installer.clusters.aws.sweeps.stores import DATABASES
 from installer.clusters.base import Leftover
@@ -57,14 +54,7 @@ class Ending:
     def _alive(self) -> bool:
         """Is there a cluster of the name, whatever its tags say? EKS takes its own group away with it, but
         not while an interface still uses it, and never later (aws/aws-k8s-tester#416)."""
-        with calling("eks"):
-            try:
-                self.session.client("eks").describe_cluster(name=self.cluster)
-            except ClientError as error:
-                if gone(error):
-                    return False
-                raise
-        return True
+        return self.session.ask("eks", "describe_cluster", name=self.cluster) is not None
 
     def data(self) -> tuple[Leftover, ...]:
         """Buckets with something in them, and databases; of ours only, since only those would be deleted."""

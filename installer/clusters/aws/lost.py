@@ -13,7 +13,7 @@ from typing import Any
 
 from installer.cancel import Cancel
 from installer.clusters.aws.ownership import Ownership, Verdict
-from installer.clusters.aws.session import Session, asking, code_of
+from installer.clusters.aws.session import Session, asking
 from installer.clusters.aws.settling import Settling
 from installer.clusters.aws.state_bucket import ENVIRONMENT_TAG, StateBucket
 from installer.clusters.aws.sweeps.index import tagged
@@ -21,7 +21,6 @@ from installer.clusters.aws.sweeps.kind import tags_of
 from installer.clusters.aws.sweeps.rest import control_plane_log, key_tags
 from installer.progress import Progress, Silent
 
-_ABSENT = ("NotFound", "NoSuch", "404", "DoesNotExist", "ResourceNotFoundException")
 # Making these once more is no mistake to AWS, or is what Terraform does to set them: nothing is lost.
 # IAM policy attachments, inline policies, bucket settings, access policies, autoscaling tags.
 _ADDRESS = re.compile(r'(?:module\.\w+\.)?(?P<type>\w+)\.(?P<name>\w+)(?:\["(?P<key>.*)"\])?$')
@@ -92,21 +91,9 @@ class Lost:
         operation, key, id_ = how
         wanted = {ENVIRONMENT_TAG: self._environment, "Name": named}
         filters = [{"Name": f"tag:{tag}", "Values": [value]} for tag, value in wanted.items()]
-        answer = self._ask("ec2", operation, Filters=filters) or {}
+        answer = self._session.ask("ec2", operation, Filters=filters) or {}
         found = [each for each in answer.get(key, ()) if str(each.get("State", "")).lower() not in _GONE]
         return str(found[0][id_]) if len(found) == 1 else ""
-
-    def _ask(self, service: str, operation: str, **arguments: Any) -> Any:
-        """The answer; None when there is no such thing."""
-        from botocore.exceptions import ClientError
-
-        with asking(f"{service} {operation.replace('_', '-')}"):
-            try:
-                return getattr(self._session.client(service), operation)(**arguments)
-            except ClientError as error:
-                if any(word in code_of(error) for word in _ABSENT):
-                    return None
-                raise
 
     @cached_property
     def _ownership(self) -> Ownership:
@@ -120,13 +107,13 @@ class Lost:
 
     def _aws_iam_role(self, name: str, key: str) -> str:
         role = self._prefix + (key or name)
-        found = self._ask("iam", "get_role", RoleName=role)
+        found = self._session.ask("iam", "get_role", RoleName=role)
         return role if found and self._ours(tags_of(found["Role"]), everywhere=True) else ""
 
     def _aws_kms_key(self, name: str, key: str) -> str:
         """The alias says it at once; the tag index, minutes later."""
         for each in self._keys():
-            answer = self._ask("kms", "describe_key", KeyId=each)
+            answer = self._session.ask("kms", "describe_key", KeyId=each)
             # Those of earlier lives of the environment are waiting for their end.
             if answer and answer["KeyMetadata"]["KeyState"] == "Enabled":
                 id_ = str(answer["KeyMetadata"]["KeyId"])
@@ -147,7 +134,7 @@ class Lost:
         return f"alias/{self._cluster}"
 
     def _aws_kms_alias(self, name: str, key: str) -> str:
-        found = self._ask("kms", "describe_key", KeyId=self._alias)
+        found = self._session.ask("kms", "describe_key", KeyId=self._alias)
         mine = found and found["KeyMetadata"]["KeyId"] == self._aws_kms_key("this", "")
         return self._alias if mine else ""
 
@@ -158,11 +145,11 @@ class Lost:
         """The control plane's. EKS makes it again after Terraform has deleted it, without a tag; it carries
         the name of our cluster, which no other can have. One that somebody has tagged is theirs."""
         name = control_plane_log(self._cluster)
-        found = self._ask("logs", "describe_log_groups", logGroupNamePrefix=name) or {}
+        found = self._session.ask("logs", "describe_log_groups", logGroupNamePrefix=name) or {}
         for group in found.get("logGroups", ()):
             if group["logGroupName"] == name:
                 arn = group["arn"].removesuffix(":*")
-                said = self._ask("logs", "list_tags_for_resource", resourceArn=arn)
+                said = self._session.ask("logs", "list_tags_for_resource", resourceArn=arn)
                 return name if said and (not said["tags"] or self._ours(said["tags"])) else ""
         return ""
 
@@ -181,24 +168,24 @@ class Lost:
         """Whether one is ours and can be taken in; `kind` is the word its operations end in."""
 
         def look() -> dict[str, Any]:
-            found = self._ask("eks", f"describe_{kind}", **which)
+            found = self._session.ask("eks", f"describe_{kind}", **which)
             return dict(found[kind]) if found else {}
 
         return self._ours(look().get("tags")) and self._settling.whole(
             f"{kind} {[*which.values()][-1]}",
             lambda: str(look().get("status", "")),
-            lambda: self._ask("eks", f"delete_{kind}", **which),
+            lambda: self._session.ask("eks", f"delete_{kind}", **which),
         )
 
     def _aws_eks_access_entry(self, name: str, key: str) -> str:
-        found = self._ask("eks", "describe_access_entry", clusterName=self._cluster, principalArn=key)
+        found = self._session.ask("eks", "describe_access_entry", clusterName=self._cluster, principalArn=key)
         return f"{self._cluster}:{key}" if found and self._ours(found["accessEntry"].get("tags")) else ""
 
     def _aws_eks_pod_identity_association(self, name: str, key: str) -> str:
         role = self._prefix + key
-        found = self._ask("eks", "list_pod_identity_associations", clusterName=self._cluster)
+        found = self._session.ask("eks", "list_pod_identity_associations", clusterName=self._cluster)
         for each in (found or {}).get("associations", ()):
-            more = self._ask(
+            more = self._session.ask(
                 "eks",
                 "describe_pod_identity_association",
                 clusterName=self._cluster,
@@ -222,21 +209,21 @@ class Lost:
     def _table(self, name: str, key: str) -> dict[str, Any]:
         address = "aws_route_table.public" if name == "public" else f'aws_route_table.private["{key}"]'
         found = self.find(address)
-        answer = self._ask("ec2", "describe_route_tables", RouteTableIds=[found]) if found else None
+        answer = self._session.ask("ec2", "describe_route_tables", RouteTableIds=[found]) if found else None
         table: dict[str, Any] = answer["RouteTables"][0] if answer else {}
         return table
 
     def _aws_s3_bucket(self, name: str, key: str) -> str:
         bucket = f"{self._prefix}{key}-{self._session.account}"
-        found = self._ask("s3", "get_bucket_tagging", Bucket=bucket)
+        found = self._session.ask("s3", "get_bucket_tagging", Bucket=bucket)
         return bucket if found and self._ours(tags_of(found, "TagSet"), everywhere=True) else ""
 
     def _aws_ecr_repository(self, name: str, key: str) -> str:
-        found = self._ask("ecr", "describe_repositories", repositoryNames=[self._cluster])
+        found = self._session.ask("ecr", "describe_repositories", repositoryNames=[self._cluster])
         if not found:
             return ""
         arn = found["repositories"][0]["repositoryArn"]
-        tags = self._ask("ecr", "list_tags_for_resource", resourceArn=arn)
+        tags = self._session.ask("ecr", "list_tags_for_resource", resourceArn=arn)
         return self._cluster if tags and self._ours(tags_of(tags, "tags")) else ""
 
     def _aws_db_instance(self, name: str, key: str) -> str:
@@ -244,7 +231,7 @@ class Lost:
         database = self._prefix + key
 
         def look() -> dict[str, Any]:
-            found = self._ask("rds", "describe_db_instances", DBInstanceIdentifier=database)
+            found = self._session.ask("rds", "describe_db_instances", DBInstanceIdentifier=database)
             return dict(found["DBInstances"][0]) if found else {}
 
         ours = self._ours(tags_of(look(), "TagList"))
@@ -255,11 +242,11 @@ class Lost:
 
     def _aws_db_subnet_group(self, name: str, key: str) -> str:
         group = self._prefix + key
-        found = self._ask("rds", "describe_db_subnet_groups", DBSubnetGroupName=group)
+        found = self._session.ask("rds", "describe_db_subnet_groups", DBSubnetGroupName=group)
         if not found:
             return ""
         arn = found["DBSubnetGroups"][0]["DBSubnetGroupArn"]
-        tags = self._ask("rds", "list_tags_for_resource", ResourceName=arn)
+        tags = self._session.ask("rds", "list_tags_for_resource", ResourceName=arn)
         return group if tags and self._ours(tags_of(tags, "TagList")) else ""
 
 

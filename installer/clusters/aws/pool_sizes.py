@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from installer.adapters.wait import Pending, wait_until
-from installer.clusters.aws.session import Session, asking, code_of
+from installer.clusters.aws.session import Session, asking
 from installer.progress import Progress
 
 if TYPE_CHECKING:
@@ -41,13 +41,5 @@ def fit(session: Session, cluster: str, pools: Mapping[str, Pool], progress: Pro
 
 def _group(session: Session, cluster: str, name: str) -> Mapping[str, Any]:
     """What EKS says of a pool; empty where there is none yet."""
-    from botocore.exceptions import ClientError
-
-    with asking(f"eks describe-nodegroup --nodegroup-name {name}"):
-        try:
-            said = session.client("eks").describe_nodegroup(clusterName=cluster, nodegroupName=name)
-        except ClientError as error:
-            if code_of(error) == "ResourceNotFoundException":
-                return {}
-            raise
-    return dict(said["nodegroup"])
+    said = session.ask("eks", "describe_nodegroup", clusterName=cluster, nodegroupName=name)
+    return dict(said["nodegroup"]) if said else {}

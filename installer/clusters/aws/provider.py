@@ -18,7 +18,7 @@ from installer.clusters.aws import credentials, pool_sizes, worth
 from installer.clusters.aws.keeping import Keeping
 from installer.clusters.aws.options import KUBERNETES, NODE_POOLS, OBJECT_STORE, SQL, ZONES, Options
 from installer.clusters.aws.remote_state import RemoteState
-from installer.clusters.aws.session import Session, asking, code_of, elsewhere, session_of
+from installer.clusters.aws.session import Session, elsewhere, session_of
 from installer.clusters.aws.state_bucket import StateBucket
 from installer.clusters.base import Check, ClusterAccess, Leftover, Network, Program, Retain
 from installer.errors import StepError
@@ -194,16 +194,11 @@ class AwsProvider:
 
     def alive(self) -> str:
         """What EKS says of its cluster: whether its API server can be reached from here is another matter."""
-        from botocore.exceptions import ClientError
-
-        with asking(f"eks describe-cluster --name {self.cluster}"):
-            try:
-                found = self.session.client("eks").describe_cluster(name=self.cluster)["cluster"]
-            except ClientError as error:
-                if code_of(error) == "ResourceNotFoundException":
-                    return "the cluster was never made, or is gone"
-                raise
-        return "" if found["status"] == "ACTIVE" else f"EKS says {found['status']}"
+        said = self.session.ask("eks", "describe_cluster", name=self.cluster)
+        if not said:
+            return "the cluster was never made, or is gone"
+        status = said["cluster"]["status"]
+        return "" if status == "ACTIVE" else f"EKS says {status}"
 
     def revive(self, progress: Progress, cancel: Cancel) -> None:
         """EKS mends its own clusters; one that is gone although Terraform made it is for Terraform."""

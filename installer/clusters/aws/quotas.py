@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from installer.clusters.aws import prices
 from installer.clusters.aws.options import Options
-from installer.clusters.aws.session import Session, asking, code_of
+from installer.clusters.aws.session import Session, asking
 from installer.clusters.aws.state_bucket import ENVIRONMENT_TAG
 from installer.clusters.base import Check
+from installer.errors import StepError
 
 # Quota codes of the vCPUs of running instances, (on demand, spot), by prices.yaml's names of them:
 # https://docs.aws.amazon.com/ec2/latest/instancetypes/ec2-instance-quotas.html
@@ -137,17 +138,11 @@ def _counted(
 
 def limit_of(session: Session, service: str, code: str) -> float:
     """What the account has, or every account has that never asked for more."""
-    from botocore.exceptions import ClientError
-
-    client = session.client("service-quotas")
-    with asking(f"service-quotas get-service-quota --service-code {service} --quota-code {code}"):
-        try:
-            found = client.get_service_quota(ServiceCode=service, QuotaCode=code)
-        except ClientError as error:
-            if code_of(error) != "NoSuchResourceException":
-                raise
-            found = client.get_aws_default_service_quota(ServiceCode=service, QuotaCode=code)
-    return float(found["Quota"]["Value"])
+    for operation in ("get_service_quota", "get_aws_default_service_quota"):
+        found = session.ask("service-quotas", operation, ServiceCode=service, QuotaCode=code)
+        if found:
+            return float(found["Quota"]["Value"])
+    raise StepError(f"AWS knows no quota {code} of {service}", hint="is the region a new one?")
 
 
 def _raise(service: str, code: str, value: float, session: Session) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 from installer.errors import PreflightError, StepError
 
+_ABSENT = ("NotFound", "NoSuch", "DoesNotExist", "404")  # "404" is all that an answer without a body can say
 _CONNECT_SECONDS, _READ_SECONDS, _ATTEMPTS = 5, 30, 6
 
 
@@ -53,6 +54,21 @@ class Session:
         """Every item under `key` of every page of an operation, such as ('ec2', 'describe_vpcs', 'Vpcs')."""
         for page in self.client(service).get_paginator(operation).paginate(**arguments):
             yield from page.get(key, ())
+
+    def ask(self, service: str, operation: str, **arguments: Any) -> Any:
+        """The answer; None when there is no such thing. Raises as `asking` does."""
+        from botocore import xform_name
+        from botocore.exceptions import ClientError
+
+        words = [f"--{xform_name(k, '-')} {v}" for k, v in arguments.items() if isinstance(v, str)]
+        program = "s3api" if service == "s3" else service  # `aws s3` is another program
+        with asking(" ".join([program, operation.replace("_", "-"), *words])):
+            try:
+                return getattr(self.client(service), operation)(**arguments)
+            except ClientError as error:
+                if absent(error):
+                    return None
+                raise
 
     @cached_property
     def caller(self) -> Caller:
@@ -124,6 +140,11 @@ def code_of(error: Exception) -> str:
     """'NoSuchBucket' of a ClientError; '' of any other error."""
     response: Any = getattr(error, "response", None) or {}
     return str(response.get("Error", {}).get("Code", ""))
+
+
+def absent(error: Exception) -> bool:
+    """An error that says: there is no such thing (any more)."""
+    return any(word in code_of(error) for word in _ABSENT)
 
 
 @contextmanager

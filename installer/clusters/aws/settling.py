@@ -12,7 +12,7 @@ from installer.progress import Progress
 
 _SECONDS = 1800.0  # a cluster or a database takes ten minutes, a node group that fails twice as long
 _LONGEST_DELAY = 10
-_CREATING = "CREATING"
+_UNDER_WAY = frozenset({"CREATING", "DELETING"})
 _FAILED = frozenset({"FAILED", "CREATE_FAILED"})
 
 
@@ -24,12 +24,12 @@ class Settling:
     cancel: Cancel | None
 
     def made(self, what: str, status: Callable[[], str]) -> str:
-        """How it ended. An import waits for nothing: what hangs on a cluster that is not there yet would be
-        made at once, and fail."""
+        """How it ended, '' when it is gone. An import waits for nothing: what hangs on a cluster that is not
+        there yet, or not for long, would be made at once, and fail."""
 
         def observe() -> str | Pending:
             now = status()
-            return Pending(f"{what}: {now}") if now.upper() == _CREATING else now
+            return Pending(f"{what}: {now}") if now.upper() in _UNDER_WAY else now
 
         return wait_until(f"{what} made", observe, **self._how)
 

@@ -20,7 +20,6 @@ EXPIRES_TAG = "mlops-platform/expires-at"
 STATE_KEY = "terraform.tfstate"
 LOCK_KEY = f"{STATE_KEY}.tflock"
 RECORD_KEY = "record.json"
-_NO_SUCH = frozenset({"NoSuchBucket", "NoSuchKey", "404", "NotFound", "NoSuchTagSet"})
 _DELETED_AT_ONCE = 1000  # the most DeleteObjects takes
 _PASSING = frozenset({"InternalError", "SlowDown"})  # of single keys, in an answer that is itself a success
 _ATTEMPTS = 10  # pages in a row of which nothing could be deleted
@@ -93,7 +92,7 @@ class StateBucket:
 
     def exists(self) -> bool:
         """False also for a bucket of that name in somebody else's account, which making it will say."""
-        return self._try("head_bucket") is not None
+        return self.session.ask("s3", "head_bucket", Bucket=self.name) is not None
 
     def ensure(self, tags: Mapping[str, str]) -> bool:
         """Make it, or finish making it: versioned, encrypted, TLS only, nothing public. True when it is new.
@@ -147,12 +146,12 @@ class StateBucket:
 
     def tags(self) -> dict[str, str]:
         """Empty for a bucket that is not there, or has none."""
-        found = self._try("get_bucket_tagging")
+        found = self.session.ask("s3", "get_bucket_tagging", Bucket=self.name)
         return {t["Key"]: t["Value"] for t in found["TagSet"]} if found else {}
 
     def get(self, key: str) -> tuple[str, str] | None:
         """An object's text and ETag; None when it, or the bucket, is not there."""
-        found = self._try("get_object", Key=key)
+        found = self.session.ask("s3", "get_object", Bucket=self.name, Key=key)
         return (found["Body"].read().decode(), found["ETag"]) if found else None
 
     def put(self, key: str, text: str) -> None:
@@ -181,18 +180,6 @@ class StateBucket:
         with asking(f"s3 rb --force s3://{bucket}"):
             empty(self.session, bucket)
             s3.delete_bucket(Bucket=bucket)
-
-    def _try(self, operation: str, **arguments: Any) -> Any:
-        """An answer, or None when there is no such thing. Raises StepError, PreflightError."""
-        from botocore.exceptions import ClientError
-
-        with asking(f"s3api {operation.replace('_', '-')} --bucket {self.name}"):
-            try:
-                return getattr(self.session.client("s3"), operation)(Bucket=self.name, **arguments)
-            except ClientError as error:
-                if code_of(error) in _NO_SUCH:
-                    return None
-                raise
 
 
 def find(session: Session) -> Iterator[StateBucket]:

@@ -11,9 +11,9 @@ from installer.adapters.wait import Pending, wait_until
 from installer.cancel import Cancel
 from installer.clusters.aws.inventory import calling, find
 from installer.clusters.aws.ownership import Ownership
-from installer.clusters.aws.session import Session
+from installer.clusters.aws.session import Session, absent
 from installer.clusters.aws.sweeps import KINDS
-from installer.clusters.aws.sweeps.kind import Kind, Resource, busy, gone
+from installer.clusters.aws.sweeps.kind import Kind, Resource, busy
 from installer.errors import StepError, WaitTimedOut
 from installer.progress import Progress
 
@@ -88,7 +88,7 @@ class Sweeper:
             try:
                 kind.delete(self.session, resource, self.ownership)
             except ClientError as error:
-                if gone(error):
+                if absent(error):
                     return ""
                 if busy(error):
                     return f" ({error.response['Error'].get('Message', error)})"

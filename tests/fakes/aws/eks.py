@@ -19,6 +19,8 @@ from moto.eks.exceptions import ResourceInUseException, ResourceNotFoundExceptio
 from moto.eks.responses import EKSResponse
 from moto.sts.models import sts_backends
 
+from tests.fakes.aws.eks_beside import ec2_of, scaling_group, security_group
+
 Things = dict[str, dict[str, Any]]
 _CLUSTER = "{0}/clusters/(?P<name>[^/]+)"
 _PATHS = (
@@ -73,7 +75,7 @@ class Extended(EKSResponse):
             "bootstrapClusterCreatorAdminPermissions": asked.get("bootstrapClusterCreatorAdminPermissions"),
         }
         cluster.__dict__["upgrade_policy"] = self._get_param("upgradePolicy") or {"supportType": "EXTENDED"}
-        cluster.resources_vpc_config["clusterSecurityGroupId"] = _security_group(self, cluster)
+        cluster.resources_vpc_config["clusterSecurityGroupId"] = security_group(self, cluster)
         if asked.get("bootstrapClusterCreatorAdminPermissions"):
             self._enter(self._maker())
         return result
@@ -91,7 +93,7 @@ class Extended(EKSResponse):
         group.__dict__["remote_access"] = None
         group.update_config = self._get_param("updateConfig")
         group.node_repair_config = self._get_param("nodeRepairConfig")
-        _scaling_group(self, group)
+        scaling_group(self, group)
         return result
 
     def delete_nodegroup(self) -> ActionResult:
@@ -107,8 +109,8 @@ class Extended(EKSResponse):
         cluster = self.eks_backend.describe_cluster(name=self._get_param("name"))
         group = cluster.resources_vpc_config.get("clusterSecurityGroupId")
         result = super().delete_cluster()
-        if group and _ec2(self).get_security_group_from_id(group):  # somebody may have been quicker
-            _ec2(self).delete_security_group(group_id=group)
+        if group and ec2_of(self).get_security_group_from_id(group):  # somebody may have been quicker
+            ec2_of(self).delete_security_group(group_id=group)
         return result
 
     def create_access_entry(self) -> ActionResult:
@@ -237,67 +239,6 @@ def _decoded(arn: str) -> str:
     from urllib.parse import unquote
 
     return unquote(arn)
-
-
-def _ec2(response: EKSResponse) -> Any:
-    from moto.ec2.models import ec2_backends
-
-    return ec2_backends[response.current_account][response.region]
-
-
-def _security_group(response: EKSResponse, cluster: Any) -> str:
-    """EKS makes one for the control plane and the nodes, and takes it away again."""
-    ec2 = _ec2(response)
-    subnet = ec2.get_subnet(cluster.resources_vpc_config["subnetIds"][0])
-    group = ec2.create_security_group(
-        name=f"eks-cluster-sg-{cluster.name}",
-        description="made by EKS",
-        vpc_id=subnet.vpc_id,
-        tags={f"kubernetes.io/cluster/{cluster.name}": "owned", "aws:eks:cluster-name": cluster.name},
-    )
-    return str(group.id)
-
-
-def _scaling_group(response: EKSResponse, group: Any) -> None:
-    """With no instances in it: the nodes are not what is tried here. By its tags an autoscaler finds it."""
-    name = group.resources["autoScalingGroups"][0]["name"]
-    told = {
-        "eks:cluster-name": group.cluster_name,
-        "eks:nodegroup-name": group.nodegroup_name,
-        "k8s.io/cluster-autoscaler/enabled": "true",
-        f"k8s.io/cluster-autoscaler/{group.cluster_name}": "owned",
-        f"kubernetes.io/cluster/{group.cluster_name}": "owned",
-    }
-    template = dict(group.launch_template or {})
-    autoscaling_backends[response.current_account][response.region].create_auto_scaling_group(
-        name=name,
-        availability_zones=[],
-        desired_capacity=0,
-        max_size=group.scaling_config["maxSize"],
-        min_size=0,
-        launch_config_name="",
-        launch_template={"LaunchTemplateId": template.get("id"), "Version": template.get("version")},
-        mixed_instances_policy=None,
-        vpc_zone_identifier=",".join(group.subnets),
-        default_cooldown=None,
-        health_check_period=None,
-        health_check_type=None,
-        load_balancers=[],
-        target_group_arns=[],
-        placement_group=None,
-        termination_policies=[],
-        tags=[
-            {
-                "ResourceId": name,
-                "ResourceType": "auto-scaling-group",
-                "Key": key,
-                "Value": value,
-                "PropagateAtLaunch": "true",
-            }
-            for key, value in told.items()
-        ],
-        capacity_rebalance=False,
-    )
 
 
 def extend() -> None:

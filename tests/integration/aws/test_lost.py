@@ -136,6 +136,22 @@ def test_what_is_still_being_made_is_waited_for(
     assert not said and any("CREATING" in each for each in told.said)
 
 
+def test_what_is_on_its_way_out_is_waited_for_and_made_anew(account: Account, session: Session) -> None:
+    """A kill in the middle of `down`, then `up`: what would be taken in would be gone a minute later."""
+    _cluster(account)
+    said = ["DELETING", "DELETING"]
+
+    def deleting(parsed: dict[str, Any]) -> None:
+        if "nodegroup" in parsed:
+            parsed["nodegroup"]["status"] = said.pop()
+            if not said:
+                account.client("eks").delete_nodegroup(clusterName="mlops-staging", nodegroupName="system")
+
+    with answering(session, "eks", "DescribeNodegroup", deleting):
+        assert taken(session, POOL) == {}
+    assert not said
+
+
 def test_what_is_never_made_says_what_was_seen(
     account: Account, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:

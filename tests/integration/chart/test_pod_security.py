@@ -13,7 +13,7 @@ import pytest
 from installer.adapters.helm import HELM
 from installer.adapters.kube import Kube
 from installer.adapters.kube.namespaces import RESTRICTED, ensure_namespace
-from installer.workloads import Work, pod_spec
+from installer.work import Work, pod_spec
 from tests.integration.apiserver import built
 from tests.integration.chart.test_service_chart import CATALOG, EMBEDDED, objects, values_of
 

@@ -17,7 +17,8 @@ from installer.errors import Interrupted
 from installer.progress import Silent
 from installer.secrets import KubernetesSecrets
 from installer.smoke.evidence import collect
-from installer.workloads import JobFailed, Work, pod_spec, run_job
+from installer.work import Work, pod_spec
+from installer.workloads import JobFailed, run_job
 from tests.integration.node import Node
 
 pytestmark = pytest.mark.integration

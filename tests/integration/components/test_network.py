@@ -35,7 +35,7 @@ from installer.smoke import canary, matrix, record
 from installer.smoke.result import CANARY, MATRIX, Result, load
 from installer.steps.component import PrepareNamespace
 from installer.steps.policies import ProveEnforcement
-from installer.workloads import Work, pod_spec, scripts_of
+from installer.work import Work, pod_spec, scripts_of
 from tests import proc
 from tests.integration.host.traffic import OUTSIDE, outside_host
 from tests.integration.host.world import World

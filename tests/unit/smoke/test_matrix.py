@@ -22,7 +22,7 @@ from installer.context import Context
 from installer.progress import Silent
 from installer.smoke import matrix
 from installer.smoke.result import Result
-from installer.workloads import Work, pod_spec
+from installer.work import Work, pod_spec
 
 CATALOG = read_catalog(Path(__file__).parents[2] / "cases/policies")
 OWN, OTHER = "192.0.2.1", "192.0.2.2"

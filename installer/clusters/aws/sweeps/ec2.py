@@ -10,8 +10,8 @@ from botocore.exceptions import ClientError
 
 from installer.clusters.aws.ownership import INTERFACES as INTERFACES_TAG
 from installer.clusters.aws.ownership import KUBERNETES, NODES, Ownership, Verdict
-from installer.clusters.aws.session import Session
-from installer.clusters.aws.sweeps.kind import Explain, Kind, Resource, gone, tags_of, when
+from installer.clusters.aws.session import Session, absent
+from installer.clusters.aws.sweeps.kind import Explain, Kind, Resource, tags_of, when
 
 Raw = Mapping[str, Any]
 _GOING = frozenset({"deleting", "shutting-down"})
@@ -55,7 +55,7 @@ def _exists(
     try:
         found = [*_pages(session, operation, key, **{f"{id_key}s": [id]}, **arguments)]
     except ClientError as error:
-        if gone(error):
+        if absent(error):
             return False
         raise
     return any(_state(raw) not in _GONE for raw in found)

@@ -11,7 +11,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from installer.clusters.aws.ownership import Ownership
-from installer.clusters.aws.session import Session, code_of
+from installer.clusters.aws.session import Session, absent, code_of
 
 # Refusals that pass: the other thing is on its way out, or is deleted a kind later.
 BUSY = frozenset(
@@ -39,7 +39,6 @@ BUSY = frozenset(
         "VolumeInUse",
     }
 )
-_GONE_WORDS = ("NotFound", "NoSuch")
 
 
 @dataclass(frozen=True)
@@ -95,11 +94,6 @@ class Kind:
     seconds: float = 300
 
 
-def gone(error: Exception) -> bool:
-    """An error that says: there is no such thing (any more)."""
-    return any(word in code_of(error) for word in _GONE_WORDS)
-
-
 @contextmanager
 def unless_gone() -> Iterator[None]:
     """Around what is asked about one object that was listed: it may have gone since, and lists name what is
@@ -107,7 +101,7 @@ def unless_gone() -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        if not gone(error):
+        if not absent(error):
             raise
 
 
