@@ -16,6 +16,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 GIVE_UP_SECONDS = 15.0
 # `timeout` and CI systems signal the process and then its whole group: that is one request, not two.
 TOGETHER_SECONDS = 0.3
+_MANY = 1024  # whatever has come by the time the thread gets to look has come at once
 
 
 @contextmanager
@@ -33,12 +34,12 @@ def cancelling(cancel: Cancel, on_request: Callable[[bool], None] = lambda _: No
 
     def listen() -> None:
         last = -TOGETHER_SECONDS
-        while os.read(reader, 1) != b"\0":
+        while b"\0" not in os.read(reader, _MANY):
             if time.monotonic() - last < TOGETHER_SECONDS:
                 continue
-            last = time.monotonic()
             cancel.request()
             on_request(cancel.forced)
+            last = time.monotonic()
             if cancel.forced and not ended.wait(GIVE_UP_SECONDS):
                 os._exit(Exit.INTERRUPTED)
 

@@ -54,21 +54,21 @@ def running(console: Console, opened: Opened) -> Iterator[Run]:
     """Everything around a run. Raises LockedError when somebody else works on the environment."""
     name, state = opened.environment.name, opened.state
     command = shlex.join(["mlops-platform", *sys.argv[1:]])
-    with HostLock(state, name, command):
+    cancel = Cancel()
+    # Before there is a journal, and until its last line: an interrupted run says that it was.
+    with cancelling(cancel, _telling(console)), HostLock(state, name, command):
         earlier = list(runs(state, newest=_COMPARED_RUNS))
         redactor = Redactor()
         console.clean = redactor.clean
         journal = Journal.start(state, command, name, __version__, redactor)
         opened.record()
-        cancel = Cancel()
         lease = _Lease(name, command, cancel, journal, console)
         work = context(opened, cancel, journal.folder, lease.take, redactor.add)
         _tell_of_dead_run(earlier, journal, console)
         run = Run(work, journal, console, expected_seconds(earlier))
         code = Exit.BUG
         try:
-            with cancelling(cancel, _telling(console)):
-                yield run
+            yield run
             code = Exit.DONE
         except PlatformError as error:
             code = error.exit_code
