@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import selectors
 import shlex
 import signal
@@ -151,6 +152,13 @@ class ProcessId:
     @property
     def alive(self) -> bool:
         return ProcessId.of(self.pid) == self
+
+    @property
+    def began(self) -> float:
+        """Seconds since 1970, to a second or so. The times of /proc/PID itself say when it was looked at."""
+        booted = re.search(r"^btime (\d+)$", Path("/proc/stat").read_text(), re.MULTILINE)
+        assert booted, "Linux says when it was booted"
+        return int(booted[1]) + self.start_ticks / os.sysconf("SC_CLK_TCK")
 
     def kill(self, number: int = signal.SIGTERM) -> bool:
         """Send a signal if this very process still lives. True when it was sent."""

@@ -84,7 +84,8 @@ def opened(home: Path) -> Opened:
 
 
 def main(home: Path, manners: str) -> int:
-    interrupts.GIVE_UP_SECONDS = STUBBORN_SECONDS
+    if manners == "deaf":
+        interrupts.GIVE_UP_SECONDS = STUBBORN_SECONDS
     if manners != "finishes":
         interrupts.TOGETHER_SECONDS = 0.0
 

@@ -23,27 +23,29 @@ def verified(made: dict[str, str], name: str, when: datetime, root: str) -> None
 
 
 def test_every_name_right_below_the_domain_is_believed() -> None:
-    root = authority("local")
-    made = certificate(root, DOMAIN)
+    root = authority("local", NOW)
+    made = certificate(root, DOMAIN, NOW)
     for name in (DOMAIN, f"mlflow.{DOMAIN}", f"login.{DOMAIN}"):
         verified(made, name, NOW, root["ca.crt"])
 
 
 @pytest.mark.parametrize("name", ["example.com", f"a.b.{DOMAIN}", "localhost"])
 def test_no_other_name_is(name: str) -> None:
-    root = authority("local")
+    root = authority("local", NOW)
     with pytest.raises(VerificationError):
-        verified(certificate(root, DOMAIN), name, NOW, root["ca.crt"])
+        verified(certificate(root, DOMAIN, NOW), name, NOW, root["ca.crt"])
 
 
 def test_another_environments_authority_is_not_believed() -> None:
     with pytest.raises(VerificationError):
-        verified(certificate(authority("local"), DOMAIN), DOMAIN, NOW, authority("local")["ca.crt"])
+        verified(
+            certificate(authority("local", NOW), DOMAIN, NOW), DOMAIN, NOW, authority("local", NOW)["ca.crt"]
+        )
 
 
 def test_an_ended_certificate_is_not_believed_and_was_renewed_long_before() -> None:
-    root = authority("local")
-    made = certificate(root, DOMAIN)
+    root = authority("local", NOW)
+    made = certificate(root, DOMAIN, NOW)
     ends = datetime.fromisoformat(made["ends"])
     with pytest.raises(VerificationError):
         verified(made, DOMAIN, ends + timedelta(days=1), root["ca.crt"])
@@ -54,8 +56,8 @@ def test_an_ended_certificate_is_not_believed_and_was_renewed_long_before() -> N
 
 
 def test_a_certificate_signs_nothing_and_the_authority_only_servers() -> None:
-    root = authority("local")
-    leaf = x509.load_pem_x509_certificate(certificate(root, DOMAIN)["tls.crt"].encode())
+    root = authority("local", NOW)
+    leaf = x509.load_pem_x509_certificate(certificate(root, DOMAIN, NOW)["tls.crt"].encode())
     assert not leaf.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
     signer = x509.load_pem_x509_certificate(root["ca.crt"].encode())
     assert signer.extensions.get_extension_for_class(x509.BasicConstraints).value.path_length == 0

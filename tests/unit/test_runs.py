@@ -73,8 +73,11 @@ def test_a_signal_lets_the_run_end_cleanly(tmp_path: Path, number: int) -> None:
 
 def test_what_has_begun_is_finished_and_nothing_new_begins(tmp_path: Path) -> None:
     with process(tmp_path / "home", "finishes") as started:
+        started.send_signal(signal.SIGSTOP)
+        os.waitpid(started.pid, os.WUNTRACED)
         started.send_signal(signal.SIGINT)
         started.send_signal(signal.SIGTERM)  # as `timeout` does; one request
+        started.send_signal(signal.SIGCONT)
         code, envelope, err = ended(started)
     assert "stopping now" not in err
     events = [(e["event"], e.get("step")) for e in journal(tmp_path / "home")]

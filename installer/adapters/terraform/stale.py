@@ -8,12 +8,14 @@ import socket
 from datetime import datetime
 from pathlib import Path
 
+from installer.adapters.process import ProcessId
 from installer.adapters.terraform.folder import Folder
 from installer.adapters.terraform.remote import Remote
 from installer.errors import LockedError
 from installer.progress import Progress
 
 _PROGRAMS = frozenset({"terraform", "tofu"})
+_CLOCKS_SECONDS = 2  # what a lock's time and a process's may be apart: both are cut to whole seconds
 _PLACE = ("bucket", "key")  # which state a backend's configuration means
 
 
@@ -55,14 +57,16 @@ def _holder(remote: Remote, made: float) -> int:
             continue
         try:
             program = (entry / "cmdline").read_bytes().split(b"\0")[0]
-            if Path(os.fsdecode(program)).name not in _PROGRAMS or entry.stat().st_mtime > made + 1:
+            process = ProcessId.of(int(entry.name))
+            if process is None or process.began > made + _CLOCKS_SECONDS:
+                continue
+            if Path(os.fsdecode(program)).name not in _PROGRAMS:
                 continue
             backend = json.loads((_data(entry) / "terraform.tfstate").read_text())["backend"]["config"]
-            alive = (entry / "stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
         except (OSError, ValueError, KeyError, TypeError):  # it has ended, or works on another kind of state
             continue
-        if alive and all(backend.get(key) == wanted[key] for key in _PLACE if key in wanted):
-            return int(entry.name)
+        if process.alive and all(backend.get(key) == wanted[key] for key in _PLACE if key in wanted):
+            return process.pid
     return 0
 
 

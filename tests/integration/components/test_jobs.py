@@ -5,11 +5,12 @@ from __future__ import annotations
 import secrets
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from installer.adapters.kube import Kube
+from installer.adapters.kube import Kube, KubeError
 from installer.adapters.kube.namespaces import ensure_namespace
 from installer.adapters.wait import Pending, wait_until
 from installer.cancel import Cancel
@@ -45,6 +46,27 @@ def script(node: Node, place: str) -> Script:
 def left(kube: Kube, namespace: str) -> list[str]:
     found = [kube.get("batch/v1", "Job", "job", namespace), kube.get("v1", "ConfigMap", "job", namespace)]
     return [each["kind"] for each in found if each]
+
+
+def _says(kube: Kube, namespace: str, word: str) -> bool | Pending:
+    """Some pod of the namespace has."""
+    running = [
+        pod["metadata"]["name"]
+        for pod in kube.list("v1", "Pod", namespace)
+        if pod["status"].get("phase") == "Running"
+    ]
+    return any(word in kube.logs(namespace, pod) for pod in running) or Pending("nothing said")
+
+
+def _refused(kube: Kube, work: Work) -> bool | Pending:
+    """A pod is, by now: a quota is in force only after its controller has counted."""
+    meta = {"name": "tried", "namespace": work.namespace}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": pod_spec(work)}
+    try:
+        kube.raw("POST", f"/api/v1/namespaces/{work.namespace}/pods?dryRun=All", pod)
+    except KubeError as error:
+        return "exceeded quota" in error.why or Pending(error.why)
+    return Pending("it would be made")
 
 
 def go(node: Node, work: Work, *, keep: bool = False, cancel: Cancel | None = None) -> str:
@@ -110,9 +132,15 @@ def test_too_little_memory_is_said_as_such(node: Node, script: Script) -> None:
 
 
 def test_a_script_that_does_not_end_is_ended(node: Node, place: str, script: Script) -> None:
-    text = "import threading; print('waiting'); threading.Event().wait()"
-    with pytest.raises(JobFailed, match="still running after 2 s") as caught:
-        go(node, script(text, seconds=2))
+    text = "import threading; print('waiting', flush=True); threading.Event().wait()"
+    work = script(text, seconds=600)
+    with ThreadPoolExecutor(1) as pool:
+        ended = pool.submit(go, node, work)
+        wait_until("its first words", lambda: _says(node.kube, place, "waiting"), seconds=120)
+        job = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "job", "namespace": place}}
+        node.kube.apply({**job, "spec": {"activeDeadlineSeconds": 1}})
+        with pytest.raises(JobFailed, match="still running after 600 s") as caught:
+            ended.result(timeout=120)
     assert caught.value.why == "waiting"
     assert left(node.kube, place) == []
 
@@ -120,6 +148,7 @@ def test_a_script_that_does_not_end_is_ended(node: Node, place: str, script: Scr
 def test_a_pod_that_may_not_be_made_is_no_reason_to_wait(node: Node, place: str, script: Script) -> None:
     quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "none", "namespace": place}}
     node.kube.apply({**quota, "spec": {"hard": {"pods": "0"}}})
+    wait_until("the quota", lambda: _refused(node.kube, script("print('tried')")), seconds=60)
     with pytest.raises(JobFailed) as caught:
         go(node, script("print('never')"))
     assert "exceeded quota" in caught.value.why

@@ -103,7 +103,7 @@ def test_a_killed_supervisor_leaves_nothing_and_all_data_comes_back(world: World
     running = world.supervision.running()
     assert running
     kill(running.supervisor)
-    wait_until("the end", lambda: Pending(str(f)) if (f := _alive_parts(world)) else True, seconds=10)
+    wait_until("the end", lambda: Pending(str(f)) if (f := _alive_parts(world)) else True, seconds=120)
     assert world.provider.alive() == "the node is not running"
     seconds = world.start()
     print(f"\nnode Ready {seconds:.1f} s after a kill of its supervisor")
