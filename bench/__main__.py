@@ -13,15 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from mlops_platform.base.cancel import Cancel
+from mlops_platform.base.progress import Silent
+from mlops_platform.engine.journal import RunRecord, runs
+from mlops_platform.run.open import Opened, context, open_environment, shipped_environments
 
 from bench import aws
 from bench.figures import Figure, write
 from bench.firewall import enforcement
 from bench.measure import CLI, Timing, median, timed
-from installer.cancel import Cancel
-from installer.engine.journal import RunRecord, runs
-from installer.progress import Silent
-from installer.session import Opened, context, open_environment, shipped_environments
 
 NAME = "bench"
 MEGABYTE, GIGABYTE = 10**6, 10**9
@@ -124,7 +124,7 @@ def node(bench: Bench) -> list[Figure]:
     cluster.revive(Silent(), Cancel())
     fresh = time.monotonic() - started
     config = str(cluster.variables()["config"])
-    at_node = [sys.executable, "-m", "installer.clusters.host.node"]
+    at_node = [sys.executable, "-m", "mlops_platform.clusters.host.node"]
     timed([*at_node, "stop", "--config", config], {})
     started = time.monotonic()
     cluster.revive(Silent(), Cancel())

@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mlops_platform.adapters.terraform import find_binary
+from mlops_platform.engine.journal import runs
+
 from bench.figures import Figure
 from bench.measure import CLI, Timing, timed
-from installer.adapters.terraform import find_binary
-from installer.engine.journal import runs
 from tests.fakes import terraform
 from tests.fakes.aws import Account, running
 

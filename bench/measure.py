@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-CLI = (sys.executable, "-m", "installer")
+CLI = (sys.executable, "-m", "mlops_platform")
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,7 @@
+"""Where tests find the checkout, their case files and golden files."""
+
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+CASES = ROOT / "tests" / "cases"
+GOLDEN = ROOT / "tests" / "golden"

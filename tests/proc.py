@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from installer.adapters.process import ProcessId
-from installer.adapters.wait import Pending, wait_until
+from mlops_platform.adapters.process import ProcessId
+from mlops_platform.adapters.wait import Pending, wait_until
 
 _VANISHED = (FileNotFoundError, ProcessLookupError)
 

@@ -144,7 +144,7 @@ variable "gpu_pools" {
     condition     = alltrue([for name, _ in var.gpu_pools : can(regex("^[a-z]([-a-z0-9]{0,28}[a-z0-9])?$", name)) && name != "system"])
     error_message = "A pool's name: lower-case letters, digits and dashes, at most 30, a letter first; not system."
   }
-  # The same list is in installer/clusters/aws/options.py; g4ad has AMD's.
+  # The same list is in installer/mlops_platform/clusters/aws/options.py; g4ad has AMD's.
   validation {
     condition     = alltrue([for pool in var.gpu_pools : can(regex("^(g4dn|g5|g5g|g6|g6e|gr6|p3|p3dn|p4d|p4de|p5|p5e|p5en)\\.[a-z0-9-]+$", pool.instance_type))])
     error_message = "instance_type: a type with NVIDIA GPUs, such as g5.xlarge, g6.xlarge or p4d.24xlarge."

@@ -11,7 +11,7 @@ resource "terraform_data" "node" {
   triggers_replace = var.fingerprint
 
   provisioner "local-exec" {
-    command = "exec \"$PYTHON\" -m installer.clusters.host.node start --config \"$CONFIG\""
+    command = "exec \"$PYTHON\" -m mlops_platform.clusters.host.node start --config \"$CONFIG\""
     environment = {
       PYTHON = self.input.python
       CONFIG = self.input.config
@@ -20,7 +20,7 @@ resource "terraform_data" "node" {
 
   provisioner "local-exec" {
     when    = destroy
-    command = "exec \"$PYTHON\" -m installer.clusters.host.node stop --config \"$CONFIG\""
+    command = "exec \"$PYTHON\" -m mlops_platform.clusters.host.node stop --config \"$CONFIG\""
     environment = {
       PYTHON = self.input.python
       CONFIG = self.input.config

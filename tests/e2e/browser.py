@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from mlops_platform.adapters.wait import Pending, wait_until
 from selenium.common.exceptions import StaleElementReferenceException, WebDriverException
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
-
-from installer.adapters.wait import Pending, wait_until
 
 if TYPE_CHECKING:
     from selenium.webdriver.remote.webelement import WebElement

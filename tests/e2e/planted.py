@@ -7,11 +7,12 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from installer.adapters.helm.release import decode
-from installer.adapters.kube import Kube
-from installer.adapters.vault import Door
-from installer.adapters.vault.session import Vault
-from installer.clusters.host.node import cgroups
+from mlops_platform.adapters.helm.release import decode
+from mlops_platform.adapters.kube import Kube
+from mlops_platform.adapters.vault import Door
+from mlops_platform.adapters.vault.session import Vault
+from mlops_platform.clusters.host.node import cgroups
+
 from tests import proc
 from tests.e2e.platform import ALL, Platform
 

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from installer.clusters.host.layout import Place
+from mlops_platform.clusters.host.layout import Place
 
-CLI = (sys.executable, "-m", "installer")
+CLI = (sys.executable, "-m", "mlops_platform")
 ENVIRONMENT = """\
 name: {name}
 summary: made by a test

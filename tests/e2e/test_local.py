@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mlops_platform.adapters.process import ProcessId
+from mlops_platform.adapters.wait import Pending, wait_until
+from mlops_platform.clusters.host.node import cgroups
 
-from installer.adapters.process import ProcessId
-from installer.adapters.wait import Pending, wait_until
-from installer.clusters.host.node import cgroups
-from tests import proc
+from tests import ROOT, proc
 from tests.e2e.platform import ALL, Platform
 
 pytestmark = pytest.mark.e2e
@@ -112,7 +112,7 @@ def outside(platform: Platform, machine: None) -> str:
     with platform.opened("mlflow") as url:
         done = subprocess.run(
             [sys.executable, "-c", CLIENT, url],
-            cwd=Path(__file__).parents[2],
+            cwd=ROOT,
             capture_output=True,
             text=True,
             timeout=120,

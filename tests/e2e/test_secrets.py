@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from mlops_platform.adapters.vault import VaultError
+from mlops_platform.adapters.wait import Pending, wait_until
+from mlops_platform.base.errors import StepError
 
-from installer.adapters.vault import VaultError
-from installer.adapters.wait import Pending, wait_until
-from installer.errors import StepError
 from tests.e2e import planted
 from tests.e2e.platform import ALL, Platform
 from tests.e2e.test_local import kill, processes

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import ROOT
 from tests.e2e.platform import Platform
 
 pytestmark = pytest.mark.e2e
@@ -57,7 +58,7 @@ def test_twenty_mistakes_are_reported_at_once(wrong: Platform) -> None:
 
 def test_a_broken_component_is_reported_with_its_line(wrong: Platform, tmp_path: Path) -> None:
     """The checkout a user has edited, not ours: the package runs from where it lies."""
-    root = Path(__file__).parent.parent.parent
+    root = ROOT
     for folder in ("installer", "helm-values", "images", "terraform"):
         shutil.copytree(root / folder, wrong.folder / folder, ignore=shutil.ignore_patterns("__pycache__"))
     broken = wrong.folder / "helm-values/minio/component.yaml"

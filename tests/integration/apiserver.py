@@ -18,19 +18,20 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from mlops_platform.adapters.buildonce import tethered
+from mlops_platform.adapters.kube import Kube, KubeError
+from mlops_platform.adapters.process import spawn, tail
+from mlops_platform.adapters.programs import Programs
+from mlops_platform.adapters.wait import Pending, wait_until
+from mlops_platform.base.cancel import Cancel
+from mlops_platform.base.paths import Paths
+from mlops_platform.base.progress import Silent
+from mlops_platform.clusters.base import Program
+from mlops_platform.clusters.host.daemons import etcd_binary
 
-from installer.adapters.buildonce import tethered
-from installer.adapters.kube import Kube, KubeError
-from installer.adapters.process import spawn, tail
-from installer.adapters.programs import Programs
-from installer.adapters.wait import Pending, wait_until
-from installer.cancel import Cancel
-from installer.clusters.base import Program
-from installer.clusters.host.daemons import etcd_binary
-from installer.paths import Paths
-from installer.progress import Silent
+from tests import ROOT
 
-_PROGRAMS = Path(__file__).resolve().parents[2] / "installer" / "clusters" / "host" / "programs"
+_PROGRAMS = ROOT / "installer/mlops_platform/clusters/host/programs"
 
 
 @dataclass

@@ -6,8 +6,8 @@ import secrets
 from collections.abc import Iterator
 
 import pytest
+from mlops_platform.adapters.kube import Kube
 
-from installer.adapters.kube import Kube
 from tests.integration.apiserver import ApiServer, running
 from tests.integration.node import Node, running_node
 

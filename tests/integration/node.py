@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from installer.adapters.images import Images, find_recipes
-from installer.adapters.kube import Kube
-from installer.adapters.programs import Programs
-from installer.cancel import Cancel
-from installer.clusters.host.provider import RECIPES, HostProvider
-from installer.paths import Paths
-from installer.progress import Silent
+from mlops_platform.adapters.images import Images, find_recipes
+from mlops_platform.adapters.kube import Kube
+from mlops_platform.adapters.programs import Programs
+from mlops_platform.base.cancel import Cancel
+from mlops_platform.base.paths import Paths
+from mlops_platform.base.progress import Silent
+from mlops_platform.clusters.host.provider import RECIPES, HostProvider
 
 
 @dataclass(frozen=True)

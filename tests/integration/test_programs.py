@@ -11,26 +11,26 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from mlops_platform.adapters.process import ProcessId
+from mlops_platform.adapters.programs import Programs
+from mlops_platform.base.cancel import Cancel
+from mlops_platform.base.errors import CommandFailed, Interrupted
+from mlops_platform.base.paths import Paths
+from mlops_platform.base.progress import Silent
+from mlops_platform.clusters.base import Program
 
-from installer.adapters.process import ProcessId
-from installer.adapters.programs import Programs
-from installer.cancel import Cancel
-from installer.clusters.base import Program
-from installer.errors import CommandFailed, Interrupted
-from installer.paths import Paths
-from installer.progress import Silent
 from tests import proc
 
 pytestmark = pytest.mark.integration
 
-PAUSE = Program("pause", Paths.default().assets / "installer/clusters/host/programs/pause")
+PAUSE = Program("pause", Paths.default().assets / "installer/mlops_platform/clusters/host/programs/pause")
 
 BUILD = """
 import sys
 from pathlib import Path
-from installer.adapters.programs import Programs
-from installer.cancel import Cancel
-from installer.clusters.base import Program
+from mlops_platform.adapters.programs import Programs
+from mlops_platform.base.cancel import Cancel
+from mlops_platform.clusters.base import Program
 
 class Told:
     def say(self, text): print(text, flush=True)

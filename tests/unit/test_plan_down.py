@@ -6,13 +6,12 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-
-from installer.engine.steps import Graph
-from installer.reach import read_only
-from installer.session import open_environment
-from installer.teardown.forced import Forced
-from installer.teardown.plan import plan_down
-from installer.teardown.proof import Wishes
+from mlops_platform.engine.graph import Graph
+from mlops_platform.plan_down import plan_down
+from mlops_platform.run.connect import read_only
+from mlops_platform.run.open import open_environment
+from mlops_platform.teardown.ignore_errors import Forced
+from mlops_platform.teardown.verify import Wishes
 
 LAST = ["cluster/retain", "cluster/unblock", "cluster/destroy", "cluster/sweep", "cluster/proof"]
 DRAIN = ["drain/schedules", "drain/custom", "drain/entrances", "drain/volumes"]

@@ -16,11 +16,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from installer.adapters.process import spawn
-from installer.adapters.wait import Pending, wait_until
+from mlops_platform.adapters.process import spawn
+from mlops_platform.adapters.wait import Pending, wait_until
+
+from tests import ROOT
 
 REGION = "eu-central-1"
-_ROOT = Path(__file__).resolve().parents[3]
+_ROOT = ROOT
 _NUMBERS = itertools.count(1)
 _START_SECONDS = 120
 

@@ -11,14 +11,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from installer.adapters.process import spawn
-from installer.adapters.terraform.folder import Folder
-from installer.adapters.terraform.runner import recorded_process, session
-from installer.adapters.wait import Pending, wait_until
-from installer.commands import up as command
-from installer.progress import Silent
-from installer.reach import read_only
-from installer.session import open_environment
+from mlops_platform.adapters.process import spawn
+from mlops_platform.adapters.terraform.folder import Folder
+from mlops_platform.adapters.terraform.runner import recorded_process, session
+from mlops_platform.adapters.wait import Pending, wait_until
+from mlops_platform.base.progress import Silent
+from mlops_platform.commands import up as command
+from mlops_platform.run.connect import read_only
+from mlops_platform.run.open import open_environment
+
 from tests.integration.aws.world import Machine, Said
 
 # The API server does not exist in the fake cloud, so nothing can be let through there by a policy.
@@ -101,7 +102,7 @@ def _stopped(
     runs = machine.folder / "home" / name / "runs"
     terraform, journals = folder.run(), len(list(runs.glob("*")))
     log = machine.folder / f"{name}.log"
-    child = spawn([sys.executable, "-m", "installer", *command, "--env", name], stdout=log)
+    child = spawn([sys.executable, "-m", "mlops_platform", *command, "--env", name], stdout=log)
 
     def reached() -> bool | Pending:
         if child.poll() is not None:

@@ -7,8 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from botocore.exceptions import ClientError
-
-from installer.clusters.aws.session import Session
+from mlops_platform.clusters.aws.session import Session
 
 Params = dict[str, Any]
 

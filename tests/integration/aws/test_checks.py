@@ -7,12 +7,12 @@ from functools import cache
 from typing import Any
 
 import pytest
+from mlops_platform.clusters.aws.checks import all_checks
+from mlops_platform.clusters.aws.options import Options
+from mlops_platform.clusters.aws.session import Session
+from mlops_platform.clusters.aws.state.bucket import ENVIRONMENT_TAG, StateBucket
+from mlops_platform.clusters.base import Check
 
-from installer.clusters.aws.checks import all_checks
-from installer.clusters.aws.options import Options
-from installer.clusters.aws.session import Session
-from installer.clusters.aws.state_bucket import ENVIRONMENT_TAG, StateBucket
-from installer.clusters.base import Check
 from tests.fakes.aws import REGION, Account
 
 pytestmark = pytest.mark.integration

@@ -8,19 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mlops_platform.adapters import process
+from mlops_platform.adapters.terraform import find_binary
+from mlops_platform.adapters.terraform.runner import Runner
+from mlops_platform.adapters.terraform.state import State, parse
+from mlops_platform.base.progress import Silent
+from mlops_platform.clusters.aws.provider import AwsProvider
+from mlops_platform.clusters.aws.session import Session
+from mlops_platform.clusters.aws.state.bucket import StateBucket
+from mlops_platform.clusters.aws.state.remote import RemoteState
+from mlops_platform.commands import plan
+from mlops_platform.run.connect import read_only
+from mlops_platform.run.open import open_environment
 
-from installer.adapters import process
-from installer.adapters.terraform import find_binary
-from installer.adapters.terraform.runner import Runner
-from installer.adapters.terraform.state import State, parse
-from installer.clusters.aws.provider import AwsProvider
-from installer.clusters.aws.remote_state import RemoteState
-from installer.clusters.aws.session import Session
-from installer.clusters.aws.state_bucket import StateBucket
-from installer.commands import plan
-from installer.progress import Silent
-from installer.reach import read_only
-from installer.session import open_environment
 from tests.fakes.aws import Account
 from tests.integration.aws.made import OPTIONS, folder_of, up
 from tests.integration.aws.planting import Garden
@@ -56,8 +56,8 @@ def test_a_second_up_starts_no_terraform(machine: Machine, monkeypatch: pytest.M
     def refuse(*argv: object, **_: object) -> None:
         raise AssertionError(f"started {argv}")
 
-    monkeypatch.setattr("installer.adapters.terraform.runner.run", refuse)
-    monkeypatch.setattr("installer.adapters.terraform.runner.spawn", refuse)
+    monkeypatch.setattr("mlops_platform.adapters.terraform.runner.run", refuse)
+    monkeypatch.setattr("mlops_platform.adapters.terraform.runner.spawn", refuse)
     said = up(machine, "staging")
     assert said.code == 0 and said.data["changed"] == 0
 

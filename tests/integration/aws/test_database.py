@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
+from mlops_platform.base.errors import StepError
+from mlops_platform.clusters.aws.database import Database
+from mlops_platform.clusters.aws.session import session_of
 
-from installer.clusters.aws.database import Database
-from installer.clusters.aws.session import session_of
-from installer.errors import StepError
 from tests.fakes.aws import Account
 from tests.integration.aws.planting import Garden, pairs
 

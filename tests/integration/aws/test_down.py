@@ -8,15 +8,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from mlops_platform.base.cancel import Cancel
+from mlops_platform.base.errors import Exit
+from mlops_platform.base.progress import Silent
+from mlops_platform.clusters.aws.ownership import Ownership
+from mlops_platform.clusters.aws.session import session_of
+from mlops_platform.clusters.aws.teardown.inventory import Found, look
+from mlops_platform.clusters.aws.teardown.sweep import Sweeper
+from mlops_platform.clusters.aws.teardown.sweeps import KINDS
 
-from installer.cancel import Cancel
-from installer.clusters.aws.inventory import Found, look
-from installer.clusters.aws.ownership import Ownership
-from installer.clusters.aws.session import session_of
-from installer.clusters.aws.sweeping import Sweeper
-from installer.clusters.aws.sweeps import KINDS
-from installer.errors import Exit
-from installer.progress import Silent
 from tests.fakes.aws import Account, Cloud
 from tests.integration.aws.conftest import logged_in
 from tests.integration.aws.planting import Garden

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mlops_platform.adapters.terraform import Terraform
+from mlops_platform.base.errors import CommandFailed, Exit
+from mlops_platform.clusters.aws.teardown.teardown import Ending
+from mlops_platform.commands import plan, status
+from mlops_platform.run.connect import read_only
+from mlops_platform.run.open import open_environment
+from mlops_platform.teardown.verify import Prove
 
-from installer.adapters.terraform import Terraform
-from installer.clusters.aws.ending import Ending
-from installer.commands import plan, status
-from installer.errors import CommandFailed, Exit
-from installer.reach import read_only
-from installer.session import open_environment
-from installer.teardown.proof import Prove
 from tests.fakes.aws import Account
 from tests.integration.aws.made import up
 from tests.integration.aws.planting import TRUST, Garden

@@ -5,13 +5,13 @@ from __future__ import annotations
 from ipaddress import IPv4Network
 
 import pytest
+from mlops_platform.base.progress import Silent
+from mlops_platform.clusters.aws import pod_identity, pool_sizes
+from mlops_platform.clusters.aws.bucket import Bucket
+from mlops_platform.clusters.aws.node_pools import NodePools
+from mlops_platform.clusters.aws.options import Pool
+from mlops_platform.clusters.aws.session import session_of
 
-from installer.clusters.aws import pod_identity, pool_sizes
-from installer.clusters.aws.bucket import Bucket
-from installer.clusters.aws.node_pools import NodePools
-from installer.clusters.aws.options import Pool
-from installer.clusters.aws.session import session_of
-from installer.progress import Silent
 from tests.fakes.aws import Account
 from tests.integration.aws.planting import Garden
 

@@ -7,8 +7,8 @@ import random
 from pathlib import Path
 
 import pytest
+from mlops_platform.base.errors import Exit
 
-from installer.errors import Exit
 from tests.fakes.aws import Account
 from tests.integration.aws.made import folder_of, interrupted, killed, orphans, recover, up
 from tests.integration.aws.world import Machine

@@ -9,15 +9,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from mlops_platform.adapters.process import spawn
+from mlops_platform.adapters.terraform import stale
+from mlops_platform.adapters.terraform.folder import Folder
+from mlops_platform.adapters.wait import Pending, wait_until
+from mlops_platform.base.errors import LockedError
+from mlops_platform.clusters.aws.session import Session
+from mlops_platform.clusters.aws.state.bucket import LOCK_KEY, Record, StateBucket
+from mlops_platform.clusters.aws.state.remote import RemoteState
 
-from installer.adapters.process import spawn
-from installer.adapters.terraform import stale
-from installer.adapters.terraform.folder import Folder
-from installer.adapters.wait import Pending, wait_until
-from installer.clusters.aws.remote_state import RemoteState
-from installer.clusters.aws.session import Session
-from installer.clusters.aws.state_bucket import LOCK_KEY, Record, StateBucket
-from installer.errors import LockedError
 from tests.fakes.aws import REGION, Account
 from tests.unit.adapters.terraform.told import Told
 
@@ -79,10 +79,9 @@ def test_of_a_terraform_that_lives_it_stays(
     )
     try:
         lock(remote)
-        looked_at = (
-            time.monotonic() + 4
-        )  # for the first time: /proc/PID is as old as that, not as the process
-        wait_until("some time", lambda: time.monotonic() > looked_at or Pending("too early"), seconds=10)
+        # Looked at late for the first time: /proc/PID is as old as that look, not as the process.
+        then = time.monotonic() + 4
+        wait_until("some time", lambda: time.monotonic() > then or Pending("too early"), seconds=10)
         folder = Folder(tmp_path, tmp_path / "f", remote)
         if holds:
             with pytest.raises(LockedError, match=str(started.pid)):

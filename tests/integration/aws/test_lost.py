@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from mlops_platform.base.errors import WaitTimedOut
+from mlops_platform.clusters.aws.import_ids import Lost, find
+from mlops_platform.clusters.aws.session import Session, session_of
+from mlops_platform.clusters.aws.state.bucket import Record, StateBucket
 
-from installer.clusters.aws.lost import Lost, find
-from installer.clusters.aws.session import Session, session_of
-from installer.clusters.aws.state_bucket import Record, StateBucket
-from installer.errors import WaitTimedOut
 from tests.fakes.aws import REGION, Account
 from tests.integration.aws.planting import Garden, pairs
 from tests.integration.aws.refusals import answering
@@ -156,7 +156,7 @@ def test_what_is_never_made_says_what_was_seen(
     account: Account, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _cluster(account)
-    monkeypatch.setattr("installer.clusters.aws.settling._SECONDS", 0.1)
+    monkeypatch.setattr("mlops_platform.clusters.aws.waiters._SECONDS", 0.1)
 
     def creating(parsed: dict[str, Any]) -> None:
         parsed["cluster"]["status"] = "CREATING"

@@ -6,18 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mlops_platform.base.cancel import Cancel
+from mlops_platform.base.errors import Exit
+from mlops_platform.base.paths import Paths
+from mlops_platform.base.progress import Silent
+from mlops_platform.catalogue.catalogue import read_catalog
+from mlops_platform.clusters.aws.options import Options
+from mlops_platform.console.preview import apart
+from mlops_platform.environment.model import ComponentSpec, Environment
+from mlops_platform.report import preview
+from mlops_platform.run.context import Context
+from mlops_platform.run.open import Opened, context
 
-from installer import preview
-from installer.cancel import Cancel
-from installer.catalog import read_catalog
-from installer.clusters.aws.options import Options
-from installer.console.preview import apart
-from installer.context import Context
-from installer.environment import ComponentSpec, Environment
-from installer.errors import Exit
-from installer.paths import Paths
-from installer.progress import Silent
-from installer.session import Opened, context
 from tests.fakes.aws import REGION, Account
 from tests.integration.aws.made import up
 from tests.integration.aws.world import Machine

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from mlops_platform.base.errors import PreflightError, StepError, WaitTimedOut
+from mlops_platform.clusters.aws.session import Session, asking
+from mlops_platform.clusters.aws.state.bucket import ENVIRONMENT_TAG, Record, StateBucket, find
+from mlops_platform.clusters.aws.state.record import principal
 
-from installer.clusters.aws.keeping import principal
-from installer.clusters.aws.session import Session, asking
-from installer.clusters.aws.state_bucket import ENVIRONMENT_TAG, Record, StateBucket, find
-from installer.errors import PreflightError, StepError, WaitTimedOut
 from tests.fakes.aws import REGION, Account, Cloud
 from tests.integration.aws.refusals import answering, refusing
 
@@ -129,7 +129,7 @@ def test_a_bucket_that_was_deleted_a_moment_ago_is_waited_for(
     with refusing(bucket.session, "s3", "CreateBucket", "OperationAborted", times=2) as asked:
         assert bucket.ensure(record(account).tags())
     assert len(asked) == 2 and bucket.tags()[ENVIRONMENT_TAG] == "staging"
-    monkeypatch.setattr("installer.clusters.aws.state_bucket._REMADE_SECONDS", 0.1)
+    monkeypatch.setattr("mlops_platform.clusters.aws.state.bucket._REMADE_SECONDS", 0.1)
     other = StateBucket(bucket.session, "other")
     with refusing(bucket.session, "s3", "CreateBucket", "OperationAborted"), pytest.raises(WaitTimedOut):
         other.ensure(record(account, "other").tags())

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from mlops_platform.base.errors import Exit
+from mlops_platform.run.connect import read_only
+from mlops_platform.run.open import open_environment
 
-from installer.errors import Exit
-from installer.reach import read_only
-from installer.session import open_environment
 from tests.fakes.aws import Account
 from tests.integration.aws.made import up
 from tests.integration.aws.world import Machine

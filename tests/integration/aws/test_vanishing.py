@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mlops_platform.base.cancel import Cancel
+from mlops_platform.base.errors import StepError
+from mlops_platform.clusters.aws.ownership import Ownership
+from mlops_platform.clusters.aws.session import Session, session_of
+from mlops_platform.clusters.aws.teardown.inventory import find, look
+from mlops_platform.clusters.aws.teardown.sweep import Sweeper
+from mlops_platform.clusters.aws.teardown.sweeps import KINDS, ec2, eks, iam, rest, stores
 
-from installer.cancel import Cancel
-from installer.clusters.aws.inventory import find, look
-from installer.clusters.aws.ownership import Ownership
-from installer.clusters.aws.session import Session, session_of
-from installer.clusters.aws.sweeping import Sweeper
-from installer.clusters.aws.sweeps import KINDS, ec2, eks, iam, rest, stores
-from installer.errors import StepError
 from tests.fakes.aws import Account
 from tests.integration.aws.planting import Garden, pairs
 from tests.integration.aws.refusals import answering, refusing

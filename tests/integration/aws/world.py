@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mlops_platform.base.progress import Silent
+from mlops_platform.base.ttl import expiry
+from mlops_platform.cli import guarded
+from mlops_platform.clusters.aws.provider import AwsProvider
+from mlops_platform.commands import down, env, reap
+from mlops_platform.console import Console, Output
+from mlops_platform.run.connect import read_only
+from mlops_platform.run.open import open_environment
+from mlops_platform.teardown.verify import Wishes
 
-from installer.cli import guarded
-from installer.clusters.aws.provider import AwsProvider
-from installer.commands import down, env, reap
-from installer.console import Console, Output
-from installer.lifetime import expiry
-from installer.progress import Silent
-from installer.reach import read_only
-from installer.session import open_environment
-from installer.teardown.proof import Wishes
 from tests.fakes.aws import Account
 
 RUN = "2026-11-24T08-00-00Z"

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mlops_platform.adapters.helm import HELM
+from mlops_platform.adapters.kube import Kube
+from mlops_platform.adapters.kube.namespaces import RESTRICTED, ensure_namespace
+from mlops_platform.steps.jobs.manifest import Work, pod_spec
 
-from installer.adapters.helm import HELM
-from installer.adapters.kube import Kube
-from installer.adapters.kube.namespaces import RESTRICTED, ensure_namespace
-from installer.work import Work, pod_spec
 from tests.integration.apiserver import built
 from tests.integration.chart.test_service_chart import CATALOG, EMBEDDED, objects, values_of
 

@@ -10,17 +10,17 @@ from typing import Any
 
 import pytest
 import yaml
+from mlops_platform.adapters.helm import HELM
+from mlops_platform.base.paths import Paths
+from mlops_platform.base.values import merge, substitute
+from mlops_platform.catalogue.catalogue import read_catalog, values_file
 
-from installer.adapters.helm import HELM
-from installer.catalog import read_catalog, values_file
-from installer.paths import Paths
-from installer.valuetree import merge, substitute
+from tests import ROOT
 from tests.integration.apiserver import built
 
 pytestmark = pytest.mark.integration
 
-ROOT = Path(__file__).resolve().parents[3]
-CHART = ROOT / "installer/charts/service"
+CHART = ROOT / "installer/mlops_platform/charts/service"
 GOLDEN = ROOT / "tests/golden/chart"
 CATALOG = read_catalog(Paths.default().assets / "helm-values")
 EMBEDDED = [name for name in CATALOG.entries if CATALOG[name].embedded]

@@ -8,17 +8,17 @@ from typing import Any
 
 import pytest
 import yaml
+from mlops_platform.adapters.kube import Kube
+from mlops_platform.adapters.terraform import Terraform
+from mlops_platform.adapters.wait import Pending, wait_until
+from mlops_platform.base.cancel import Cancel
+from mlops_platform.base.errors import StepError, WaitTimedOut
+from mlops_platform.base.progress import Silent
+from mlops_platform.clusters import options_model
+from mlops_platform.clusters.aws import credentials, first_policies
+from mlops_platform.clusters.existing.options import Options
+from mlops_platform.clusters.existing.provider import ExistingProvider
 
-from installer.adapters.kube import Kube
-from installer.adapters.terraform import Terraform
-from installer.adapters.wait import Pending, wait_until
-from installer.cancel import Cancel
-from installer.clusters import options_model
-from installer.clusters.aws import credentials, first_policies
-from installer.clusters.existing.options import Options
-from installer.clusters.existing.provider import ExistingProvider
-from installer.errors import StepError, WaitTimedOut
-from installer.progress import Silent
 from tests.integration.apiserver import ApiServer
 
 pytestmark = pytest.mark.integration

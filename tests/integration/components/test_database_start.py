@@ -13,16 +13,16 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from mlops_platform.adapters.images import Images, find_recipes
+from mlops_platform.adapters.images.python import unpack
+from mlops_platform.adapters.process import ProcessId
+from mlops_platform.adapters.programs import Programs
+from mlops_platform.adapters.wait import Pending, wait_until
+from mlops_platform.base.cancel import Cancel
+from mlops_platform.base.paths import Paths
+from mlops_platform.base.progress import Silent
+from mlops_platform.catalogue.catalogue import read_catalog
 
-from installer.adapters.images import Images, find_recipes
-from installer.adapters.images.python import unpack
-from installer.adapters.process import ProcessId
-from installer.adapters.programs import Programs
-from installer.adapters.wait import Pending, wait_until
-from installer.cancel import Cancel
-from installer.catalog import read_catalog
-from installer.paths import Paths
-from installer.progress import Silent
 from tests import proc
 from tests.unit.adapters.images.recipes import plain_layers
 

@@ -9,17 +9,17 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from mlops_platform.adapters.kube import Kube, KubeError
+from mlops_platform.adapters.kube.namespaces import ensure_namespace
+from mlops_platform.adapters.wait import Pending, wait_until
+from mlops_platform.base.cancel import Cancel
+from mlops_platform.base.errors import Interrupted
+from mlops_platform.base.progress import Silent
+from mlops_platform.run.secrets import KubernetesSecrets
+from mlops_platform.smoke.evidence import collect
+from mlops_platform.steps.jobs.manifest import Work, pod_spec
+from mlops_platform.steps.jobs.run import JobFailed, run_job
 
-from installer.adapters.kube import Kube, KubeError
-from installer.adapters.kube.namespaces import ensure_namespace
-from installer.adapters.wait import Pending, wait_until
-from installer.cancel import Cancel
-from installer.errors import Interrupted
-from installer.progress import Silent
-from installer.secrets import KubernetesSecrets
-from installer.smoke.evidence import collect
-from installer.work import Work, pod_spec
-from installer.workloads import JobFailed, run_job
 from tests.integration.node import Node
 
 pytestmark = pytest.mark.integration

@@ -11,31 +11,32 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mlops_platform.adapters.images import Images, find_recipes
+from mlops_platform.adapters.kube import Kube
+from mlops_platform.adapters.kube.namespaces import ensure_namespace
+from mlops_platform.adapters.kube.readiness import wait_ready
+from mlops_platform.adapters.process import ProcessId
+from mlops_platform.adapters.programs import Programs
+from mlops_platform.base.cancel import Cancel
+from mlops_platform.base.errors import SmokeError
+from mlops_platform.base.paths import Paths
+from mlops_platform.base.progress import Silent
+from mlops_platform.catalogue.catalogue import read_catalog
+from mlops_platform.clusters.base import ClusterAccess, Network
+from mlops_platform.clusters.host.node import cgroups
+from mlops_platform.clusters.host.provider import RECIPES, HostProvider
+from mlops_platform.engine import stored_results as record
+from mlops_platform.engine.graph import Difference
+from mlops_platform.engine.result import CANARY, MATRIX, Result, load
+from mlops_platform.environment.model import ClusterSpec, ComponentSpec, Environment
+from mlops_platform.run.context import Context
+from mlops_platform.run.open import Opened, context
+from mlops_platform.smoke import canary, matrix
+from mlops_platform.steps.component import PrepareNamespace
+from mlops_platform.steps.jobs.manifest import Work, pod_spec, scripts_of
+from mlops_platform.steps.network.policies import API, KIND
+from mlops_platform.steps.network.steps import ProveEnforcement
 
-from installer.adapters.images import Images, find_recipes
-from installer.adapters.kube import Kube
-from installer.adapters.kube.namespaces import ensure_namespace
-from installer.adapters.kube.readiness import wait_ready
-from installer.adapters.process import ProcessId
-from installer.adapters.programs import Programs
-from installer.cancel import Cancel
-from installer.catalog import read_catalog
-from installer.clusters.base import ClusterAccess, Network
-from installer.clusters.host.node import cgroups
-from installer.clusters.host.provider import RECIPES, HostProvider
-from installer.context import Context
-from installer.engine.steps import Difference
-from installer.environment import ClusterSpec, ComponentSpec, Environment
-from installer.errors import SmokeError
-from installer.paths import Paths
-from installer.policies import API, KIND
-from installer.progress import Silent
-from installer.session import Opened, context
-from installer.smoke import canary, matrix, record
-from installer.smoke.result import CANARY, MATRIX, Result, load
-from installer.steps.component import PrepareNamespace
-from installer.steps.policies import ProveEnforcement
-from installer.work import Work, pod_spec, scripts_of
 from tests import proc
 from tests.integration.host.traffic import OUTSIDE, outside_host
 from tests.integration.host.world import World
@@ -200,7 +201,8 @@ def frozen(work: Context) -> Iterator[None]:
     agents = [
         identity
         for pid in cgroups.processes(provider.place.group)
-        if b"installer.clusters.host.firewall.agent" in proc.argv(pid) and (identity := ProcessId.of(pid))
+        if b"mlops_platform.clusters.host.firewall.agent" in proc.argv(pid)
+        and (identity := ProcessId.of(pid))
     ]
     assert agents
     try:

@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
-
-from installer.adapters.kube import Kube
-from installer.adapters.kube.namespaces import ensure_namespace
-from installer.smoke.record import NAME, NAMESPACE, passed, read, write
-from installer.smoke.result import Result
+from mlops_platform.adapters.kube import Kube
+from mlops_platform.adapters.kube.namespaces import ensure_namespace
+from mlops_platform.engine.result import Result
+from mlops_platform.engine.stored_results import NAME, NAMESPACE, passed, read, write
 
 pytestmark = pytest.mark.integration
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import threading
 
 import pytest
-
-from installer.adapters.kube import Kube
-from installer.component import SecretNeed
-from installer.secrets import KubernetesSecrets
+from mlops_platform.adapters.kube import Kube
+from mlops_platform.catalogue.component import SecretNeed
+from mlops_platform.run.secrets import KubernetesSecrets
 
 pytestmark = pytest.mark.integration
 

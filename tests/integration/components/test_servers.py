@@ -8,22 +8,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mlops_platform.adapters.images import Images, find_recipes
+from mlops_platform.adapters.kube.readiness import wait_ready
+from mlops_platform.adapters.programs import Programs
+from mlops_platform.base.cancel import Cancel
+from mlops_platform.base.paths import Paths
+from mlops_platform.base.progress import Silent
+from mlops_platform.catalogue.catalogue import read_catalog
+from mlops_platform.clusters.base import ClusterAccess
+from mlops_platform.clusters.host.provider import RECIPES, HostProvider
+from mlops_platform.clusters.managed import Server
+from mlops_platform.environment.model import ClusterSpec, ComponentSpec, Environment
+from mlops_platform.run.context import Context
+from mlops_platform.run.open import Opened, context
+from mlops_platform.steps.accounts.accounts import accounts_of
+from mlops_platform.steps.component import MakeAccount, PrepareNamespace
 
-from installer.adapters.images import Images, find_recipes
-from installer.adapters.kube.readiness import wait_ready
-from installer.adapters.programs import Programs
-from installer.cancel import Cancel
-from installer.catalog import read_catalog
-from installer.clusters.base import ClusterAccess
-from installer.clusters.host.provider import RECIPES, HostProvider
-from installer.context import Context
-from installer.environment import ClusterSpec, ComponentSpec, Environment
-from installer.given import Server
-from installer.paths import Paths
-from installer.progress import Silent
-from installer.provision import accounts_of
-from installer.session import Opened, context
-from installer.steps.component import MakeAccount, PrepareNamespace
 from tests.integration.node import Node
 
 pytestmark = pytest.mark.integration

@@ -8,20 +8,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from mlops_platform.adapters.kube.namespaces import ensure_namespace
+from mlops_platform.base.cancel import Cancel
+from mlops_platform.base.errors import SmokeError
+from mlops_platform.base.paths import Paths
+from mlops_platform.base.progress import Silent
+from mlops_platform.catalogue.catalogue import read_catalog
+from mlops_platform.clusters.base import ClusterAccess
+from mlops_platform.engine.result import load
+from mlops_platform.engine.stored_results import NAMESPACE, read
+from mlops_platform.environment.model import ClusterSpec, ComponentSpec, Environment, SmokeChoice
+from mlops_platform.run.context import Context
+from mlops_platform.run.open import Opened, context
+from mlops_platform.steps.component import InstallRelease, PrepareNamespace, RunJob, SmokeTest
 
-from installer.adapters.kube.namespaces import ensure_namespace
-from installer.cancel import Cancel
-from installer.catalog import read_catalog
-from installer.clusters.base import ClusterAccess
-from installer.context import Context
-from installer.environment import ClusterSpec, ComponentSpec, Environment, SmokeChoice
-from installer.errors import SmokeError
-from installer.paths import Paths
-from installer.progress import Silent
-from installer.session import Opened, context
-from installer.smoke.record import NAMESPACE, read
-from installer.smoke.result import load
-from installer.steps.component import InstallRelease, PrepareNamespace, RunJob, SmokeTest
 from tests.integration.apiserver import built
 from tests.integration.node import Node
 
@@ -41,7 +41,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def _helm() -> None:
-    from installer.adapters.helm import HELM
+    from mlops_platform.adapters.helm import HELM
 
     built(HELM)
 
@@ -160,7 +160,7 @@ def test_a_script_that_breaks_off_is_a_failure(up: Node, folder: Path) -> None:
 
 
 def test_values_in_helms_record_hold_no_secret(up: Node, folder: Path) -> None:
-    from installer.adapters.helm.release import decode
+    from mlops_platform.adapters.helm.release import decode
 
     password = opened(up, folder).secrets.read("app", "app-admin")["password"]
     records = up.kube.list("v1", "Secret", "app", labels="owner=helm")

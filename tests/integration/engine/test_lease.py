@@ -8,12 +8,11 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-
-from installer.adapters.kube import Kube
-from installer.adapters.wait import Pending, wait_until
-from installer.cancel import Cancel
-from installer.engine.lock import EXPIRES_SECONDS, HEARTBEAT_SECONDS, LEASE, NAMESPACE, Holder, LeaseLock
-from installer.errors import LockedError
+from mlops_platform.adapters.kube import Kube
+from mlops_platform.adapters.wait import Pending, wait_until
+from mlops_platform.base.cancel import Cancel
+from mlops_platform.base.errors import LockedError
+from mlops_platform.run.lock import EXPIRES_SECONDS, HEARTBEAT_SECONDS, LEASE, NAMESPACE, Holder, LeaseLock
 
 pytestmark = pytest.mark.integration
 KEY = ("coordination.k8s.io/v1", "Lease", LEASE, NAMESPACE)

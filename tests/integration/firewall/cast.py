@@ -5,8 +5,8 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
-from installer.clusters.host.firewall.model import Pod, Policy
-from installer.clusters.host.firewall.render import Snapshot
+from mlops_platform.clusters.host.firewall.model import Pod, Policy
+from mlops_platform.clusters.host.firewall.render import Snapshot
 
 NODE = "10.77.0.2"
 RANGE = IPv4Network("10.77.128.0/17")

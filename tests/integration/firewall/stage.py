@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from installer.adapters import process
+from mlops_platform.adapters import process
 
 PROGRAM = Path(__file__).with_name("member.py")
 GATEWAY = "169.254.1.1"

@@ -15,16 +15,17 @@ from pathlib import Path
 
 import pytest
 import yaml
+from mlops_platform.adapters.wait import Pending, wait_until
+from mlops_platform.clusters.host.firewall.model import Policy
+from mlops_platform.clusters.host.firewall.render import render
 
-from installer.adapters.wait import Pending, wait_until
-from installer.clusters.host.firewall.model import Policy
-from installer.clusters.host.firewall.render import render
+import tests
 from tests.integration.firewall.cast import ADDRESSES, NODE, RANGE, everybody
 from tests.integration.firewall.member import PORTS
 from tests.integration.firewall.stage import GATEWAY, Attempt, Stage, a_stage
 
 pytestmark = pytest.mark.integration
-CASES = sorted((Path(__file__).parents[2] / "cases" / "firewall").glob("*.yaml"))
+CASES = sorted((tests.CASES / "firewall").glob("*.yaml"))
 _SEND = """
 import socket
 where = "ff02::1", 9, 0, socket.if_nametoindex("eth0")

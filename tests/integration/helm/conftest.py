@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from mlops_platform.adapters.helm import HELM, KUSTOMIZE, Helm
+from mlops_platform.adapters.kube import Kube
 
-from installer.adapters.helm import HELM, KUSTOMIZE, Helm
-from installer.adapters.kube import Kube
 from tests.integration.apiserver import ApiServer, built
 
 

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mlops_platform.adapters.helm import Helm, InTreeChart, Release
+from mlops_platform.adapters.kube import Kube
+from mlops_platform.adapters.process import run
+from mlops_platform.adapters.wait import Pending, wait_until
+from mlops_platform.base.cancel import Cancel
+from mlops_platform.base.errors import CommandFailed
+from mlops_platform.base.progress import Silent
 
-from installer.adapters.helm import Helm, InTreeChart, Release
-from installer.adapters.kube import Kube
-from installer.adapters.process import run
-from installer.adapters.wait import Pending, wait_until
-from installer.cancel import Cancel
-from installer.errors import CommandFailed
-from installer.progress import Silent
 from tests import proc
 from tests.integration.apiserver import ApiServer
 from tests.integration.helm.charts import write_chart

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mlops_platform.adapters.helm import KUSTOMIZE, Helm, InTreeChart, Release
+from mlops_platform.adapters.kube.namespaces import ensure_namespace
+from mlops_platform.adapters.kube.readiness import counts, waiting_for
+from mlops_platform.base.cancel import Cancel
+from mlops_platform.base.errors import StepError
+from mlops_platform.base.progress import Silent
 
-from installer.adapters.helm import KUSTOMIZE, Helm, InTreeChart, Release
-from installer.adapters.kube.namespaces import ensure_namespace
-from installer.adapters.kube.readiness import counts, waiting_for
-from installer.cancel import Cancel
-from installer.errors import StepError
-from installer.progress import Silent
 from tests.integration.apiserver import built
 from tests.integration.node import Node
 

@@ -11,13 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from mlops_platform.adapters.helm import ChartSource, Helm, KustomizeTree, Release, RepositoryChart
+from mlops_platform.adapters.kube import Kube
+from mlops_platform.adapters.process import run
+from mlops_platform.base.cancel import Cancel
+from mlops_platform.base.errors import StepError
+from mlops_platform.base.progress import Silent
 
-from installer.adapters.helm import ChartSource, Helm, KustomizeTree, Release, RepositoryChart
-from installer.adapters.kube import Kube
-from installer.adapters.process import run
-from installer.cancel import Cancel
-from installer.errors import StepError
-from installer.progress import Silent
 from tests.fakes.files import FileServer, serving
 from tests.integration.apiserver import ApiServer
 from tests.integration.helm.charts import definition, write_chart

@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
+from mlops_platform.adapters.kube import KubeError
+from mlops_platform.adapters.process import ProcessId
+from mlops_platform.adapters.wait import Pending, wait_until
+from mlops_platform.clusters.host.api import Api
+from mlops_platform.clusters.host.layout import API_PORT
 
-from installer.adapters.kube import KubeError
-from installer.adapters.process import ProcessId
-from installer.adapters.wait import Pending, wait_until
-from installer.clusters.host.api import Api
-from installer.clusters.host.layout import API_PORT
 from tests.integration.host.policies import (
     DENY,
     GUARDED,
@@ -72,7 +72,7 @@ def only_deny(world: World, cast: Cast) -> Iterator[None]:
 
 
 def _agent(world: World) -> ProcessId:
-    (pid,) = with_argument(world.node.group, "installer.clusters.host.firewall.agent")
+    (pid,) = with_argument(world.node.group, "mlops_platform.clusters.host.firewall.agent")
     identity = ProcessId.of(pid)
     assert identity
     return identity

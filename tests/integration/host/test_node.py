@@ -6,15 +6,15 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from mlops_platform.adapters.kube import KubeError
+from mlops_platform.adapters.terraform import Terraform
+from mlops_platform.adapters.wait import Pending, wait_until
+from mlops_platform.base.cancel import Cancel
+from mlops_platform.clusters.host.inventory import mounts_below
+from mlops_platform.clusters.host.layout import API_PORT
+from mlops_platform.clusters.host.node import cgroups
+from mlops_platform.clusters.host.node.start import wrong
 
-from installer.adapters.kube import KubeError
-from installer.adapters.terraform import Terraform
-from installer.adapters.wait import Pending, wait_until
-from installer.cancel import Cancel
-from installer.clusters.host.inventory import mounts_below
-from installer.clusters.host.layout import API_PORT
-from installer.clusters.host.node import cgroups
-from installer.clusters.host.node.start import wrong
 from tests import proc
 from tests.integration.host.policies import policy
 from tests.integration.host.world import QUIET, SECRET, World, claim, found_in, kill, machine

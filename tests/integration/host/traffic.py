@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from installer.adapters import process
-from installer.adapters.wait import Pending, wait_until
+from mlops_platform.adapters import process
+from mlops_platform.adapters.wait import Pending, wait_until
+
 from tests.integration.host.world import PROBE, World, pod, with_argument
 
 OUTSIDE = "192.0.2.9"

@@ -10,21 +10,22 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from installer.adapters import process
-from installer.adapters.images import Images, find_recipes
-from installer.adapters.kube import Kube
-from installer.adapters.kube.readiness import wait_ready
-from installer.adapters.process import ProcessId
-from installer.adapters.programs import Programs
-from installer.adapters.wait import Pending, wait_until
-from installer.cancel import Cancel
-from installer.clusters.base import Leftover
-from installer.clusters.host.layout import Node
-from installer.clusters.host.node import cgroups
-from installer.clusters.host.node.supervision import Supervision
-from installer.clusters.host.provider import RECIPES, HostProvider
-from installer.paths import Paths
-from installer.progress import Silent
+from mlops_platform.adapters import process
+from mlops_platform.adapters.images import Images, find_recipes
+from mlops_platform.adapters.kube import Kube
+from mlops_platform.adapters.kube.readiness import wait_ready
+from mlops_platform.adapters.process import ProcessId
+from mlops_platform.adapters.programs import Programs
+from mlops_platform.adapters.wait import Pending, wait_until
+from mlops_platform.base.cancel import Cancel
+from mlops_platform.base.paths import Paths
+from mlops_platform.base.progress import Silent
+from mlops_platform.clusters.base import Leftover
+from mlops_platform.clusters.host.layout import Node
+from mlops_platform.clusters.host.node import cgroups
+from mlops_platform.clusters.host.node.supervision import Supervision
+from mlops_platform.clusters.host.provider import RECIPES, HostProvider
+
 from tests import proc
 
 PROBE = "hostprobe"

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from mlops_platform.adapters.process import run
+from mlops_platform.adapters.wait import Pending, wait_until
+from mlops_platform.base.cancel import Cancel
+from mlops_platform.base.progress import Silent
 
-from installer.adapters.process import run
-from installer.adapters.wait import Pending, wait_until
-from installer.cancel import Cancel
-from installer.progress import Silent
 from tests.unit.adapters.images import recipes
 
 pytestmark = pytest.mark.integration

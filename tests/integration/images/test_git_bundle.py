@@ -12,14 +12,14 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from mlops_platform.adapters.process import Completed
+from mlops_platform.base.errors import CommandFailed
+from mlops_platform.base.paths import Paths
+from mlops_platform.catalogue.catalogue import read_catalog
+from mlops_platform.steps.release import bundle as bundled
 
-from installer import bundled
-from installer.adapters.process import Completed
-from installer.catalog import read_catalog
-from installer.errors import CommandFailed
-from installer.paths import Paths
 from tests.integration.images.test_shipped import Root
-from tests.unit.test_bundle import context
+from tests.unit.steps.release.test_bundle import context
 
 pytestmark = pytest.mark.integration
 
@@ -99,7 +99,7 @@ def server(root: Root) -> Iterator[str]:
 
 def committed(root: Root, script: str) -> None:
     """With the image's own git, in its own root; as who may write there."""
-    from installer.adapters.process import run
+    from mlops_platform.adapters.process import run
 
     run(["chroot", str(root.folder), "/bin/sh", "-c", GIT + script], env={"HOME": "/repository"}, seconds=60)
 

@@ -10,11 +10,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from mlops_platform.base.cancel import Cancel
+from mlops_platform.base.paths import Paths
+from mlops_platform.base.progress import Silent
+from mlops_platform.report import cache
 
-from installer import cache
-from installer.cancel import Cancel
-from installer.paths import Paths
-from installer.progress import Silent
 from tests import proc
 from tests.unit.adapters.images import recipes
 
@@ -23,10 +23,10 @@ pytestmark = pytest.mark.integration
 BUILD = """
 import resource, signal, sys
 from pathlib import Path
-from installer.adapters.images import Images, find_recipes
-from installer.adapters.programs import Programs
-from installer.cancel import Cancel
-from installer.errors import Interrupted
+from mlops_platform.adapters.images import Images, find_recipes
+from mlops_platform.adapters.programs import Programs
+from mlops_platform.base.cancel import Cancel
+from mlops_platform.base.errors import Interrupted
 
 class Told:
     def say(self, text): print(text, flush=True)

@@ -7,15 +7,15 @@ import re
 from pathlib import Path
 
 import pytest
+from mlops_platform.adapters.images import Images, find_recipes
+from mlops_platform.adapters.images.python import unpack
+from mlops_platform.adapters.images.recipe import read_recipes
+from mlops_platform.adapters.process import Completed, run
+from mlops_platform.adapters.programs import Programs
+from mlops_platform.base.cancel import Cancel
+from mlops_platform.base.paths import Paths
+from mlops_platform.base.progress import Silent
 
-from installer.adapters.images import Images, find_recipes
-from installer.adapters.images.python import unpack
-from installer.adapters.images.recipe import read_recipes
-from installer.adapters.process import Completed, run
-from installer.adapters.programs import Programs
-from installer.cancel import Cancel
-from installer.paths import Paths
-from installer.progress import Silent
 from tests.unit.adapters.images.recipes import plain_layers
 
 pytestmark = pytest.mark.integration

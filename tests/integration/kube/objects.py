@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from installer.adapters.kube import Kube
+from mlops_platform.adapters.kube import Kube
 
 Status = dict[str, Any]
 _MERGE = "application/merge-patch+json"

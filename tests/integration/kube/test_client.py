@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mlops_platform.adapters.kube import Kube, KubeError
 
-from installer.adapters.kube import Kube, KubeError
 from tests.integration.apiserver import ApiServer, running
 
 pytestmark = pytest.mark.integration

@@ -10,14 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from mlops_platform.adapters.kube.forward import Address, forward
+from mlops_platform.adapters.kube.namespaces import ensure_namespace
+from mlops_platform.adapters.kube.readiness import wait_ready
+from mlops_platform.adapters.wait import Pending, wait_until
+from mlops_platform.base.cancel import Cancel
+from mlops_platform.base.errors import StepError
+from mlops_platform.base.progress import Silent
 
-from installer.adapters.kube.forward import Address, forward
-from installer.adapters.kube.namespaces import ensure_namespace
-from installer.adapters.kube.readiness import wait_ready
-from installer.adapters.wait import Pending, wait_until
-from installer.cancel import Cancel
-from installer.errors import StepError
-from installer.progress import Silent
 from tests.integration.node import Node
 
 pytestmark = pytest.mark.integration

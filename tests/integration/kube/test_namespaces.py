@@ -5,10 +5,9 @@ from __future__ import annotations
 import secrets
 
 import pytest
-
-from installer.adapters.kube import Kube, KubeError
-from installer.adapters.kube.namespaces import ensure_namespace, namespace_is_ours
-from installer.errors import StepError
+from mlops_platform.adapters.kube import Kube, KubeError
+from mlops_platform.adapters.kube.namespaces import ensure_namespace, namespace_is_ours
+from mlops_platform.base.errors import StepError
 
 pytestmark = pytest.mark.integration
 

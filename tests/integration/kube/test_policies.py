@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import secrets
-from pathlib import Path
 from typing import Any
 
 import pytest
+from mlops_platform.adapters.kube import Kube
+from mlops_platform.adapters.kube.endpoints import Address
+from mlops_platform.catalogue.catalogue import read_catalog
+from mlops_platform.steps.network.policies import (
+    API,
+    KIND,
+    Addresses,
+    difference,
+    enforce,
+    placed,
+    read_base,
+    render,
+)
 
-from installer.adapters.kube import Kube
-from installer.adapters.kube.endpoints import Address
-from installer.catalog import read_catalog
-from installer.policies import API, KIND, Addresses, difference, enforce, placed, read_base, render
+from tests import ROOT
 
 pytestmark = pytest.mark.integration
 
-ROOT = Path(__file__).resolve().parents[3]
 CATALOG = read_catalog(ROOT / "tests/cases/policies")
 ADDRESSES = Addresses((Address("203.0.113.5", 6443),), ("10.1.128.0/17",))
 

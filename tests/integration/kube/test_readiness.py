@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-
-from installer.adapters.kube import Kube
-from installer.adapters.kube.readiness import (
+from mlops_platform.adapters.kube import Kube
+from mlops_platform.adapters.kube.readiness import (
     WORKLOADS_LABEL,
     counts,
     selectors,
@@ -15,9 +14,10 @@ from installer.adapters.kube.readiness import (
     waiting_for,
     workload_count,
 )
-from installer.cancel import Cancel
-from installer.errors import Interrupted, StepError, WaitTimedOut
-from installer.progress import Silent
+from mlops_platform.base.cancel import Cancel
+from mlops_platform.base.errors import Interrupted, StepError, WaitTimedOut
+from mlops_platform.base.progress import Silent
+
 from tests.integration.kube.objects import (
     deployment,
     ended,

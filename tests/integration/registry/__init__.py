@@ -12,9 +12,10 @@ from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
-from installer.adapters.process import tail
-from installer.adapters.wait import Pending, wait_until
-from installer.clusters.base import Program
+from mlops_platform.adapters.process import tail
+from mlops_platform.adapters.wait import Pending, wait_until
+from mlops_platform.clusters.base import Program
+
 from tests.integration.apiserver import built, free_port
 
 _PROGRAM = Program("test-registry", Path(__file__).parent / "program")

@@ -13,13 +13,13 @@ from typing import IO, Any
 
 import pytest
 import yaml
+from mlops_platform.adapters.images import Images, find_recipes
+from mlops_platform.adapters.programs import Programs
+from mlops_platform.adapters.wait import Pending, wait_until
+from mlops_platform.base.paths import Paths
+from mlops_platform.clusters.host.node.supervision import Supervision
+from mlops_platform.clusters.host.provider import RECIPES, HostProvider
 
-from installer.adapters.images import Images, find_recipes
-from installer.adapters.programs import Programs
-from installer.adapters.wait import Pending, wait_until
-from installer.clusters.host.node.supervision import Supervision
-from installer.clusters.host.provider import RECIPES, HostProvider
-from installer.paths import Paths
 from tests.integration.apiserver import free_port
 from tests.integration.node import Node
 from tests.integration.registry import serving
@@ -54,7 +54,7 @@ class Person:
 
     def _run(self, command: tuple[str, ...], log: IO[bytes]) -> subprocess.CompletedProcess[bytes]:
         return subprocess.run(
-            [sys.executable, "-m", "installer", *command, "--env", "theirs", "--output", "json"],
+            [sys.executable, "-m", "mlops_platform", *command, "--env", "theirs", "--output", "json"],
             env={
                 **os.environ,
                 "MLOPS_PLATFORM_HOME": str(self.folder / "home"),

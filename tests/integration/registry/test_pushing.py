@@ -9,15 +9,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from mlops_platform.adapters.images import Images, find_recipes
+from mlops_platform.adapters.programs import Programs
+from mlops_platform.adapters.registry import ORAS, Login, Registry
+from mlops_platform.base.cancel import Cancel
+from mlops_platform.base.errors import CommandFailed
+from mlops_platform.base.paths import Paths
+from mlops_platform.base.progress import Silent
+from mlops_platform.clusters.host.provider import RECIPES
 
-from installer.adapters.images import Images, find_recipes
-from installer.adapters.programs import Programs
-from installer.adapters.registry import ORAS, Login, Registry
-from installer.cancel import Cancel
-from installer.clusters.host.provider import RECIPES
-from installer.errors import CommandFailed
-from installer.paths import Paths
-from installer.progress import Silent
 from tests.integration.apiserver import built
 from tests.integration.registry import PASSWORD, USER, Server, serving
 

@@ -9,16 +9,15 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-
-from installer.adapters.kube import Kube
-from installer.adapters.kube.namespaces import ensure_namespace
-from installer.cancel import Cancel
-from installer.context import Context
-from installer.errors import StepError
-from installer.progress import Silent
-from installer.teardown.drain import DeleteCustom, DeleteEntrances, DeleteVolumes, SuspendSchedules
-from installer.teardown.forced import Forced
-from installer.teardown.snapshots import GROUPS, KeepSnapshots
+from mlops_platform.adapters.kube import Kube
+from mlops_platform.adapters.kube.namespaces import ensure_namespace
+from mlops_platform.base.cancel import Cancel
+from mlops_platform.base.errors import StepError
+from mlops_platform.base.progress import Silent
+from mlops_platform.run.context import Context
+from mlops_platform.teardown.drain import DeleteCustom, DeleteEntrances, DeleteVolumes, SuspendSchedules
+from mlops_platform.teardown.ignore_errors import Forced
+from mlops_platform.teardown.snapshots import GROUPS, KeepSnapshots
 
 pytestmark = pytest.mark.integration
 _MERGE = "application/merge-patch+json"

@@ -9,9 +9,9 @@ import json
 import sys
 from pathlib import Path
 
-from installer.adapters.terraform import Terraform
-from installer.cancel import Cancel
-from installer.progress import Silent
+from mlops_platform.adapters.terraform import Terraform
+from mlops_platform.base.cancel import Cancel
+from mlops_platform.base.progress import Silent
 
 if __name__ == "__main__":
     act, root, folder, variables = sys.argv[1:]

@@ -5,17 +5,17 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-from installer.adapters.process import ProcessId
-from installer.adapters.terraform import Terraform
-from installer.adapters.terraform.folder import Folder
-from installer.adapters.terraform.runner import recorded_process, session
-from installer.adapters.wait import Pending, wait_until
+from mlops_platform.adapters.process import ProcessId
+from mlops_platform.adapters.terraform import Terraform
+from mlops_platform.adapters.terraform.folder import Folder
+from mlops_platform.adapters.terraform.runner import recorded_process, session
+from mlops_platform.adapters.wait import Pending, wait_until
 
 ROOTS = Path(__file__).parent / "roots"
 
@@ -42,14 +42,24 @@ class Site:
         file = self.things / "made"
         return file.read_text().split() if file.exists() else []
 
-    def running(self) -> ProcessId:
-        """The Terraform that is just starting."""
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """No act ends meanwhile, so a Terraform that is at work stays at work."""
+        gate = self.things / "hold"
+        gate.touch()
+        try:
+            yield
+        finally:
+            gate.unlink()
+
+    def running(self, *, after: ProcessId | None = None) -> ProcessId:
+        """The Terraform that has started since the one before, which may have ended by now."""
 
         def observe() -> ProcessId | Pending:
             found = recorded_process(self.folder)
-            return found if found and found.alive else Pending("not started")
+            return found if found and found != after else Pending("not started")
 
-        return wait_until("Terraform", observe, seconds=20, first_delay=0.005, longest_delay=0.005)
+        return wait_until("Terraform", observe, seconds=60, first_delay=0.005, longest_delay=0.005)
 
     def until_event(self, kind: str, count: int = 3) -> None:
         """Until `count` events of the kind came: by default one of each object of the first rank.
@@ -62,7 +72,7 @@ class Site:
             seen = text.count(f'"type":"{kind}"')
             return seen >= count or Pending(f"{seen} of {count}")
 
-        wait_until(f"{count} events {kind}", observe, seconds=20, first_delay=0.01, longest_delay=0.02)
+        wait_until(f"{count} events {kind}", observe, seconds=60, first_delay=0.01, longest_delay=0.02)
 
 
 def site_of(root: str, tmp_path: Path) -> Site:

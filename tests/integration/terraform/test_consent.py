@@ -16,21 +16,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mlops_platform.adapters.terraform import find_binary
+from mlops_platform.adapters.terraform.changes import Change
+from mlops_platform.base.cancel import Cancel
+from mlops_platform.base.errors import CommandFailed, Interrupted, UsageError
+from mlops_platform.base.paths import Paths
+from mlops_platform.base.progress import Progress, Silent
+from mlops_platform.catalogue.catalogue import read_catalog
+from mlops_platform.clusters.bill import Bill, Charge, Span
+from mlops_platform.commands import _confirm as consent
+from mlops_platform.commands._confirm import agreed
+from mlops_platform.console import Console
+from mlops_platform.environment.model import ClusterSpec, ComponentSpec, Environment
+from mlops_platform.run.context import Context
+from mlops_platform.run.open import Opened, context
 
-from installer import consent
-from installer.adapters.terraform import find_binary
-from installer.adapters.terraform.changes import Change
-from installer.bill import Bill, Charge, Span
-from installer.cancel import Cancel
-from installer.catalog import read_catalog
-from installer.consent import agreed
-from installer.console import Console
-from installer.context import Context
-from installer.environment import ClusterSpec, ComponentSpec, Environment
-from installer.errors import CommandFailed, Interrupted, UsageError
-from installer.paths import Paths
-from installer.progress import Progress, Silent
-from installer.session import Opened, context
 from tests.integration.terraform.conftest import Site
 
 pytestmark = pytest.mark.integration

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from mlops_platform.adapters.terraform import find_binary
+from mlops_platform.base.cancel import Cancel
+from mlops_platform.base.errors import CommandFailed, StepError
+from mlops_platform.base.progress import Silent
 
-from installer.adapters.terraform import find_binary
-from installer.cancel import Cancel
-from installer.errors import CommandFailed, StepError
-from installer.progress import Silent
 from tests.integration.terraform.conftest import Site, site_of
 from tests.unit.adapters.terraform.told import Told
 

@@ -10,21 +10,22 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from mlops_platform.adapters.terraform import Terraform, find_binary
+from mlops_platform.adapters.terraform.runner import Runner, recorded_process, session
+from mlops_platform.adapters.terraform.state import State, lock_file, lock_holder
+from mlops_platform.adapters.wait import Pending, wait_until
+from mlops_platform.base.cancel import Cancel
+from mlops_platform.base.errors import CommandFailed, Interrupted, LockedError, StepError
+from mlops_platform.base.progress import Progress, Silent
 
-from installer.adapters.terraform import Terraform, find_binary
-from installer.adapters.terraform.runner import Runner, recorded_process, session
-from installer.adapters.terraform.state import State, lock_file, lock_holder
-from installer.adapters.wait import Pending, wait_until
-from installer.cancel import Cancel
-from installer.errors import CommandFailed, Interrupted, LockedError, StepError
-from installer.progress import Progress, Silent
 from tests.integration.terraform.conftest import Site
 from tests.integration.terraform.test_terraform import ALL
 from tests.unit.adapters.terraform.told import Told
@@ -43,9 +44,10 @@ def moments(count: int) -> list[float]:
 
 def killed(site: Site, act: Callable[[], Any], moment: float) -> bool:
     """Run `act`, kill its Terraform `moment` seconds after it started; False when it was quicker."""
+    before = recorded_process(site.folder)
     with ThreadPoolExecutor(1) as pool:
         result = pool.submit(act)
-        process, until = site.running(), time.monotonic() + moment
+        process, until = site.running(after=before), time.monotonic() + moment
         wait_until(
             "the moment",
             lambda: True if time.monotonic() >= until else Pending("too early"),
@@ -59,6 +61,15 @@ def killed(site: Site, act: Callable[[], Any], moment: float) -> bool:
     return hit
 
 
+def killed_at_work(site: Site) -> None:
+    """Kill an apply whose objects of the first rank have begun."""
+    with ThreadPoolExecutor(1) as pool, site.held():
+        result = pool.submit(lambda: site.terraform().apply(site.variables(), Silent(), Cancel()))
+        site.until_event("apply_start")
+        assert site.running().kill(signal.SIGKILL)
+        assert isinstance(result.exception(timeout=60), StepError)
+
+
 def check_kills(site: Site, moment: float) -> None:
     variables = site.variables(seconds=SECONDS)
     hit = killed(site, lambda: site.terraform().apply(variables, Silent(), Cancel()), moment)
@@ -66,7 +77,8 @@ def check_kills(site: Site, moment: float) -> None:
     terraform = site.terraform()
     assert hit != terraform.unchanged(variables)
     terraform.recover(told)
-    assert not hit or any("was killed" in note for note in told.notes)
+    # A kill between Terraform's last word and its end finds all done.
+    assert not hit or any("was killed" in note or "to its end" in note for note in told.notes)
     known = {a.removeprefix("terraform_data.").replace("[", "-").rstrip("]") for a in terraform.resources()}
     made = Counter(site.made())
     assert known <= set(made)  # what the state knows exists
@@ -79,8 +91,9 @@ def check_kills(site: Site, moment: float) -> None:
     # Quick commands, so that the kill falls between the steps of Terraform itself as well.
     hit = killed(site, lambda: site.terraform().destroy(variables, Silent(), Cancel()), moment)
     terraform = site.terraform()
-    if hit and terraform.resources():
+    if hit:
         terraform.recover(told)
+    if terraform.resources():
         terraform.destroy(variables, told, Cancel())
     assert site.objects() == set() and terraform.resources() == ()
     assert not lock_file(site.folder.state).exists()
@@ -108,26 +121,40 @@ def kill_client(site: Site, act: str, seconds: float) -> None:
         str(site.folder.path),
         json.dumps(site.variables(seconds=seconds)),
     ]
+    before = recorded_process(site.folder)
     client = subprocess.Popen([sys.executable, "-m", "tests.integration.terraform.client", *arguments])
-    site.running()
+    site.running(after=before)
     site.until_event("provision_progress")
     client.kill()
     client.wait()
 
 
+@contextmanager
+def joined(site: Site, told: Told) -> Iterator[Terraform]:
+    """Around what is seen while a Terraform without its command line is at work; then it is joined."""
+    terraform = site.terraform()
+    with ThreadPoolExecutor(1) as pool:
+        with site.held():
+            yield terraform
+            recover = pool.submit(terraform.recover, told)
+            wait_until("joining", lambda: bool(told.notes) or Pending("no note"), seconds=60)
+        recover.result(timeout=120)
+
+
 def test_a_killed_command_line_loses_nothing_and_is_joined(site: Site) -> None:
-    kill_client(site, "apply", seconds=1)
-    told, terraform = Told(), site.terraform()
-    process = site.running()  # it goes on
-    assert not terraform.unchanged(site.variables(seconds=1))
-    assert terraform.resources() != ()  # `down` must not take this for nothing
-    terraform.recover(told)
+    told = Told()
+    with joined(site, told) as terraform:
+        kill_client(site, "apply", seconds=0)
+        process = site.running()
+        assert process.alive  # it goes on
+        assert not terraform.unchanged(site.variables())
+        assert terraform.resources() != ()  # `down` must not take this for nothing
     assert told.notes[0].startswith("joined") and f"pid {process.pid}" in told.notes[0]
     assert told.notes[1].endswith("went on to its end without us")
     assert told.fractions[-1][:2] == (6, 6)
     assert site.objects() == ALL and Counter(site.made()) == Counter(ALL)
-    assert terraform.unchanged(site.variables(seconds=1))
-    terraform.apply(site.variables(seconds=1), Silent(), Cancel())
+    assert terraform.unchanged(site.variables())
+    terraform.apply(site.variables(), Silent(), Cancel())
     assert Counter(site.made()) == Counter(ALL)
 
 
@@ -143,17 +170,17 @@ def test_a_joined_terraform_can_be_interrupted(site: Site) -> None:
 
 
 def test_a_destroy_without_its_command_line_is_joined(site: Site) -> None:
-    site.terraform().apply(site.variables(seconds=0.5), Silent(), Cancel())
-    kill_client(site, "destroy", seconds=0.5)
-    told, terraform = Told(), site.terraform()
-    assert terraform.resources() != ()
-    terraform.recover(told)
+    site.terraform().apply(site.variables(), Silent(), Cancel())
+    told = Told()
+    with joined(site, told) as terraform:
+        kill_client(site, "destroy", seconds=0)
+        assert terraform.resources() != ()
     assert terraform.resources() == () and site.objects() == set()
-    assert not terraform.unchanged(site.variables(seconds=0.5))
+    assert not terraform.unchanged(site.variables())
 
 
 def test_the_lock_of_a_dead_terraform_is_released_and_said(site: Site) -> None:
-    assert killed(site, lambda: site.terraform().apply(site.variables(seconds=2), Silent(), Cancel()), 0.3)
+    killed_at_work(site)
     assert lock_file(site.folder.state).exists()
     told = Told()
     site.terraform().recover(told)
@@ -308,7 +335,7 @@ def test_what_was_made_though_its_creation_failed_is_taken_in(site: Site) -> Non
 
 def test_a_first_state_cut_off_by_a_kill_is_no_loss(site: Site) -> None:
     """Terraform writes the file in place: a kill may fall into it."""
-    assert killed(site, lambda: site.terraform().apply(site.variables(seconds=0.3), Silent(), Cancel()), 0.45)
+    killed_at_work(site)
     site.folder.state.write_text('{"version": 4, "serial": 1, "lin')
     told = Told()
     site.terraform().recover(told)

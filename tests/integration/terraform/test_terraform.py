@@ -11,13 +11,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from mlops_platform.adapters.terraform import find_binary
+from mlops_platform.adapters.terraform.folder import Folder
+from mlops_platform.adapters.terraform.runner import Runner, session
+from mlops_platform.base.cancel import Cancel
+from mlops_platform.base.errors import CommandFailed, Interrupted, StepError
+from mlops_platform.base.progress import Silent
 
-from installer.adapters.terraform import find_binary
-from installer.adapters.terraform.folder import Folder
-from installer.adapters.terraform.runner import Runner, session
-from installer.cancel import Cancel
-from installer.errors import CommandFailed, Interrupted, StepError
-from installer.progress import Silent
 from tests.integration.terraform.conftest import ROOTS, Site, site_of
 from tests.unit.adapters.terraform.told import Told
 
@@ -85,7 +85,7 @@ def test_what_only_asks_starts_no_program(
 def test_the_no_op_path_does_not_load_what_it_does_not_need(site: Site) -> None:
     site.terraform().apply(site.variables(), Silent(), Cancel())
     script = (
-        "import sys; from pathlib import Path; from installer.adapters.terraform import Terraform;"
+        "import sys; from pathlib import Path; from mlops_platform.adapters.terraform import Terraform;"
         f"t = Terraform(Path({str(site.folder.root)!r}), Path({str(site.folder.path)!r}));"
         f"assert t.unchanged({site.variables()!r}) and t.outputs();"
         "print('python_terraform' in sys.modules)"
@@ -146,14 +146,15 @@ def test_a_disk_that_becomes_full_during_an_apply_loses_nothing(tmp_path: Path, 
     shutil.copytree(ROOTS / "objects", root)  # Terraform writes into it, for lack of another place
     site = Site(Folder(root, small_disk / "terraform"), things)
     with ThreadPoolExecutor(1) as pool:
-        apply = pool.submit(site.terraform().apply, site.variables(seconds=1), Silent(), Cancel())
-        site.until_event("provision_progress")
-        with (
-            pytest.raises(OSError, match="No space left"),
-            (small_disk / "rest").open("wb", buffering=0) as rest,
-        ):
-            while True:
-                rest.write(bytes(4096))
+        with site.held():
+            apply = pool.submit(site.terraform().apply, site.variables(), Silent(), Cancel())
+            site.until_event("provision_progress")
+            with (
+                pytest.raises(OSError, match="No space left"),
+                (small_disk / "rest").open("wb", buffering=0) as rest,
+            ):
+                while True:
+                    rest.write(bytes(4096))
         with pytest.raises(CommandFailed, match="exit 1") as caught:
             apply.result(timeout=30)
     assert f"the disk of {site.folder.path} is full" in caught.value.why

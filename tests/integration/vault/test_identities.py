@@ -12,13 +12,13 @@ import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from mlops_platform.adapters.kube import Kube
+from mlops_platform.adapters.vault import VaultError
+from mlops_platform.adapters.vault.session import login
+from mlops_platform.adapters.wait import Pending, wait_until
+from mlops_platform.catalogue.component import Component
+from mlops_platform.steps.secrets.vault import _role, policy
 
-from installer.adapters.kube import Kube
-from installer.adapters.vault import VaultError
-from installer.adapters.vault.session import login
-from installer.adapters.wait import Pending, wait_until
-from installer.component import Component
-from installer.store import _role, policy
 from tests.integration.apiserver import ApiServer
 from tests.integration.vault.bao import LoopbackDoor
 from tests.integration.vault.conftest import account, new_namespace

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 from hvac.exceptions import Forbidden
+from mlops_platform.adapters.vault.errors import VaultError
+from mlops_platform.adapters.vault.issuer import Wanted, configure
+from mlops_platform.adapters.vault.session import client
+from mlops_platform.adapters.vault.users import User, Users
 
-from installer.adapters.vault.errors import VaultError
-from installer.adapters.vault.issuer import Wanted, configure
-from installer.adapters.vault.session import client
-from installer.adapters.vault.users import User, Users
 from tests.integration.vault.bao import LoopbackDoor
 
 WANTED = Wanted(

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from mlops_platform.adapters.kube import Kube
+from mlops_platform.adapters.vault.session import Vault
+from mlops_platform.catalogue.component import SecretNeed
+from mlops_platform.run.secrets import KubernetesSecrets, VaultSecrets, kv_path
 
-from installer.adapters.kube import Kube
-from installer.adapters.vault.session import Vault
-from installer.component import SecretNeed
-from installer.secrets import KubernetesSecrets, VaultSecrets, kv_path
 from tests.integration.vault.bao import LoopbackDoor
 
 pytestmark = pytest.mark.integration

@@ -11,19 +11,19 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
+from mlops_platform.adapters.buildonce import build_once, nobody_builds, remove_tree, shared_folder
+from mlops_platform.adapters.wait import Pending, wait_until
+from mlops_platform.base.cancel import Cancel
+from mlops_platform.base.errors import Interrupted, LockedError
+from mlops_platform.base.progress import Silent
 
-from installer.adapters.buildonce import build_once, nobody_builds, remove_tree, shared_folder
-from installer.adapters.wait import Pending, wait_until
-from installer.cancel import Cancel
-from installer.errors import Interrupted, LockedError
-from installer.progress import Silent
 from tests import proc
 
 # A builder of another process: says where it works, then waits for a word on stdin.
 BUILDER = """
 import sys
 from pathlib import Path
-from installer.adapters.buildonce import build_once
+from mlops_platform.adapters.buildonce import build_once
 cache = Path(sys.argv[1])
 
 def make(work):
@@ -193,8 +193,8 @@ def test_nothing_is_removed_through_a_mount(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "real/precious").write_text("")
     code = (
-        "import sys; from pathlib import Path; from installer.adapters.buildonce import remove_tree\n"
-        "from installer.errors import StepError\n"
+        "import sys; from pathlib import Path; from mlops_platform.adapters.buildonce import remove_tree\n"
+        "from mlops_platform.base.errors import StepError\n"
         "try: remove_tree(Path(sys.argv[1]))\n"
         "except StepError as error: print(error.what, '|', error.command)"
     )
@@ -208,8 +208,8 @@ def test_nothing_is_removed_through_a_mount(tmp_path: Path) -> None:
 
 def test_a_tethered_program_dies_with_the_one_that_started_it(tmp_path: Path) -> None:
     code = (
-        "import sys\nfrom installer.adapters.buildonce import tethered\n"
-        "from installer.adapters.process import run\n"
+        "import sys\nfrom mlops_platform.adapters.buildonce import tethered\n"
+        "from mlops_platform.adapters.process import run\n"
         "run(tethered(['sh', '-c', 'sleep 600 & echo $$ $! > ' + sys.argv[1] + '; wait'], whole_tree=True))"
     )
     pids = tmp_path / "pids"

@@ -9,11 +9,10 @@ import threading
 from pathlib import Path
 
 import pytest
-
-from installer.adapters.process import ProcessId, pasteable, run, spawn
-from installer.adapters.wait import Pending, wait_until
-from installer.cancel import Cancel
-from installer.errors import CommandFailed, Interrupted, PreflightError
+from mlops_platform.adapters.process import ProcessId, pasteable, run, spawn
+from mlops_platform.adapters.wait import Pending, wait_until
+from mlops_platform.base.cancel import Cancel
+from mlops_platform.base.errors import CommandFailed, Interrupted, PreflightError
 
 STUBBORN = (
     "import signal,sys,time; signal.signal(15, signal.SIG_IGN); print('up', flush=True); time.sleep(600)"

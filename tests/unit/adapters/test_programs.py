@@ -6,12 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
-
-from installer.adapters.programs import Programs, find_go
-from installer.cancel import Cancel
-from installer.clusters.base import Program
-from installer.errors import PreflightError
-from installer.progress import Silent
+from mlops_platform.adapters.programs import Programs, find_go
+from mlops_platform.base.cancel import Cancel
+from mlops_platform.base.errors import PreflightError
+from mlops_platform.base.progress import Silent
+from mlops_platform.clusters.base import Program
 
 
 def module(folder: Path, go: str = "1.22") -> Program:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import threading
 
 import pytest
-
-from installer.adapters.wait import Pending, wait_until
-from installer.cancel import Cancel
-from installer.errors import Interrupted, WaitTimedOut
+from mlops_platform.adapters.wait import Pending, wait_until
+from mlops_platform.base.cancel import Cancel
+from mlops_platform.base.errors import Interrupted, WaitTimedOut
 
 
 def test_returns_the_first_result_and_reports_each_new_observation_once() -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from installer.engine.events import StepEvent
-from installer.engine.steps import Difference
-from installer.progress import Progress
+from mlops_platform.base.progress import Progress
+from mlops_platform.engine.events import StepEvent
+from mlops_platform.engine.graph import Difference
 
 
 @dataclass

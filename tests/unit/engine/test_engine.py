@@ -8,13 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from mlops_platform.base.cancel import Cancel
+from mlops_platform.base.errors import Interrupted, PlatformError, StepError
+from mlops_platform.base.progress import Progress
+from mlops_platform.engine.engine import Engine, RunResult, critical_path, observe_all
+from mlops_platform.engine.graph import Graph
+from mlops_platform.engine.journal import Journal, Redactor, runs
 
-from installer.cancel import Cancel
-from installer.engine.engine import Engine, RunResult, critical_path, observe_all
-from installer.engine.journal import Journal, Redactor, runs
-from installer.engine.steps import Graph
-from installer.errors import Interrupted, PlatformError, StepError
-from installer.progress import Progress
 from tests.unit.engine.steps import Act, Heard
 
 

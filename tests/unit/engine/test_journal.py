@@ -8,13 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from installer.engine.journal import KEEP_RUNS, Journal, Redactor, expected_seconds, runs
+from mlops_platform.engine.journal import KEEP_RUNS, Journal, Redactor, expected_seconds, runs
 
 DIES = """
 import os, signal, sys
 from pathlib import Path
-from installer.engine.journal import Journal, Redactor
+from mlops_platform.engine.journal import Journal, Redactor
 journal = Journal.start(Path(sys.argv[1]), "up", "test", "0", Redactor())
 journal.write("step_started", step="a")
 journal.write("step_done", step="a", seconds=1.5)

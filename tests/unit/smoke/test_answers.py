@@ -6,8 +6,7 @@ import json
 from typing import Any
 
 import pytest
-
-from installer.smoke.answers import Report, Source, Target, judged, parse
+from mlops_platform.smoke.answers import Report, Source, Target, judged, parse
 
 SOURCE = Source("reader", "reach", "reader", frozenset({"store:1"}))
 TARGETS = (

@@ -6,10 +6,12 @@ import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from pathlib import Path
 
-from installer.smoke.junit import render
-from installer.smoke.result import Result
+from mlops_platform.engine.result import Result
+from mlops_platform.smoke.junit import render
 
-GOLDEN = Path(__file__).parent.parent.parent / "golden/smoke.xml"
+import tests
+
+GOLDEN = tests.GOLDEN / "smoke.xml"
 
 
 def test_a_suite_a_component_and_a_case_a_probe(golden: Callable[[Path, str], None]) -> None:

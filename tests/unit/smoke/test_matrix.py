@@ -9,22 +9,23 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from mlops_platform.adapters.kube import Kube, KubeError
+from mlops_platform.base.cancel import Cancel
+from mlops_platform.base.progress import Silent
+from mlops_platform.catalogue.catalogue import Component, read_catalog
+from mlops_platform.clusters.aws.options import Options as AwsOptions
+from mlops_platform.clusters.aws.provider import AwsProvider
+from mlops_platform.clusters.base import Network
+from mlops_platform.clusters.existing.options import Options
+from mlops_platform.clusters.existing.provider import ExistingProvider
+from mlops_platform.engine.result import Result
+from mlops_platform.run.context import Context
+from mlops_platform.smoke import matrix
+from mlops_platform.steps.jobs.manifest import Work, pod_spec
 
-from installer.adapters.kube import Kube, KubeError
-from installer.cancel import Cancel
-from installer.catalog import Component, read_catalog
-from installer.clusters.aws.options import Options as AwsOptions
-from installer.clusters.aws.provider import AwsProvider
-from installer.clusters.base import Network
-from installer.clusters.existing.options import Options
-from installer.clusters.existing.provider import ExistingProvider
-from installer.context import Context
-from installer.progress import Silent
-from installer.smoke import matrix
-from installer.smoke.result import Result
-from installer.work import Work, pod_spec
+from tests import CASES
 
-CATALOG = read_catalog(Path(__file__).parents[2] / "cases/policies")
+CATALOG = read_catalog(CASES / "policies")
 OWN, OTHER = "192.0.2.1", "192.0.2.2"
 REFUSED = "refused: idle to a node's kubelet"
 IDLE = "idle to a node's kubelet at 192.0.2.1"

@@ -7,9 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from installer.smoke import probes
-from installer.smoke.result import Result, parse
+from mlops_platform.engine.result import Result, parse
+from mlops_platform.smoke import probes
 
 HEAD = "from probes import Probes, patiently\nprobes = Probes()\n"
 

@@ -15,7 +15,9 @@ from typing import Any
 
 import pytest
 
-SCRIPT = Path(__file__).resolve().parents[3] / "installer/smoke/reaching.py"
+from tests import ROOT
+
+SCRIPT = ROOT / "installer/mlops_platform/smoke/reaching.py"
 HERE, NODE = "127.0.0.1", "192.0.2.1"
 
 

@@ -84,7 +84,7 @@ resource "terraform_data" "policies" {
   triggers_replace = [aws_eks_cluster.this.arn]
 
   provisioner "local-exec" {
-    command = "exec \"$PYTHON\" -m installer.clusters.aws.first_policies"
+    command = "exec \"$PYTHON\" -m mlops_platform.clusters.aws.first_policies"
     environment = {
       PYTHON   = var.python
       CLUSTER  = aws_eks_cluster.this.name

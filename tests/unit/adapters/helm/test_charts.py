@@ -6,10 +6,9 @@ import hashlib
 from pathlib import Path
 
 import pytest
-
-from installer.adapters.helm.charts import require_digest, require_safe
-from installer.adapters.helm.kustomize import escaped
-from installer.errors import StepError
+from mlops_platform.adapters.helm.charts import require_digest, require_safe
+from mlops_platform.adapters.helm.kustomize import escaped
+from mlops_platform.base.errors import StepError
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from installer.adapters.helm.release import (
+from mlops_platform.adapters.helm.release import (
     DIGEST_LABEL,
     Release,
     changed_lines,
@@ -18,7 +17,7 @@ from installer.adapters.helm.release import (
     digest_of,
     read_installed,
 )
-from installer.adapters.helm.sources import ChartSource, InTreeChart, KustomizeTree, RepositoryChart
+from mlops_platform.adapters.helm.sources import ChartSource, InTreeChart, KustomizeTree, RepositoryChart
 
 
 def record(name: str, version: int, status: str = "deployed", **labels: str) -> dict[str, Any]:

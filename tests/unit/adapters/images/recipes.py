@@ -7,10 +7,10 @@ import tarfile
 import textwrap
 from pathlib import Path
 
-from installer.adapters.images import Images, find_recipes
-from installer.adapters.images.layer import unpacked
-from installer.adapters.programs import Programs
-from installer.cancel import Cancel
+from mlops_platform.adapters.images import Images, find_recipes
+from mlops_platform.adapters.images.layer import unpacked
+from mlops_platform.adapters.programs import Programs
+from mlops_platform.base.cancel import Cancel
 
 
 def write(folder: Path, **recipes: str) -> Path:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
-from installer.adapters.images.debian import remove, sources_list
+from mlops_platform.adapters.images.debian import remove, sources_list
 
 STANZAS = """\
 # a comment

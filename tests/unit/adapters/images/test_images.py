@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mlops_platform.adapters.images import Images
+from mlops_platform.base.cancel import Cancel
+from mlops_platform.base.errors import Interrupted
+from mlops_platform.base.progress import Silent
 
-from installer.adapters.images import Images
-from installer.cancel import Cancel
-from installer.errors import Interrupted
-from installer.progress import Silent
 from tests.unit.adapters.images import recipes
 
 BASE = """

@@ -7,7 +7,7 @@ import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
-from installer.adapters.images.layer import (
+from mlops_platform.adapters.images.layer import (
     Entry,
     file,
     fingerprints,
@@ -20,8 +20,8 @@ from installer.adapters.images.layer import (
     unpacked,
     without,
 )
-from installer.adapters.images.store import Packed
-from installer.cancel import Cancel
+from mlops_platform.adapters.images.store import Packed
+from mlops_platform.base.cancel import Cancel
 
 KEY = "5" * 64
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from mlops_platform.adapters.images.recipe import find_recipes, read_recipes, requirements
+from mlops_platform.base.errors import ConfigurationError, Exit
+from mlops_platform.base.paths import Paths
 
-from installer.adapters.images.recipe import find_recipes, read_recipes, requirements
-from installer.errors import ConfigurationError, Exit
-from installer.paths import Paths
+import tests
 
-CASES = Path(__file__).parents[3] / "cases/images"
+CASES = tests.CASES / "images"
 ASSETS = Paths.default().assets
 
 
@@ -36,7 +37,9 @@ def test_one_name_in_two_folders_is_a_mistake(tmp_path: Path) -> None:
 
 def test_the_shipped_recipes_are_without_mistakes() -> None:
     found = find_recipes(
-        ASSETS / "images", ASSETS / "helm-values", *(ASSETS / "installer/clusters").glob("*/images")
+        ASSETS / "images",
+        ASSETS / "helm-values",
+        *(ASSETS / "installer/mlops_platform/clusters").glob("*/images"),
     )
     read = read_recipes(found)
     assert len(read) >= 8

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from installer.adapters.kube import kubeconfig
-from installer.errors import StepError
+from mlops_platform.adapters.kube import kubeconfig
+from mlops_platform.base.errors import StepError
 
 
 def write(folder: Path, cluster: dict[str, Any] | None = None, user: dict[str, Any] | None = None) -> Path:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pytest
-
-from installer.adapters.kube.patience import CRASHES, Patience
-from installer.adapters.kube.rollout import State
+from mlops_platform.adapters.kube.patience import CRASHES, Patience
+from mlops_platform.adapters.kube.rollout import State
 
 
 @dataclass

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-
-from installer.adapters.kube.rollout import (
+from mlops_platform.adapters.kube.rollout import (
     SETTLE_SECONDS,
     belongs,
     pod_state,
@@ -19,7 +18,9 @@ from installer.adapters.kube.rollout import (
     unsettled,
 )
 
-CASES = sorted((Path(__file__).resolve().parents[3] / "cases" / "workloads").glob("*.yaml"))
+import tests
+
+CASES = sorted((tests.CASES / "workloads").glob("*.yaml"))
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 

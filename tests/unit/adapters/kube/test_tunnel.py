@@ -10,10 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-
-from installer.adapters.kube.tunnel import Frames, Tunnel, frame
-from installer.cancel import Cancel
-from installer.certificates import authority, certificate
+from mlops_platform.adapters.kube.tunnel import Frames, Tunnel, frame
+from mlops_platform.base.cancel import Cancel
+from mlops_platform.base.certificates import authority, certificate
 
 MEGABYTE = 1 << 20
 BINARY, CLOSE, PING = 0x2, 0x8, 0x9

@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
-from installer.adapters.terraform import find_binary
-from installer.adapters.terraform.binary import identity, locate
-from installer.errors import PreflightError
+from mlops_platform.adapters.terraform import find_binary
+from mlops_platform.adapters.terraform.binary import identity, locate
+from mlops_platform.base.errors import PreflightError
 
 
 def program(path: Path, says: str, status: int = 0) -> Path:

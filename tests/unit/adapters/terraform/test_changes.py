@@ -6,8 +6,7 @@ import json
 from typing import Any
 
 import pytest
-
-from installer.adapters.terraform.changes import Change, only_created, parse
+from mlops_platform.adapters.terraform.changes import Change, only_created, parse
 
 
 def resource(actions: list[str], address: str = "aws_thing.a", **change: Any) -> dict[str, Any]:

@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from installer.adapters.terraform.events import Made, Story, Tail
+from mlops_platform.adapters.terraform.events import Made, Story, Tail
+
 from tests.unit.adapters.terraform.told import Told
 
 CASES = Path(__file__).parent / "cases"

@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from installer.adapters.terraform import state
-from installer.adapters.terraform.events import Story
-from installer.adapters.terraform.folder import Folder, Run
-from installer.adapters.terraform.state import State, Unreadable
-from installer.errors import StepError
-from installer.privatefile import write_private
+from mlops_platform.adapters.terraform import state
+from mlops_platform.adapters.terraform.events import Story
+from mlops_platform.adapters.terraform.folder import Folder, Run
+from mlops_platform.adapters.terraform.state import State, Unreadable
+from mlops_platform.base.errors import StepError
+from mlops_platform.base.files import write_private
 
 CASES = Path(__file__).parent / "cases"
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pytest
-
-from installer.clusters.aws.ownership import Ownership, Verdict
+from mlops_platform.clusters.aws.ownership import Ownership, Verdict
 
 OURS, UNPROVEN, OTHERS = Verdict.OURS, Verdict.UNPROVEN, Verdict.OTHERS
 ENV, RUN = "mlops-platform/env", "mlops-platform/run"

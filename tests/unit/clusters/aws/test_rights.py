@@ -7,12 +7,12 @@ import re
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from functools import cache
-from pathlib import Path
 
 import botocore.session
 from botocore import xform_name
 
-ROOT = Path(__file__).parents[4]
+from tests import ROOT
+
 PREFIX = {
     "elb": "elasticloadbalancing",
     "elbv2": "elasticloadbalancing",
@@ -66,7 +66,7 @@ def operations(service: str) -> dict[str, str]:
 def called() -> set[str]:
     """Every word of a file that is an operation of a service the file names."""
     found: set[str] = set()
-    for file in (ROOT / "installer/clusters/aws").rglob("*.py"):
+    for file in (ROOT / "installer/mlops_platform/clusters/aws").rglob("*.py"):
         nodes = list(ast.walk(ast.parse(file.read_text())))
         texts = {
             each.value for each in nodes if isinstance(each, ast.Constant) and isinstance(each.value, str)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from ipaddress import IPv4Network
 from pathlib import Path
 
-from installer.adapters.programs import Programs
-from installer.cancel import Cancel
-from installer.clusters.host.layout import Node
-from installer.clusters.host.provider import HostProvider
-from installer.paths import Paths
-from installer.progress import Progress
+from mlops_platform.adapters.programs import Programs
+from mlops_platform.base.cancel import Cancel
+from mlops_platform.base.paths import Paths
+from mlops_platform.base.progress import Progress
+from mlops_platform.clusters.host.layout import Node
+from mlops_platform.clusters.host.provider import HostProvider
 
 
 def a_node(folder: Path = Path("/state/demo/node"), range_: str = "10.77.0.0/16") -> Node:

@@ -6,9 +6,9 @@ from ipaddress import IPv4Network
 from pathlib import Path
 
 import pytest
+from mlops_platform.base.errors import PreflightError
+from mlops_platform.clusters.host.addresses import POOLS, candidates, claimed_beside, pick
 
-from installer.clusters.host.addresses import POOLS, candidates, claimed_beside, pick
-from installer.errors import PreflightError
 from tests.unit.clusters.host.made import a_node
 
 

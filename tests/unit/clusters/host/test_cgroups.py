@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from installer.clusters.host.node.cgroups import ROOT, Hierarchy, parse
+from mlops_platform.clusters.host.node.cgroups import ROOT, Hierarchy, parse
 
 _HYBRID = """\
 23 27 0:22 / /sys rw,relatime - sysfs sysfs rw

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from mlops_platform.clusters.base import Check
+from mlops_platform.clusters.host import checks
+from mlops_platform.clusters.host.checks import GIBIBYTE, Requirements
 
-from installer.clusters.base import Check
-from installer.clusters.host import checks
-from installer.clusters.host.checks import GIBIBYTE, Requirements
 from tests.unit.clusters.host.made import a_provider
 
 

@@ -7,8 +7,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from installer.clusters.host import addons, config
-from installer.clusters.host.daemons import daemons
+from mlops_platform.clusters.host import addons, config
+from mlops_platform.clusters.host.daemons import daemons
+
 from tests.unit.clusters.host.made import a_node
 
 GOLDEN = Path(__file__).parent / "golden"

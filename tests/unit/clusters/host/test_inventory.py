@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from installer.clusters.host.inventory import look, mounts_below
-from installer.clusters.host.node.network import Link, judge
+from mlops_platform.clusters.host.inventory import look, mounts_below
+from mlops_platform.clusters.host.node.network import Link, judge
+
 from tests.unit.clusters.host.made import a_node
 
 _MOUNTS = r"""

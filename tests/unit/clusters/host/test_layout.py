@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from mlops_platform.base.errors import StepError
+from mlops_platform.clusters.host.layout import Node, Place
 
-from installer.clusters.host.layout import Node, Place
-from installer.errors import StepError
 from tests.unit.clusters.host.made import a_node
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from installer.clusters.host.node.init import shorten
+from mlops_platform.clusters.host.node.init import shorten
 
 
 def test_a_long_log_is_set_aside_while_it_is_written(tmp_path: Path) -> None:

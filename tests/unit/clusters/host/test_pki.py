@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from mlops_platform.clusters.host import pki, renewal
+from mlops_platform.clusters.host.layout import Node
 
-from installer.clusters.host import pki, renewal
-from installer.clusters.host.layout import Node
 from tests.unit.clusters.host.made import a_node
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)

@@ -8,13 +8,13 @@ from ipaddress import IPv4Network
 from pathlib import Path
 
 import pytest
+from mlops_platform.base.errors import ConfigurationError
+from mlops_platform.base.progress import Silent
+from mlops_platform.clusters.base import ClusterProvider
+from mlops_platform.clusters.host.layout import Node
+from mlops_platform.clusters.host.provider import _fingerprint
+from mlops_platform.clusters.host.version import KUBERNETES, kubernetes_version, refuse_other_version
 
-from installer.clusters.base import ClusterProvider
-from installer.clusters.host.layout import Node
-from installer.clusters.host.provider import _fingerprint
-from installer.clusters.host.version import KUBERNETES, kubernetes_version, refuse_other_version
-from installer.errors import ConfigurationError
-from installer.progress import Silent
 from tests.unit.clusters.host.made import a_node, a_provider
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from installer.adapters import process
-from installer.adapters.process import ProcessId
-from installer.clusters.host.node.supervision import DaemonState, Running, Supervision
+from mlops_platform.adapters import process
+from mlops_platform.adapters.process import ProcessId
+from mlops_platform.clusters.host.node.supervision import DaemonState, Running, Supervision
+
 from tests.unit.clusters.host.made import a_node
 
 

@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from installer.clusters.host.volumes import PROVISIONER, Volumes
+from mlops_platform.clusters.host.volumes import PROVISIONER, Volumes
 
 
 class Recorder:

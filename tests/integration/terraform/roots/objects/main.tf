@@ -1,4 +1,5 @@
 # Six objects in two ranks. Each is a file; every act is written down, and two acts at once on one are told.
+# No act ends while there is a file `hold`.
 
 terraform {
   required_version = ">= 1.6.0"
@@ -10,8 +11,9 @@ variable "count_of_each" { type = number }
 variable "seconds" { type = number }
 
 locals {
-  make   = "exec 9>>\"$F/lock-$N\"; flock -n 9 || echo \"$N\" >>\"$F/overlaps\"; sleep $S; echo \"$N\" >>\"$F/made\"; : >\"$F/object-$N\""
-  unmake = "sleep $S; rm -f \"$F/object-$N\""
+  gate   = "while [ -e \"$F/hold\" ]; do sleep 0.02; done"
+  make   = "exec 9>>\"$F/lock-$N\"; flock -n 9 || echo \"$N\" >>\"$F/overlaps\"; sleep $S; ${local.gate}; echo \"$N\" >>\"$F/made\"; : >\"$F/object-$N\""
+  unmake = "sleep $S; ${local.gate}; rm -f \"$F/object-$N\""
 }
 
 resource "terraform_data" "first" {

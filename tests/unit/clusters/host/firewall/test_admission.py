@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from mlops_platform.clusters.host.api import Api
+from mlops_platform.clusters.host.firewall.admission import Admission, Newcomer
+from mlops_platform.clusters.host.firewall.state import NAMESPACES, PODS, POLICIES, State
 
-from installer.clusters.host.api import Api
-from installer.clusters.host.firewall.admission import Admission, Newcomer
-from installer.clusters.host.firewall.state import NAMESPACES, PODS, POLICIES, State
 from tests.unit.clusters.host.firewall.objects import a_namespace, a_pod, a_policy
 
 _POD = "/api/v1/namespaces/app/pods/pod-1"

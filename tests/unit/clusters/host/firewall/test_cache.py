@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from mlops_platform.clusters.host.firewall.cache import Cache
+from mlops_platform.clusters.host.firewall.model import Pod, Policy, Unreadable
 
-from installer.clusters.host.firewall.cache import Cache
-from installer.clusters.host.firewall.model import Pod, Policy, Unreadable
 from tests.unit.clusters.host.firewall.objects import a_pod, a_policy
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from mlops_platform.clusters.host.firewall.model import Pod, Policy, Selector, Unreadable
 
-from installer.clusters.host.firewall.model import Pod, Policy, Selector, Unreadable
 from tests.unit.clusters.host.firewall.objects import a_pod, a_policy
 
 

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from installer.clusters.host.firewall import plugin
+from mlops_platform.clusters.host.firewall import plugin
 
 RESULT = {"cniVersion": "0.4.0", "ips": [{"version": "4", "address": "10.77.128.2/17"}], "dns": {}}
 ARGS = "IgnoreUnknown=1;K8S_POD_NAMESPACE=app;K8S_POD_NAME=web;K8S_POD_INFRA_CONTAINER_ID=x;K8S_POD_UID=u1"

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from installer.clusters.host.firewall.model import Policy
-from installer.clusters.host.firewall.render import Snapshot, render
+from mlops_platform.clusters.host.firewall.model import Policy
+from mlops_platform.clusters.host.firewall.render import Snapshot, render
+
 from tests.integration.firewall.cast import RANGE, everybody
 from tests.unit.clusters.host.firewall.objects import a_policy
 

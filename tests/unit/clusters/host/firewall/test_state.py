@@ -6,8 +6,8 @@ from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
+from mlops_platform.clusters.host.firewall.state import NAMESPACES, PODS, POLICIES, State
 
-from installer.clusters.host.firewall.state import NAMESPACES, PODS, POLICIES, State
 from tests.unit.clusters.host.firewall.objects import a_namespace, a_pod, a_policy
 
 ONE, TWO = IPv4Address("10.77.128.2"), IPv4Address("10.77.128.3")

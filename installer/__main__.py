@@ -1,6 +1,0 @@
-"""Owns `python -m installer`."""
-
-from installer.cli import main
-
-if __name__ == "__main__":
-    main()

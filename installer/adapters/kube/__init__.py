@@ -1,5 +1,0 @@
-"""Owns the way to the API server: a small client, readiness of workloads, namespaces, port-forwards."""
-
-from installer.adapters.kube.client import Kube, KubeError
-
-__all__ = ["Kube", "KubeError"]

@@ -1,6 +1,0 @@
-"""Owns Terraform and OpenTofu: one state, applied, destroyed and recovered, whoever is killed on the way."""
-
-from installer.adapters.terraform.binary import Binary, find_binary
-from installer.adapters.terraform.terraform import Terraform
-
-__all__ = ["Binary", "Terraform", "find_binary"]

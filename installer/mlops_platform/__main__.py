@@ -1,0 +1,6 @@
+"""Owns `python -m installer`."""
+
+from mlops_platform.cli import main
+
+if __name__ == "__main__":
+    main()

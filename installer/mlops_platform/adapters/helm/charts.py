@@ -1,0 +1,196 @@
+"""Owns getting a chart ready: downloads checked against their digest, definitions taken out of it."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import ipaddress
+import re
+import shlex
+import shutil
+import urllib.request
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import yaml
+
+from mlops_platform.adapters.buildonce import build_once
+from mlops_platform.adapters.helm.release import Release
+from mlops_platform.adapters.helm.sources import ChartSource, InTreeChart, KustomizeTree, RepositoryChart
+from mlops_platform.adapters.process import Completed
+from mlops_platform.base.cancel import Cancel
+from mlops_platform.base.errors import StepError
+from mlops_platform.base.progress import Progress
+
+Build = Callable[[Progress, Cancel], Path]  # makes a program when it is not there yet
+
+_DOWNLOAD_SECONDS = 300.0
+_CONNECT_SECONDS = 30.0
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+@dataclass(frozen=True)
+class Chart:
+    """What `helm upgrade` is given, and the CustomResourceDefinitions to apply before.
+
+    Helm installs a chart's definitions once and never upgrades them; applied apart they follow the
+    chart, and neither a rollback nor an uninstall takes them, and everything made of them, away.
+    https://helm.sh/docs/chart_best_practices/custom_resource_definitions/
+    """
+
+    path: Path
+    definitions: tuple[Mapping[str, Any], ...] = ()
+
+
+class Charts:
+    """Charts of one Helm; downloads are shared by all environments."""
+
+    def __init__(self, helm: Callable[..., Completed], cache: Path, folder: Path, kustomize: Build) -> None:
+        self._helm = helm
+        self._cache = cache
+        self._folder = folder
+        self._kustomize = kustomize
+
+    def prepare(self, release: Release, progress: Progress, cancel: Cancel) -> Chart:
+        """Raises StepError for a wrong digest or a forbidden address, before anything is installed."""
+        source = release.source
+        if isinstance(source, InTreeChart):
+            own = any(source.folder.rglob("crds"))  # else no Helm need be started to see that there are none
+            return Chart(source.folder, self._definitions(source.folder) if own else ())
+        if isinstance(source, RepositoryChart):
+            archive = self._pull(source, progress, cancel)
+            return Chart(archive, self._definitions(archive))
+        return self._wrap(source, release, progress, cancel)
+
+    def _pull(self, source: RepositoryChart, progress: Progress, cancel: Cancel) -> Path:
+        plain = require_safe(source.repo)
+
+        def fetch(target: Path) -> None:
+            argv = [*_pull_arguments(source, plain=plain), "--destination", str(target.parent)]
+            self._helm(argv, cancel=cancel, seconds=_DOWNLOAD_SECONDS)
+            next(target.parent.glob("*.tgz")).rename(target)
+
+        return self._download(source, ".tgz", fetch, progress, cancel)
+
+    def _wrap(self, source: KustomizeTree, release: Release, progress: Progress, cancel: Cancel) -> Chart:
+        from mlops_platform.adapters.helm.kustomize import render, write_chart
+
+        if release.values:
+            raise StepError(
+                f"{release.name} is a kustomize tree and takes no values",
+                why=f"it was given {', '.join(sorted(release.values))}",
+                hint="remove them from the component or the environment file",
+            )
+        plain = require_safe(source.url)
+        archive = self._download(
+            source, ".tar.gz", lambda target: fetch_file(source.url, target, plain=plain), progress, cancel
+        )
+        objects = render(self._kustomize(progress, cancel), archive, source)
+        folder = self._folder / "kustomize" / f"{release.namespace}.{release.name}"
+        return Chart(folder, write_chart(folder, objects, source, release.name, release.namespace))
+
+    def _download(
+        self,
+        source: RepositoryChart | KustomizeTree,
+        ending: str,
+        fetch: Callable[[Path], None],
+        progress: Progress,
+        cancel: Cancel,
+    ) -> Path:
+        """The archive out of the cache; downloaded and checked when it is not there, checked when it is."""
+        title = title_of(source)
+
+        def make(work: Path) -> Path:
+            progress.say(f"downloading {title}")
+            archive = work / f"archive{ending}"
+            fetch(archive)
+            require_digest(archive, source.digest, f"{title} of {source.repo}")
+            return archive
+
+        name = re.sub(r"[^A-Za-z0-9._-]", "_", title)
+        target = self._cache / "charts" / f"{name}-{source.digest.removeprefix('sha256:')[:12]}{ending}"
+        build_once(self._cache, target, make, progress=progress, cancel=cancel)
+        require_digest(target, source.digest, f"{target}, right when it was downloaded,")
+        return target
+
+    def _definitions(self, chart: Path) -> tuple[Mapping[str, Any], ...]:
+        """Those of its subcharts too: Helm installs them whether or not the subchart is wanted."""
+        text = self._helm(["show", "crds", str(chart)], seconds=60).stdout
+        return tuple(found for found in yaml.load_all(text, Loader=_Loader) if found)
+
+
+def title_of(source: ChartSource) -> str:
+    """Name and version, for people: 'minio-17.0.1'."""
+    if isinstance(source, InTreeChart):
+        chart = yaml.load((source.folder / "Chart.yaml").read_bytes(), Loader=_Loader)  # noqa: S506
+        return f"{chart['name']}-{chart['version']}"
+    if isinstance(source, RepositoryChart):
+        return f"{source.name}-{source.version}"
+    return f"{source.repo.rstrip('/').rpartition('/')[2]}-{source.ref}"
+
+
+def require_safe(url: str) -> bool:
+    """True for a loopback address, the only kind that may do without TLS. Raises StepError."""
+    address = urlsplit(url)
+    loopback = _is_loopback(address.hostname or "")
+    if address.scheme in ("https", "oci") or (address.scheme == "http" and loopback):
+        return loopback
+    raise StepError(
+        f"{url}: charts come over https:// or oci:// only",
+        why="anybody on the way could change what is installed",
+        hint="only a loopback address may be http://",
+    )
+
+
+def fetch_file(url: str, target: Path, *, plain: bool) -> None:
+    """Download one file; the user's proxies are used but for loopback. Raises a transient StepError."""
+    opener = urllib.request.build_opener(*([urllib.request.ProxyHandler({})] if plain else []))
+    try:
+        with opener.open(url, timeout=_CONNECT_SECONDS) as answer, target.open("wb") as file:
+            shutil.copyfileobj(answer, file)
+    except (OSError, http.client.HTTPException) as error:  # URLError and HTTPError are OSErrors
+        raise StepError(
+            f"{url}: cannot be downloaded",
+            why=f"{type(error).__name__}: {error}",
+            hint="is the address right, and reachable from here?",
+            command=f"curl --location --output /dev/null {shlex.quote(url)}",
+            transient=True,
+        ) from error
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def require_digest(file: Path, wanted: str, what: str) -> None:
+    """Raises StepError when a file is not what was pinned ('sha256:…')."""
+    with file.open("rb") as opened:
+        seen = f"sha256:{hashlib.file_digest(opened, 'sha256').hexdigest()}"
+    if seen != wanted:
+        raise StepError(
+            f"{what} is not what was pinned",
+            why=f"pinned {wanted}\nseen   {seen}",
+            hint="somebody published it again, or changed it on the way: look at it before pinning anew",
+            command=f"sha256sum {file}",
+        )
+
+
+def _pull_arguments(source: RepositoryChart, *, plain: bool) -> list[str]:
+    version = ["--version", source.version]
+    if source.repo.startswith("oci://"):
+        # A registry on a loopback address speaks plain http; helm must be told.
+        return [
+            "pull",
+            f"{source.repo.rstrip('/')}/{source.name}",
+            *version,
+            *(["--plain-http"] if plain else []),
+        ]
+    return ["pull", source.name, "--repo", source.repo, *version]

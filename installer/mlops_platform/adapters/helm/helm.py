@@ -1,0 +1,268 @@
+"""Owns running Helm: install, upgrade, recover, uninstall, with our own waits and Helm's own history."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlops_platform.adapters.buildonce import tethered
+from mlops_platform.adapters.helm.charts import Build, Charts, title_of
+from mlops_platform.adapters.helm.release import (
+    CHART_LABEL,
+    DIGEST_LABEL,
+    PENDING,
+    Installed,
+    Release,
+    changed_lines,
+    decode,
+    digest_of,
+    read_installed,
+)
+from mlops_platform.adapters.helm.sources import ChartSource
+from mlops_platform.adapters.process import Completed, pasteable, run
+from mlops_platform.adapters.wait import Pending, wait_until
+from mlops_platform.base.cancel import Cancel
+from mlops_platform.base.errors import CommandFailed
+from mlops_platform.base.progress import Progress
+
+if TYPE_CHECKING:
+    from mlops_platform.adapters.kube import Kube
+
+_RECORDS = "owner=helm"
+_POLICY = "helm.sh/resource-policy"
+_HISTORY = 10
+_UNINSTALL_SECONDS = 300.0
+
+
+class Helm:
+    """One cluster's releases. Thread-safe; several may be changed at once, each by one thread.
+
+    `folder` holds Helm's own files and the values of each release, `cache` downloaded charts;
+    nothing of the user's Helm is read or written. `kustomize` gives the program that renders
+    kustomize trees, asked for only when one is installed.
+    """
+
+    def __init__(
+        self,
+        binary: Path,
+        kubeconfig: Path,
+        folder: Path,
+        *,
+        cache: Path,
+        kube: Kube,
+        kustomize: Build,
+    ) -> None:
+        self._binary = binary
+        self._kubeconfig = kubeconfig
+        self._folder = folder
+        self._kube = kube
+        self._charts = Charts(self._run, cache, folder, kustomize)
+        self._lock = threading.Lock()
+        self._installed: Mapping[tuple[str, str], Installed] | None = None
+        self._identities: dict[ChartSource, tuple[str, ...]] = {}
+
+    def digest(self, release: Release) -> str:
+        """What the release is made of, in 16 hex digits: chart contents, values, labels."""
+        source = release.source
+        if source not in self._identities:
+            self._identities[source] = source.identity()
+        return digest_of(release, self._identities[source])
+
+    def installed(self) -> Mapping[tuple[str, str], Installed]:
+        """Every release of the cluster by (namespace, name); one request, kept until something changes."""
+        with self._lock:
+            if self._installed is None:
+                self._installed = read_installed(self._kube.metadata("v1", "Secret", labels=_RECORDS))
+            return self._installed
+
+    def diff(self, release: Release) -> list[str]:
+        """Changed lines of values, and of the chart, against the revision that is there."""
+        found = self.installed().get((release.namespace, release.name))
+        if not found:
+            return []
+        record = self._kube.get("v1", "Secret", _record_name(release.name, found.revision), release.namespace)
+        if not record:
+            return []
+        there = decode(record)
+        lines = changed_lines(there.get("config") or {}, release.values)
+        title = _label_text(title_of(release.source))
+        if title != found.chart:
+            lines.insert(0, f"chart: {found.chart or '(unknown)'} → {title}")
+        return lines or ["chart contents"]
+
+    def recover(self, namespace: str, name: str, progress: Progress) -> None:
+        """Make a release that a killed Helm left half-way changeable again.
+
+        A revision that never got to its end is rolled back to the last deployed one. Where none ever
+        was deployed it is uninstalled; but an uninstall takes claims that the chart has as templates,
+        and their data, so where there are such only Helm's record goes: the next install adopts the rest.
+        """
+        found = self.installed().get((namespace, name))
+        if not found or found.status not in {*PENDING, "uninstalling"}:
+            return
+        deployed = [r for r in self._revisions(namespace, name) if r["status"] == "deployed"]
+        state = f"{name} was left {found.status} by a Helm that was killed"
+        if found.status == "uninstalling":
+            progress.note(f"{state}: uninstalled to the end")
+            self.uninstall(namespace, name, progress)
+        elif deployed:
+            revision = max(int(r["version"]) for r in deployed)
+            progress.note(f"{state}: rolled back to revision {revision}")
+            self._change("rollback", name, str(revision), "--namespace", namespace, *_SERVER_SIDE)
+        elif self._would_lose(namespace, name):
+            progress.note(f"{state}: its record removed, everything else kept for the next install")
+            for record in self._revisions(namespace, name):
+                self._kube.delete("v1", "Secret", _record_name(name, int(record["version"])), namespace)
+            self._forget()
+        else:
+            progress.note(f"{state}: uninstalled")
+            self.uninstall(namespace, name, progress)
+
+    def _would_lose(self, namespace: str, name: str) -> bool:
+        """Whether an uninstall would delete a claim: Helm made it, and no policy keeps it."""
+        for claim in self._kube.metadata("v1", "PersistentVolumeClaim", namespace):
+            notes = claim["metadata"].get("annotations") or {}
+            if notes.get("meta.helm.sh/release-name") == name and notes.get(_POLICY) != "keep":
+                return True
+        return False
+
+    def upgrade(self, release: Release, progress: Progress, cancel: Cancel) -> None:
+        """Install or upgrade, then wait until it is rolled out.
+
+        Raises CommandFailed with Helm's words, StepError with the end of a pod's log.
+        """
+        from mlops_platform.adapters.kube.readiness import WORKLOADS_LABEL, wait_ready, workload_count
+
+        chart = self._charts.prepare(release, progress, cancel)
+        if chart.definitions:
+            progress.say(f"{len(chart.definitions)} resource definitions")
+            self._kube.apply(*chart.definitions)
+        progress.say("helm upgrade")
+        found = self.installed().get((release.namespace, release.name))
+        revision = found.revision + 1 if found else 1
+        labels = {
+            **release.labels,
+            DIGEST_LABEL: f"{self.digest(release)}.{revision}",
+            CHART_LABEL: _label_text(title_of(release.source)),
+        }
+        said = self._change(
+            *("upgrade", release.name, str(chart.path), "--install", "--namespace", release.namespace),
+            *("--values", str(self._values_file(release)), "--output", "json", "--skip-crds"),
+            *("--labels", ",".join(f"{k}={v}" for k, v in sorted(labels.items()))),
+            *("--history-max", str(_HISTORY), "--timeout", f"{release.timeout_seconds:.0f}s", *_SERVER_SIDE),
+            cancel=cancel,
+            seconds=release.timeout_seconds + 30,
+        )
+        count = workload_count(json.loads(said.stdout).get("manifest", ""), release.namespace)
+        self._note(release, revision, {WORKLOADS_LABEL: str(count)})
+        wait_ready(
+            self._kube,
+            release.namespace,
+            release.name,
+            progress=progress,
+            cancel=cancel,
+            seconds=release.timeout_seconds,
+        )
+
+    def uninstall(self, namespace: str, name: str, progress: Progress) -> None:
+        """Remove the release, and wait until its pods are gone. Claims of StatefulSets and CRDs stay."""
+        from mlops_platform.adapters.kube.readiness import selectors
+
+        matching = selectors(self._kube, namespace, name)
+        timeout = ("--timeout", f"{_UNINSTALL_SECONDS:.0f}s")
+        self._change("uninstall", name, "--namespace", namespace, "--ignore-not-found", *timeout)
+
+        def gone() -> bool | Pending:
+            pods = [p for s in matching for p in self._kube.metadata("v1", "Pod", namespace, labels=s)]
+            names = sorted(p["metadata"]["name"] for p in pods)
+            return Pending(f"{len(names)} pods still end: {', '.join(names[:3])}") if names else True
+
+        wait_until(
+            f"{name}: pods gone",
+            gone,
+            seconds=_UNINSTALL_SECONDS,
+            on_seen=progress.say,
+            command=self._kube.kubectl("--namespace", namespace, "get", "pods"),
+        )
+
+    def _revisions(self, namespace: str, name: str) -> list[Mapping[str, str]]:
+        records = self._kube.metadata("v1", "Secret", namespace, labels=f"{_RECORDS},name={name}")
+        return [record["metadata"]["labels"] for record in records]
+
+    def _note(self, release: Release, revision: int, labels: Mapping[str, str]) -> None:
+        """Labels that are known only when Helm has rendered the release."""
+        self._kube.raw(
+            "PATCH",
+            f"/api/v1/namespaces/{release.namespace}/secrets/{_record_name(release.name, revision)}",
+            {"metadata": {"labels": dict(labels)}},
+            content_type="application/merge-patch+json",
+        )
+
+    def _values_file(self, release: Release) -> Path:
+        """JSON is YAML. A file, so that the command in an error can be pasted."""
+        file = self._folder / "values" / f"{release.namespace}.{release.name}.yaml"
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as opened:
+            json.dump(dict(release.values), opened, indent=1)
+        return file
+
+    def _change(
+        self, command: str, *arguments: str, cancel: Cancel | None = None, seconds: float = 600
+    ) -> Completed:
+        """Run a Helm command that changes releases; whatever comes of it, what was known is forgotten."""
+        argv = [command, *arguments, "--kubeconfig", str(self._kubeconfig)]
+        try:
+            return self._run(argv, cancel=cancel, seconds=seconds)
+        finally:
+            self._forget()
+
+    def _forget(self) -> None:
+        with self._lock:
+            self._installed = None
+
+    def _run(self, arguments: list[str], *, cancel: Cancel | None = None, seconds: float = 600) -> Completed:
+        """Raises CommandFailed with a command to paste. A Helm dies with us: see `recover`."""
+        argv = [str(self._binary), *arguments]
+        what = f"helm {' '.join(arguments[:2])}"
+        try:
+            return run(tethered(argv), env=self._environment(), cancel=cancel, seconds=seconds, what=what)
+        except CommandFailed as error:
+            error.command = pasteable(argv)
+            raise
+
+    def _environment(self) -> dict[str, str]:
+        """Nothing of the user's Helm: an unknown plugin or repository would make runs differ."""
+        users = dict.fromkeys((key for key in os.environ if key.startswith("HELM_")), "")
+        homes = {
+            f"HELM_{kind.upper()}_HOME": str(self._folder / kind) for kind in ("cache", "config", "data")
+        }
+        return {
+            **users,
+            **homes,
+            "HELM_REGISTRY_CONFIG": str(self._folder / "config" / "registry.json"),
+            "HELM_REPOSITORY_CONFIG": str(self._folder / "config" / "repositories.yaml"),
+            "HELM_REPOSITORY_CACHE": str(self._folder / "cache" / "repository"),
+            "HELM_CONTENT_CACHE": str(self._folder / "cache" / "content"),
+            "HELM_PLUGINS": str(self._folder / "data" / "plugins"),
+            "HELM_DRIVER": "secret",
+            "KUBECACHEDIR": str(self._folder / "cache" / "kube"),
+        }
+
+
+# Whoever else set a field (kubectl scale, kubectl edit) loses it: what the values say, holds.
+_SERVER_SIDE = ("--server-side=true", "--force-conflicts")
+
+
+def _record_name(name: str, revision: int) -> str:
+    return f"sh.helm.release.v1.{name}.v{revision}"
+
+
+def _label_text(text: str) -> str:
+    """What a label may hold of it: a version's '+' it may not."""
+    return re.sub(r"[^A-Za-z0-9._-]", "_", text)[:63].strip("._-")

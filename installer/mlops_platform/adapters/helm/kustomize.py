@@ -1,0 +1,116 @@
+"""Owns making a chart of a kustomize tree, so that it too has a history, a rollback and an uninstall."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tarfile
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mlops_platform.adapters.helm.sources import KustomizeTree
+from mlops_platform.adapters.process import run
+from mlops_platform.base.errors import StepError
+
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+_SECONDS = 120.0
+_DEFINITION = "CustomResourceDefinition"
+_FILES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
+_FOLDERS = ("resources", "bases", "components")
+_FREE_TEXT = frozenset({"commonAnnotations", "annotations", "literals", "labels", "patch"})
+# A tree may name resources on the network, which no digest covers. `_require_whole` finds the usual
+# ways to; a proxy that is not there and no git on the path stop what it does not find.
+_OFFLINE = {
+    **dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), "http://127.0.0.1:1"),
+    **dict.fromkeys(("NO_PROXY", "no_proxy"), ""),
+    "PATH": "/nonexistent",
+}
+
+Object = Mapping[str, Any]
+
+
+def render(kustomize: Path, archive: Path, tree: KustomizeTree) -> list[Object]:
+    """Every object of the tree, in kustomize's order. Raises StepError when it is no tree or not whole."""
+    with tempfile.TemporaryDirectory(prefix="kustomize-") as work:
+        with tarfile.open(archive) as opened:
+            opened.extractall(work, filter="data")
+        tops = [entry for entry in Path(work).iterdir() if entry.is_dir()]
+        folder = (tops[0] / tree.path).resolve() if len(tops) == 1 else None
+        if not folder or not folder.is_relative_to(Path(work).resolve()) or not folder.is_dir():
+            raise StepError(f"{tree.url}: there is no folder {tree.path} in its one top folder")
+        _require_whole(folder, Path(work).resolve(), tree, set())
+        what = f"kustomize build {tree.path}"
+        text = run([str(kustomize), "build", str(folder)], env=_OFFLINE, seconds=_SECONDS, what=what).stdout
+    return [found for found in yaml.load_all(text, Loader=_Loader) if found]
+
+
+def _require_whole(folder: Path, root: Path, tree: KustomizeTree, seen: set[Path]) -> None:
+    """Raises StepError when a kustomization, or one it is built on, names what is not in the archive."""
+    if folder in seen:
+        return
+    seen.add(folder)
+    file = next((folder / name for name in _FILES if (folder / name).is_file()), None)
+    if not file:
+        raise StepError(f"{tree.url}: {folder.relative_to(root)} has no kustomization")
+    content = yaml.load(file.read_bytes(), Loader=_Loader) or {}  # noqa: S506 - a safe loader
+    named = [entry for key in _FOLDERS for entry in content.get(key) or []]
+    outside = [entry for entry in named if not (folder / entry).exists()]
+    outside += [entry for entry in _strings(content) if re.match(r"([\w.-]+=)?https?://", entry)]
+    if outside:
+        raise StepError(
+            f"{tree.url}: {file.relative_to(root)} names what is not in the archive",
+            why="\n".join(dict.fromkeys(outside)),
+            hint="what comes over the network is not pinned; choose a tree that is whole",
+        )
+    for entry in named:
+        inner = (folder / entry).resolve()
+        if inner.is_dir():
+            _require_whole(inner, root, tree, seen)
+
+
+def _strings(value: Any) -> Iterator[str]:
+    """Every text that may be a path: not what people write into annotations and patches."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            if key not in _FREE_TEXT:
+                yield from _strings(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _strings(inner)
+
+
+def write_chart(
+    folder: Path, objects: list[Object], tree: KustomizeTree, name: str, namespace: str
+) -> tuple[Object, ...]:
+    """Write a chart of all that Helm may own; return the definitions, which it may not.
+
+    The release's own namespace is left out as well: an uninstall would take it and all that is in it.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    (folder / "templates").mkdir(parents=True, mode=0o700)
+    # The letter: an identifier of digits alone must not begin with 0. https://semver.org/#spec-item-9
+    version = f"0.0.0-d{tree.digest.removeprefix('sha256:')[:12]}"
+    about = {"apiVersion": "v2", "name": name, "version": version, "appVersion": tree.ref}
+    (folder / "Chart.yaml").write_text(yaml.dump(about))
+    own = [o for o in objects if o["kind"] != _DEFINITION and not _is_namespace(o, namespace)]
+    for number, each in enumerate(own):
+        text = yaml.dump(each, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+        file = folder / "templates" / f"{number:04}-{each['kind'].lower()}.yaml"
+        file.write_text(escaped(text))
+    return tuple(o for o in objects if o["kind"] == _DEFINITION)
+
+
+def escaped(text: str) -> str:
+    """Text that Helm's templates give back as it is: dashboards and workflows are full of braces."""
+    return text.replace("{{", "{{`{{`}}")
+
+
+def _is_namespace(each: Object, name: str) -> bool:
+    return (each["kind"], each["metadata"]["name"]) == ("Namespace", name)

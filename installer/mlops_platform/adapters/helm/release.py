@@ -1,0 +1,109 @@
+"""Owns a release as wanted and as found: its digest, its labels on Helm's records, how two differ."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from mlops_platform.adapters.helm.sources import ChartSource
+
+# Names of labels on Helm's release Secrets; the digest's value ends with the revision it is of.
+DIGEST_LABEL, CHART_LABEL = "mlops-platform/digest", "mlops-platform/chart"
+PENDING = frozenset({"pending-install", "pending-upgrade", "pending-rollback"})
+_FORMAT = 1  # raised when what we make of the same source and values changes
+_LONGEST_VALUE = 60
+
+
+@dataclass(frozen=True)
+class Release:
+    """What should be there. `values` hold no secrets: Helm stores them in the cluster as they are."""
+
+    name: str
+    namespace: str
+    source: ChartSource
+    values: Mapping[str, Any]
+    timeout_seconds: float = 600
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Installed:
+    """The latest revision as Helm's own record has it. `digest` is '' when that revision is not ours."""
+
+    status: str
+    digest: str
+    revision: int
+    chart: str
+    updated: datetime
+
+
+def digest_of(release: Release, source: Sequence[str]) -> str:
+    """16 hex digits of everything the release is made of; `source` is the identity of its source."""
+    parts = [_FORMAT, list(source), dict(release.values), dict(release.labels)]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def read_installed(records: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], Installed]:
+    """The latest revision of each release from the metadata of Helm's Secrets."""
+    latest: dict[tuple[str, str], Installed] = {}
+    for record in records:
+        meta = record["metadata"]
+        labels = meta["labels"]
+        key, found = (meta["namespace"], labels["name"]), _installed(labels)
+        if key not in latest or found.revision > latest[key].revision:
+            latest[key] = found
+    return latest
+
+
+def _installed(labels: Mapping[str, str]) -> Installed:
+    """A revision made with another Helm inherits all labels, ours too: the number tells them apart."""
+    revision = labels["version"]
+    digest, _, of_revision = labels.get(DIGEST_LABEL, "").partition(".")
+    seconds = int(labels.get("modifiedAt") or labels.get("createdAt") or 0)
+    return Installed(
+        status=labels["status"],
+        digest=digest if of_revision == revision else "",
+        revision=int(revision),
+        chart=labels.get(CHART_LABEL, ""),
+        updated=datetime.fromtimestamp(seconds, UTC),
+    )
+
+
+def decode(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Helm's release object out of its Secret: JSON, gzipped, in base64 within the Secret's own base64."""
+    text = gzip.decompress(base64.b64decode(base64.b64decode(record["data"]["release"])))
+    release: dict[str, Any] = json.loads(text)
+    return release
+
+
+def changed_lines(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """'image.tag: 1 → 2' for every leaf that differs, sorted by key."""
+    old, new = dict(_leaves(before)), dict(_leaves(after))
+    return [
+        f"{key}: {_short(old.get(key, '(unset)'))} → {_short(new.get(key, '(unset)'))}"
+        for key in sorted(old.keys() | new.keys())
+        if old.get(key) != new.get(key)
+    ]
+
+
+def _short(text: str) -> str:
+    """For one line of the screen: the rest of a long value, or its other lines, are not shown."""
+    line = text.replace("\n", "⏎")
+    return line if len(line) <= _LONGEST_VALUE else f"{line[: _LONGEST_VALUE - 1]}…"
+
+
+def _leaves(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
+    if isinstance(value, Mapping) and value:
+        for name, inner in value.items():
+            yield from _leaves(inner, f"{key}.{name}" if key else str(name))
+    elif isinstance(value, list) and value:
+        for index, inner in enumerate(value):
+            yield from _leaves(inner, f"{key}[{index}]")
+    elif key:
+        yield key, value if isinstance(value, str) else json.dumps(value)

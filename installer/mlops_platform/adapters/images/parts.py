@@ -1,0 +1,215 @@
+"""Owns the parts of a recipe: what each layer's key depends on and how each is made."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mlops_platform.adapters.images import debian, python
+from mlops_platform.adapters.images.layer import (
+    Entry,
+    file,
+    fingerprints,
+    folder,
+    placed,
+    read_texts,
+    text,
+    tree,
+    unpacked,
+    without,
+)
+from mlops_platform.adapters.images.recipe import Read, Recipe
+from mlops_platform.adapters.programs import ARCHITECTURE, Programs
+from mlops_platform.base.cancel import Cancel
+from mlops_platform.base.progress import Progress
+
+# Raise it when the way layers are made changes: every image is then another one.
+FORMAT = 2
+
+# The kinds of layers whose folders, links and accounts a small layer fits into.
+_FIXED = ("debian", "files")
+
+
+@dataclass(frozen=True)
+class Below:
+    """A finished layer under the one that is made."""
+
+    kind: str
+    blob: Path
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """What making a layer needs: an empty folder, the layers below, and who to tell."""
+
+    work: Path
+    below: Sequence[Below]
+    cache: Path
+    programs: Programs
+    progress: Progress
+    cancel: Cancel
+
+    def paths(self, *kinds: str) -> list[Path]:
+        """The plain tars of the layers below."""
+        return [
+            unpacked(layer.blob, self.work / f"{layer.blob.name}.tar", self.cancel)
+            for layer in self.below
+            if layer.kind in kinds
+        ]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One layer to be: `inputs` is all that its content depends on, apart from the layers in `stands_on`."""
+
+    kind: str
+    made_of: str
+    inputs: Mapping[str, Any]
+    stands_on: tuple[str, ...]
+    make: Callable[[Workplace], list[Entry]]
+
+
+def digest(value: object) -> str:
+    """SHA-256 (hexadecimal) of plain data, whatever the order of its keys."""
+    plain = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(plain.encode()).hexdigest()
+
+
+def parts(chain: Sequence[Read], programs: Programs) -> list[Part]:
+    """The layers that the last recipe of `chain` (lowest base first) adds."""
+    read = chain[-1]
+    recipe = read.recipe
+    found: list[Part] = []
+    if recipe.debian:
+        found.append(_debian(chain))
+    if recipe.pip:
+        found.append(_pip(read))
+    if recipe.programs:
+        found.append(_programs(read, programs))
+    if recipe.files or recipe.directories or recipe.user is not None:
+        found.append(_files(read))
+    return found
+
+
+def runtime_inputs(recipe: Recipe) -> Mapping[str, Any]:
+    """What the image's configuration depends on."""
+    kept = {"name", "user", "entrypoint", "cmd", "env", "workdir"}
+    return recipe.model_dump(mode="json", include=kept) | {"format": FORMAT, "architecture": ARCHITECTURE}
+
+
+def _debian(chain: Sequence[Read]) -> Part:
+    """Packages of the recipe and its bases together, less what the bases' layers hold already."""
+    wanted = debian.Packages(
+        names=tuple(sorted({name for read in chain for name in read.recipe.debian})),
+        preset=tuple((p, read.source(s)) for read in chain for p, s in sorted(read.recipe.preset.items())),
+        remove=tuple(dict.fromkeys(pattern for read in chain for pattern in read.recipe.remove)),
+    )
+
+    def make(place: Workplace) -> list[Entry]:
+        root = place.work / "root"
+        debian.install(wanted, root, place.progress, place.cancel)
+        if python.version(root):
+            python.compile_debian(root, place.progress, place.cancel)
+        return without(tree(root), fingerprints(place.paths("debian")))
+
+    inputs = {
+        "suite": debian.SUITE,
+        "names": wanted.names,
+        "preset": {path: _contents(source) for path, source in wanted.preset},
+        "remove": wanted.remove,
+    }
+    return Part("debian", f"debian: {' '.join(chain[-1].recipe.debian)}", inputs, ("debian",), make)
+
+
+def _pip(read: Read) -> Part:
+    source = read.source(read.recipe.pip)
+
+    def make(place: Workplace) -> list[Entry]:
+        root = python.install(
+            python.Wanted(source, tuple(read.recipe.remove)),
+            place.paths("debian"),
+            place.work,
+            place.cache / "build" / "pip",
+            place.progress,
+            place.cancel,
+        )
+        return placed(tree(root), fingerprints(place.paths("debian"), contents=False))
+
+    inputs = {"requirements": _contents(source), "remove": read.recipe.remove}
+    return Part("pip", f"pip: {read.recipe.pip}", inputs, ("debian",), make)
+
+
+def _programs(read: Read, programs: Programs) -> Part:
+    wanted = [(read.program(each), each) for each in read.recipe.programs]
+
+    def make(place: Workplace) -> list[Entry]:
+        entries: list[Entry] = []
+        for program, each in wanted:
+            built = programs.build(program, place.progress, place.cancel)
+            entries.append(file(each.path, built / each.binary))
+        return placed(entries, fingerprints(place.paths(*_FIXED), contents=False))
+
+    inputs = {each.path: [programs.key(program), each.binary] for program, each in wanted}
+    return Part("programs", f"programs: {' '.join(inputs)}", inputs, _FIXED, make)
+
+
+def _files(read: Read) -> Part:
+    recipe = read.recipe
+
+    def make(place: Workplace) -> list[Entry]:
+        entries = [
+            entry for path, source in recipe.files.items() for entry in _copied(path, read.source(source))
+        ]
+        owner = recipe.user or 0
+        entries += [folder(path, int(mode, 8), owner) for path, mode in recipe.directories.items()]
+        below = place.paths(*_FIXED)
+        known = {entry.path for entry in entries}
+        entries += [e for e in _account(recipe, below) if e.path not in known]
+        return placed(entries, fingerprints(below, contents=False))
+
+    inputs = {
+        "files": {path: _contents(read.source(source)) for path, source in recipe.files.items()},
+        "directories": recipe.directories,
+        "user": recipe.user,
+        "home": recipe.workdir,
+    }
+    return Part("files", f"files: {' '.join([*recipe.files, *recipe.directories])}", inputs, _FIXED, make)
+
+
+def _copied(path: str, source: Path) -> Iterable[Entry]:
+    if source.is_file():
+        yield file(path, source)
+        return
+    yield folder(path)
+    for child in sorted(source.rglob("*")):
+        inside = f"{path}/{child.relative_to(source)}"
+        yield file(inside, child) if child.is_file() else folder(inside)
+
+
+def _account(recipe: Recipe, below: Sequence[Path]) -> list[Entry]:
+    """A name for the image's user number: initdb, ssh and Python's getpass fail for a number without one."""
+    if not recipe.user:
+        return []
+    seen = read_texts(below, ("etc/passwd", "etc/group"))
+    uid, home = recipe.user, recipe.workdir or "/"
+    lines = {"etc/passwd": f"app:x:{uid}:{uid}:app:{home}:/usr/sbin/nologin", "etc/group": f"app:x:{uid}:"}
+    found: list[Entry] = []
+    for path, content in seen.items():
+        if not re.search(rf"^[^:]*:[^:]*:{uid}:", content, re.MULTILINE):
+            kept = [line for line in content.splitlines() if not line.startswith("app:")]
+            found.append(text(path, "\n".join([*kept, lines[path]]) + "\n"))
+    return found
+
+
+def _contents(source: Path) -> Any:
+    """What git keeps of a file or folder: names, bytes, whether it can be run."""
+    if source.is_dir():
+        inside = sorted(source.rglob("*"))
+        return {str(child.relative_to(source)): _contents(child) for child in inside if child.is_file()}
+    executable = bool(source.stat().st_mode & 0o100)
+    return [hashlib.sha256(source.read_bytes()).hexdigest(), executable]

@@ -1,0 +1,173 @@
+"""Owns the Python part of an image: hashed wheels, launchers for its interpreter, bytecode that is used."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+import tarfile
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlops_platform.adapters.buildonce import tethered
+from mlops_platform.adapters.images.debian import remove
+from mlops_platform.adapters.images.recipe import requirements
+from mlops_platform.adapters.process import run
+from mlops_platform.base.cancel import Cancel
+from mlops_platform.base.errors import ConfigurationError, Problem
+from mlops_platform.base.progress import Progress
+
+_SECONDS = 1800.0
+_INTERPRETER = "/usr/bin/python3"
+_COMPILE = ("-sP", "-m", "compileall", "-q", "-f", "--invalidation-mode", "unchecked-hash", "-i", "-")
+# Debian 12 has glibc 2.36. pip takes the tags as given: naming the newest does not include the older ones.
+_MANYLINUX = [*(f"manylinux_2_{minor}" for minor in range(36, 4, -1)), "manylinux2014", "manylinux2010"]
+
+
+def version(root: Path) -> str:
+    """'3.11' for a root file system with a Python, '' for one without."""
+    link = root / _INTERPRETER.lstrip("/")
+    if not link.is_symlink():
+        return ""
+    match = re.fullmatch(r"python(\d+\.\d+)", link.readlink().name)
+    return match[1] if match else ""
+
+
+def packages_folder(python: str) -> str:
+    """Where Debian's Python looks for what is not a Debian package."""
+    return f"usr/local/lib/python{python}/dist-packages"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A hashed requirements file, and globs of what is taken out again."""
+
+    requirements: Path
+    remove: tuple[str, ...]
+
+
+def install(
+    wanted: Wanted, below: Sequence[Path], work: Path, cache: Path, progress: Progress, cancel: Cancel
+) -> Path:
+    """Install the requirements on top of the layers `below`, in `work`; returns a root with the new files.
+
+    Raises CommandFailed, and ConfigurationError when the layers hold no Python.
+    """
+    under, root = work / "base", work / "pip"
+    unpack(below, under)
+    python = version(under)
+    if not python:
+        problem = Problem(str(wanted.requirements), 0, "pip needs a base with Python", "base: python")
+        raise ConfigurationError((problem,))
+    # The image's own interpreter compiles them, so they are installed where it sees them.
+    target = under / packages_folder(python)
+    if target.exists():
+        shutil.rmtree(target)
+    target.mkdir(parents=True)
+    _pip(wanted.requirements, target, python, work / "tmp", cache, progress, cancel)
+    launchers = root / "usr/local/bin"
+    launchers.mkdir(parents=True)
+    if (target / "bin").is_dir():
+        _adopt_launchers(target / "bin", launchers)
+    ours = [pattern for pattern in wanted.remove if pattern.startswith(f"/{packages_folder(python)}/")]
+    for pattern in remove(under, ours):
+        progress.note(f"remove {pattern}: nothing like it is there any more")
+    compile_all(under, [f"/{packages_folder(python)}"], progress, cancel)
+    moved = root / packages_folder(python)
+    moved.parent.mkdir(parents=True)
+    target.rename(moved)
+    return root
+
+
+def _pip(
+    file: Path, target: Path, python: str, temporary: Path, cache: Path, progress: Progress, cancel: Cancel
+) -> None:
+    temporary.mkdir()
+    machine = os.uname().machine
+    platforms = [f"--platform={name}_{machine}" for name in _MANYLINUX]
+    total = len(requirements(file))
+    seen = 0
+
+    def line(text: str) -> None:
+        nonlocal seen
+        if text.startswith("Collecting "):
+            seen += 1
+            progress.fraction(seen, total, "pip")
+        elif text.startswith("Installing "):
+            progress.say(f"pip: installing {total} packages")
+
+    argv = [sys.executable, "-m", "pip", "install", "--require-hashes", "--only-binary=:all:", "--no-deps"]
+    argv += ["--no-compile", "--no-input", "--no-warn-conflicts", "--progress-bar=off"]
+    argv += ["--implementation=cp", f"--python-version={python}", *platforms]
+    argv += [f"--target={target}", f"--cache-dir={cache}", f"--requirement={file}"]
+    run(
+        tethered(argv),
+        env={"TMPDIR": str(temporary), "PIP_USER": "0", "PIP_DISABLE_PIP_VERSION_CHECK": "1"},
+        seconds=_SECONDS,
+        cancel=cancel,
+        on_line=line,
+        what=f"pip install of {file.parent.name}",
+        hint="is the package index reachable?",
+    )
+
+
+def _adopt_launchers(made: Path, target: Path) -> None:
+    """`pip --target` writes launchers that name the building machine's Python."""
+    for launcher in made.iterdir():
+        first, newline, rest = launcher.read_bytes().partition(b"\n")
+        if re.match(rb"#!.*python", first):
+            launcher.write_bytes(b"#!" + _INTERPRETER.encode() + newline + rest)
+        launcher.rename(target / launcher.name)
+    made.rmdir()
+
+
+def unpack(layers: Iterable[Path], root: Path) -> None:
+    """What the image sees through these layers, for programs that must run in it while building."""
+    root.mkdir(parents=True)
+    for layer in layers:
+        with tarfile.open(layer, "r:") as tar:
+            tar.extractall(root, filter="fully_trusted")  # noqa: S202  our own layers
+
+
+def compile_debian(root: Path, progress: Progress, cancel: Cancel) -> None:
+    """The standard library and Debian's own modules: their packages' bytecode goes by the source's time."""
+    folders = (f"/usr/lib/python{version(root)}", "/usr/lib/python3/dist-packages")
+    compile_all(root, [f for f in folders if (root / f.lstrip("/")).is_dir()], progress, cancel)
+
+
+def compile_all(root: Path, folders: Sequence[str], progress: Progress, cancel: Cancel) -> None:
+    """Bytecode that is used without a look at the source's time, which a layer does not keep.
+
+    Every other kind would be thought stale, and a read-only root would compile at each start.
+    """
+    tops: list[str] = []
+    for folder in folders:
+        inside = root / folder.lstrip("/")
+        tops += sorted(f"{folder}/{child.name}" for child in inside.iterdir() if _has_source(child))
+    cores = os.cpu_count() or 1
+    groups = [group for group in (tops[i::cores] for i in range(cores)) if group]
+    progress.say("compiling Python")
+
+    def compile_group(group: list[str]) -> None:
+        run(
+            tethered(["chroot", str(root), _INTERPRETER, *_COMPILE]),
+            # A fixed seed: the order of a set of constants would be another in every build.
+            env={"PYTHONHASHSEED": "0", "PYTHONPATH": "", "LC_ALL": "C.UTF-8"},
+            stdin="\n".join(group) + "\n",
+            seconds=_SECONDS,
+            cancel=cancel,
+            ok=(0, 1),  # 1: a file of another Python's syntax (templates, tests), which nobody imports
+            what="compiling Python",
+        )
+
+    with ThreadPoolExecutor(len(groups) or 1) as pool:
+        list(pool.map(compile_group, groups))
+
+
+def _has_source(path: Path) -> bool:
+    if path.is_symlink():
+        return False
+    return path.suffix == ".py" if path.is_file() else path.name != "__pycache__"

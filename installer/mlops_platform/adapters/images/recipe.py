@@ -1,0 +1,198 @@
+"""Owns image recipes: finding image.yaml files, reading them strictly, all problems in one pass."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from mlops_platform.base.errors import ConfigurationError, Problem
+from mlops_platform.base.yaml import Document, Strict, check, load
+from mlops_platform.clusters.base import Program
+
+FILE = "image.yaml"
+
+
+def _absolute(value: str) -> str:
+    if not value.startswith("/") or ".." in value.split("/") or value == "/":
+        raise ValueError("not a path in the image | an absolute path without .., such as /etc/app.conf")
+    return value
+
+
+def _relative(value: str) -> str:
+    if value.startswith("/"):
+        raise ValueError("not a relative path | a path relative to the recipe's folder")
+    return value
+
+
+def _mode(value: str) -> str:
+    if not re.fullmatch(r"[0-7]{3,4}", value):
+        raise ValueError('not a mode | octal digits in quotes, such as "0755"')
+    return value
+
+
+def _package(value: str) -> str:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9+.-]+", value):
+        raise ValueError("not a Debian package | the name of a binary package, such as libpq5")
+    return value
+
+
+InImage = Annotated[str, AfterValidator(_absolute)]
+Source = Annotated[str, AfterValidator(_relative)]
+Mode = Annotated[str, AfterValidator(_mode)]
+Package = Annotated[str, AfterValidator(_package)]
+
+
+class ProgramFile(Strict):
+    """A Go program of a tool module: `binary` as `go build` names it, `path` where the image has it."""
+
+    module: Source = Field(description="Folder with go.mod and go.sum, relative to the recipe")
+    binary: str
+    path: InImage
+
+
+class Recipe(Strict):
+    """What an image is made of. Each part is one layer, in this order: debian, pip, programs, files."""
+
+    name: str = Field(description="The folder's name; the image is docker.io/local/<name>")
+    base: str = Field("", description="Another recipe; without one the image starts empty")
+    debian: list[Package] = Field(default_factory=list, description="Packages, with what they depend on")
+    preset: dict[InImage, Source] = Field(
+        default_factory=dict, description="Files that must be there before the packages are configured"
+    )
+    remove: list[InImage] = Field(
+        default_factory=list, description="Globs taken out of the debian and pip layers"
+    )
+    pip: Source = Field("", description="requirements.txt, every line pinned and hashed")
+    programs: list[ProgramFile] = Field(default_factory=list)
+    files: dict[InImage, Source] = Field(default_factory=dict, description="Files or folders")
+    directories: dict[InImage, Mode] = Field(default_factory=dict, description="Made empty, owned by user")
+    user: Annotated[int, Field(ge=0, le=2**31)] | None = None
+    entrypoint: list[str] = Field(default_factory=list)
+    cmd: list[str] = Field(default_factory=list)
+    env: dict[str, str] = Field(default_factory=dict)
+    workdir: InImage | None = None
+
+
+@dataclass(frozen=True)
+class Read:
+    """A recipe and where it lies: its sources are relative to `folder`."""
+
+    recipe: Recipe
+    folder: Path
+
+    def source(self, relative: str) -> Path:
+        return self.folder / relative
+
+    def program(self, file: ProgramFile) -> Program:
+        """Named after its module's last part, so that two recipes may use one module."""
+        module = (self.folder / file.module).resolve()
+        line = re.search(r"^module\s+(\S+)", (module / "go.mod").read_text(), re.MULTILINE)
+        return Program(line[1].rsplit("/", 1)[-1] if line else module.name, module)
+
+
+def find_recipes(*folders: Path) -> dict[str, Path]:
+    """Image name -> folder, for every subfolder with an image.yaml.
+
+    Cheap: reads no file. Raises ConfigurationError where two folders have one name.
+    """
+    found: dict[str, Path] = {}
+    problems: list[Problem] = []
+    for folder in folders:
+        for file in sorted(folder.glob(f"*/{FILE}")):
+            name = file.parent.name
+            if name in found:
+                problems.append(
+                    Problem(str(file), 1, f"image {name}: there are two", f"the other: {found[name]}")
+                )
+            found.setdefault(name, file.parent)
+    if problems:
+        raise ConfigurationError(tuple(problems))
+    return found
+
+
+def read_recipes(folders: Mapping[str, Path]) -> dict[str, Read]:
+    """All recipes. Raises ConfigurationError with every problem of every one of them."""
+    read: dict[str, Read] = {}
+    problems: list[Problem] = []
+    documents: dict[str, Document] = {}
+    for name, folder in folders.items():
+        document = load(folder / FILE)
+        recipe, found = check(document, Recipe)
+        problems += found
+        if recipe:
+            read[name] = Read(recipe, folder)
+            documents[name] = document
+    for name, each in read.items():
+        problems += _disagreements(name, each, documents[name], folders)
+        problems += _requirements(each, documents[name])
+    problems += _cycles(read, documents)
+    if problems:
+        raise ConfigurationError(tuple(problems))
+    return read
+
+
+def _disagreements(name: str, read: Read, document: Document, known: Iterable[str]) -> Iterable[Problem]:
+    """What only the recipe's surroundings can say."""
+    recipe = read.recipe
+    if recipe.name != name:
+        yield document.problem(["name"], f"name: {recipe.name} in a folder named {name}", "make them one")
+    if recipe.base and recipe.base not in known:
+        yield document.problem(
+            ["base"], f"base: no image {recipe.base}", f"known: {', '.join(sorted(known))}"
+        )
+    if recipe.preset and not recipe.debian:
+        yield document.problem(["preset"], "preset: without debian packages nothing reads it", "use files")
+    sources = [("files", path, source) for path, source in recipe.files.items()]
+    sources += [("preset", path, source) for path, source in recipe.preset.items()]
+    for key, path, source in sources:
+        if not read.source(source).exists():
+            yield document.problem([key, path], f"{key}.{path}: no file {source} beside the recipe")
+    for i, program in enumerate(recipe.programs):
+        if not (read.source(program.module) / "go.mod").is_file():
+            yield document.problem(
+                ("programs", i, "module"), f"programs.{i}.module: no go.mod in {program.module}"
+            )
+
+
+def _requirements(read: Read, document: Document) -> Iterable[Problem]:
+    """Every requirement pinned and hashed: pip would refuse the file too, but minutes later."""
+    if not read.recipe.pip:
+        return
+    file = read.source(read.recipe.pip)
+    if not file.is_file():
+        yield document.problem(["pip"], f"pip: no file {read.recipe.pip} beside the recipe")
+        return
+    for number, text in requirements(file):
+        if "==" not in text or "--hash=sha256:" not in text:
+            what = f"{text.split()[0]}: not pinned with == and --hash"
+            yield Problem(str(file), number, what, "write the file with uv pip compile --generate-hashes")
+
+
+def requirements(file: Path) -> list[tuple[int, str]]:
+    """Line number and text of each requirement, continued lines joined, comments and options left out."""
+    found: list[tuple[int, str]] = []
+    start, text = 0, ""
+    for number, line in enumerate(file.read_text().splitlines(), 1):
+        if not text:
+            start = number
+        text += line.split(" #")[0].removesuffix("\\")
+        if line.endswith("\\"):
+            continue
+        if text.strip() and not text.lstrip().startswith(("#", "-")):
+            found.append((start, text.strip()))
+        text = ""
+    return found
+
+
+def _cycles(read: Mapping[str, Read], documents: Mapping[str, Document]) -> Iterable[Problem]:
+    for name in read:
+        trail = [name]
+        while (base := read[trail[-1]].recipe.base) in read and base not in trail:
+            trail.append(base)
+        if base == name:
+            yield documents[name].problem(["base"], f"base: a cycle: {' → '.join([*trail, name])}")

@@ -1,0 +1,5 @@
+"""Owns the way to the API server: a small client, readiness of workloads, namespaces, port-forwards."""
+
+from mlops_platform.adapters.kube.client import Kube, KubeError
+
+__all__ = ["Kube", "KubeError"]

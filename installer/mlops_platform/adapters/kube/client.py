@@ -1,0 +1,296 @@
+"""Owns requests to the API server: plain objects over kept-alive TLS connections, errors in words."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import urllib3
+
+from mlops_platform.adapters.kube import kubeconfig as kubeconfigs
+from mlops_platform.adapters.kube.resources import Resources, root
+from mlops_platform.adapters.wait import Pending, wait_until
+from mlops_platform.base.errors import StepError
+
+FIELD_MANAGER = "mlops-platform"
+_APPLY = "application/apply-patch+yaml"  # JSON is YAML
+_JSON = "application/json"
+_METADATA = f"{_JSON};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+_PAGE = 500
+_CONNECT_SECONDS = 5.0
+_CONNECTIONS = 16
+_UNREACHABLE = "run up again: it brings back a cluster that died"
+_TRANSIENT = frozenset({0, 408, 429, 500, 502, 503, 504})
+
+Object = dict[str, Any]
+Objects = list[Object]  # inside the class, `list` is a method
+
+
+class KubeError(StepError):
+    """The API server refused, or (status 0) did not answer. `why` is its own message."""
+
+    def __init__(self, what: str, *, status: int, why: str, hint: str = "", command: str = "") -> None:
+        super().__init__(what, why=why, hint=hint, command=command, transient=status in _TRANSIENT)
+        self.status = status
+
+
+class Kube:
+    """A client for one cluster; thread-safe, connections are kept. Every call may raise KubeError."""
+
+    def __init__(self, kubeconfig: Path, token: Callable[[], str] | None = None) -> None:
+        """`token` gives one that is valid now, where the file names a program to make one."""
+        self.kubeconfig = kubeconfig
+        self.server = kubeconfigs.read(kubeconfig, token)
+        server = self.server
+        self._pool = urllib3.HTTPSConnectionPool(
+            server.host,
+            server.port,
+            maxsize=_CONNECTIONS,
+            ssl_context=server.tls,
+            server_hostname=server.tls_name,
+            assert_hostname=server.tls_name,
+            headers={"Accept": _JSON, "User-Agent": FIELD_MANAGER},
+        )
+        self._resources = Resources(lambda path: self._get(path))
+
+    def kubectl(self, *arguments: str) -> str:
+        """The kubectl command that looks at the same, for a person to paste."""
+        return shlex.join(["kubectl", "--kubeconfig", str(self.kubeconfig), *arguments])
+
+    def raw(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        content_type: str = _JSON,
+        accept: str = _JSON,
+        seconds: float = 30,
+    ) -> Any:
+        """Send a request, return the parsed answer; text when it is not JSON, such as /readyz's."""
+        response = self._send(method, path, body, content_type=content_type, accept=accept, seconds=seconds)
+        if response.headers.get("Content-Type", "").startswith(_JSON):
+            return json.loads(response.data)
+        return response.data.decode(errors="replace")
+
+    def get(self, api_version: str, kind: str, name: str, namespace: str = "") -> Object | None:
+        """None when there is no such object; also when the server knows no such kind."""
+        path = self._path(api_version, kind, namespace, name, missing="")
+        found: Object | None = self._get(path) if path else None
+        return found
+
+    def list(
+        self, api_version: str, kind: str, namespace: str = "", *, labels: str = "", fields: str = ""
+    ) -> Objects:
+        """Objects of one namespace, or of all. `labels` and `fields` are selectors as kubectl takes them."""
+        path = self._path(api_version, kind, namespace)
+        found = self._pages(path, _JSON, labels, fields)
+        # Items of a list carry neither: the list itself says them.
+        return [{"apiVersion": api_version, "kind": kind, **item} for item in found]
+
+    def metadata(self, api_version: str, kind: str, namespace: str = "", *, labels: str = "") -> Objects:
+        """PartialObjectMetadata: names, labels and annotations without the objects' contents."""
+        return self._pages(self._path(api_version, kind, namespace), _METADATA, labels, "")
+
+    def apply(self, *objects: Mapping[str, Any]) -> None:
+        """Server-side apply in the order given, taking over fields others own.
+
+        What follows a CustomResourceDefinition waits until its kind is served.
+        https://kubernetes.io/docs/reference/using-api/server-side-apply/
+        """
+        query = urlencode({"fieldManager": FIELD_MANAGER, "force": "true"})
+        for each in objects:
+            self.raw("PATCH", f"{self._object_path(each)}?{query}", each, content_type=_APPLY)
+            if each["kind"] == "CustomResourceDefinition":
+                self._served(each)
+
+    def create(self, each: Mapping[str, Any]) -> Object:
+        """Make a new object. An existing one is a KubeError with status 409."""
+        meta = each["metadata"]
+        path = self._path(each["apiVersion"], each["kind"], meta.get("namespace", ""))
+        made: Object = self.raw("POST", f"{path}?{urlencode({'fieldManager': FIELD_MANAGER})}", each)
+        return made
+
+    def delete(
+        self,
+        api_version: str,
+        kind: str,
+        name: str,
+        namespace: str = "",
+        *,
+        propagation: str = "Background",
+        grace_seconds: int | None = None,
+    ) -> bool:
+        """False when there was nothing to delete. The object may live on until its finalizers are done.
+
+        `grace_seconds` instead of what a pod asks for to end by itself.
+        """
+        path = self._path(api_version, kind, namespace, name, missing="")
+        options: Object = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": propagation}
+        if grace_seconds is not None:
+            options = {**options, "gracePeriodSeconds": grace_seconds}
+        try:
+            if path:
+                self.raw("DELETE", path, options)
+        except KubeError as error:
+            if error.status != 404:
+                raise
+            return False
+        return bool(path)
+
+    def logs(
+        self, namespace: str, pod: str, *, container: str = "", tail: int = 0, previous: bool = False
+    ) -> str:
+        """What a container has said, or said before its restart (`previous`). `tail` in lines, 0: all."""
+        path = _log_path(namespace, pod, container, tail, previous=previous)
+        text: str = self._send("GET", path, accept="*/*").data.decode(errors="replace")
+        return text
+
+    def follow_logs(self, namespace: str, pod: str, *, container: str = "", tail: int = 0) -> Iterator[str]:
+        """Lines as they come, until the container ends or the caller stops asking."""
+        path = _log_path(namespace, pod, container, tail, follow="true")
+        response = self._send("GET", path, accept="*/*", seconds=None, preload=False)
+        rest = b""
+        try:
+            for chunk in response.stream(65536):
+                *lines, rest = (rest + chunk).split(b"\n")
+                yield from (line.decode(errors="replace") for line in lines)
+        except urllib3.exceptions.HTTPError as error:
+            raise self._unreachable(error) from error
+        finally:
+            response.close()
+        if rest:
+            yield rest.decode(errors="replace")
+
+    def events(self, namespace: str, *, about: str = "") -> Objects:
+        """Events of a namespace, or about one object's name, the oldest first."""
+        fields = f"involvedObject.name={about}" if about else ""
+        return sorted(self.list("v1", "Event", namespace, fields=fields), key=_when)
+
+    def _path(
+        self, api_version: str, kind: str, namespace: str, name: str = "", *, missing: str | None = None
+    ) -> str:
+        """Where objects live. A kind that is not served is a KubeError 404, or `missing` when given."""
+        resource = self._resources.find(api_version, kind)
+        if resource is None:
+            if missing is not None:
+                return missing
+            raise KubeError(
+                f"the API server knows no {kind} of {api_version}",
+                status=404,
+                why="no such kind is served",
+                hint="the component that defines it must be installed first",
+                command=self.kubectl("api-resources"),
+            )
+        place = f"/namespaces/{quote(namespace)}" if namespace and resource.namespaced else ""
+        return f"{root(api_version)}{place}/{resource.plural}" + (f"/{quote(name)}" if name else "")
+
+    def _object_path(self, each: Mapping[str, Any]) -> str:
+        meta = each["metadata"]
+        return self._path(each["apiVersion"], each["kind"], meta.get("namespace", ""), meta["name"])
+
+    def _get(self, path: str) -> Any:
+        try:
+            return self.raw("GET", path)
+        except KubeError as error:
+            if error.status == 404:
+                return None
+            raise
+
+    def _pages(self, path: str, accept: str, labels: str, fields: str) -> Objects:
+        query = {"limit": str(_PAGE), "labelSelector": labels, "fieldSelector": fields}
+        items: Objects = []
+        while True:
+            page = self.raw(
+                "GET", f"{path}?{urlencode({k: v for k, v in query.items() if v})}", accept=accept
+            )
+            items += page["items"] or []
+            query["continue"] = page["metadata"].get("continue", "")
+            if not query["continue"]:
+                return items
+
+    def _served(self, definition: Mapping[str, Any]) -> None:
+        """A definition is Established some moments before discovery lists its kind."""
+        name, spec = definition["metadata"]["name"], definition["spec"]
+        version = next(v["name"] for v in spec["versions"] if v.get("served", True))
+
+        def listed() -> bool | Pending:
+            found = self._resources.find(f"{spec['group']}/{version}", spec["names"]["kind"])
+            return True if found else Pending(f"{name} is not served yet")
+
+        command = self.kubectl("describe", "crd", name)
+        wait_until(f"kind {spec['names']['kind']}", listed, seconds=60, command=command)
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        content_type: str = _JSON,
+        accept: str = _JSON,
+        seconds: float | None = 30,
+        preload: bool = True,
+    ) -> urllib3.BaseHTTPResponse:
+        headers = {**self._pool.headers, **self.server.headers, "Accept": accept}
+        if body is not None:
+            headers["Content-Type"] = content_type
+        try:
+            response = self._pool.request(
+                method,
+                self.server.prefix + path,
+                body=None if body is None else json.dumps(body).encode(),
+                headers=headers,
+                timeout=urllib3.Timeout(connect=_CONNECT_SECONDS, read=seconds),
+                # A kept connection may have died with a restarted server; reading twice does no harm.
+                retries=urllib3.Retry(0 if method != "GET" else 1, connect=0, redirect=0, status=0),
+                preload_content=preload,
+            )
+        except urllib3.exceptions.HTTPError as error:
+            raise self._unreachable(error) from error
+        if response.status >= 400:
+            raise self._refused(method, path, response)
+        return response
+
+    def _refused(self, method: str, path: str, response: urllib3.BaseHTTPResponse) -> KubeError:
+        """The server's Status object in words."""
+        text = response.data.decode(errors="replace")
+        try:
+            status = json.loads(text)
+            reason, message = status.get("reason") or response.reason, status.get("message") or text
+        except (ValueError, AttributeError):  # not JSON, such as a proxy's page
+            reason, message = response.reason, text
+        return KubeError(
+            f"{method} {path.partition('?')[0]}: {response.status} {reason or ''}".rstrip(),
+            status=response.status,
+            why=message.strip(),
+        )
+
+    def _unreachable(self, error: urllib3.exceptions.HTTPError) -> KubeError:
+        cause = getattr(error, "reason", None) or error
+        where = f"https://{self.server.host}:{self.server.port}"
+        return KubeError(
+            f"the API server at {where} does not answer",
+            status=0,
+            why=str(cause).rpartition("object at ")[2].partition(": ")[2] or str(cause),
+            hint=_UNREACHABLE,
+            command=self.kubectl("get", "--raw", "/readyz"),
+        )
+
+
+def _log_path(namespace: str, pod: str, container: str, tail: int, **more: str | bool) -> str:
+    query = {"container": container, "tailLines": tail, **more}
+    text = urlencode({k: str(v).lower() if isinstance(v, bool) else v for k, v in query.items() if v})
+    return f"/api/v1/namespaces/{quote(namespace)}/pods/{quote(pod)}/log" + (f"?{text}" if text else "")
+
+
+def _when(event: Object) -> str:
+    """The last time it was seen; events of newer reporters have only the series' or their own time."""
+    series = event.get("series") or {}
+    made = event["metadata"]["creationTimestamp"]
+    seen = event.get("lastTimestamp") or series.get("lastObservedTime") or event.get("eventTime") or made
+    return str(seen)

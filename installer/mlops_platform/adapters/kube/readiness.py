@@ -1,0 +1,186 @@
+"""Owns waiting for workloads: what they wait for in one line, and giving up where waiting cannot help."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from mlops_platform.adapters.kube.client import Kube, KubeError, Object
+from mlops_platform.adapters.kube.patience import Patience
+from mlops_platform.adapters.kube.rollout import (
+    WORKLOADS,
+    State,
+    belongs,
+    pod_state,
+    pods_of,
+    refused,
+    replicas,
+    rolling,
+    selector_of,
+    unsettled,
+)
+from mlops_platform.adapters.wait import Pending, wait_until
+from mlops_platform.base.cancel import Cancel
+from mlops_platform.base.errors import StepError, WaitTimedOut
+from mlops_platform.base.progress import Progress
+
+WORKLOADS_LABEL = "mlops-platform/workloads"  # on Helm's record: how many a release has in its namespace
+_LOG_LINES = 20
+_NO_LOG = "unable to retrieve container logs for"  # what comes, with status 200, for a log already removed
+_TELLING = frozenset(
+    {"Pulling", "FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox", "FailedScheduling"}
+)
+
+
+def waiting_for(kube: Kube, namespace: str, name: str = "") -> str:
+    """'' when every workload (of release `name`) is rolled out and ready, else one line on the first."""
+    found = next(_unready(kube, namespace, name), None)
+    return str(found) if found else ""
+
+
+def workload_count(manifest: str, namespace: str) -> int:
+    """How many workloads a rendered release has in its own namespace."""
+    import yaml
+
+    loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    objects = [o for o in yaml.load_all(manifest, Loader=loader) if o and o["kind"] in WORKLOADS]
+    return sum(1 for o in objects if o["metadata"].get("namespace", namespace) == namespace)
+
+
+def selectors(kube: Kube, namespace: str, name: str) -> list[str]:
+    """Label selectors of a release's pods, for looking after its workloads are gone."""
+    return [text for w in _workloads(kube, namespace, name) if (text := selector_of(w))]
+
+
+def counts(kube: Kube, namespace: str, name: str) -> tuple[int, int]:
+    """(ready, wanted) pods of a release."""
+    each = [replicas(workload) for workload in _workloads(kube, namespace, name)]
+    return sum(ready for ready, _ in each), sum(wanted for _, wanted in each)
+
+
+def wait_ready(
+    kube: Kube,
+    namespace: str,
+    name: str = "",
+    *,
+    progress: Progress,
+    cancel: Cancel | None = None,
+    seconds: float = 300,
+) -> None:
+    """Wait until `waiting_for` has nothing to say.
+
+    Raises StepError at once where waiting cannot help (a crash loop, a missing Secret), with the end
+    of the pod's log, and WaitTimedOut after `seconds`.
+    """
+    patience = Patience()
+    last: list[State] = []
+
+    def observe() -> bool | Pending:
+        found = list(_unready(kube, namespace, name))
+        if not found:
+            return True
+        last[:] = found[:1]
+        hopeless = patience.exhausted(found)
+        if hopeless:
+            raise _given_up(kube, namespace, hopeless)
+        return Pending(str(found[0]) if len(found) == 1 else f"{found[0]} (+{len(found) - 1})")
+
+    try:
+        wait_until(
+            f"{name or namespace}: pods ready",
+            observe,
+            seconds=seconds,
+            cancel=cancel,
+            on_seen=progress.say,
+            command=kube.kubectl("--namespace", namespace, "describe", "pods"),
+        )
+    except WaitTimedOut as error:
+        error.why = "\n".join(filter(None, (error.why, _log_end(kube, namespace, last[0]))))
+        raise
+
+
+def _workloads(kube: Kube, namespace: str, name: str) -> Iterator[Object]:
+    for kind in WORKLOADS:
+        yield from (w for w in kube.list("apps/v1", kind, namespace) if belongs(w, name))
+
+
+def _unready(kube: Kube, namespace: str, name: str) -> Iterator[State]:
+    """One state for each pod, or workload without one, that is not as it should be."""
+    workloads = list(_workloads(kube, namespace, name))
+    missing = _expected(kube, namespace, name) - len(workloads)
+    if missing > 0:
+        yield State("release", name, "", "Missing", f"{missing} of its workloads are gone")
+    pods = kube.list("v1", "Pod", namespace) if workloads else []
+    now = datetime.now(UTC)
+    for workload in workloads:
+        text, own = rolling(workload), pods_of(workload, pods)
+        if not text:
+            yield from (state for pod in own if (state := unsettled(pod, now)))
+            continue
+        states = [state for pod in own if (state := pod_state(pod))]
+        if states:
+            yield from (_explained(kube, namespace, state) for state in states)
+        else:
+            yield _podless(kube, namespace, workload, text)
+
+
+def _expected(kube: Kube, namespace: str, name: str) -> int:
+    """How many workloads Helm made; 0 when that is not known. Nothing else tells a deleted one."""
+    if not name:
+        return 0
+    records = kube.metadata("v1", "Secret", namespace, labels=f"owner=helm,status=deployed,name={name}")
+    return max((int(r["metadata"]["labels"].get(WORKLOADS_LABEL, 0)) for r in records), default=0)
+
+
+def _explained(kube: Kube, namespace: str, state: State) -> State:
+    """Why a container is only being created stands in the pod's events alone."""
+    if state.reason not in ("ContainerCreating", "PodInitializing", "Pending"):
+        return state
+    telling = [e for e in kube.events(namespace, about=state.name) if e.get("reason") in _TELLING]
+    if not telling:
+        return state
+    last = telling[-1]
+    text = "pulling image" if last["reason"] == "Pulling" else f"{last['reason']}: {last.get('message', '')}"
+    return replace(state, detail=text)
+
+
+def _podless(kube: Kube, namespace: str, workload: Object, text: str) -> State:
+    """A workload that has no unready pod yet is not ready: it may be refused new ones."""
+    kind, meta = workload["kind"].lower(), workload["metadata"]
+    why = refused(workload)
+    if not why:
+        events = kube.events(namespace, about=meta["name"])
+        why = next((e.get("message", "") for e in reversed(events) if e.get("reason") == "FailedCreate"), "")
+    return State(kind, meta["name"], meta["uid"], "FailedCreate" if why else "Rolling", why or text)
+
+
+def _given_up(kube: Kube, namespace: str, state: State) -> StepError:
+    return StepError(
+        f"{state.kind} {state.name}: {state.reason}, and waiting will not change it",
+        why="\n".join(filter(None, (state.detail, _log_end(kube, namespace, state)))),
+        hint="mend what it says, then run the same command again",
+        command=kube.kubectl("--namespace", namespace, "describe", state.kind, state.name),
+    )
+
+
+def _log_end(kube: Kube, namespace: str, state: State) -> str:
+    """The end of what the container said, else of what it said before its restart; '' when nothing.
+
+    Of a container that does not run now, the log is that of its last run: no need to ask for the previous.
+    """
+    if not state.container:
+        return ""
+    for previous in (False, True) if state.restarts else (False,):
+        try:
+            text = kube.logs(
+                namespace, state.name, container=state.container, tail=_LOG_LINES, previous=previous
+            )
+        except KubeError as error:
+            if error.status in (400, 404):  # no such container yet, or it is gone by now
+                continue
+            return f"its log cannot be read: {error.why}"  # the failure itself must still be told
+        if text.strip() and not text.startswith(_NO_LOG):
+            return f"the end of its log:\n{text.rstrip()}"
+    return ""

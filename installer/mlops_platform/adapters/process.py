@@ -1,0 +1,282 @@
+"""Owns every subprocess: argv, environment, input, deadline, cancel, redaction, log file."""
+
+from __future__ import annotations
+
+import os
+import re
+import selectors
+import shlex
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from mlops_platform.base.cancel import Cancel
+from mlops_platform.base.errors import CommandFailed, Interrupted, PreflightError
+
+TAIL_LINES = 20
+_POLL_SECONDS = 0.1
+
+
+@dataclass(frozen=True)
+class Completed:
+    """How a program ended. `stdout` and `stderr` are text, complete."""
+
+    argv: tuple[str, ...]
+    returncode: int
+    stdout: str
+    stderr: str
+    seconds: float
+
+
+def pasteable(argv: Sequence[str], env: Mapping[str, str] | None = None) -> str:
+    """The command as one could paste it into a shell, with the variables that were added."""
+    prefix = [f"{key}={shlex.quote(value)}" for key, value in sorted((env or {}).items())]
+    return " ".join([*prefix, shlex.join(argv)])
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    stdin: str | None = None,
+    seconds: float = 600,
+    ok: Sequence[int] = (0,),
+    cancel: Cancel | None = None,
+    on_line: Callable[[str], None] | None = None,
+    log: Path | None = None,
+    what: str = "",
+    hint: str = "",
+) -> Completed:
+    """Run a program to its end and return what it said.
+
+    `env` is added to this process's environment. Secrets go through `stdin` or files, never argv.
+    `on_line` gets each line of stdout and stderr as it comes; `log` keeps both. The program runs in
+    its own session, so a Ctrl-C at the terminal reaches only us: we pass SIGTERM on once, then
+    SIGKILL after 10 s or when `cancel` is forced. Raises CommandFailed when the status is not in
+    `ok` or the deadline passed, Interrupted when cancelled, PreflightError when there is no such
+    program.
+    """
+    started = time.monotonic()
+    try:
+        process = subprocess.Popen(
+            list(argv),
+            env={**os.environ, **(env or {})},
+            cwd=cwd,
+            stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+    except FileNotFoundError as error:
+        raise PreflightError(
+            f"{argv[0]}: no such program", hint=hint or "mlops-platform check says what to install"
+        ) from error
+    pump = _Pump(process, stdin, on_line, log)
+    try:
+        ended = pump.until_end(started + seconds, cancel)
+    finally:
+        _end(process, cancel)
+        pump.close()
+    out, err = pump.text("stdout"), pump.text("stderr")
+    result = Completed(tuple(argv), process.returncode, out, err, time.monotonic() - started)
+    if ended == "cancelled":
+        raise Interrupted(f"{what or argv[0]}: interrupted")
+    if ended == "deadline" or result.returncode not in ok:
+        ending = f"no end after {seconds:.0f} s" if ended == "deadline" else f"exit {result.returncode}"
+        raise CommandFailed(
+            f"{what or Path(argv[0]).name}: {ending}",
+            returncode=result.returncode,
+            why=tail(err) or tail(out),
+            command=pasteable(argv, env),
+            hint=hint,
+        )
+    return result
+
+
+def spawn(
+    argv: Sequence[str],
+    *,
+    stdout: Path,
+    stderr: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    pass_fds: Sequence[int] = (),
+) -> subprocess.Popen[bytes]:
+    """Start a program that outlives us: own session, output to files (appended), no stdin.
+
+    It inherits `pass_fds` under the same numbers, such as a lock that is to live as long as it does.
+
+    A program that writes to a pipe dies with its reader; one that writes to a file does not
+    (docs/traps.md, "a piped Terraform").
+    """
+    with stdout.open("ab") as out, (stderr or stdout).open("ab") as err:
+        return subprocess.Popen(
+            list(argv),
+            env={**os.environ, **(env or {})},
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=err,
+            start_new_session=True,
+            pass_fds=pass_fds,
+        )
+
+
+def tail(text: str, lines: int = TAIL_LINES) -> str:
+    """The last lines of a program's output: the part that usually says why."""
+    return "\n".join(text.strip().splitlines()[-lines:])
+
+
+@dataclass(frozen=True)
+class ProcessId:
+    """A process that cannot be mistaken for a later one with the same number."""
+
+    pid: int
+    start_ticks: int
+
+    @classmethod
+    def of(cls, pid: int) -> ProcessId | None:
+        """None when there is no such process, or only its zombie."""
+        try:
+            stat = Path(f"/proc/{pid}/stat").read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            return None
+        fields = stat[stat.rindex(")") + 2 :].split()
+        return None if fields[0] in "ZX" else cls(pid, int(fields[19]))
+
+    @property
+    def alive(self) -> bool:
+        return ProcessId.of(self.pid) == self
+
+    @property
+    def began(self) -> float:
+        """Seconds since 1970, to a second or so. The times of /proc/PID itself say when it was looked at."""
+        booted = re.search(r"^btime (\d+)$", Path("/proc/stat").read_text(), re.MULTILINE)
+        assert booted, "Linux says when it was booted"
+        return int(booted[1]) + self.start_ticks / os.sysconf("SC_CLK_TCK")
+
+    def kill(self, number: int = signal.SIGTERM) -> bool:
+        """Send a signal if this very process still lives. True when it was sent."""
+        if not self.alive:
+            return False
+        try:
+            os.kill(self.pid, number)
+        except ProcessLookupError:
+            return False
+        return True
+
+
+class _Pump:
+    """Moves the bytes of one process: stdin in, lines out, without threads."""
+
+    def __init__(
+        self,
+        process: subprocess.Popen[bytes],
+        stdin: str | None,
+        on_line: Callable[[str], None] | None,
+        log: Path | None,
+    ) -> None:
+        self._process = process
+        self._on_line = on_line
+        self._log: IO[bytes] | None = log.open("ab") if log else None
+        self._chunks: dict[str, list[bytes]] = {"stdout": [], "stderr": []}
+        self._partial = {"stdout": b"", "stderr": b""}
+        self._pending = stdin.encode() if stdin is not None else b""
+        self._selector = selectors.DefaultSelector()
+        for name in ("stdout", "stderr"):
+            self._selector.register(getattr(process, name), selectors.EVENT_READ, name)
+        if process.stdin:
+            os.set_blocking(process.stdin.fileno(), False)
+            self._selector.register(process.stdin, selectors.EVENT_WRITE, "stdin")
+
+    def until_end(self, deadline: float, cancel: Cancel | None) -> str:
+        """'ended', 'deadline' or 'cancelled'; the process may still live in the last two."""
+        while self._selector.get_map():
+            if cancel and cancel.requested:
+                return "cancelled"
+            if time.monotonic() > deadline:
+                return "deadline"
+            for key, _ in self._selector.select(_POLL_SECONDS):
+                self._move(key)
+            # A grandchild may hold our pipes open for ever: the program itself having ended counts. (With
+            # both pipes closed there is nothing to look at, and select would only wait its time out.)
+            open_pipes = bool(self._selector.get_map())
+            if open_pipes and self._process.poll() is not None and not self._selector.select(_POLL_SECONDS):
+                break
+        while self._process.poll() is None:
+            if cancel and cancel.requested:
+                return "cancelled"
+            if time.monotonic() > deadline:
+                return "deadline"
+            try:
+                self._process.wait(_POLL_SECONDS)
+            except subprocess.TimeoutExpired:
+                continue
+        return "ended"
+
+    def _move(self, key: selectors.SelectorKey) -> None:
+        if key.data == "stdin":
+            self._write()
+            return
+        data = os.read(key.fd, 65536)
+        if not data:
+            self._selector.unregister(key.fileobj)
+            return
+        self._chunks[key.data].append(data)
+        if self._log:
+            self._log.write(data)
+            self._log.flush()
+        if self._on_line:
+            *lines, self._partial[key.data] = (self._partial[key.data] + data).split(b"\n")
+            for line in lines:
+                self._on_line(line.decode(errors="replace"))
+
+    def _write(self) -> None:
+        stdin = self._process.stdin
+        assert stdin
+        try:
+            written = os.write(stdin.fileno(), self._pending[:65536]) if self._pending else 0
+            self._pending = self._pending[written:]
+        except BrokenPipeError:  # the program ended without reading: its status will say why
+            self._pending = b""
+        if not self._pending:
+            self._selector.unregister(stdin)
+            stdin.close()
+
+    def text(self, name: str) -> str:
+        return b"".join(self._chunks[name]).decode(errors="replace")
+
+    def close(self) -> None:
+        self._selector.close()
+        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
+            if stream and not stream.closed:
+                stream.close()
+        if self._log:
+            self._log.close()
+
+
+def _end(process: subprocess.Popen[bytes], cancel: Cancel | None) -> None:
+    """Leave no child behind: TERM its session, then KILL after 10 s or at once when forced."""
+    if process.poll() is not None:
+        return
+    _signal_session(process.pid, signal.SIGTERM)
+    give_up = time.monotonic() + 10
+    while process.poll() is None and time.monotonic() < give_up and not (cancel and cancel.forced):
+        try:
+            process.wait(_POLL_SECONDS)
+        except subprocess.TimeoutExpired:
+            continue
+    _signal_session(process.pid, signal.SIGKILL)  # also what the program itself left behind
+    process.wait()
+
+
+def _signal_session(pid: int, number: int) -> None:
+    try:
+        os.killpg(pid, number)
+    except ProcessLookupError:  # it ended in the meantime, which is what we want
+        return

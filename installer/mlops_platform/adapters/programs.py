@@ -1,0 +1,210 @@
+"""Owns Go programs: pinned tool modules, built once into the cache, found again by what they are made of."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import re
+import shutil
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache as remember
+from pathlib import Path
+
+from mlops_platform.adapters.buildonce import build_once, shared_folder, tethered
+from mlops_platform.adapters.process import run
+from mlops_platform.base.cancel import Cancel
+from mlops_platform.base.errors import PreflightError
+from mlops_platform.base.progress import Progress
+from mlops_platform.clusters.base import Program
+
+_FLAGS = ("-trimpath", "-mod=readonly", "-ldflags=-s -w")
+_INSTALL_GO = "install Go from https://go.dev/dl and put its bin folder on PATH"
+_BUILD_SECONDS = 1800.0
+_BYTES_A_BUILD = 3_000_000_000  # linking the API server peaks near 2 GB, its compile jobs beside it
+
+ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+
+
+@dataclass(frozen=True)
+class Go:
+    """The Go toolchain on PATH; `version` is '1.26.8'."""
+
+    binary: Path
+    version: str
+
+
+def find_go() -> Go:
+    """Raises PreflightError when there is none. Starts it only when no VERSION file lies beside it."""
+    found = shutil.which("go")
+    if not found:
+        raise PreflightError("go: no such program", hint=_INSTALL_GO)
+    binary = Path(found)
+    return Go(binary, _version(binary, binary.stat().st_mtime_ns))
+
+
+@remember
+def _version(binary: Path, _changed: int) -> str:
+    beside = binary.resolve().parent.parent / "VERSION"
+    if beside.is_file():
+        return beside.read_text().splitlines()[0].removeprefix("go")
+    said = run([str(binary), "env", "GOVERSION"], env={"GOTOOLCHAIN": "local"}, seconds=30).stdout
+    return said.strip().removeprefix("go")
+
+
+class Programs:
+    """Programs of the cache. A key is a name and the digest of all that goes into the binaries."""
+
+    def __init__(self, cache: Path) -> None:
+        self.cache = cache
+        # As many at once as memory holds; each uses all cores, so more would not be quicker.
+        self._slots = threading.BoundedSemaphore(_builds_at_once())
+        self._unfinished = threading.Event()
+
+    def key(self, program: Program) -> str:
+        """'etcd-0f3a…': changes with the module's files, the Go version and the build flags."""
+        digest = hashlib.sha256("\0".join([find_go().version, ARCHITECTURE, *_FLAGS]).encode())
+        for file in sorted(program.module.rglob("*")):
+            if file.is_file():
+                digest.update(f"\0{file.relative_to(program.module)}\0".encode())
+                digest.update(hashlib.sha256(file.read_bytes()).digest())
+        return f"{program.name}-{digest.hexdigest()[:12]}"
+
+    def folder(self, program: Program) -> Path:
+        """Where the binaries lie once built. Raises PreflightError when there is no Go."""
+        return self.cache / "programs" / self.key(program)
+
+    def built(self, program: Program) -> bool:
+        """False also when there is no Go to say what would be built."""
+        return shutil.which("go") is not None and self.folder(program).is_dir()
+
+    def build(self, program: Program, progress: Progress, cancel: Cancel) -> Path:
+        """Build unless built. Raises PreflightError (no or old Go), CommandFailed, Interrupted.
+
+        Go's own caches grow to 9 GB and are removed when the last of several builds is done, but not
+        after a failed one: trying again would download and compile everything anew.
+        """
+        target = self.folder(program)
+        if target.is_dir():
+            os.utime(target)
+            return target
+        _require(program)
+
+        def make(work: Path) -> Path:
+            shared = shared_folder(
+                self.cache, "go", keep=self._unfinished.is_set, progress=progress, cancel=cancel
+            )
+            with shared as go_cache, self._noting_failure(), self._slots:
+                self._compile(program, work, go_cache, progress, cancel)
+            return work / "bin"
+
+        return build_once(self.cache, target, make, progress=progress, cancel=cancel)
+
+    @contextmanager
+    def _noting_failure(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            self._unfinished.set()
+            raise
+
+    def _compile(self, program: Program, work: Path, cache: Path, progress: Progress, cancel: Cancel) -> None:
+        env = _environment(cache, work / "tmp")
+        (work / "tmp").mkdir()
+        what = "tool" if re.search(r"^tool\b", _go_mod(program), re.MULTILINE) else "./..."
+        go = [str(find_go().binary), "-C", str(program.module)]
+        packages = run(
+            tethered([*go, "list", "-mod=readonly", "-deps", what]),
+            env=env,
+            seconds=_BUILD_SECONDS,
+            cancel=cancel,
+            on_line=_downloads(progress),
+            what=f"{program.name}: finding its packages",
+        ).stdout.split()
+        run(
+            tethered([*go, "build", "-v", *_flags(program), "-o", f"{work / 'bin'}/", what]),
+            env=env,
+            seconds=_BUILD_SECONDS,
+            cancel=cancel,
+            on_line=_compiled(progress, frozenset(packages)),
+            what=f"{program.name}: go build",
+        )
+        for binary in (work / "bin").iterdir():
+            binary.chmod(0o755)
+
+
+def _environment(cache: Path, temporary: Path) -> Mapping[str, str]:
+    """Ours where the result depends on it; proxies and checksum databases stay the user's."""
+    return {
+        "CGO_ENABLED": "0",
+        "GOOS": "linux",
+        "GOARCH": ARCHITECTURE,
+        "GOTOOLCHAIN": "local",
+        "GOWORK": "off",
+        # Not empty: Go takes an empty variable for unset and falls back to what `go env -w` wrote.
+        "GOFLAGS": "-buildvcs=false",
+        "GOMODCACHE": str(cache / "mod"),
+        "GOCACHE": str(cache / "build"),
+        "GOTMPDIR": str(temporary),
+    }
+
+
+def _go_mod(program: Program) -> str:
+    return (program.module / "go.mod").read_text()
+
+
+def _flags(program: Program) -> tuple[str, ...]:
+    """A file `ldflags` beside go.mod adds to the linker's: some programs are told their version that way."""
+    more = program.module / "ldflags"
+    return (*_FLAGS[:-1], " ".join([_FLAGS[-1], *(more.read_text().split() if more.exists() else ())]))
+
+
+def _require(program: Program) -> None:
+    """The module's own `go` line says which Go it needs; Go's message for it speaks of toolchains."""
+    wanted = re.search(r"^go (\S+)", _go_mod(program), re.MULTILINE)
+    go = find_go()
+    if wanted and _numbers(go.version) < _numbers(wanted[1]):
+        raise PreflightError(
+            f"{program.name} needs Go {wanted[1]} or newer",
+            why=f"{go.binary} is Go {go.version}",
+            hint=_INSTALL_GO,
+            command="go version",
+        )
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", version)[:3])
+
+
+def _downloads(progress: Progress) -> Callable[[str], None]:
+    count = 0
+
+    def line(text: str) -> None:
+        nonlocal count
+        if text.startswith("go: downloading "):
+            count += 1
+            progress.say(f"downloading {text.split()[2]} ({count})")
+
+    return line
+
+
+def _compiled(progress: Progress, packages: frozenset[str]) -> Callable[[str], None]:
+    """`go build -v` names each package as it is compiled; those already in Go's own cache it does not."""
+    done = 0
+
+    def line(text: str) -> None:
+        nonlocal done
+        if text in packages:
+            done += 1
+            progress.fraction(done, len(packages), "packages")
+
+    return line
+
+
+def _builds_at_once() -> int:
+    memory = re.search(r"^MemAvailable:\s+(\d+) kB", Path("/proc/meminfo").read_text(), re.MULTILINE)
+    available = int(memory[1]) * 1024 if memory else 0
+    return max(1, min(os.cpu_count() or 1, available // _BYTES_A_BUILD))

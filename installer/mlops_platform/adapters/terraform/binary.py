@@ -1,0 +1,81 @@
+"""Owns finding the binary: Terraform or OpenTofu, which version, and whether it is still the same file."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlops_platform.adapters.process import run
+from mlops_platform.base.errors import CommandFailed, PreflightError
+
+VARIABLE = "MLOPS_PLATFORM_TERRAFORM"
+OLDEST = (1, 6)
+_INSTALL = (
+    "install Terraform (https://developer.hashicorp.com/terraform/install) or OpenTofu "
+    f"(https://opentofu.org/docs/intro/install), 1.6 or newer, or set {VARIABLE} to its path"
+)
+_PRODUCTS = {"Terraform": "terraform", "OpenTofu": "opentofu"}
+
+
+@dataclass(frozen=True)
+class Binary:
+    """`product` is 'terraform' or 'opentofu', `version` is '1.11.4'."""
+
+    path: Path
+    product: str
+    version: str
+
+
+def locate() -> Path:
+    """Where the binary lies, without starting it. Raises PreflightError when there is none."""
+    chosen = os.environ.get(VARIABLE)
+    for name in (chosen,) if chosen else ("terraform", "tofu"):
+        if found := shutil.which(name):
+            return Path(found).absolute()
+    missing = f"{VARIABLE}={chosen}" if chosen else "terraform"
+    raise PreflightError(f"{missing}: no such program", hint=_INSTALL)
+
+
+def identity(path: Path) -> str:
+    """Changes when the file does: cheaper than asking a program for its version on every run."""
+    status = path.stat()
+    return f"{path} {status.st_size} {status.st_mtime_ns}"
+
+
+def find_binary() -> Binary:
+    """Raises PreflightError when there is none, when it is too old, or is no such program at all."""
+    path = locate()
+    try:
+        # Otherwise `version` asks its maker's server whether there is a newer one.
+        said = run([str(path), "version"], env={"CHECKPOINT_DISABLE": "1"}, seconds=30).stdout
+    except (CommandFailed, OSError) as error:
+        raise PreflightError(
+            f"{path}: does not run", why=getattr(error, "why", "") or str(error), hint=_INSTALL
+        ) from error
+    product, version = _parse(said)
+    if not version:
+        raise PreflightError(f"{path}: neither Terraform nor OpenTofu", why=said.strip()[:200], hint=_INSTALL)
+    if tuple(int(part) for part in version.split(".")[:2]) < OLDEST:
+        raise PreflightError(
+            f"{product} {version} is too old: 1.6 or newer is needed",
+            why=f"{path} is {product} {version}",
+            hint=_INSTALL,
+            command=f"{path} version",
+        )
+    return Binary(path, product, version)
+
+
+def _parse(said: str) -> tuple[str, str]:
+    """Product and version. Plain text names the product; `version -json` of OpenTofu calls it terraform."""
+    # OpenTofu 1.12 writes warnings about its configuration to stdout, before the version.
+    if plain := re.search(r"^(Terraform|OpenTofu) v(\d+\.\d+\S*)", said, re.MULTILINE):
+        return _PRODUCTS[plain[1]], plain[2]
+    try:
+        version = json.loads(said)["terraform_version"]
+    except (ValueError, KeyError, TypeError):
+        return "", ""
+    return "terraform", version if re.match(r"\d+\.\d+", str(version)) else ""

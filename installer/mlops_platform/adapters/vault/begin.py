@@ -1,0 +1,140 @@
+"""Owns a store's beginning where it does not begin by itself: initialised, told what it needs, root revoked.
+
+Nothing of it is atomic. So the one answer that has the root token and the keys is kept in a Kubernetes
+Secret at once, and a run that was killed is taken up from there; the root token is taken out at the end.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mlops_platform.adapters.kube import Kube
+from mlops_platform.adapters.vault.connection import Door, Health, health
+from mlops_platform.adapters.vault.errors import VaultError
+from mlops_platform.adapters.wait import Pending, wait_until
+from mlops_platform.base.cancel import Cancel
+
+_SHAMIR = "shamir"
+_OPEN_SECONDS = 60.0
+_LABELS = {"app.kubernetes.io/part-of": "mlops-platform"}
+Requests = Sequence[tuple[str, Mapping[str, Any]]]
+
+
+def begin(door: Door, requests: Requests, cancel: Cancel) -> None:
+    """Bring a store to where our account can log in. Does nothing where that is so. Raises VaultError.
+
+    `requests` are paths and what is written there with the root token.
+    """
+    with door.open() as address:
+        if not health(address).initialized:
+            _initialise(door, address)
+        kept = _kept(door)
+        _open(door, address, kept, cancel)
+        if kept.get("root"):
+            _tell(address, kept["root"], requests)
+            _keep(door, {key: value for key, value in kept.items() if key != "root"})
+
+
+def _secret(door: Door) -> str:
+    return f"{door.name}-recovery"
+
+
+def _initialise(door: Door, address: str) -> None:
+    """One share: it would lie in one place anyway. A seal that opens itself has recovery keys instead."""
+    from mlops_platform.adapters.vault.session import client
+
+    with client(address) as api:
+        if health(address).seal == _SHAMIR:
+            made = api.sys.initialize(secret_shares=1, secret_threshold=1)
+        else:
+            made = api.sys.initialize(
+                secret_shares=None, secret_threshold=None, recovery_shares=1, recovery_threshold=1
+            )
+    keys = made.get("keys_base64") or []
+    recovery = made.get("recovery_keys_base64") or []
+    held = {"root": made["root_token"], "unseal": "".join(keys), "recovery": "".join(recovery)}
+    _keep(door, {key: value for key, value in held.items() if value})
+
+
+def _open(door: Door, address: str, kept: Mapping[str, str], cancel: Cancel) -> None:
+    """Unsealed, and leading: a store that has just been opened takes a moment to take requests."""
+    from mlops_platform.adapters.vault.session import client
+
+    def opened() -> bool | Pending:
+        now = health(address)
+        if now.sealed and now.seal == _SHAMIR and kept.get("unseal"):
+            with client(address) as api:
+                api.sys.submit_unseal_key(kept["unseal"])
+            return Pending("being unsealed")
+        if now.sealed:
+            return Pending("sealed")
+        with client(address) as api:
+            status = api.sys.read_health_status(method="GET", standby_ok=True)
+        return True if getattr(status, "status_code", 200) == 200 else Pending("not leading yet")
+
+    first = health(address)
+    if first.sealed and first.seal == _SHAMIR and not kept.get("unseal"):
+        raise sealed(door, first)
+    if first.sealed and first.seal != _SHAMIR and not kept.get("root"):
+        return  # it opens itself, or says why not to whoever waits for that
+    wait_until("the secret store opens", opened, seconds=_OPEN_SECONDS, cancel=cancel)
+
+
+def _tell(address: str, root: str, requests: Requests) -> None:
+    """All that needs the root token, and then its end. A run that was killed here does all of it again."""
+    from mlops_platform.adapters.vault.session import Vault, client
+
+    with client(address, root) as api:
+        vault = Vault(api)
+        if not api.sys.list_enabled_audit_devices()["data"]:
+            api.sys.enable_audit_device("file", options={"file_path": "stdout"})
+        mounted = api.sys.list_auth_methods()["data"]
+        for path, data in requests:
+            if path.removeprefix("sys/auth/") + "/" not in mounted:
+                vault.write(path, **data)
+        api.auth.token.revoke_self()
+
+
+def sealed(door: Door, seen: Health) -> VaultError:
+    """Why a store stays sealed, and what opens it."""
+    if seen.seal == _SHAMIR:
+        why = f"it was started again, and Secret {_secret(door)} does not hold its unseal key"
+        hint = "unseal it with the key you keep; then run up again"
+        verb: tuple[str, ...] = (
+            "exec",
+            "--stdin",
+            "--tty",
+            f"{door.name}-0",
+            "--",
+            "bao",
+            "operator",
+            "unseal",
+        )
+    else:
+        why = f"its key is not the one its data was sealed with, or its {seen.seal} seal cannot be reached"
+        hint = (
+            f"bring the key back that it had (Secret {door.name}-seal, from your backup), delete its pod, "
+            "and run up again; without that key its data is lost, see docs/operations.md"
+        )
+        verb = ("logs", f"{door.name}-0", "--tail=20")
+    command = door.kube.kubectl("--namespace", door.namespace, *verb)
+    return VaultError("the secret store is sealed", status=503, why=why, hint=hint, command=command)
+
+
+def _kept(door: Door) -> dict[str, str]:
+    found = door.kube.get("v1", "Secret", _secret(door), door.namespace) or {}
+    return {key: base64.b64decode(value).decode() for key, value in (found.get("data") or {}).items()}
+
+
+def _keep(door: Door, values: Mapping[str, str]) -> None:
+    kube: Kube = door.kube
+    kube.apply(
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": _secret(door), "namespace": door.namespace, "labels": _LABELS},
+            "data": {key: base64.b64encode(value.encode()).decode() for key, value in values.items()},
+        }
+    )

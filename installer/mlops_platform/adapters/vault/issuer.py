@@ -1,0 +1,187 @@
+"""Owns the store as OIDC issuer: keys, scopes, groups, clients and login, made so however often it is run."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+import sys
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from mlops_platform.catalogue.component import GROUPS
+
+if TYPE_CHECKING:
+    import hvac
+
+PROVIDER, KEY, MACHINE, USERS = "platform", "platform", "machine", "userpass"
+AUDIENCE = "mlops-platform"  # of machines' tokens
+USER_POLICY = "platform-user"
+MACHINE_POLICY = "platform-machine"
+# What a browser's page asks to be signed in again with; and so how long a removed user's session may live on.
+ID_TOKEN_TTL = "15m"  # noqa: S105
+_MACHINE_TTL = "1h"
+_LOGIN_TTL, _LOGIN_MAX_TTL = "8h", "12h"
+# The names of claims in quotes, the values without: a template's own values come quoted.
+_CLAIMS = {
+    "groups": '{"groups": {{identity.entity.groups.names}}}',
+    "email": '{"email": {{identity.entity.metadata.email}}, "email_verified": true}',
+    "profile": '{"preferred_username": {{identity.entity.name}}, "name": {{identity.entity.name}}}',
+}
+
+
+@dataclass(frozen=True)
+class Endpoints:
+    """Where an issuer is met: tokens name `issuer`, programs in the cluster ask at the others."""
+
+    issuer: str
+    redeem: str
+    keys: str
+    machines: str
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A client of the issuer at `public` (an origin, as browsers see it), in the cluster at `inside`."""
+
+    name: str
+    public: str
+    inside: str
+    redirects: tuple[str, ...]
+
+    @property
+    def digest(self) -> str:
+        """Changes with what is wanted and with how it is made."""
+        source = inspect.getsource(sys.modules[__name__])
+        return hashlib.sha256(json.dumps([asdict(self), source]).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Client:
+    id: str
+    secret: str
+
+
+def endpoints(public: str, inside: str) -> Endpoints:
+    path = f"/v1/identity/oidc/provider/{PROVIDER}"
+    return Endpoints(
+        issuer=public + path,
+        redeem=f"{inside}{path}/token",
+        keys=f"{inside}{path}/.well-known/keys",
+        # Machines' tokens name this one: only the sign-on proxy, in the cluster, ever asks it.
+        machines=f"{inside}/v1/identity/oidc",
+    )
+
+
+def configure(api: hvac.Client, wanted: Wanted) -> Client:
+    """Make the issuer and the client what they should be; id and secret are the issuer's choice."""
+    _users(api)
+    api.write_data(
+        f"identity/oidc/key/{KEY}",
+        data={
+            "algorithm": "RS256",
+            "allowed_client_ids": "*",
+            "rotation_period": "24h",
+            "verification_ttl": "24h",
+        },
+    )
+    _machines(api, wanted.inside)
+    for scope, template in _CLAIMS.items():
+        api.write_data(f"identity/oidc/scope/{scope}", data={"template": template})
+    group_ids = [_group(api, name) for name in GROUPS]
+    # Who is in none of the groups gets no code at all.
+    api.write_data("identity/oidc/assignment/members", data={"entity_ids": [], "group_ids": group_ids})
+    client = _client(api, wanted)
+    api.write_data(
+        f"identity/oidc/provider/{PROVIDER}",
+        data={
+            "issuer": wanted.public,
+            "allowed_client_ids": _allowed(api, client.id),
+            "scopes_supported": list(_CLAIMS),
+        },
+    )
+    return client
+
+
+def _client(api: hvac.Client, wanted: Wanted) -> Client:
+    path = f"identity/oidc/client/{wanted.name}"
+    api.write_data(
+        path,
+        data={
+            "key": KEY,
+            "redirect_uris": list(wanted.redirects),
+            "assignments": ["members"],
+            "client_type": "confidential",
+            "id_token_ttl": ID_TOKEN_TTL,
+            "access_token_ttl": ID_TOKEN_TTL,
+        },
+    )
+    made = _data(api.read(path))
+    return Client(made["client_id"], made["client_secret"])
+
+
+def _allowed(api: hvac.Client, client: str) -> list[str]:
+    held = api.read(f"identity/oidc/provider/{PROVIDER}")
+    return sorted({client, *(_data(held)["allowed_client_ids"] if held else [])})
+
+
+def _users(api: hvac.Client) -> None:
+    """Login by name and password; a page that opens on it, and a policy for who has logged in."""
+    if f"{USERS}/" not in _data(api.sys.list_auth_methods()):
+        api.sys.enable_auth_method(USERS)
+    accessor = _data(api.sys.list_auth_methods())[f"{USERS}/"]["accessor"]
+    tuned = {
+        "listing_visibility": "unauth",  # or its page opens on "Token", which nobody has
+        "default_lease_ttl": _LOGIN_TTL,
+        "max_lease_ttl": _LOGIN_MAX_TTL,
+    }
+    api.write_data(f"sys/mounts/auth/{USERS}/tune", data=tuned)
+    own = f"auth/{USERS}/users/{{{{identity.entity.aliases.{accessor}.name}}}}/password"
+    rules = {
+        f"identity/oidc/provider/{PROVIDER}/authorize": ["read", "update"],
+        f"identity/oidc/token/{MACHINE}": ["read"],
+        own: ["update"],
+    }
+    write_policy(api, USER_POLICY, rules)
+
+
+def _machines(api: hvac.Client, inside: str) -> None:
+    """Tokens for programs, in the name of an entity: made for a moment's login, good for an hour."""
+    api.write_data("identity/oidc/config", data={"issuer": inside})
+    body = ", ".join(template[1:-1] for template in _CLAIMS.values())
+    api.write_data(
+        f"identity/oidc/role/{MACHINE}",
+        data={"key": KEY, "client_id": AUDIENCE, "ttl": _MACHINE_TTL, "template": f"{{{body}}}"},
+    )
+    rules = {f"identity/oidc/token/{MACHINE}": ["read"], "auth/token/revoke-self": ["update"]}
+    write_policy(api, MACHINE_POLICY, rules)
+    api.write_data(
+        f"auth/token/roles/{MACHINE}",
+        data={
+            "allowed_entity_aliases": ["*"],
+            "allowed_policies": [MACHINE_POLICY],
+            "token_no_default_policy": True,
+            "orphan": True,
+            "renewable": False,
+            "token_explicit_max_ttl": "5m",
+        },
+    )
+
+
+def write_policy(api: hvac.Client, name: str, rules: dict[str, list[str]]) -> None:
+    text = json.dumps({"path": {path: {"capabilities": can} for path, can in rules.items()}})
+    api.write_data(f"sys/policies/acl/{name}", data={"policy": text})
+
+
+def _group(api: hvac.Client, name: str) -> str:
+    """Its id. An existing group keeps its members."""
+    path = f"identity/group/name/{name}"
+    if not api.read(path):
+        api.write_data(path, data={"type": "internal"})
+    return str(_data(api.read(path))["id"])
+
+
+def _data(answer: Any) -> dict[str, Any]:
+    """hvac gives the whole answer for some calls; what was asked for is its `data`."""
+    found: dict[str, Any] = answer["data"]
+    return found

@@ -1,0 +1,1 @@
+"""Errors, cancellation, files, YAML, quantities: imported by all, imports no other package."""

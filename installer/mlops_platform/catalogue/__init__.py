@@ -1,0 +1,1 @@
+"""The components: component.yaml, the catalogue and its graph, checks and bundles."""

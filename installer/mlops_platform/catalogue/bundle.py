@@ -1,0 +1,158 @@
+"""Owns bundles: people's own code that a component runs; where it comes from, and what is wrong with that."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, model_validator
+
+from mlops_platform.base.errors import Problem
+from mlops_platform.base.yaml import Document, Strict, load
+from mlops_platform.catalogue.component import Component, Name
+
+_RECIPE, _RECIPES = "image.yaml", "images"
+# A ConfigMap holds 1 MiB at most, and the API server keeps it in memory: for code, not for data.
+_MOST_BYTES, _MOST_FILES = 512 * 1024, 200
+
+
+def _pattern(expression: str, what: str) -> AfterValidator:
+    """These words are written into programs' configuration, so nothing in them may mean more there."""
+
+    def check(value: str) -> str:
+        if not re.fullmatch(expression, value) or ".." in value:
+            raise ValueError(what)
+        return value
+
+    return AfterValidator(check)
+
+
+_URL = r"https?://[A-Za-z0-9.-]+(:\d{1,5})?/[A-Za-z0-9._~/-]+"
+_REFERENCE = r"[a-z0-9.-]+(:\d+)?(/[a-z0-9._-]+)+(:[A-Za-z0-9._-]+|@sha256:[0-9a-f]{64})"
+_BELOW = r"([A-Za-z0-9._-]+/)*[A-Za-z0-9._-]+"
+
+
+class Git(Strict):
+    """A repository. Its server must be among the component's `egress`."""
+
+    url: Annotated[str, _pattern(_URL, "not a repository | such as https://git.example.com/team/dags.git")]
+    ref: Annotated[str, _pattern(_BELOW, "not a branch or tag | such as main")] = "main"
+    path: Annotated[str, _pattern(f"({_BELOW})?", "not a folder | relative, such as dags")] = ""
+    secret: Name | None = Field(
+        default=None,
+        description="Kubernetes Secret in the component's namespace: GITSYNC_USERNAME, GITSYNC_PASSWORD",
+    )
+
+
+class Bundle(Strict):
+    """Exactly one of three: a repository, an image of the component's with the code in it, or a folder."""
+
+    git: Git | None = None
+    image: Annotated[
+        str,
+        _pattern(
+            f"{_REFERENCE}|[a-z][-a-z0-9]*",
+            "not an image | a recipe's name, or a reference with its tag or digest",
+        ),
+    ] = Field(default="", description="a recipe in images/ beside this file, or a reference in a registry")
+    folder: str = Field(
+        default="", description="relative to this file; up to 200 text files of 512 KiB in all"
+    )
+
+    @model_validator(mode="after")
+    def _one(self) -> Bundle:
+        if sum(map(bool, (self.git, self.image, self.folder))) != 1:
+            raise ValueError("one of git, image and folder | exactly one")
+        return self
+
+    @property
+    def kind(self) -> str:
+        return "git" if self.git else "image" if self.image else "folder"
+
+
+def problems(
+    document: Document, component: Component, spec: Mapping[str, Any], beside: Path | None
+) -> Iterator[Problem]:
+    """What is wrong with one component's bundle; works on raw data, so it also runs when the model failed.
+
+    `beside` is the folder of the environment file, None where that is a copy kept for `down`.
+    """
+    raw = spec.get("bundle")
+    place = ("components", component.name, "bundle")
+    if not isinstance(raw, dict):
+        return
+    if not component.bundles:
+        yield document.problem(place, f"{component.name} runs no code of yours", "remove bundle")
+        return
+    git, image, folder = raw.get("git"), raw.get("image"), raw.get("folder")
+    if isinstance(git, dict) and isinstance(git.get("url"), str):
+        port = _port(git["url"])
+        reached = [e.get("port") for e in spec.get("egress") or [] if isinstance(e, dict)]
+        if port and port not in reached:
+            what = f"{component.name} may not reach port {port} of the repository's server"
+            hint = f"add it to components.{component.name}.egress"
+            yield document.problem((*place, "git", "url"), what, hint)
+    if isinstance(image, str) and re.fullmatch(r"[a-z][-a-z0-9]*", image) and beside:
+        yield from _recipe_problems(document, (*place, "image"), component, beside / _RECIPES / image)
+    if isinstance(folder, str) and folder and beside:
+        for what, hint in _folder_problems(beside / folder):
+            yield document.problem((*place, "folder"), f"{folder}: {what}", hint)
+
+
+def _port(url: str) -> int:
+    try:
+        parts = urlsplit(url)
+        return parts.port or {"https": 443, "http": 80}.get(parts.scheme, 0)
+    except ValueError:
+        return 0  # the model says so
+
+
+def _recipe_problems(
+    document: Document, place: tuple[str, ...], component: Component, folder: Path
+) -> Iterator[Problem]:
+    base = component.embedded.image if component.embedded else ""
+    if not (folder / _RECIPE).is_file():
+        yield document.problem(place, f"no recipe {folder.name}", f"expected {folder / _RECIPE}")
+        return
+    recipe = load(folder / _RECIPE).data
+    if not isinstance(recipe, dict) or recipe.get("base") != base:
+        yield document.problem(place, f"{folder.name} is not made from {base}", f"its recipe: base: {base}")
+
+
+def _folder_problems(folder: Path) -> Iterator[tuple[str, str]]:
+    if not folder.is_dir():
+        yield "no such folder", f"looked for {folder}"
+        return
+    found = files(folder)
+    if not found:
+        yield "there is nothing in it", "hidden files and __pycache__ do not count"
+    if len(found) > _MOST_FILES:
+        yield f"{len(found)} files, at most {_MOST_FILES}", "take an image or a repository"
+        return
+    total = 0
+    for path in found:
+        name = path.relative_to(folder).as_posix()
+        if path.is_symlink():
+            yield f"{name} is a link", "write a file in its place"
+            continue
+        total += path.stat().st_size
+        if total > _MOST_BYTES:
+            yield f"more than {_MOST_BYTES // 1024} KiB", "take an image or a repository"
+            return
+        try:
+            path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            yield f"{name} is not text", "take an image or a repository"
+
+
+def files(folder: Path) -> list[Path]:
+    """What of a folder is meant: no hidden files, nothing Python has compiled."""
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if (path.is_file() or path.is_symlink())
+        and not any(part.startswith(".") or part == "__pycache__" for part in path.relative_to(folder).parts)
+    )

@@ -1,0 +1,35 @@
+"""Owns the end of every command: the one place that maps errors to exit codes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+
+import typer
+
+from mlops_platform.base.errors import Interrupted, PlatformError
+from mlops_platform.console import Console
+
+
+def end(console: Console, act: Callable[[Console], int]) -> None:
+    """Run a command and leave with its status, as Typer wants it."""
+    raise typer.Exit(guarded(console, act))
+
+
+def guarded(console: Console, act: Callable[[Console], int]) -> int:
+    """The one place that maps errors to exit codes."""
+    try:
+        return act(console)
+    except PlatformError as error:
+        return console.error(error)
+    except KeyboardInterrupt:
+        return console.error(Interrupted("interrupted"))
+    except BrokenPipeError:
+        # Our reader has gone, as `head` does. Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+    except Exception as error:  # noqa: BLE001 - a bug: said shortly, with -v in full
+        return console.bug(traceback.format_exc(), f"{type(error).__name__}: {error}")

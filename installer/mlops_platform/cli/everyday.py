@@ -1,0 +1,232 @@
+"""Owns the commands without a group: up, down, and what one looks at and opens between them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mlops_platform.cli.errors import end
+from mlops_platform.cli.options import (
+    AllowDataLoss,
+    Component,
+    Env,
+    Junit,
+    Only,
+    Out,
+    Region,
+    Verbose,
+    Yes,
+    complete_component,
+)
+from mlops_platform.console import Console, Output
+
+app = typer.Typer()
+
+
+@app.command()
+def up(
+    env: Env = "local",
+    output: Out = Output.TEXT,
+    yes: Yes = False,
+    verbose: Verbose = False,
+    allow_data_loss: AllowDataLoss = False,
+    parallel: Annotated[int, typer.Option("--parallel", min=1, max=64, help="Steps at once.")] = 16,
+    ttl: Annotated[
+        str, typer.Option("--ttl", help="Time to live, such as 4h: `reap` takes it down after that.")
+    ] = "",
+    only: Annotated[Only | None, typer.Option("--only", help="Stop once the cluster is made.")] = None,
+) -> None:
+    """Bring an environment up and prove it. Running it again resumes, or does nothing."""
+    from mlops_platform.commands import up as command
+
+    end(
+        Console("up", env, output, verbose),
+        lambda console: command.run(
+            console,
+            yes=yes,
+            allow_data_loss=allow_data_loss,
+            parallel=parallel,
+            ttl=ttl,
+            only=only.value if only else "",
+        ),
+    )
+
+
+@app.command()
+def down(
+    env: Env = "local",
+    output: Out = Output.TEXT,
+    yes: Yes = False,
+    verbose: Verbose = False,
+    allow_data_loss: AllowDataLoss = False,
+    keep_data: Annotated[
+        bool, typer.Option("--keep-data", help="Keep volumes; the next up has them.")
+    ] = False,
+    retain: Annotated[
+        list[str] | None,
+        typer.Option("--retain", help="Keep these and name them: volumes, snapshots, buckets, logs."),
+    ] = None,
+    sweep_only: Annotated[
+        bool, typer.Option("--sweep-only", help="Only what Terraform does not know of, and the proof.")
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Go on where a step fails. What is left is still exit 7.")
+    ] = False,
+    region: Region = "",
+) -> None:
+    """Take an environment down and prove that nothing is left."""
+    from mlops_platform.commands import down as command
+    from mlops_platform.teardown.verify import Wishes
+
+    wishes = Wishes(keep_data, frozenset(retain or ()), force, sweep_only)
+    end(
+        Console("down", env, output, verbose),
+        lambda console: command.run(
+            console, yes=yes, wishes=wishes, allow_data_loss=allow_data_loss, region=region
+        ),
+    )
+
+
+@app.command()
+def reap(
+    output: Out = Output.TEXT,
+    verbose: Verbose = False,
+    region: Region = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what has expired.")] = False,
+) -> None:
+    """Take down what was made with --ttl and has expired; nothing else. For a scheduled job."""
+    from mlops_platform.commands import reap as command
+
+    end(
+        Console("reap", "", output, verbose),
+        lambda console: command.run(console, region=region, dry_run=dry_run),
+    )
+
+
+@app.command()
+def plan(
+    env: Env = "local",
+    output: Out = Output.TEXT,
+    verbose: Verbose = False,
+    only: Annotated[Only | None, typer.Option("--only", help="Stop once the cluster is made.")] = None,
+) -> None:
+    """Show what `up` would do, what data would be lost, and what it costs. Changes nothing."""
+    from mlops_platform.commands import plan as command
+
+    end(
+        Console("plan", env, output, verbose),
+        lambda console: command.run(console, only=only.value if only else ""),
+    )
+
+
+@app.command()
+def status(env: Env = "local", output: Out = Output.TEXT, verbose: Verbose = False) -> None:
+    """Show every component: version, readiness, last smoke test, drift."""
+    from mlops_platform.commands import status as command
+
+    end(Console("status", env, output, verbose), command.run)
+
+
+@app.command()
+def smoke(
+    components: Annotated[
+        list[str] | None, typer.Argument(autocompletion=complete_component, help="Default: all of them.")
+    ] = None,
+    env: Env = "local",
+    output: Out = Output.TEXT,
+    verbose: Verbose = False,
+    junit: Junit = "",
+) -> None:
+    """Prove each layer, and that what must be refused is refused."""
+    from mlops_platform.commands import smoke as command
+
+    end(
+        Console("smoke", env, output, verbose),
+        lambda console: command.run(console, tuple(components or ()), junit=junit),
+    )
+
+
+@app.command()
+def check(env: Env = "local", output: Out = Output.TEXT, verbose: Verbose = False) -> None:
+    """Preflight: is this machine ready? Every line with its fix."""
+    from mlops_platform.commands import check as command
+
+    end(Console("check", env, output, verbose), command.run)
+
+
+@app.command("open")
+def open_(
+    component: Component,
+    env: Env = "local",
+    output: Out = Output.TEXT,
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Local port; 0: any free one.")] = 0,
+    verbose: Verbose = False,
+) -> None:
+    """Forward a component's port to this machine; print its address and how to log in."""
+    from mlops_platform.commands import open_ as command
+
+    end(
+        Console("open", env, output, verbose),
+        lambda console: command.run(console, component, port=port),
+    )
+
+
+@app.command()
+def logs(
+    component: Component,
+    env: Env = "local",
+    output: Out = Output.TEXT,
+    tail: Annotated[int, typer.Option("--tail", min=0, help="Lines from the end; 0: all.")] = 100,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as new lines come.")] = False,
+    previous: Annotated[bool, typer.Option("--previous", "-p", help="Of the container before.")] = False,
+    verbose: Verbose = False,
+) -> None:
+    """Print a component's log."""
+    from mlops_platform.commands import logs as command
+
+    end(
+        Console("logs", env, output, verbose),
+        lambda console: command.run(console, component, tail=tail, follow=follow, previous=previous),
+    )
+
+
+@app.command()
+def unlock(
+    env: Env = "local",
+    output: Out = Output.TEXT,
+    force: Annotated[bool, typer.Option("--force", help="Even when its holder seems alive.")] = False,
+    verbose: Verbose = False,
+) -> None:
+    """Say who holds an environment, and free it when they are gone."""
+    from mlops_platform.commands import unlock as command
+
+    end(Console("unlock", env, output, verbose), lambda console: command.run(console, force=force))
+
+
+@app.command()
+def kubeconfig(env: Env = "local", output: Out = Output.TEXT, verbose: Verbose = False) -> None:
+    """Print the path of an environment's kubeconfig."""
+    from mlops_platform.commands import kubeconfig as command
+
+    end(Console("kubeconfig", env, output, verbose), command.run)
+
+
+@app.command()
+def trust(env: Env = "local", output: Out = Output.TEXT) -> None:
+    """Say how browsers and programs come to know the environment's certificate."""
+    from mlops_platform.commands import trust as command
+
+    end(Console("trust", env, output), command.run)
+
+
+@app.command()
+def token(
+    name: Annotated[str, typer.Argument(help="A user's name, a machine's usually.")],
+    env: Env = "local",
+    output: Out = Output.TEXT,
+) -> None:
+    """Print a bearer token in a user's name for a program, good for an hour."""
+    from mlops_platform.commands import user as command
+
+    end(Console("token", env, output), lambda console: command.token(console, name))

@@ -1,0 +1,60 @@
+"""Owns the options and arguments that several commands share, and their completion."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from mlops_platform.console import Output
+
+
+class Only(StrEnum):
+    """Where `up` may stop."""
+
+    CLUSTER = "cluster"
+
+
+def complete_environment(incomplete: str) -> list[str]:
+    from mlops_platform.environment.model import available
+    from mlops_platform.run.open import shipped_environments
+
+    return [name for name in available(shipped_environments()) if name.startswith(incomplete)]
+
+
+def complete_component(incomplete: str) -> list[str]:
+    from mlops_platform.base.paths import Paths
+
+    folders = (Paths.default().assets / "helm-values").glob("*/component.yaml")
+    return sorted(f.parent.name for f in folders if f.parent.name.startswith(incomplete))
+
+
+Env = Annotated[
+    str,
+    typer.Option(
+        "--env",
+        "-e",
+        envvar="MLOPS_PLATFORM_ENV",
+        autocompletion=complete_environment,
+        help="Environment: a name or a file.",
+    ),
+]
+Out = Annotated[Output, typer.Option("--output", "-o", help="json: one envelope on stdout.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say every observation.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+Region = Annotated[
+    str, typer.Option("--region", help="Of environments made elsewhere; default: your tools' own.")
+]
+AllowDataLoss = Annotated[
+    bool,
+    typer.Option(
+        "--allow-data-loss", "--delete-data", help="Also when data would be lost, which --yes does not cover."
+    ),
+]
+Component = Annotated[str, typer.Argument(autocompletion=complete_component, help="A component's name.")]
+Junit = Annotated[str, typer.Option("--junit", help="Also write the results as JUnit XML to this file.")]
+
+
+UserName = Annotated[str, typer.Argument(help="As it is to log in.")]
+Stdin = Annotated[bool, typer.Option("--password-stdin", help="Read the password from stdin.")]

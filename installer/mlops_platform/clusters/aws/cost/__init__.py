@@ -1,0 +1,1 @@
+"""Prices, and what data a change would delete."""

@@ -1,0 +1,172 @@
+"""Owns prices.yaml: the instance types there are, where they are offered, and what an environment costs."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from functools import lru_cache
+from pathlib import Path
+
+import yaml
+from pydantic import ConfigDict, Field
+
+from mlops_platform.base.yaml import Strict
+from mlops_platform.clusters.bill import Bill, Charge, Span
+
+FILE = Path(__file__).with_name("prices.yaml")
+
+
+class _Row(Strict):
+    model_config = ConfigDict(strict=False)  # a whole number is a price too, a list a tuple
+
+
+class InstanceType(_Row):
+    """`memory` in GiB; `local_disk` in GB: what lies on it is lost with the node."""
+
+    vcpu: int
+    memory: float
+    gpus: int = 0
+    gpu: str = ""
+    local_disk: int = 0
+
+
+class Family(_Row):
+    """`quota` names the pair of vCPU quotas it counts against; `spot` is the share of on-demand one pays."""
+
+    quota: str
+    spot: float = Field(gt=0, lt=1)
+
+
+class Region(_Row):
+    """Prices in one region; the comments in prices.yaml give the units."""
+
+    zones: tuple[str, ...]
+    control_plane: float
+    nat: float
+    address: float
+    key: float
+    block_storage: float
+    object_storage: float
+    database_storage: float
+    databases: Mapping[str, float]
+    not_offered: frozenset[str]
+    instances: Mapping[str, float]
+
+
+class Table(_Row):
+    """All of prices.yaml."""
+
+    date: date
+    hours_per_month: int
+    sources: tuple[str, ...]
+    excludes: str
+    families: Mapping[str, Family]
+    types: Mapping[str, InstanceType]
+    regions: Mapping[str, Region]
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Nodes of one kind, as an environment asks for them; `disk` in GiB."""
+
+    what: str
+    instance_type: str
+    least: int
+    most: int
+    disk: int
+    spot: bool = False
+
+
+@lru_cache(maxsize=1)
+def table() -> Table:
+    # The loader in C where PyYAML has it: every command that reads an environment on AWS comes here.
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    return Table.model_validate(yaml.load(FILE.read_text(), Loader=loader))  # noqa: S506 - both are safe
+
+
+def family(instance_type: str) -> str:
+    return instance_type.partition(".")[0]
+
+
+def find(instance_type: str) -> InstanceType | None:
+    """None for a family that came after the table: AWS must be asked. Raises ValueError for a size that a
+    family we know does not have."""
+    prices = table()
+    if instance_type in prices.types or family(instance_type) not in prices.families:
+        return prices.types.get(instance_type)
+    sizes = [name for name in prices.types if family(name) == family(instance_type)]
+    close = difflib.get_close_matches(instance_type, sizes, 1)
+    hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(sizes)}"
+    raise ValueError(f"no such instance type | {hint}")
+
+
+def refuse_where_not_offered(instance_type: str, region: str) -> None:
+    """Raises ValueError for a type the region is known not to have. Of others nothing is said."""
+    regions = table().regions
+    if region in regions and family(instance_type) in regions[region].not_offered:
+        others = [n for n, r in regions.items() if family(instance_type) not in r.not_offered]
+        raise ValueError(
+            f"{region} does not offer {instance_type} (table of {table().date}) | {', '.join(others)} have it"
+        )
+
+
+def bill(
+    region: str,
+    pools: Iterable[Pool],
+    *,
+    nats: int = 0,
+    keys: int = 0,
+    volumes: float = 0,
+    database: str = "",
+    database_storage: int = 0,
+    database_copies: int = 1,
+) -> Bill:
+    """What all of it costs in a region. `volumes` and `database_storage` in GiB; pure, asks nobody.
+
+    A database that stands by in a second zone costs the same again: `database_copies` is then 2.
+    """
+    prices = table()
+    here = prices.regions.get(region)
+    hours = prices.hours_per_month
+
+    def flat(what: str, detail: str, hourly: Callable[[Region], float | None]) -> Charge:
+        rate = hourly(here) if here else None
+        return Charge(what, detail, None if rate is None else Span(rate, rate))
+
+    def with_storage(region: Region) -> float | None:
+        rate = region.databases.get(database)
+        storage = database_storage * region.database_storage / hours
+        return None if rate is None else database_copies * (rate + storage)
+
+    charges = [flat("control plane", "EKS", lambda r: r.control_plane)]
+    charges += [_nodes(pool, here, prices) for pool in pools]
+    if nats:
+        charges.append(flat("NAT", f"{nats} with an address each", lambda r: nats * (r.nat + r.address)))
+    if keys:
+        charges.append(flat("key", "KMS", lambda r: keys * r.key / hours))
+    if database:
+        detail = f"{database}, {database_storage} GiB" + ", in two zones" * (database_copies > 1)
+        charges.append(flat("database", detail, with_storage))
+    if volumes:
+        charges.append(flat("volumes", f"{volumes:g} GiB gp3", lambda r: volumes * r.block_storage / hours))
+    return Bill(tuple(charges), prices.date.isoformat(), prices.excludes, hours)
+
+
+def _nodes(pool: Pool, here: Region | None, prices: Table) -> Charge:
+    """A pool with the disks of its nodes, which are never on the spot market."""
+    known = prices.types.get(pool.instance_type)
+    gpus = f", {known.gpus} {known.gpu}" if known and known.gpus else ""
+    count = f"{pool.least}" if pool.least == pool.most else f"{pool.least} to {pool.most}"
+    detail = f"{count} × {pool.instance_type}{gpus}"
+    rate = here.instances.get(pool.instance_type) if here else None
+    if here is None or rate is None:
+        return Charge(pool.what, detail, None, None, pool.spot)
+    disk = pool.disk * here.block_storage / prices.hours_per_month
+    share = prices.families[family(pool.instance_type)].spot
+
+    def at(hourly: float) -> Span:
+        return Span(pool.least * (hourly + disk), pool.most * (hourly + disk))
+
+    return Charge(pool.what, detail, at(rate), at(rate * share), pool.spot)

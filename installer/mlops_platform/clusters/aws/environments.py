@@ -1,0 +1,92 @@
+"""Owns finding environments by their tags: those with a record, and what is left of those without."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from typing import TYPE_CHECKING
+
+from mlops_platform.base.errors import UsageError
+from mlops_platform.clusters.aws.ownership import Ownership
+from mlops_platform.clusters.aws.session import Session, session_of
+from mlops_platform.clusters.aws.state.bucket import (
+    ENVIRONMENT_TAG,
+    EXPIRES_TAG,
+    OWNER_TAG,
+    StateBucket,
+    find,
+)
+from mlops_platform.clusters.aws.teardown.inventory import calling, look
+from mlops_platform.clusters.aws.teardown.sweeps.index import tagged
+from mlops_platform.clusters.base import RemoteEnvironment
+
+if TYPE_CHECKING:
+    from mlops_platform.clusters.aws.state.bucket import Record
+
+
+def remotes(region: str) -> list[RemoteEnvironment]:
+    """Sorted by name. Changes nothing."""
+    session = session_of(region or _usual_region())
+    counts: dict[str, int] = {}
+    with calling("resourcegroupstaggingapi"):
+        for _, tags in tagged(session):
+            counts[tags[ENVIRONMENT_TAG]] = counts.get(tags[ENVIRONMENT_TAG], 0) + 1
+    recorded = {bucket.environment: bucket for bucket in find(session)}
+    found = [_recorded(bucket, counts.get(name, 1)) for name, bucket in recorded.items()]
+    found += _strays(session, counts.keys() - recorded.keys())
+    return sorted(found, key=lambda each: each.name)
+
+
+def _recorded(bucket: StateBucket, objects: int) -> RemoteEnvironment:
+    record, tags = bucket.record(), bucket.tags()
+    return RemoteEnvironment(
+        name=bucket.environment,
+        account=bucket.session.account,
+        region=bucket.session.region,
+        objects=objects,
+        owner=record.owner if record else tags.get(OWNER_TAG, ""),
+        made=record.made_at if record else "",
+        expires=_latest(record, tags.get(EXPIRES_TAG, "")),
+        file=record.file if record else "",
+        hourly=_hourly(record.file) if record else None,
+    )
+
+
+def _hourly(file: str) -> float | None:
+    """What a recorded environment costs at the least, without its disks; None for a file that an earlier
+    version understood, and this one does not."""
+    import yaml
+    from pydantic import ValidationError
+
+    from mlops_platform.clusters.aws.cost.cost import bill
+    from mlops_platform.clusters.aws.options import Options
+
+    try:
+        options = Options.model_validate((yaml.safe_load(file) or {}).get("cluster"))
+    except (ValidationError, yaml.YAMLError):
+        return None
+    return bill(options, 0).paid.least
+
+
+def _latest(record: Record | None, tag: str) -> str:
+    """A run that was killed may have prolonged only one of the two: what was promised last counts."""
+    known = [text for text in (record.expires_at if record else "", tag) if text]
+    return max(known, default="")
+
+
+def _strays(session: Session, names: Collection[str]) -> Iterator[RemoteEnvironment]:
+    """Of which something is left though they have no record. The index alone would have every environment
+    that went down today among them: it goes on listing what is deleted, and a key is only scheduled to be."""
+    for name in names:
+        ownership = Ownership(name, "", frozenset(), None)
+        left = [each for each in look(session, ownership) if not each.resource.scheduled]
+        if left:
+            yield RemoteEnvironment(name, session.account, session.region, len(left))
+
+
+def _usual_region() -> str:
+    import botocore.session
+
+    region = botocore.session.get_session().get_config_variable("region")
+    if not region:
+        raise UsageError("which region? environments are found region by region", hint="say --region")
+    return str(region)

@@ -1,0 +1,1 @@
+"""Remote state and the environment's record in its bucket."""

@@ -1,0 +1,1 @@
+"""Teardown on AWS: inventory, sweep, retain."""

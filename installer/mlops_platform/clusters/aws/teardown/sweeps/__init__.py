@@ -1,0 +1,58 @@
+"""Owns the sweep list: every kind of object an environment may leave, in the order in which they can go."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mlops_platform.clusters.aws.teardown.sweeps import balancers, ec2, eks, iam, rest, stores
+from mlops_platform.clusters.aws.teardown.sweeps.kind import Kind
+from mlops_platform.clusters.aws.teardown.sweeps.security_groups import SECURITY_GROUPS
+from mlops_platform.clusters.base import Retain
+
+# What makes or holds others first: nodes hold disks and interfaces, those hold groups and subnets.
+KINDS: tuple[Kind, ...] = (
+    *balancers.BALANCERS,
+    eks.NODE_GROUPS,
+    eks.SCALING_GROUPS,
+    ec2.INSTANCES,
+    eks.CLUSTERS,
+    stores.DATABASES,
+    stores.DATABASE_SUBNETS,
+    stores.DATABASE_SNAPSHOTS,
+    ec2.INTERFACES,
+    ec2.VOLUMES,
+    ec2.SNAPSHOTS,
+    ec2.LAUNCH_TEMPLATES,
+    SECURITY_GROUPS,
+    *ec2.NETWORK,
+    iam.PROFILES,
+    iam.ROLES,
+    iam.POLICIES,
+    iam.IDENTITY_PROVIDERS,
+    stores.REPOSITORIES,
+    rest.LOG_GROUPS,
+    rest.ALIASES,
+    rest.KEYS,
+    stores.BUCKETS,
+)
+
+# The environment's key: a bucket's objects and a database's snapshots are of no use without it.
+_KEY = Retain((rest.KEYS.name, rest.ALIASES.name), ("aws_kms_key", "aws_kms_alias"))
+# What `down --retain` may name: what holds data and stands by itself.
+RETAIN: Mapping[str, Retain] = {
+    "volumes": Retain((ec2.VOLUMES.name,)),
+    "snapshots": Retain((ec2.SNAPSHOTS.name, stores.DATABASE_SNAPSHOTS.name, *_KEY.kinds), _KEY.types),
+    "buckets": Retain(
+        (stores.BUCKETS.name, *_KEY.kinds),
+        (
+            "aws_s3_bucket",
+            "aws_s3_bucket_public_access_block",
+            "aws_s3_bucket_server_side_encryption_configuration",
+            "aws_s3_bucket_versioning",
+            *_KEY.types,
+        ),
+    ),
+    "logs": Retain((rest.LOG_GROUPS.name,), ("aws_cloudwatch_log_group",)),
+}
+# What holds data that is meant to outlive a cluster: not covered by `--yes`.
+DATA = (stores.BUCKETS, stores.DATABASES)

@@ -1,0 +1,23 @@
+"""Owns asking a node's firewall, from the host, whether policies are in force."""
+
+from __future__ import annotations
+
+import json
+import socket
+
+from mlops_platform.clusters.host.layout import FIREWALL_SOCKET
+
+_SECONDS = 3.0
+
+
+def wrong(init: int) -> str:
+    """'' or why not. `init`: the node's PID 1 as the host knows it."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as agent:
+        agent.settimeout(_SECONDS)
+        try:
+            agent.connect(f"/proc/{init}/root{FIREWALL_SOCKET}")
+            agent.sendall(b'{"act": "status"}\n')
+            answer = agent.makefile("rb").readline()
+        except OSError as error:
+            return f"its agent does not answer: {error}"
+    return str(json.loads(answer)["failure"]) if answer else "its agent ended before it answered"

@@ -1,0 +1,164 @@
+"""Owns what the agent knows and has done: objects, the addresses of pods, and which state is in force.
+
+Thread-safe: watches and admissions write, one loop reads and applies.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Mapping, Sequence
+from ipaddress import IPv4Address
+from pathlib import Path
+from typing import Any
+
+from mlops_platform.clusters.host.firewall.cache import Cache
+from mlops_platform.clusters.host.firewall.model import Namespace, Object, Pod, Policy
+from mlops_platform.clusters.host.firewall.render import Snapshot
+
+_LATE = "the newest rules are not in force in time"
+PODS, NAMESPACES, POLICIES = "pods", "namespaces", "networkpolicies"
+
+
+class State:
+    """Every change makes a new generation; whoever needs it in force waits for its number."""
+
+    def __init__(self, claims: Path) -> None:
+        """`claims`: where addresses are kept for the next life of this process; gone with the node."""
+        self._changed = threading.Condition()
+        self._pods = Cache(Pod.of)
+        self._namespaces = Cache(Namespace.of)
+        self._policies = Cache(Policy.of)
+        self._caches: Mapping[str, Cache[Any]] = {
+            PODS: self._pods,
+            NAMESPACES: self._namespaces,
+            POLICIES: self._policies,
+        }
+        self._file = claims
+        self._claims = _read(claims)
+        self._wanted, self._applied, self._tried = 1, 0, 0
+        self._urgent = False
+        self._failure = ""
+        self._lost: dict[str, str] = {}
+
+    def listed(self, kind: str, items: Sequence[Object], version: int) -> None:
+        with self._changed:
+            self._lost.pop(kind, None)
+            self._note(self._caches[kind].replace(items, version))
+            self._changed.notify_all()
+            if kind == PODS:
+                self._forget([uid for uid in self._claims if uid not in self._pods])
+
+    def event(self, kind: str, act: str, item: Object) -> None:
+        with self._changed:
+            self._note(self._caches[kind].event(act, item))
+            if kind == PODS and act == "DELETED":
+                self._forget([item["metadata"]["uid"]])
+
+    def offer(self, kind: str, items: Sequence[Object]) -> None:
+        """Objects read by themselves."""
+        with self._changed:
+            for item in items:
+                self._note(self._caches[kind].offer(item))
+
+    def lost(self, kind: str, why: str) -> None:
+        """A watch that has ended by a fault, until its next list."""
+        with self._changed:
+            self._lost[kind] = why
+
+    def knows(self, uid: str) -> bool:
+        with self._changed:
+            return uid in self._pods
+
+    def claim(self, uid: str, address: IPv4Address) -> int:
+        """A pod was given an address, which nobody else has then; returns the generation that knows."""
+        with self._changed:
+            for other in [u for u, a in self._claims.items() if a == address]:
+                del self._claims[other]
+            self._claims[uid] = address
+            self._keep()
+            self._urgent = True
+            self._note(True)
+            return self._wanted
+
+    def awaited(self) -> bool:
+        """Returns when something is to be done; True: a pod waits for it."""
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self._applied < self._wanted and all(c.listed for c in self._caches.values())
+            )
+            return self._urgent
+
+    def newest(self) -> int:
+        """The generation that a snapshot from now on holds, at least."""
+        with self._changed:
+            self._urgent = False
+            return self._wanted
+
+    def snapshot(self) -> Snapshot:
+        """All there is now. Raises Unreadable."""
+        with self._changed:
+            return Snapshot(
+                tuple(self._pods.readable()),
+                dict(self._claims),
+                {each.name: each.labels for each in self._namespaces.readable()},
+                tuple(self._policies.readable()),
+            )
+
+    def applied(self, generation: int) -> None:
+        with self._changed:
+            self._applied = self._tried = generation
+            self._failure = ""
+            self._changed.notify_all()
+
+    def failed(self, generation: int, why: str) -> None:
+        """It could not be put in force: what was in force still is."""
+        with self._changed:
+            self._tried, self._failure = generation, why
+            self._changed.notify_all()
+
+    def in_force(self, generation: int, seconds: float) -> str:
+        """'' once a generation is in force, or why it is not within `seconds`."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._tried >= generation, timeout=seconds)
+            return "" if self._applied >= generation else self._wrong() or _LATE
+
+    def settled(self, seconds: float) -> str:
+        """'' once what is known now is in force and nothing keeps us from knowing more, or why not."""
+        with self._changed:
+            now = self._wanted
+            self._changed.wait_for(lambda: self._applied >= now and not self._wrong(), timeout=seconds)
+            return self._wrong() or ("" if self._applied >= now else _LATE)
+
+    def _wrong(self) -> str:
+        if self._failure:
+            return self._failure
+        if self._lost:
+            return "; ".join(f"{kind}: {why}" for kind, why in self._lost.items())
+        unlisted = [kind for kind, cache in self._caches.items() if not cache.listed]
+        if unlisted:
+            return f"waiting for the list of {', '.join(unlisted)}"
+        return "" if self._applied else "no rules are in force yet"
+
+    def _note(self, news: bool) -> None:
+        if news:
+            self._wanted += 1
+            self._changed.notify_all()
+
+    def _forget(self, uids: Sequence[str]) -> None:
+        gone = [uid for uid in uids if self._claims.pop(uid, None)]
+        if gone:
+            self._keep()
+            self._note(True)
+
+    def _keep(self) -> None:
+        """In memory of the node, so it takes no fsync: it only has to outlive this process."""
+        new = self._file.with_suffix(".new")
+        new.write_text(json.dumps({uid: str(address) for uid, address in self._claims.items()}))
+        new.replace(self._file)
+
+
+def _read(file: Path) -> dict[str, IPv4Address]:
+    if not file.exists():
+        return {}
+    return {uid: IPv4Address(address) for uid, address in json.loads(file.read_text()).items()}

@@ -1,0 +1,291 @@
+"""Owns HostProvider: what the rest of the house asks of the host cluster, answered by this folder's parts."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Network
+from pathlib import Path
+from typing import Any, Protocol
+
+from mlops_platform.adapters import process
+from mlops_platform.adapters.wait import Pending, wait_until
+from mlops_platform.base.cancel import Cancel
+from mlops_platform.base.errors import StepError
+from mlops_platform.base.paths import Paths
+from mlops_platform.base.progress import Progress
+from mlops_platform.clusters.base import Check, ClusterAccess, Leftover, Network, Program
+from mlops_platform.clusters.host import addons, addresses, checks, config, inventory, renewal
+from mlops_platform.clusters.host.containerd import Socket
+from mlops_platform.clusters.host.daemons import daemons, etcd_binary
+from mlops_platform.clusters.host.layout import NODE_FILE, Node, Place
+from mlops_platform.clusters.host.node import cgroups
+from mlops_platform.clusters.host.node.start import clear, command, wrong
+from mlops_platform.clusters.host.node.supervision import Supervision
+from mlops_platform.clusters.host.version import KUBERNETES
+from mlops_platform.clusters.nothing_elsewhere import NothingElsewhere
+
+HERE = Path(__file__).resolve().parent
+RECIPES = HERE / "images"
+ETCD = Program("etcd", HERE / "programs" / "etcd")
+COREDNS = Program("coredns", HERE / "programs" / "coredns")
+PAUSE = Program("pause", HERE / "programs" / "pause")
+STORAGE_CLASS = addons.STORAGE_CLASS
+# Enough to bring the data back: what is in etcd, the volumes, the keys both are read with, the addresses;
+# and the images: pods that come back before theirs are loaded wait 20 s for kubelet to try again.
+KEPT_WITH_DATA = ("etcd", "volumes", "pki", NODE_FILE, "containerd")
+_START_SECONDS = 300
+_PODS_SECONDS = 120
+
+
+class ImageStore(Protocol):
+    """Where built images lie; a reference is known before anything is built."""
+
+    def reference(self, name: str) -> str: ...
+    def build(self, name: str, progress: Progress, cancel: Cancel) -> Path: ...
+
+
+@dataclass(frozen=True)
+class HostProvider(NothingElsewhere):
+    """The host cluster of one environment. Capabilities are fields; see ClusterProvider for the contract."""
+
+    environment: str
+    state: Path
+    built_programs: checks.ProgramStore
+    built_images: ImageStore
+    minimum: checks.Requirements = checks.MINIMUM
+    name: str = "host"
+    root: Path = Paths.default().assets / "terraform" / "host"
+    remote: None = None
+    programs: tuple[Program, ...] = (KUBERNETES, ETCD, COREDNS, PAUSE)
+    recipe_folders: tuple[Path, ...] = (RECIPES,)
+    images: tuple[str, ...] = ("pause", "coredns")
+    external_resources: bool = False
+    embedded: bool = True
+    takes_images: bool = True
+    registry: None = None
+    where: str = "this machine"
+    asks_first: bool = False  # making the node anew keeps its data
+
+    @property
+    def folder(self) -> Path:
+        return self.state.absolute() / "node"
+
+    @property
+    def kubeconfig(self) -> Path:
+        return self.state.absolute() / "kubeconfig"
+
+    @property
+    def place(self) -> Place:
+        """Where the node is or was, known also when nothing of it is left."""
+        return Place(self.environment, self.folder)
+
+    def bill(self, volumes: float) -> None:
+        return None
+
+    def holds(self, change: object) -> str:
+        return ""
+
+    def checks(self) -> Sequence[Check]:
+        return checks.all_checks(self.place, self.minimum, self.programs, self.built_programs)
+
+    def variables(self) -> Mapping[str, Any]:
+        """Before `prepare` the certificate authority is '' and the addresses are those it would pick."""
+        node = self._planned()
+        authority = node.pki / "ca.crt"
+        return {
+            "name": self.environment,
+            "config": str(node.file),
+            "python": sys.executable,
+            "fingerprint": _fingerprint(node),
+            "endpoint": node.endpoint,
+            "ca": authority.read_text() if authority.exists() else "",
+            "kubeconfig": str(self.kubeconfig),
+            "storage_class": STORAGE_CLASS,
+        }
+
+    def prepare(self, progress: Progress) -> None:
+        """Keys, configuration files and node.json. Raises PreflightError when no address range is free."""
+        from mlops_platform.clusters.host import pki
+
+        archive = self.built_images.build("pause", progress, Cancel())
+        progress.say("keys and configuration files")
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with _one_at_a_time(self.state.parent):
+            node = replace(self._planned(), pause_archive=archive)
+            node.write()
+        pki.ensure(node, self.kubeconfig)
+        config.write(node)
+
+    def access(self, outputs: Mapping[str, Any]) -> ClusterAccess:
+        return ClusterAccess(
+            name=outputs["cluster_name"],
+            endpoint=outputs["endpoint"],
+            kubeconfig=Path(outputs["auth"]["kubeconfig"]),
+            storage_class=outputs["storage_class"],
+            region=outputs["region"],
+        )
+
+    def network(self) -> Network:
+        """No `outside`: the node has no route out, and this machine none to its pods."""
+        node = self._known()
+        return Network((str(node.pods),)) if node else Network()
+
+    def alive(self) -> str:
+        node = self._known()
+        if node is None:
+            return "the node was never made"
+        return wrong(node) or renewal.due(node)
+
+    def revive(self, progress: Progress, cancel: Cancel) -> None:
+        """Also renews certificates that end soon, which takes a restart when the node is running."""
+        if Supervision(self.place).alive() and renewal.due(self.place):
+            self._node("stop", progress, cancel)
+        self.prepare(progress)
+        self._node("start", progress, cancel)
+        node = self._planned()
+        wait_until(
+            f"pods of node {node.name}",
+            lambda: Pending(seen) if (seen := wrong(node)) else True,
+            seconds=_PODS_SECONDS,
+            cancel=cancel,
+            on_seen=progress.say,
+        )
+
+    def addons(self) -> Sequence[Mapping[str, Any]]:
+        return addons.manifests(self._planned(), self.built_images.reference("coredns"))
+
+    def images_present(self) -> frozenset[str]:
+        return self._socket().images()
+
+    def load_images(self, archives: Sequence[Path], progress: Progress, cancel: Cancel) -> None:
+        socket = self._socket()
+        for archive in archives:
+            progress.say(f"loading {archive.stem}")
+            socket.load(archive, cancel)
+
+    def inventory(self) -> Sequence[Leftover]:
+        return inventory.look(self.place, self.kubeconfig)
+
+    def destroy_files(self, *, keep_data: bool, progress: Progress) -> None:
+        """What is in use stays, for the proof to find: files of a node that runs, or that hold a mount."""
+        if Supervision(self.place).alive():
+            progress.note(f"{self.folder}: the node still runs, its files stay")
+            return
+        progress.say("removing the node's files")
+        mounts = inventory.mounts_below(self.folder)
+        kept = KEPT_WITH_DATA if keep_data else ()
+        for path in sorted(self.folder.iterdir()) if self.folder.exists() else ():
+            mounted = any(path == mount or path in mount.parents for mount in mounts)
+            if path.name not in kept and not mounted:
+                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+        self.kubeconfig.unlink(missing_ok=True)
+        if self.folder.exists() and not any(self.folder.iterdir()):
+            self.folder.rmdir()
+
+    def sweep(self, found: Sequence[Leftover], progress: Progress, cancel: Cancel | None = None) -> None:
+        """A node that still runs is stopped as it should be; only what is left then is ended by force.
+
+        What is not provably ours (a mount, an interface without our alias) is left for the proof to list.
+        """
+        if Supervision(self.place).alive() and self.place.file.exists():
+            with _noted(progress):
+                self._node("stop", progress, Cancel())
+        left = cgroups.processes(self.place.group)
+        if left:
+            progress.note(f"killing {len(left)} processes left in the node's cgroup: {sorted(left)}")
+        with _noted(progress):
+            clear(self.place, Supervision(self.place))
+
+    def _known(self) -> Node | None:
+        return Node.read(self.place.file) if self.place.file.exists() else None
+
+    def _planned(self) -> Node:
+        """The node as `prepare` would make it now. One that has data keeps its addresses, which are in its
+        Services and certificates."""
+        known = self._known()
+        if known is None:
+            return self._node_with(self._free_range())
+        if shutil.which("go") is None:  # nothing can be built then, nor told from what is built
+            return known
+        fresh = not (self.folder / "etcd" / "member").exists() and not Supervision(known).alive()
+        if fresh and addresses.conflict(known):
+            return self._node_with(self._free_range())
+        return self._node_with(known.range)
+
+    def _free_range(self) -> IPv4Network:
+        claimed = (*addresses.routed(), *addresses.claimed_beside(self.folder))
+        return addresses.pick(claimed, first=self.place.number)
+
+    def _node_with(self, range_: IPv4Network) -> Node:
+        etcd = self.built_programs.folder(ETCD)
+        return Node(
+            environment=self.environment,
+            folder=self.folder,
+            range=range_,
+            kubernetes=self.built_programs.folder(KUBERNETES),
+            etcd=etcd_binary(etcd) or etcd / "etcd",
+            plugins=checks.plugins() or Path("/usr/lib/cni"),
+            pause_image=self.built_images.reference("pause"),
+            pause_archive=Path(),
+        )
+
+    def _node(self, act: str, progress: Progress, cancel: Cancel) -> None:
+        """Start or stop the node just as Terraform does. Raises CommandFailed, Interrupted."""
+        process.run(
+            command(act, self.place),
+            seconds=_START_SECONDS,
+            cancel=cancel,
+            on_line=progress.say,
+            what=f"{act} of node {self.environment}",
+        )
+
+    def _socket(self) -> Socket:
+        running = Supervision(self.place).running()
+        if running is None:
+            raise StepError("the node is not running", hint="mlops-platform up starts it, with its data")
+        return Socket(running.init.pid)
+
+
+def _fingerprint(node: Node) -> str:
+    """Digest of all that a running node was started with: another one takes a restart."""
+    folders = HERE / "node", HERE / "firewall"
+    sources = sorted(
+        [*(f for folder in folders for f in folder.glob("*.py")), HERE / "volumes.py", HERE / "api.py"]
+    )
+    digest = hashlib.sha256()
+    for text in (
+        replace(node, pause_archive=Path()).text(),
+        json.dumps(dict(config.render(node)), sort_keys=True),
+        *(" ".join(daemon.argv) for daemon in daemons(node)),
+        *(source.read_text() for source in sources),
+    ):
+        digest.update(hashlib.sha256(text.encode()).digest())
+    return digest.hexdigest()[:16]
+
+
+@contextmanager
+def _noted(progress: Progress) -> Iterator[None]:
+    """A sweep goes on with the next thing; what is left in the end, the proof lists."""
+    try:
+        yield
+    except StepError as error:
+        progress.note(f"{error.what}: {error.why}")
+
+
+@contextmanager
+def _one_at_a_time(home: Path) -> Iterator[None]:
+    """Two environments of one home made at the same time must not pick the same addresses."""
+    descriptor = os.open(home, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)  # held for milliseconds
+        yield
+    finally:
+        os.close(descriptor)

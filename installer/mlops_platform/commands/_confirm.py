@@ -1,0 +1,101 @@
+"""Owns asking before `up` changes a cluster: all that is destroyed is said, data is agreed to apart."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+from mlops_platform.base.errors import PlatformError, UsageError
+from mlops_platform.report import preview
+
+if TYPE_CHECKING:
+    from mlops_platform.console import Console
+    from mlops_platform.report.preview import Preview
+    from mlops_platform.run.context import Context
+
+
+def agreed(console: Console, work: Context, *, yes: bool, allow_data_loss: bool) -> bool:
+    """May `up` go on? Terraform plans here, once, when something exists that it could destroy; what was
+    agreed to is then just what it applies. Raises UsageError when there is nobody to ask.
+    """
+    cluster, terraform = work.cluster, work.terraform
+    if not cluster.asks_first or terraform.unchanged(cluster.variables()):
+        return True
+    if not terraform.resources():
+        return yes or not console.asks or _new(console, work)
+    told = Told(console)
+    cluster.prepare(told)
+    terraform.recover(told, work.cancel)
+    variables = cluster.variables()
+    if terraform.unchanged(variables):  # the run that was recovered had done it all
+        return True
+    changes = terraform.plan(variables, told, work.cancel)
+    if changes is None or not changes.all:
+        return True
+    try:
+        answer = _answer(console, work, preview.of(work, changes), yes=yes, allow_data_loss=allow_data_loss)
+    except PlatformError:  # nobody to ask, or interrupted
+        terraform.forget_plan()
+        raise
+    if not answer:
+        terraform.forget_plan()
+    return answer
+
+
+def _new(console: Console, work: Context) -> bool:
+    """Nothing is there yet, so nothing can be lost but money. Planned without making a place for a state."""
+    changes = work.terraform.preview(work.cluster.variables(), Told(console), work.cancel)
+    return _ask(console, work, preview.of(work, changes))
+
+
+def _answer(console: Console, work: Context, found: Preview, *, yes: bool, allow_data_loss: bool) -> bool:
+    from mlops_platform.console.preview import changes as shown
+
+    assert found.changes is not None
+    destroying = found.changes.destroying
+    if found.losses and not allow_data_loss and (yes or not console.asks):
+        raise UsageError(
+            f"up would lose data of {found.environment}",
+            why="\n".join(f"{loss.where}: {loss.what}" for loss in found.losses),
+            hint="--yes does not cover that; nothing was changed. Look first: mlops-platform plan",
+            command=_command(found.environment, "--yes", "--allow-data-loss"),
+        )
+    if destroying and not yes and not console.asks:
+        raise UsageError(
+            f"up would destroy {len(destroying)} of {found.environment}'s resources, and nobody can be asked",
+            why="\n".join(f"{change.action} {change.address}" for change in destroying),
+            hint="say --yes in scripts; nothing was changed",
+            command=_command(found.environment, "--yes"),
+        )
+    if console.asks and not yes:
+        return _ask(console, work, found, found.environment if found.losses and not allow_data_loss else "")
+    if destroying:
+        console.say("\n".join(shown(found.changes)))
+    return True
+
+
+def _ask(console: Console, work: Context, found: Preview, word: str = "") -> bool:
+    from mlops_platform.console.preview import apart
+
+    console.say(apart(found))
+    return bool(console.confirm("\nData is lost. Apply?" if word else "\nApply?", word, work.cancel))
+
+
+def _command(environment: str, *flags: str) -> str:
+    return shlex.join(["mlops-platform", "up", "--env", environment, *flags])
+
+
+class Told:
+    """Progress where there is no run to show it in."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def say(self, text: str) -> None:
+        if self._console.verbose:
+            self._console.say(f"  {text}")
+
+    def fraction(self, done: int, total: int, what: str = "") -> None: ...
+
+    def note(self, text: str) -> None:
+        self._console.say(f"! {text}")

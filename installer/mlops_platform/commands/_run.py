@@ -1,0 +1,173 @@
+"""Owns one run of a command: lock, journal, signals, lease, engine, and the record of how it ended."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from mlops_platform import __version__
+from mlops_platform.base.cancel import Cancel
+from mlops_platform.base.errors import Exit, Interrupted, PlatformError
+from mlops_platform.base.humanize import plural
+from mlops_platform.base.signals import cancelling
+from mlops_platform.console import Console
+from mlops_platform.console.failure import OUTCOMES, Situation
+from mlops_platform.engine.engine import Engine, RunResult
+from mlops_platform.engine.graph import Graph
+from mlops_platform.engine.journal import Journal, Redactor, RunRecord, expected_seconds, runs
+from mlops_platform.run.context import Context
+from mlops_platform.run.lock import HostLock, LeaseLock, locked
+from mlops_platform.run.open import Opened, context
+
+_COMPARED_RUNS = 5  # as many earlier runs are read for how long steps take
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run under way: its context, and running graphs in it."""
+
+    context: Context
+    journal: Journal
+    console: Console
+    expected: dict[str, float]
+    results: list[RunResult] = field(default_factory=list)
+
+    def engine(self, graph: Graph, workers: int = 16) -> RunResult:
+        """Run a graph and show it. Raises the first failure, the others are told with it."""
+        listener = self.console.listener(header(self.context, self.journal), self.expected)
+        result = Engine(graph, self.journal, (listener,), self.context.cancel, workers).run()
+        self.results.append(result)
+        if result.failures or result.skipped:
+            self.console.ended(_situation(result, self.journal), counts(result))
+            if any(not isinstance(failure.error, Interrupted) for failure in result.failures):
+                result.raise_first()
+            raise Interrupted("interrupted", hint="run the same command again to go on")
+        return result
+
+
+@contextmanager
+def running(console: Console, opened: Opened) -> Iterator[Run]:
+    """Everything around a run. Raises LockedError when somebody else works on the environment."""
+    name, state = opened.environment.name, opened.state
+    command = shlex.join(["mlops-platform", *sys.argv[1:]])
+    cancel = Cancel()
+    # Before there is a journal, and until its last line: an interrupted run says that it was.
+    with cancelling(cancel, _telling(console)), HostLock(state, name, command):
+        earlier = list(runs(state, newest=_COMPARED_RUNS))
+        redactor = Redactor()
+        console.clean = redactor.clean
+        journal = Journal.start(state, command, name, __version__, redactor)
+        opened.record()
+        lease = _Lease(name, command, cancel, journal, console)
+        work = context(opened, cancel, journal.folder, lease.take, redactor.add)
+        _tell_of_dead_run(earlier, journal, console)
+        run = Run(work, journal, console, expected_seconds(earlier))
+        code = Exit.BUG
+        try:
+            yield run
+            code = Exit.DONE
+        except PlatformError as error:
+            code = error.exit_code
+            if isinstance(error, Interrupted) and lease.lost:
+                code = Exit.LOCKED
+                raise locked(name, lease.lost) from error
+            raise
+        finally:
+            lease.release()
+            journal.write("run_finished", outcome=OUTCOMES[code], exit_code=int(code), **_record(run))
+
+
+def header(work: Context, journal: Journal) -> str:
+    """The line above everything."""
+    components = plural(len(work.components), "component")
+    where = journal.folder.relative_to(work.state)
+    return f"{work.environment.name} · {work.cluster.name} cluster · {components} · journal {where}"
+
+
+def counts(result: RunResult) -> dict[str, Any]:
+    """A run in figures, for the envelope and the journal."""
+    return {
+        "changed": len(result.done),
+        "unchanged": len(result.unchanged),
+        "failed": len(result.failures),
+        "skipped": len(result.skipped),
+        "seconds": round(result.seconds, 3),
+    }
+
+
+def _record(run: Run) -> dict[str, Any]:
+    if not run.results:
+        return {}
+    last = run.results[-1]
+    return {
+        **counts(last),
+        "critical_path": list(last.critical_path),
+        "critical_seconds": round(last.critical_seconds, 3),
+    }
+
+
+def _situation(result: RunResult, journal: Journal) -> Situation:
+    real = [f for f in result.failures if not isinstance(f.error, Interrupted)]
+    failures = real or list(result.failures)
+    return Situation(
+        journal=journal.folder,
+        step=failures[0].step if failures else "",
+        others=[f"{f.step}: {f.error}" for f in failures[1:]],
+        skipped=len(result.skipped),
+        stays_up=bool(real),
+    )
+
+
+def _tell_of_dead_run(earlier: list[RunRecord], journal: Journal, console: Console) -> None:
+    """A run that was killed is no error: what it left is what this one starts from."""
+    if not earlier or not earlier[0].dead:
+        return
+    steps = ", ".join(earlier[0].unfinished_steps)
+    text = f"run {earlier[0].folder.name} died{' in ' + steps if steps else ''}; going on from there"
+    journal.write("run_note", text=text)
+    console.say(f"! {text}")
+
+
+def _telling(console: Console) -> Callable[[bool], None]:
+    def tell(forced: bool) -> None:
+        console.say(
+            "! stopping now" if forced else "! interrupted: ending what runs; once more stops it at once"
+        )
+
+    return tell
+
+
+class _Lease:
+    """The lease of one run: taken before its first change in the cluster, if there is one."""
+
+    def __init__(
+        self, environment: str, command: str, cancel: Cancel, journal: Journal, console: Console
+    ) -> None:
+        self._environment, self._command, self._cancel = environment, command, cancel
+        self._journal, self._console = journal, console
+        self._held: LeaseLock | None = None
+
+    def take(self, kube: Any) -> None:
+        lease = LeaseLock(kube, self._environment, self._command, self._cancel)
+        took = lease.acquire()
+        self._held = lease
+        if took:
+            self._journal.write("run_note", text=took)
+            self._console.say(f"! {took}")
+
+    @property
+    def lost(self) -> str:
+        return self._held.lost if self._held else ""
+
+    def release(self) -> None:
+        """A cluster that is gone by now took its lease with it; another's expires by itself."""
+        if not self._held:
+            return
+        try:
+            self._held.release()
+        except PlatformError as error:
+            self._journal.write("run_note", text=f"the lease was not released: {error.what}")

@@ -1,0 +1,158 @@
+"""Owns `down`: drain, destroy, and the proof, said in full."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mlops_platform.base.errors import Exit, PreflightError, StepError, UsageError
+from mlops_platform.console import Console
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mlops_platform.clusters.base import ClusterProvider, Leftover
+    from mlops_platform.run.context import Context
+    from mlops_platform.run.open import Opened
+    from mlops_platform.teardown.verify import Outcome, Wishes
+
+
+def run(
+    console: Console, *, yes: bool, wishes: Wishes, allow_data_loss: bool = False, region: str = ""
+) -> int:
+    from mlops_platform.run.connect import read_only
+    from mlops_platform.run.remote import open_anywhere
+
+    opened = open_anywhere(console.environment, region)
+    name = console.environment = opened.environment.name
+    work = read_only(opened)
+    cluster = work.cluster
+    cluster.refuse_elsewhere()
+    _refuse_wishes(name, cluster, wishes)
+    if not opened.state.exists() and not cluster.inventory():
+        return console.done(
+            {"changed": 0, "seen": 0, "left": []}, f"{name}: nothing to take down · 0 left of 0 seen"
+        )
+    going = refuse_protected(work, wishes)
+    if not _agreed(console, name, wishes, () if allow_data_loss else going, yes=yes):
+        console.text(f"{name}: left as it is")
+        return Exit.DONE
+    taken = take_down(console, opened, wishes)
+    return console.done(taken.data, taken.text)
+
+
+@dataclass(frozen=True)
+class Taken:
+    """An environment that is down and proven gone, in figures and in words."""
+
+    data: dict[str, Any]
+    text: str
+
+
+def take_down(console: Console, opened: Opened, wishes: Wishes) -> Taken:
+    """What was asked and agreed to. Raises LeftoversError when something is left, and what a step raised."""
+    from mlops_platform.commands._run import counts, running
+    from mlops_platform.console import screens
+    from mlops_platform.plan_down import plan_down
+    from mlops_platform.report.cost import spent_so_far
+
+    name = opened.environment.name
+    with running(console, opened) as run:
+        run.context.cluster.refuse_elsewhere()
+        spent = spent_so_far(run.context)
+        alive = not wishes.sweep_only and _reached(run.context, console)
+        planned = plan_down(run.context, wishes, alive=alive)
+        outcome = planned.outcome
+        if alive and run.context.cluster.external_resources:  # before draining takes the first of it
+            outcome.seen.set(len(run.context.cluster.inventory()))
+        try:
+            result = run.engine(planned.graph)
+        finally:
+            console.add(_found(outcome))
+    seen, money = outcome.seen.get(), spent.now() if spent else None
+    data = counts(result) | {"seen": seen, **_found(outcome)}
+    text = screens.down(name, result, seen, outcome.stays.get(), kept=wishes.keep_data, spent=money)
+    return Taken(data | ({"cost": money.as_data()} if money else {}), text)
+
+
+def _found(outcome: Outcome) -> dict[str, list[dict[str, object]]]:
+    def plain(found: Sequence[Leftover]) -> list[dict[str, object]]:
+        return [vars(item) for item in found]
+
+    left = outcome.left.get() if outcome.left.filled else ()
+    stays = outcome.stays.get() if outcome.stays.filled else ()
+    return {"left": plain(left), "stays": plain([each for each in stays if each.keep or each.ours])}
+
+
+def _refuse_wishes(name: str, cluster: ClusterProvider, wishes: Wishes) -> None:
+    strange = sorted(wishes.retain - set(cluster.retainable))
+    if strange:
+        known = ", ".join(cluster.retainable) or "nothing, here"
+        raise UsageError(f"--retain {strange[0]}: nothing of that name can be kept", why=f"known: {known}")
+    if wishes.keep_data and not cluster.keeps_data:
+        raise UsageError(
+            f"{name} cannot be stopped and keep its data: its cluster is made anew by `up`",
+            hint="--retain keeps the disks, and says which they are",
+            command=f"mlops-platform down --env {name} --retain volumes",
+        )
+
+
+def refuse_protected(work: Context, wishes: Wishes) -> Sequence[Leftover]:
+    """The data that would go. Raises PreflightError, whatever is forced, when some of it was made not to be
+    deleted: that would be refused at the end of the way, when the cluster is gone already."""
+    cluster, name = work.cluster, work.environment.name
+    kept = {kind for word in wishes.retain for kind in cluster.retainable[word].kinds}
+    going = [each for each in cluster.data() if each.kind not in kept]
+    guarded = work.terraform.guarded()
+    protected = [each for each in going if each.protected or each.id in guarded]
+    if protected:
+        raise PreflightError(
+            f"{name} has data that is protected from being deleted; nothing was changed",
+            why="\n".join(f"{each.kind} {each.id} {each.detail}".rstrip() for each in protected),
+            hint="set `deletion_protection: false`, run `up`, then `down`; --force does not lift it",
+            command=f"mlops-platform up --env {name}",
+        )
+    return going
+
+
+def _reached(work: Context, console: Console) -> bool:
+    """Can the cluster still be drained? A dead one cannot, and one that never was need not."""
+    from mlops_platform.run.connect import find_way
+
+    if not find_way(work):
+        if work.terraform.resources():
+            console.say("! nothing in the cluster is drained: Terraform knows no way to one")
+        return False
+    wrong = work.cluster.alive()
+    if not wrong and work.cluster.external_resources:
+        try:
+            work.bench.kube.raw("GET", "/version")
+        except StepError as error:
+            wrong = error.what
+    if wrong:
+        console.say(f"! nothing in the cluster is drained: {wrong}")
+    return not wrong
+
+
+def _agreed(console: Console, name: str, wishes: Wishes, lost: Sequence[Leftover], *, yes: bool) -> bool:
+    """Asked once; with data in stores that outlive a cluster, by the environment's name."""
+    if lost and (yes or not console.asks):
+        raise UsageError(
+            f"down would delete data of {name}",
+            why="\n".join(f"{each.kind} {each.id} {each.detail}".rstrip() for each in lost),
+            hint="--yes does not cover that, --allow-data-loss does; --retain keeps; nothing was changed",
+            command=f"mlops-platform down --env {name} --yes --allow-data-loss",
+        )
+    if yes:
+        return True
+    what = "its data is kept" if wishes.keep_data else "its data is deleted"
+    for each in lost:
+        console.say(f"! {each.kind} {each.id} {each.detail} is deleted")
+    answer = console.confirm(f"Take {name} down? {what[0].upper()}{what[1:]}.", name if lost else "")
+    if answer is None:
+        raise UsageError(
+            f"down would ask whether to take {name} down, and nobody can answer",
+            hint="say --yes in scripts",
+            command=f"mlops-platform down --env {name} --yes",
+        )
+    return answer

@@ -1,0 +1,58 @@
+"""Owns `env list`, `env show` and `env schema`."""
+
+from __future__ import annotations
+
+from mlops_platform.console import Console
+
+
+def run_list(console: Console) -> int:
+    """Every environment that can be named, and those that were made here from a file that is gone."""
+    from mlops_platform.base.humanize import table
+    from mlops_platform.base.paths import Paths
+    from mlops_platform.environment.model import available
+    from mlops_platform.run.open import RECORDED, shipped_environments
+
+    home = Paths.default().home
+    files = {name: str(path) for name, path in available(shipped_environments()).items()}
+    made = {p.parent.name: str(p) for p in sorted(home.glob(f"*/{RECORDED}"))}
+    rows = []
+    for name, file in sorted((made | files).items()):
+        up = (home / name / "kubeconfig").exists()
+        rows.append({"name": name, "state": "up" if up else "-", "file": file})
+    cells = [(row["name"], row["state"], row["file"]) for row in rows]
+    return console.done({"environments": rows}, table(("name", "here", "file"), cells))
+
+
+def run_remote(console: Console, region: str) -> int:
+    """Every environment found by its tags, wherever it was made from."""
+    from datetime import UTC, datetime
+
+    from mlops_platform.console.screens import environments
+    from mlops_platform.run.remote import remotes
+
+    found = remotes(region)
+    rows = [{key: value for key, value in vars(each).items() if key != "file"} for each in found]
+    return console.done({"environments": rows}, environments(found, datetime.now(UTC)))
+
+
+def run_show(console: Console) -> int:
+    import yaml
+
+    from mlops_platform.environment.model import as_data
+    from mlops_platform.run.open import open_environment
+
+    opened = open_environment(console.environment)
+    console.environment = opened.environment.name
+    data = as_data(opened.environment)
+    text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True).rstrip()
+    return console.done(data, f"# {opened.file}\n{text}")
+
+
+def run_schema(console: Console) -> int:
+    import json
+
+    from mlops_platform.clusters import options_models
+    from mlops_platform.environment.model import schema
+
+    console.raw(json.dumps(schema(options_models().values()), indent=2) + "\n")
+    return 0

@@ -1,0 +1,81 @@
+"""Owns `logs`: what a component's pods have said, each line with its pod where there are several."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from mlops_platform.base.errors import Exit, StepError, UsageError
+from mlops_platform.console import Console
+
+if TYPE_CHECKING:
+    from mlops_platform.adapters.kube import Kube
+
+
+def run(console: Console, component: str, *, tail: int, follow: bool, previous: bool) -> int:
+    from mlops_platform.adapters.kube.readiness import selectors
+    from mlops_platform.commands.smoke import refuse_unknown
+    from mlops_platform.run.connect import reach, read_only
+    from mlops_platform.run.open import open_environment
+
+    if follow and (previous or console.json):
+        raise UsageError("--follow goes neither with --previous nor with --output json")
+    opened = open_environment(console.environment)
+    name = console.environment = opened.environment.name
+    refuse_unknown((component,), tuple(opened.environment.components), name)
+    work = read_only(opened)
+    reach(work)
+    kube, namespace = work.bench.kube, opened.catalog[component].namespace
+    pods = _pods(kube, namespace, selectors(kube, namespace, component))
+    if not pods:
+        raise StepError(
+            f"{component} has no pods",
+            command=kube.kubectl("--namespace", namespace, "get", "events"),
+            hint=f"`mlops-platform up --env {name}` installs it",
+        )
+    if follow:
+        return _follow(console, kube, namespace, pods, tail)
+    texts = {pod: kube.logs(namespace, pod, tail=tail, previous=previous) for pod in pods}
+    if console.json:
+        return console.done({"pods": texts})
+    for pod, text in texts.items():
+        for line in text.splitlines():
+            console.raw(console.clean(f"{pod}  {line}\n" if len(pods) > 1 else f"{line}\n"))
+    return Exit.DONE
+
+
+def _pods(kube: Kube, namespace: str, matching: Iterable[str]) -> list[str]:
+    return sorted(
+        {p["metadata"]["name"] for s in matching for p in kube.metadata("v1", "Pod", namespace, labels=s)}
+    )
+
+
+def _follow(console: Console, kube: Kube, namespace: str, pods: list[str], tail: int) -> int:
+    """All pods side by side, until each has ended or Ctrl-C."""
+    import queue
+    import threading
+
+    lines: queue.SimpleQueue[str | BaseException | None] = queue.SimpleQueue()
+
+    def read(pod: str, source: Iterator[str]) -> None:
+        try:
+            for line in source:
+                lines.put(f"{pod}  {line}\n" if len(pods) > 1 else f"{line}\n")
+            lines.put(None)
+        except StepError as error:
+            lines.put(error)
+
+    for pod in pods:
+        source = kube.follow_logs(namespace, pod, tail=tail)
+        threading.Thread(target=read, args=(pod, source), name=pod, daemon=True).start()
+    left = len(pods)
+    try:
+        while left:
+            line = lines.get()
+            if isinstance(line, BaseException):
+                raise line
+            left -= line is None
+            console.raw(console.clean(line or ""))
+    except KeyboardInterrupt:  # that is how following is meant to end
+        return Exit.DONE
+    return Exit.DONE

@@ -1,0 +1,26 @@
+"""Owns `plan`: every step observed, none run; and what the cluster would become, and cost."""
+
+from __future__ import annotations
+
+from mlops_platform.base.errors import Exit, PreflightError
+from mlops_platform.console import Console
+
+
+def run(console: Console, *, only: str = "") -> int:
+    from mlops_platform.commands._confirm import Told
+    from mlops_platform.console.preview import plan
+    from mlops_platform.report import preview
+    from mlops_platform.run.connect import read_only
+    from mlops_platform.run.open import open_environment
+    from mlops_platform.steps.release.values import refuse_unrunnable
+
+    opened = open_environment(console.environment)
+    console.environment = opened.environment.name
+    work = read_only(opened)
+    if not only:
+        refuse_unrunnable(work)
+    try:
+        found, code = preview.build(work, Told(console), work.cancel, only), Exit.DONE
+    except PreflightError as error:
+        found, code = preview.without_asking(work, error), Exit.PREFLIGHT
+    return console.done(found.as_data(), plan(found), code)

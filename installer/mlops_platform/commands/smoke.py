@@ -1,0 +1,60 @@
+"""Owns `smoke`: the probes of chosen components, always run, never recalled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from mlops_platform.base.errors import UsageError
+from mlops_platform.console import Console
+
+
+def run(console: Console, components: Sequence[str], *, junit: str) -> int:
+    from mlops_platform.commands._run import counts, running
+    from mlops_platform.console import screens
+    from mlops_platform.engine.result import IDENTITIES, MATRIX
+    from mlops_platform.plan import plan_smoke
+    from mlops_platform.report.summary import proven
+    from mlops_platform.run.connect import reach, read_only
+    from mlops_platform.run.open import open_environment
+
+    opened = open_environment(console.environment)
+    name = console.environment = opened.environment.name
+    refuse_unknown(components, (*opened.environment.components, MATRIX, IDENTITIES), name)
+    reach(read_only(opened))  # what is not up must not get a run, nor a state folder
+    with running(console, opened) as run:
+        reach(run.context)
+        try:
+            result = run.engine(plan_smoke(run.context, components))
+        finally:
+            console.add({"probes": probes_of(run.context.run_folder)})
+            if junit:
+                _write_junit(Path(junit), run.context.run_folder, name)
+        found = proven(run.context, components)
+    data = counts(result) | {"probes": probes_of(run.context.run_folder)}
+    return console.done(data, screens.smoke(name, found, result))
+
+
+def refuse_unknown(wanted: Sequence[str], known: Sequence[str], name: str) -> None:
+    """Raises UsageError, naming those there are."""
+    unknown = [each for each in wanted if each not in known]
+    if unknown:
+        raise UsageError(
+            f"{name} has no component {', '.join(unknown)}", hint=f"it has {', '.join(sorted(known))}"
+        )
+
+
+def probes_of(run_folder: Path) -> dict[str, list[dict[str, object]]]:
+    """Every probe's outcome by component."""
+    from dataclasses import asdict
+
+    from mlops_platform.engine.result import load
+
+    return {component: [asdict(r) for r in results] for component, results in load(run_folder).items()}
+
+
+def _write_junit(file: Path, run_folder: Path, environment: str) -> None:
+    from mlops_platform.engine.result import load
+    from mlops_platform.smoke.junit import render
+
+    file.write_text(render(load(run_folder), environment))

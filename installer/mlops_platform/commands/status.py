@@ -1,0 +1,30 @@
+"""Owns `status`: one row a component, or why the cluster cannot be asked."""
+
+from __future__ import annotations
+
+from mlops_platform.console import Console
+
+
+def run(console: Console) -> int:
+    from dataclasses import asdict
+
+    from mlops_platform.console import screens
+    from mlops_platform.report.status import rows_of
+    from mlops_platform.run.connect import NotUp, reach, read_only
+    from mlops_platform.run.open import open_environment
+
+    opened = open_environment(console.environment)
+    name = console.environment = opened.environment.name
+    work = read_only(opened)
+    try:
+        reach(work)
+    except NotUp:
+        text = f"{name} is not up; `mlops-platform up --env {name}` brings it up"
+        return console.done({"up": False, "rows": []}, text)
+    rows = rows_of(work)
+    data = {
+        "up": True,
+        "healthy": all(r.good for r in rows),
+        "rows": [asdict(r) | {"good": r.good} for r in rows],
+    }
+    return console.done(data, screens.status(name, rows))

@@ -1,0 +1,38 @@
+"""Owns `trust`: the certificate of the environment's authority in a file, and how to make it known."""
+
+from __future__ import annotations
+
+from mlops_platform.console import Console
+
+
+def run(console: Console) -> int:
+    """Writes one file, in the environment's state folder; what is trusted stays everybody's own decision."""
+    from mlops_platform.run.connect import reach, read_only
+    from mlops_platform.run.open import open_environment
+    from mlops_platform.steps.access.routes import authority_file, doors, sign_out
+
+    opened = open_environment(console.environment)
+    name = console.environment = opened.environment.name
+    work = read_only(opened)
+    reach(work)
+    file = authority_file(work)
+    hosts = [f"{s.host or c.name}.{work.environment.domain}" for c, s in doors(work)]
+    hosts.append(sign_out(work.environment).split("/")[2].partition(":")[0])
+    text = _TEXT.format(file=file, name=f"mlops-platform-{name}", hosts=" ".join(hosts))
+    return console.done({"authority": str(file), "hosts": hosts}, text)
+
+
+_TEXT = """\
+The authority of this environment: {file}
+It signs for names of its domain alone in practice, but could for any: trust it on machines that are for this.
+
+  browsers    Chromium  certutil -d sql:$HOME/.pki/nssdb -A -t C,, -n {name} -i {file}
+              Firefox   Settings > Certificates > Authorities > Import
+              macOS     security add-trusted-cert -r trustRoot -k ~/Library/Keychains/login.keychain-db {file}
+  Debian      cp {file} /usr/local/share/ca-certificates/{name}.crt && update-ca-certificates
+  curl        --cacert {file}
+  Python      export REQUESTS_CA_BUNDLE={file}
+  MLflow      export MLFLOW_TRACKING_SERVER_CERT_PATH={file}
+
+Browsers and curl know names below localhost. For other programs, where those do not resolve, in /etc/hosts:
+127.0.0.1 {hosts}"""

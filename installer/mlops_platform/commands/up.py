@@ -1,0 +1,48 @@
+"""Owns `up`: run the plan, then one screen of what is here and what to do next."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mlops_platform.console import Console
+
+if TYPE_CHECKING:
+    from mlops_platform.run.context import Context
+
+
+def run(
+    console: Console, *, yes: bool, allow_data_loss: bool, parallel: int, ttl: str = "", only: str = ""
+) -> int:
+    from mlops_platform.commands._confirm import agreed
+    from mlops_platform.commands._run import counts, running
+    from mlops_platform.console import screens
+    from mlops_platform.plan import plan_up
+    from mlops_platform.report.summary import summary_of
+    from mlops_platform.run.open import open_environment
+    from mlops_platform.steps.release.values import refuse_unrunnable
+
+    opened = open_environment(console.environment)
+    console.environment = opened.environment.name
+    with running(console, opened) as run:
+        if not only:
+            refuse_unrunnable(run.context)
+        run.context.cluster.refuse_elsewhere()
+        if ttl:
+            _limit(run.context, ttl)
+        if not agreed(console, run.context, yes=yes, allow_data_loss=allow_data_loss):
+            return console.done({"changed": 0}, f"{console.environment}: left as it is")
+        result = run.engine(plan_up(run.context, only), parallel)
+        if only:
+            return console.done(counts(result), screens.up_to_cluster(console.environment, result))
+        summary = summary_of(run.context)
+    return console.done(counts(result) | summary.data, screens.up(summary, result))
+
+
+def _limit(work: Context, ttl: str) -> None:
+    """Raises UsageError where nothing would ever take the environment down."""
+    from mlops_platform.base.errors import UsageError
+    from mlops_platform.base.ttl import expiry
+
+    if not work.cluster.expires:
+        raise UsageError(f"--ttl: {work.environment.name} costs nothing and is nowhere but on this machine")
+    work.cluster.expire(expiry(ttl))

@@ -1,0 +1,71 @@
+"""Owns the picture of who may reach whom: a square of marks, and below it every flow with its ports."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from mlops_platform.base.humanize import labelled, table
+
+if TYPE_CHECKING:
+    from mlops_platform.catalogue.catalogue import Component, Flow
+
+_YES, _NO, _SELF = "✔", "·", "="
+
+
+def matrix(
+    name: str,
+    components: Sequence[Component],
+    flows: Sequence[Flow],
+    taken: Mapping[str, Sequence[str]],
+    unknown: str,
+) -> str:
+    """Columns have the rows' numbers: twenty components fit 80 columns. `taken` is what of the cluster's own
+    each component reaches."""
+    pairs = {(f.source, f.target) for f in flows}
+    headers = ("", "from \\ to", *map(str, range(1, len(components) + 1)), "api", "out")
+    rows = [
+        (
+            str(number),
+            source.name,
+            *(_mark(source, target, pairs) for target in components),
+            *_beyond(source, taken),
+        )
+        for number, source in enumerate(components, 1)
+    ]
+    ports = [row for target in components for row in _ports(target, flows)]
+    for word in dict.fromkeys(word for words in taken.values() for word in words):
+        takers = ", ".join(taker for taker, words in taken.items() if word in words)
+        ports.append((f"the cluster's {word}", "", takers))
+    lines = [f"{name}: what is not here is refused, both ways", "", table(headers, rows), ""]
+    lines += [table(("to", "port", "from"), ports), ""]
+    if unknown:
+        lines += labelled("unknown", unknown)
+    lines += labelled("also", "every component reaches its own ports (=) and the cluster's DNS")
+    lines += labelled("yaml", f"mlops-platform policies show --yaml --env {name}", wrap=False)
+    return "\n".join(lines)
+
+
+def _mark(source: Component, target: Component, pairs: set[tuple[str, str]]) -> str:
+    if source.name == target.name:
+        return _SELF if source.serves else _NO
+    return _YES if (source.name, target.name) in pairs else _NO
+
+
+def _beyond(source: Component, taken: Mapping[str, Sequence[str]]) -> tuple[str, str]:
+    out = source.egress or taken.get(source.name)
+    return _YES if source.kube_api else _NO, _YES if out else _NO
+
+
+def _ports(target: Component, flows: Sequence[Flow]) -> list[tuple[str, str, str]]:
+    """A row a port, one more for each thing from outside the cluster, and where it goes itself."""
+    rows = []
+    for served in target.serves.values():
+        sources = [f.source for f in flows if (f.target, f.port) == (target.name, served.port)]
+        others = [source for source in sources if source != target.name]
+        if target.routes:
+            others.append("anywhere outside the cluster")
+        rows.append((target.name, str(served.port), ", ".join(others) or "nobody"))
+    rows += [(target.name, str(port), "the API server") for port in target.webhooks]
+    rows += [(each.cidr, str(each.port), f"{target.name}: {each.why}") for each in target.egress]
+    return rows

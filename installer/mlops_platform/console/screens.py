@@ -1,0 +1,193 @@
+"""Owns the screens a command ends with, as text; everything on them was worked out before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from mlops_platform.base.humanize import WIDTH, age, ago, duration, labelled, plural, table
+from mlops_platform.base.quantities import human
+
+if TYPE_CHECKING:
+    from mlops_platform.clusters.base import Check, Leftover, RemoteEnvironment
+    from mlops_platform.engine.engine import RunResult
+    from mlops_platform.report.cache import Entry
+    from mlops_platform.report.cost import Spent
+    from mlops_platform.report.status import Row
+    from mlops_platform.report.summary import Proven, Summary
+
+_CHECK_MARKS = {"ok": "✔", "warning": "!", "failure": "✘", "skipped": "·"}
+
+
+def up(summary: Summary, result: RunResult) -> str:
+    """One line when there was nothing to do, else what is here, where, and what comes next."""
+    name = summary.environment
+    if not result.done:
+        smoke = f", smoke passed {ago(summary.proven.when)}" if summary.proven else ""
+        steps = plural(len(result.unchanged), "step")
+        return f"{name}: nothing to do ({steps} unchanged{smoke}) · {duration(result.seconds)}"
+    steps = f"{plural(len(result.done), 'step')} done, {len(result.unchanged)} unchanged"
+    lines = [f"{name} is up, {duration(result.seconds)} ({steps}).{_smoke(summary.proven)}", ""]
+    doors = [(f"{d.what:<10}", d.where, d.login) for d in summary.doors]
+    wide = table(("what", "where", "log in"), doors)
+    if max(map(len, wide.splitlines())) <= WIDTH:
+        lines.append(wide)
+    else:  # a long hint on logging in stands below its address
+        lines.append(table(("what", "where, log in"), [row for d in doors for row in _folded(*d)]))
+    lines.append("")
+    for number, command in enumerate(summary.next):
+        lines += labelled("" if number else "next", command, wrap=False)
+    return "\n".join(lines)
+
+
+def up_to_cluster(name: str, result: RunResult) -> str:
+    """What `up --only cluster` ends with."""
+    if not result.done:
+        steps = plural(len(result.unchanged), "step")
+        return f"{name}: nothing to do ({steps} unchanged) · {duration(result.seconds)}"
+    return "\n".join(
+        [
+            f"{name}: its cluster is made, {duration(result.seconds)}.",
+            "",
+            *labelled("next", f"mlops-platform up --env {name}", wrap=False),
+        ]
+    )
+
+
+def _folded(what: str, where: str, login: str) -> list[tuple[str, str]]:
+    return [(what, where), *([("", login)] if login else [])]
+
+
+def _smoke(proven: Proven | None) -> str:
+    if not proven:
+        return ""
+    return f"\nSmoke: {proven.passed} passed, {proven.failed} failed ({proven.refused} of them refusals)."
+
+
+def smoke(name: str, proven: Proven | None, result: RunResult) -> str:
+    return f"{name}: proven, {duration(result.seconds)}.{_smoke(proven)}"
+
+
+def down(
+    name: str,
+    result: RunResult,
+    seen: int,
+    stays: Sequence[Leftover] = (),
+    *,
+    kept: bool,
+    spent: Spent | None = None,
+) -> str:
+    """What went, what stays on purpose, and the proof. When something is left there is an error instead."""
+    layers: dict[str, list[str]] = {}
+    for step in result.done:
+        layers.setdefault(step.partition("/")[2], []).append(step.partition("/")[0])
+    lines = [f"{name} is down, {duration(result.seconds)}.", ""]
+    gone = layers.get("uninstall", [])
+    if gone:
+        lines += labelled("releases", f"✔ {len(gone)} uninstalled: {', '.join(gone)}")
+    if "destroy" in layers:
+        lines += labelled("cluster", "✔ destroyed")
+    if kept:
+        lines += labelled("kept", f"data; `mlops-platform up --env {name}` brings it back")
+    shown = [each for each in stays if each.kind != "state bucket"]
+    for number, each in enumerate(shown):
+        text = f"{each.kind} {each.id} {each.detail}".rstrip()
+        lines += labelled("" if number else "kept", f"{text} ({each.keep or 'retained'})")
+    lines += labelled("proof", f"✔ 0 left of {seen} seen")
+    if spent:
+        hours = duration(spent.hours * 3600)
+        lines += labelled("cost", f"at least {spent.dollars:.2f} $ over {hours} (table of {spent.dated})")
+    return "\n".join(lines)
+
+
+def environments(found: Sequence[RemoteEnvironment], now: datetime) -> str:
+    """Wherever they were made from; what has no record is somebody's to look at."""
+    if not found:
+        return "none"
+    rows = [
+        (
+            each.name,
+            age(datetime.fromisoformat(each.made), now) if each.made else "no record",
+            _so_far(each, now),
+            each.owner or "-",
+            _expiry(each, now),
+        )
+        for each in found
+    ]
+    places = dict.fromkeys(f"account {each.account}, {each.region}" for each in found)
+    headers = ("name", "age", "cost so far", "owner", "expires")
+    return "\n".join([*places, "", table(headers, rows)])
+
+
+def _so_far(each: RemoteEnvironment, now: datetime) -> str:
+    if not each.made or each.hourly is None:
+        return f"unknown, {plural(each.objects, 'object')}"
+    hours = (now - datetime.fromisoformat(each.made)).total_seconds() / 3600
+    return f">= {max(0.0, hours) * each.hourly:.2f} $"
+
+
+def _expiry(each: RemoteEnvironment, now: datetime) -> str:
+    if not each.expires:
+        return "never"
+    when = datetime.fromisoformat(each.expires)
+    return f"in {age(now, when)}" if when > now else f"expired {ago(when, now)}"
+
+
+def status(name: str, rows: Sequence[Row]) -> str:
+    headers = ("layer", "component", "version", "ready", "smoke", "drift", "since")
+    cells = [(r.layer, r.component, r.version, r.ready, r.smoke, r.drift, r.since) for r in rows]
+    lines = [table(headers, cells)]
+    notes = [(r.component, r.note) for r in rows if r.note]
+    if notes:
+        lines.append("")
+        width = max(12, *(len(component) + 2 for component, _ in notes))
+        lines += [line for component, note in notes for line in labelled(component, note, width)]
+    broken = [r.component for r in rows if not r.good and r.drift == "-"]
+    drifted = [r.component for r in rows if r.drift != "-"]
+    next_ = [f"logs {component}" for component in broken[:1]] + ["plan"] * bool(drifted)
+    lines += [""] * bool(next_)
+    for number, command in enumerate(next_):
+        lines += labelled("" if number else "next", f"mlops-platform {command} --env {name}", wrap=False)
+    return "\n".join(lines)
+
+
+def check(checks: Sequence[Check]) -> str:
+    """Every line with its figure; what is wrong with its reason and its fix."""
+    width = max(len(c.name) for c in checks)
+    lines = []
+    for each in checks:
+        lines.append(f"  {_CHECK_MARKS[each.status]} {each.name:<{width}}  {each.seen}".rstrip())
+        if each.status != "ok":
+            lines += _below("why", each.why) + _below("fix", each.fix)
+    failures = sum(c.status == "failure" for c in checks)
+    warnings = sum(c.status == "warning" for c in checks)
+    ending = "ready" if not failures else f"not ready: {plural(failures, 'failure')}"
+    if warnings:
+        ending += f", {plural(warnings, 'warning')}"
+    return "\n".join([*lines, "", f"  {ending}"])
+
+
+def cache(folder: str, entries: Sequence[Entry]) -> str:
+    """What is used by nobody is what `prune` removes."""
+    rows = [(e.kind, e.name, human(e.size), ", ".join(e.used_by) or "-") for e in entries]
+    total, free = sum(e.size for e in entries), sum(e.size for e in entries if not e.used_by)
+    if not rows:
+        return f"{folder}: empty"
+    text = table(("kind", "name", "size", "used by"), rows)
+    return (
+        f"{text}\n\n  {human(total)} in {folder}\n  {human(free)} of it unused: `mlops-platform cache prune`"
+    )
+
+
+def pruned(removed: Sequence[Entry]) -> str:
+    if not removed:
+        return "nothing to remove"
+    rows = [(e.kind, e.name, human(e.size)) for e in removed]
+    return f"{table(('kind', 'name', 'size'), rows)}\n\n  {human(sum(e.size for e in removed))} freed"
+
+
+def _below(label: str, text: str) -> list[str]:
+    """A command, told by its flags, is to be pasted: its line is never broken."""
+    lines = labelled(label, text, width=5, wrap=" --" not in text) if text else []
+    return [" " * 4 + line for line in lines]

@@ -1,0 +1,81 @@
+"""Owns what was proven when: one ConfigMap in the cluster, a key a component."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+
+from mlops_platform.adapters.kube import Kube, KubeError
+from mlops_platform.engine.result import Result
+
+NAME, NAMESPACE = "mlops-platform-smoke", "mlops-platform"
+_PATH = f"/api/v1/namespaces/{NAMESPACE}/configmaps/{NAME}"
+_MISSING, _CONFLICT = 404, 409
+
+
+@dataclass(frozen=True)
+class Record:
+    """`digest` is of what was proven, `when` in ISO 8601; `refused` counts the refusals among `passed`."""
+
+    digest: str
+    when: str
+    passed: int
+    failed: int
+    refused: int
+
+
+def read(kube: Kube) -> Mapping[str, Record]:
+    """The last proof of each component."""
+    found = kube.get("v1", "ConfigMap", NAME, NAMESPACE)
+    data: Mapping[str, str] = (found or {}).get("data") or {}
+    return {component: Record(**json.loads(text)) for component, text in data.items()}
+
+
+def passed(kube: Kube, component: str, digest: str) -> bool:
+    """Was exactly this proven, without a failure?"""
+    record = read(kube).get(component)
+    return record is not None and record.digest == digest and not record.failed
+
+
+def write(kube: Kube, component: str, digest: str, results: Sequence[Result]) -> None:
+    """Keep the outcome. A merge patch: other components are proven at the same time."""
+    ok = [result for result in results if result.ok]
+    record = Record(
+        digest=digest,
+        when=datetime.now(UTC).isoformat(timespec="seconds"),
+        passed=len(ok),
+        failed=len(results) - len(ok),
+        refused=sum(result.refusal for result in ok),
+    )
+    data = {component: json.dumps(asdict(record))}
+    try:
+        _patch(kube, data)
+    except KubeError as error:
+        if error.status != _MISSING:
+            raise
+        _make(kube)
+        _patch(kube, data)
+
+
+def forget(kube: Kube, name: str) -> None:
+    """What was proven is no longer there."""
+    try:
+        _patch(kube, {name: None})
+    except KubeError as error:
+        if error.status != _MISSING:
+            raise
+
+
+def _patch(kube: Kube, data: Mapping[str, str | None]) -> None:
+    kube.raw("PATCH", _PATH, {"data": dict(data)}, content_type="application/merge-patch+json")
+
+
+def _make(kube: Kube) -> None:
+    meta = {"name": NAME, "namespace": NAMESPACE, "labels": {"app.kubernetes.io/part-of": "mlops-platform"}}
+    try:
+        kube.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta})
+    except KubeError as error:
+        if error.status != _CONFLICT:  # another component's proof was quicker
+            raise

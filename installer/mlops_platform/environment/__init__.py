@@ -1,0 +1,1 @@
+"""The environment file: model, checks and OIDC issuer."""

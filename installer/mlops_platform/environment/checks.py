@@ -1,0 +1,139 @@
+"""Owns what only catalogue and cluster provider can say against an environment file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlops_platform.base.errors import Problem
+from mlops_platform.base.quantities import to_bytes, to_cores
+from mlops_platform.base.yaml import Document
+from mlops_platform.catalogue import bundle
+from mlops_platform.catalogue.catalogue import IDENTITY, Catalog, Component
+
+if TYPE_CHECKING:
+    from mlops_platform.environment.model import OptionsModel
+
+
+def named_provider(raw: Mapping[str, Any]) -> Any:
+    """What `cluster.provider` says, whatever it is."""
+    cluster = raw.get("cluster")
+    return cluster.get("provider") if isinstance(cluster, dict) else None
+
+
+def cross_problems(
+    document: Document,
+    raw: Mapping[str, Any],
+    expected_name: str,
+    catalog: Catalog,
+    cluster_providers: Mapping[str, OptionsModel],
+    broken: frozenset[str],
+) -> list[Problem]:
+    """What only the catalogue can tell; works on raw data, so it also runs when the model failed.
+
+    Of `broken` components nothing is known: what they might provide is not missed, nor they themselves.
+    """
+    problems: list[Problem] = []
+    if isinstance(raw.get("name"), str) and raw["name"] != expected_name:
+        problems.append(document.problem(("name",), f"name: differs from the file's, {expected_name}"))
+    provider = named_provider(raw)
+    if isinstance(provider, str) and provider not in cluster_providers:
+        known = ", ".join(cluster_providers)
+        problems.append(
+            document.problem(("cluster", "provider"), f"no cluster provider {provider}", f"known: {known}")
+        )
+    chosen = raw.get("components")
+    if not isinstance(chosen, dict):
+        return problems
+    given = {IDENTITY} if raw.get("oidc") else set()
+    own = cluster_providers[provider]().given(raw["cluster"]) if provider in cluster_providers else set()
+    problems += _given_problems(document, catalog, chosen, own)
+    for name, spec in chosen.items():
+        if name in broken:
+            continue
+        if name not in catalog.entries:
+            known = ", ".join(catalog.entries)
+            problems.append(document.problem(("components", name), f"no component {name}", f"known: {known}"))
+            continue
+        if not broken:
+            problems += _requirement_problems(document, catalog, name, chosen, given | own)
+        problems += _size_problems(document, catalog[name], spec if isinstance(spec, dict) else {})
+    return problems
+
+
+def bundle_problems(
+    document: Document, raw: Mapping[str, Any], catalog: Catalog, beside: Path | None
+) -> list[Problem]:
+    chosen = raw.get("components")
+    known = {n: s for n, s in chosen.items() if n in catalog.entries} if isinstance(chosen, dict) else {}
+    return [
+        problem
+        for name, spec in known.items()
+        if isinstance(spec, dict)
+        for problem in bundle.problems(document, catalog[name], spec, beside)
+    ]
+
+
+def _given_problems(
+    document: Document, catalog: Catalog, chosen: Mapping[str, Any], given: Iterable[str]
+) -> list[Problem]:
+    """What the cluster brings with it, and a chosen component too: one of them would stand idle, and cost."""
+    return [
+        document.problem(("components", name), f"{word} is provided twice: {name}, the cluster", "keep one")
+        for word in sorted(given)
+        for name in catalog.providers(word)
+        if name in chosen
+    ]
+
+
+def _requirement_problems(
+    document: Document, catalog: Catalog, name: str, chosen: Mapping[str, Any], given: set[str]
+) -> list[Problem]:
+    """`given` are capabilities that come from outside the platform."""
+    problems = []
+    for wanted in (word for word in catalog[name].requires if word not in given):
+        able = catalog.providers(wanted)
+        here = [a for a in able if a in chosen]
+        place = ("components", name)
+        if not here:
+            problems.append(
+                document.problem(
+                    place,
+                    f"{name} requires {wanted}, which is not chosen",
+                    f"add {' or '.join(able)}"
+                    if able
+                    else "only a cluster can have it, and this one has not",
+                )
+            )
+        if len(here) > 1:
+            problems.append(
+                document.problem(place, f"{wanted} is provided twice: {', '.join(here)}", "keep one")
+            )
+    return problems
+
+
+def _size_problems(document: Document, component: Component, spec: Mapping[str, Any]) -> list[Problem]:
+    """A size below what the component was measured to need can only fail later."""
+    problems = []
+    for key, convert, least in (
+        ("memory", to_bytes, component.resources.memory),
+        ("cpu", to_cores, "10m"),
+        ("disk", to_bytes, "64Mi"),
+    ):
+        given = spec.get(key)
+        if not isinstance(given, str):
+            continue
+        try:
+            small = convert(given) < convert(least)
+            large = convert(given) > (2**46 if convert is to_bytes else 1024)
+        except ValueError:
+            continue  # the model has said so already
+        place = ("components", component.name, key)
+        if key == "disk" and not to_bytes(component.resources.disk):
+            problems.append(document.problem(place, f"{component.name} keeps no data volume", "remove disk"))
+        elif small:
+            problems.append(document.problem(place, f"{given}: {component.name} needs at least {least}"))
+        elif large:
+            problems.append(document.problem(place, f"{given}: no machine has that"))
+    return problems

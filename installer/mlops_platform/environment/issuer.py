@@ -1,0 +1,60 @@
+"""Owns who says who people are: the environment's own OIDC provider, or the chosen component that is one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mlops_platform.catalogue.catalogue import IDENTITY, Catalog, Component
+from mlops_platform.environment.model import Environment
+
+if TYPE_CHECKING:
+    from mlops_platform.catalogue.component import Served
+
+
+@dataclass(frozen=True)
+class Issuer:
+    """`url` is what tokens name. Of the other addresses '' is: to be discovered there.
+
+    `machines` are issuer=audience pairs of tokens machines may come with.
+    """
+
+    url: str
+    machines: tuple[str, ...]
+    groups_claim: str
+    login: str = ""
+    redeem: str = ""
+    keys: str = ""
+
+
+def origin(environment: Environment, component: Component, served: Served) -> str:
+    """Where a person opens it, without a slash at the end."""
+    return f"https://{served.host or component.name}.{environment.site}"
+
+
+def provider(environment: Environment, catalog: Catalog) -> Component | None:
+    """The chosen component that is the issuer; None when the environment names its own, or has none."""
+    names = [n for n in catalog.providers(IDENTITY) if n in environment.components]
+    return catalog[names[0]] if names and not environment.oidc else None
+
+
+def issuer_of(environment: Environment, catalog: Catalog) -> Issuer | None:
+    """None where nobody can log in at all."""
+    if oidc := environment.oidc:
+        pairs = tuple(f"{m.issuer}={m.audience}" for m in oidc.machines)
+        return Issuer(oidc.issuer, pairs, oidc.groups_claim)
+    chosen = provider(environment, catalog)
+    if not chosen:
+        return None
+    from mlops_platform.adapters.vault.issuer import AUDIENCE, endpoints
+
+    public, inside = addresses(environment, chosen)
+    at, page = endpoints(public, inside), public + chosen.provides[IDENTITY].page
+    return Issuer(at.issuer, (f"{at.machines}={AUDIENCE}",), "groups", page, at.redeem, at.keys)
+
+
+def addresses(environment: Environment, component: Component) -> tuple[str, str]:
+    """Origins of the issuer: as browsers see it, and in the cluster."""
+    served = component.serves[component.provides[IDENTITY].port]
+    inside = f"http://{component.name}.{component.namespace}.svc:{served.port}"
+    return origin(environment, component, served), inside

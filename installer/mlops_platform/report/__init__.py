@@ -1,0 +1,1 @@
+"""What screens and pages show, as plain values; the console renders them."""

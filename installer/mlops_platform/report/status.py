@@ -1,0 +1,130 @@
+"""Owns what `status` knows of each component: readiness, last proof, drift, age; asked, never guessed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from mlops_platform.base.humanize import age, ago
+from mlops_platform.catalogue.catalogue import Component
+from mlops_platform.catalogue.component import LAYERS
+from mlops_platform.run.context import Context
+
+if TYPE_CHECKING:
+    from mlops_platform.adapters.helm.release import Installed
+    from mlops_platform.engine.stored_results import Record
+
+EMPTY, UNAVAILABLE, NONE = "empty", "unavailable", "-"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One component. `ready` is 'ready/wanted', `empty` (there is none) or `unavailable` (not asked)."""
+
+    layer: str
+    component: str
+    version: str
+    ready: str
+    smoke: str
+    drift: str
+    since: str
+    note: str = ""
+    closed: bool = False  # it runs, and gives nothing
+
+    @property
+    def good(self) -> bool:
+        ready, _, wanted = self.ready.partition("/")
+        if self.closed:
+            return False
+        return self.ready == EMPTY or (ready == wanted and self.smoke[:1] != "✘" and self.drift == NONE)
+
+
+def rows_of(context: Context) -> Sequence[Row]:
+    """All components, asked side by side. Raises KubeError only when nothing could be asked."""
+    from mlops_platform.engine.stored_results import read
+
+    with ThreadPoolExecutor(8) as pool:
+        installed = pool.submit(context.helm.installed)
+        records = pool.submit(read, context.bench.kube)
+        known, proofs = installed.result(), records.result()
+        ordered = sorted(context.components, key=lambda c: LAYERS.index(c.layer))
+        return tuple(pool.map(lambda c: _row(context, c, known, proofs), ordered))
+
+
+def _row(
+    context: Context,
+    component: Component,
+    known: Mapping[tuple[str, str], Installed],
+    proofs: Mapping[str, Record],
+) -> Row:
+    from mlops_platform.adapters.kube import KubeError
+
+    found = known.get((component.namespace, component.name))
+    if not found:
+        return _plain(component, NONE, "not installed; run up", drift="missing")
+    try:
+        ready, note = _ready(context, component)
+        drift = _drift(context, component, found)
+    except KubeError as error:
+        return _plain(component, UNAVAILABLE, f"{error.what}: {error.why}")
+    proof = proofs.get(component.name)
+    if proof and proof.failed:
+        note = note or f"{proof.failed} of {proof.passed + proof.failed} probes failed"
+    closed = _closed(context) if component == context.store else ""
+    note = closed or note
+    if found.status != "deployed":
+        note = f"release is {found.status}; run up again"
+    return Row(
+        component.layer,
+        component.name,
+        component.version,
+        ready,
+        _smoke(proof),
+        drift,
+        age(found.updated),
+        note,
+        bool(closed),
+    )
+
+
+def _plain(component: Component, ready: str, note: str, drift: str = NONE) -> Row:
+    return Row(component.layer, component.name, component.version, ready, NONE, drift, NONE, note)
+
+
+def _ready(context: Context, component: Component) -> tuple[str, str]:
+    from mlops_platform.adapters.kube.readiness import counts, waiting_for
+
+    kube = context.bench.kube
+    ready, wanted = counts(kube, component.namespace, component.name)
+    if not wanted:
+        return EMPTY, waiting_for(kube, component.namespace, component.name)
+    note = waiting_for(kube, component.namespace, component.name) if ready != wanted else ""
+    return f"{ready}/{wanted}", note
+
+
+def _closed(context: Context) -> str:
+    """Why the secret store gives nothing, though its pod runs; what cannot be asked is a note too."""
+    from mlops_platform.base.errors import StepError
+    from mlops_platform.steps.secrets.vault import sealed
+
+    try:
+        error = sealed(context)
+    except StepError as unreachable:
+        return f"{unreachable.what}: {unreachable.why}"
+    return f"{error.what}: {error.why}; {error.hint}" if error else ""
+
+
+def _smoke(record: Record | None) -> str:
+    if not record:
+        return NONE
+    return f"{'✘' if record.failed else '✔'} {ago(datetime.fromisoformat(record.when))}"
+
+
+def _drift(context: Context, component: Component, found: Installed) -> str:
+    """What is wanted now against what was installed, by digest: no Helm is started."""
+    from mlops_platform.steps.release.values import release_of
+
+    return NONE if found.digest == context.helm.digest(release_of(context, component)) else "values"

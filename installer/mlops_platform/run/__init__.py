@@ -1,0 +1,1 @@
+"""What one run shares: context, clients, secrets, template variables."""

@@ -1,0 +1,157 @@
+"""Owns what the steps of one run share: the environment, the tools and the way to the cluster."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlops_platform.base.cancel import Cancel
+from mlops_platform.base.paths import Paths
+from mlops_platform.catalogue.catalogue import SECRET_STORE, Catalog, Component
+from mlops_platform.clusters.base import ClusterAccess, ClusterProvider
+from mlops_platform.engine.graph import Slot
+from mlops_platform.environment.model import Environment
+
+if TYPE_CHECKING:
+    from mlops_platform.adapters.helm import Helm
+    from mlops_platform.adapters.images import Images
+    from mlops_platform.adapters.kube import Kube
+    from mlops_platform.adapters.kube.endpoints import Address
+    from mlops_platform.adapters.programs import Programs
+    from mlops_platform.adapters.terraform import Terraform
+    from mlops_platform.adapters.vault import Door
+    from mlops_platform.run.redaction import WatchedSecrets
+    from mlops_platform.run.secrets import SecretSource
+
+
+class Workbench:
+    """Clients that exist once the cluster does; made on first use, shared by all threads."""
+
+    def __init__(self, access: Slot[ClusterAccess], before_change: Callable[[Kube], None]) -> None:
+        self._access = access
+        self._before_change = before_change
+        self._lock = threading.Lock()
+        self._changing = False
+        self._images: frozenset[str] | None = None
+
+    @cached_property
+    def kube(self) -> Kube:
+        from mlops_platform.adapters.kube import Kube
+
+        access = self._access.get()
+        return Kube(access.kubeconfig, access.token)
+
+    @cached_property
+    def api_addresses(self) -> tuple[Address, ...]:
+        """Asked once, when somebody needs it."""
+        from mlops_platform.adapters.kube.endpoints import api_addresses
+
+        return api_addresses(self.kube)
+
+    def images(self, cluster: ClusterProvider) -> frozenset[str]:
+        """What the nodes held when first asked: many steps ask, one call answers."""
+        with self._lock:
+            if self._images is None:
+                self._images = cluster.images_present()
+            return self._images
+
+    def changing(self) -> Kube:
+        """The client, for a step about to change the cluster: takes the environment's lease first."""
+        with self._lock:
+            if not self._changing:
+                self._before_change(self.kube)
+                self._changing = True
+        return self.kube
+
+
+@dataclass(frozen=True)
+class Context:
+    """Frozen; what becomes known during the run lives in the slots."""
+
+    environment: Environment
+    catalog: Catalog
+    paths: Paths
+    cluster: ClusterProvider
+    programs: Programs
+    images: Images
+    terraform: Terraform
+    cancel: Cancel
+    run_folder: Path
+    access: Slot[ClusterAccess]
+    bench: Workbench
+    beside: Path = field(default=Path())  # the environment file's folder: what paths in it start from
+    hide: Callable[[str], None] = field(default=lambda _: None)  # a secret's value, from all that is shown
+
+    @property
+    def state(self) -> Path:
+        """This environment's state folder."""
+        return self.paths.environment(self.environment.name)
+
+    @property
+    def components(self) -> tuple[Component, ...]:
+        """The chosen components, in the catalogue's order."""
+        chosen = self.environment.components
+        return tuple(e.component for n, e in self.catalog.entries.items() if n in chosen)
+
+    def provider_of(self, capability: str) -> Component:
+        """The chosen component behind a capability; the environment check has proven there is one.
+
+        Where the cluster has a server of the kind, the one that knows how accounts are made in it.
+        """
+        able = self.catalog.providers(capability)
+        chosen = [n for n in able if n in self.environment.components]
+        return self.catalog[(chosen or able)[0]]
+
+    def in_tree(self, component: Component) -> bool:
+        """True: its release is the in-tree chart with an image built here. Where charts can be reached, the
+        official one comes first."""
+        official = not self.cluster.embedded and (component.chart or component.kustomize)
+        return bool(component.embedded and self.cluster.takes_images and not official)
+
+    @property
+    def store(self) -> Component | None:
+        """The chosen component that keeps the secrets, if there is one."""
+        names = [n for n in self.catalog.providers(SECRET_STORE) if n in self.environment.components]
+        return self.catalog[names[0]] if names else None
+
+    @cached_property
+    def vault(self) -> Door:
+        """The way into the secret store: `with context.vault.session() as vault: …`; needs a `store`."""
+        from mlops_platform.adapters.vault import Door
+
+        assert self.store, "asked for without a store among the components"
+        port = self.store.serves[self.store.provides[SECRET_STORE].port].port
+        return Door(self.bench.kube, self.store.namespace, self.store.name, port, self.hide)
+
+    @cached_property
+    def helm(self) -> Helm:
+        from mlops_platform.adapters.helm import HELM, KUSTOMIZE, Helm
+
+        return Helm(
+            self.programs.folder(HELM) / "helm",
+            self.access.get().kubeconfig,
+            self.state / "helm",
+            cache=self.paths.cache,
+            kube=self.bench.kube,
+            kustomize=lambda progress, cancel: self.programs.build(KUSTOMIZE, progress, cancel) / "kustomize",
+        )
+
+    @cached_property
+    def cluster_secrets(self) -> WatchedSecrets:
+        """Kubernetes Secrets and nothing behind them."""
+        from mlops_platform.run.redaction import WatchedSecrets
+
+        return WatchedSecrets(self.bench.kube, self.hide)
+
+    @cached_property
+    def secrets(self) -> SecretSource:
+        """Where secrets are kept here. The store's own are Kubernetes' in any case."""
+        if not self.store:
+            return self.cluster_secrets
+        from mlops_platform.run.secrets import VaultSecrets
+
+        return VaultSecrets(self.cluster_secrets, self.vault.session, self.store.namespace)

@@ -1,0 +1,233 @@
+"""Owns "one at a time": a file lock on this machine, a Lease with a heartbeat in the cluster."""
+
+from __future__ import annotations
+
+import fcntl
+import getpass
+import json
+import os
+import socket
+import threading
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from mlops_platform.adapters.process import ProcessId
+from mlops_platform.base.cancel import Cancel
+from mlops_platform.base.errors import LockedError
+
+if TYPE_CHECKING:
+    from mlops_platform.adapters.kube import Kube
+
+LEASE, NAMESPACE = "mlops-platform", "mlops-platform"
+HEARTBEAT_SECONDS, EXPIRES_SECONDS = 5, 20
+_KEY = ("coordination.k8s.io/v1", "Lease", LEASE, NAMESPACE)
+_CONFLICT = 409
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who works on an environment, since when, with which command."""
+
+    host: str
+    user: str
+    pid: int
+    start_ticks: int
+    command: str
+    since: str
+
+    @classmethod
+    def me(cls, command: str) -> Holder:
+        identity = ProcessId.of(os.getpid())
+        return cls(
+            socket.gethostname(),
+            getpass.getuser(),
+            os.getpid(),
+            identity.start_ticks if identity else 0,
+            command,
+            datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+
+    @classmethod
+    def parse(cls, text: str) -> Holder | None:
+        """None for a text that no version of us wrote."""
+        try:
+            return cls(**json.loads(text))
+        except (json.JSONDecodeError, TypeError):
+            return None
+
+    def __str__(self) -> str:
+        return f"{self.user}@{self.host} pid {self.pid}: `{self.command}`, since {self.since}"
+
+    @property
+    def dead(self) -> bool:
+        """Provably gone: it ran on this host, and its process is no more."""
+        here = self.host == socket.gethostname()
+        return here and not ProcessId(self.pid, self.start_ticks).alive
+
+
+def locked(environment: str, holder: Holder | str) -> LockedError:
+    return LockedError(
+        f"{environment} is being worked on by {holder}",
+        hint="wait for it to end; nothing was touched",
+        command=f"mlops-platform unlock --env {environment}",
+    )
+
+
+class HostLock:
+    """flock on a file: the kernel releases it when its holder dies, however it dies."""
+
+    def __init__(self, state: Path, environment: str, command: str) -> None:
+        self._path = state / "lock"
+        self._environment = environment
+        self._command = command
+        self._file: int | None = None
+
+    def __enter__(self) -> HostLock:
+        """Raises LockedError, naming the holder, when another process has it."""
+        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        file = os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(file)
+            raise locked(self._environment, holder_of(self._path) or "another process") from None
+        os.ftruncate(file, 0)
+        os.pwrite(file, json.dumps(asdict(Holder.me(self._command))).encode(), 0)
+        self._file = file
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._file is not None:
+            os.ftruncate(self._file, 0)
+            os.close(self._file)
+            self._file = None
+
+
+def holder_of(path: Path) -> Holder | None:
+    """Who wrote the lock file last; None when it is free or was never held."""
+    try:
+        return Holder.parse(path.read_text())
+    except FileNotFoundError:
+        return None
+
+
+class LeaseLock:
+    """A coordination.k8s.io Lease: the same rule for everybody who reaches the cluster.
+
+    Held with a heartbeat every 5 s; a holder silent for 20 s, or provably dead, is taken over.
+    https://kubernetes.io/docs/concepts/architecture/leases/
+    """
+
+    def __init__(self, kube: Kube, environment: str, command: str, cancel: Cancel) -> None:
+        self._kube = kube
+        self._environment = environment
+        self._cancel = cancel
+        self._me = Holder.me(command)
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self.lost = ""
+
+    def acquire(self) -> str:
+        """Returns '' or, when an old lock was taken over, a line that says whose. Raises LockedError."""
+        from mlops_platform.adapters.kube import KubeError
+
+        try:
+            took = self._take()
+        except KubeError as error:
+            if error.status != _CONFLICT:
+                raise
+            # Somebody wrote between our reading and our writing: they have it.
+            raise locked(self._environment, self._holder() or "another run, just now") from error
+        self._thread = threading.Thread(target=self._beat, name="lease", daemon=True)
+        self._thread.start()
+        return took
+
+    def _take(self) -> str:
+        from mlops_platform.adapters.kube.namespaces import ensure_namespace
+
+        found = self._kube.get(*_KEY)
+        if found is None:
+            ensure_namespace(self._kube, NAMESPACE, self._environment)
+            self._kube.create(self._lease({}))
+            return ""
+        holder = lease_holder(found)
+        if holder and holder != self._me and not holder.dead and not expired(found):
+            raise locked(self._environment, holder)
+        self._write(found)
+        return f"took over the lock of {holder}: its heartbeat had stopped" if holder else ""
+
+    def _holder(self) -> Holder | None:
+        found = self._kube.get(*_KEY)
+        return lease_holder(found) if found else None
+
+    def release(self) -> None:
+        """Free it, if it is still ours."""
+        if not self._thread:
+            return
+        self._stop.set()
+        self._thread.join()
+        found = self._kube.get(*_KEY)
+        if found and lease_holder(found) == self._me:
+            free(self._kube, found)
+
+    def _beat(self) -> None:
+        """Renew; when somebody took it over, stop the run rather than work beside them."""
+        from mlops_platform.adapters.kube import KubeError
+
+        while not self._stop.wait(HEARTBEAT_SECONDS):
+            try:
+                found = self._kube.get(*_KEY)
+                holder = lease_holder(found) if found else None
+                if found and holder == self._me:
+                    self._write(found)
+                    continue
+            except KubeError:
+                continue  # a server that restarts, or a write beside ours: the next beat tells which
+            self.lost = f"the lock was taken by {holder or 'somebody'}"
+            self._cancel.request()
+            return
+
+    def _write(self, found: dict[str, Any]) -> None:
+        """Optimistic: the server refuses when somebody else wrote since we read."""
+        lease = self._lease(found["metadata"])
+        path = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/{LEASE}"
+        self._kube.raw("PUT", path, lease)
+
+    def _lease(self, metadata: dict[str, Any]) -> dict[str, Any]:
+        now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+        kept = {k: v for k, v in metadata.items() if k == "resourceVersion"}
+        return {
+            "apiVersion": "coordination.k8s.io/v1",
+            "kind": "Lease",
+            "metadata": {"name": LEASE, "namespace": NAMESPACE, **kept},
+            "spec": {
+                "holderIdentity": json.dumps(asdict(self._me)),
+                "leaseDurationSeconds": EXPIRES_SECONDS,
+                "renewTime": now,
+            },
+        }
+
+
+def lease_holder(lease: dict[str, Any]) -> Holder | None:
+    return Holder.parse(lease.get("spec", {}).get("holderIdentity") or "")
+
+
+def expired(lease: dict[str, Any]) -> bool:
+    """No heartbeat for longer than the lease lasts."""
+    renewed = lease.get("spec", {}).get("renewTime")
+    if not renewed:
+        return True
+    age = datetime.now(UTC) - datetime.fromisoformat(renewed)
+    return age > timedelta(seconds=EXPIRES_SECONDS)
+
+
+def free(kube: Kube, lease: dict[str, Any]) -> None:
+    """Write a Lease without a holder."""
+    lease["spec"] = {"leaseDurationSeconds": EXPIRES_SECONDS}
+    lease["metadata"].pop("managedFields", None)
+    kube.raw("PUT", f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/{LEASE}", lease)

@@ -1,0 +1,124 @@
+"""Owns opening an environment: files read and checked, tools found, one Context for a command."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlops_platform import clusters
+from mlops_platform.base.cancel import Cancel
+from mlops_platform.base.errors import UsageError
+from mlops_platform.base.paths import Paths
+from mlops_platform.catalogue.catalogue import Catalog, read_catalog_leniently
+from mlops_platform.clusters.base import ClusterAccess
+from mlops_platform.engine.graph import Slot
+from mlops_platform.environment import model as environment
+from mlops_platform.environment.model import Environment
+from mlops_platform.run.context import Context, Workbench
+
+if TYPE_CHECKING:
+    from mlops_platform.adapters.kube import Kube
+
+RECORDED = "environment.yaml"
+_FROM = "# from: "  # its last line: the folder of the file it is a copy of
+
+
+@dataclass(frozen=True)
+class Opened:
+    """An environment that has been read and found to be without mistakes."""
+
+    paths: Paths
+    catalog: Catalog
+    environment: Environment
+    file: Path
+    beside: Path | None = None  # the folder that paths in the file start from
+
+    @property
+    def state(self) -> Path:
+        return self.paths.environment(self.environment.name)
+
+    def record(self) -> None:
+        """Keep the file with the state, so that `down` works when the file is gone."""
+        self.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        target = self.state / RECORDED
+        if self.file != target:
+            beside = f"{_FROM}{self.beside}\n" if self.beside else ""
+            target.write_text(f"{self.file.read_text().rstrip()}\n{beside}")
+
+
+def shipped_environments() -> Path:
+    return Path(__file__).resolve().parents[1] / "environment" / "shipped"
+
+
+def open_environment(name: str, paths: Paths | None = None) -> Opened:
+    """Find and check an environment. Raises UsageError or ConfigurationError with every problem."""
+    where = paths or Paths.default()
+    try:
+        return open_file(environment.find(name, shipped_environments()), name, where)
+    except UsageError:
+        file = where.environment(name) / RECORDED
+        if not file.is_file():
+            raise
+    return open_file(file, name, where)
+
+
+def open_file(file: Path, name: str, where: Paths) -> Opened:
+    """Read and check one file; one that was recorded with the state has its environment's `name`."""
+    catalog, problems = read_catalog_leniently(where.assets / "helm-values")
+    stem = name if file.name == RECORDED else file.stem
+    beside = _beside(file)
+    found = beside if beside.is_dir() else None
+    loaded = environment.read(
+        file, catalog, clusters.options_models(), problems, expected_name=stem, beside=found
+    )
+    chosen = loaded.environment
+    more = {name: spec.egress for name, spec in chosen.components.items() if spec.egress}
+    return Opened(where, catalog.with_egress(more), chosen, file, beside)
+
+
+def _beside(file: Path) -> Path:
+    last = file.read_text(errors="replace").rstrip().rpartition("\n")[2]
+    if file.name == RECORDED and last.startswith(_FROM):
+        return Path(last.removeprefix(_FROM))
+    return file.resolve().parent
+
+
+def context(
+    opened: Opened,
+    cancel: Cancel,
+    run_folder: Path,
+    before_change: Callable[[Kube], None] = lambda _: None,
+    hide: Callable[[str], None] = lambda _: None,
+) -> Context:
+    """Tools for one run. Starts nothing and touches nothing."""
+    from mlops_platform.adapters.images import Images, find_recipes
+    from mlops_platform.adapters.programs import Programs
+    from mlops_platform.adapters.terraform import Terraform
+
+    paths, chosen = opened.paths, opened.environment
+    programs = Programs(paths.cache)
+    run = run_folder.name if run_folder.exists() else ""
+    cluster = clusters.make(chosen.cluster, chosen.name, opened.state, programs, run)
+    shipped = (paths.assets / "images", paths.assets / "helm-values", *cluster.recipe_folders)
+    own = (opened.beside.resolve() / "images",) if opened.beside else ()
+    recipes = find_recipes(*dict.fromkeys((*shipped, *own)))
+    access: Slot[ClusterAccess] = Slot("the way to the cluster")
+    return Context(
+        environment=chosen,
+        catalog=opened.catalog,
+        paths=paths,
+        cluster=cluster,
+        programs=programs,
+        images=Images(
+            paths.cache, programs, recipes, cluster.registry.reference if cluster.registry else None
+        ),
+        terraform=Terraform(cluster.root, opened.state / "terraform", cluster.remote),
+        cancel=cancel,
+        run_folder=run_folder,
+        access=access,
+        bench=Workbench(access, before_change),
+        beside=opened.beside or Path(),
+        hide=hide,
+    )

@@ -1,0 +1,149 @@
+"""Owns the canary: two pods that show whether this cluster's network enforces policies at all.
+
+The API server takes every NetworkPolicy, also where nobody enforces it. Names of network plugins tell
+little; a connection that is refused after a policy, and let through after another one, tells all.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from mlops_platform.adapters.kube import Kube
+from mlops_platform.adapters.kube.namespaces import passing_namespace
+from mlops_platform.adapters.wait import Pending, wait_until
+from mlops_platform.base.cancel import Cancel
+from mlops_platform.base.errors import WaitTimedOut
+from mlops_platform.base.progress import Progress
+from mlops_platform.engine.result import Result
+from mlops_platform.steps.jobs.manifest import Work, pod_spec, scripts_of
+from mlops_platform.steps.network.policies import EVERY_POD, Manifest, namespace_peer, placed
+from mlops_platform.steps.release.values import OWNED
+
+SCRIPT = Path(__file__).with_name("reaching.py")
+PURPOSE = "mlops-platform-canary"
+PORT = 8080
+_SECONDS = 30.0  # some plugins take this long to take a policy to their nodes
+_WAY_SECONDS = 120.0
+
+
+def run(kube: Kube, environment: str, image: str, progress: Progress, cancel: Cancel) -> list[Result]:
+    """Probes of both signs, up to the first that fails: what comes after it would prove nothing."""
+    with passing_namespace(kube, PURPOSE, environment) as namespace:
+        pods = _Pods(kube, namespace, image, progress, cancel)
+        pods.start()
+        return list(_probes(kube, namespace, pods))
+
+
+def _probes(kube: Kube, namespace: str, pods: _Pods) -> Iterator[Result]:
+    for name, policies, wanted in phases(namespace):
+        kube.apply(*policies)
+        started = time.monotonic()
+        seen = pods.see(wanted)
+        ok = seen == wanted
+        refusal = wanted == "shut"
+        took = round(time.monotonic() - started, 3)
+        detail = "" if ok else f"still {seen or 'no answer'} after {took:.0f} s"
+        yield Result(f"refused: {name}" if refusal else name, ok, detail, took, refusal)
+        if not ok:
+            return
+
+
+def phases(namespace: str) -> Sequence[tuple[str, Sequence[Manifest], str]]:
+    """What is asked, the policies it is asked under, and the right answer.
+
+    The first allows everything: with no policy at all the answer is the plugin's. Some let nobody through
+    until one allows it: https://docs.aws.amazon.com/eks/latest/userguide/cni-network-policy-configure.html
+    """
+    peer, ports = [namespace_peer(namespace)], [{"protocol": "TCP", "port": PORT}]
+    anybody: list[Manifest] = [{}]
+    come, go = [{"from": peer, "ports": ports}], [{"to": peer, "ports": ports}]
+
+    def policy(ingress: list[Manifest], egress: list[Manifest]) -> Sequence[Manifest]:
+        rules = {"ingress": ingress, "egress": egress}
+        return placed([{"metadata": {"name": "canary"}, "spec": {**EVERY_POD, **rules}}], namespace)
+
+    return (
+        ("a pod reaches another when all may come in and go out", policy(anybody, anybody), "open"),
+        ("the same when nothing may come in", policy([], anybody), "shut"),
+        ("again when its namespace may come in", policy(come, anybody), "open"),
+        ("the same when nothing may go out", policy(come, []), "shut"),
+        ("again when it may go out to there", policy(come, go), "open"),
+    )
+
+
+@dataclass(frozen=True)
+class _Pods:
+    """One that lets everybody in, one that says whether it is. Of Deployments, since some network
+    plugins do not look at pods that nobody owns."""
+
+    kube: Kube
+    namespace: str
+    image: str
+    progress: Progress
+    cancel: Cancel
+
+    def start(self) -> None:
+        server = self._work("server", ("serve", str(PORT)))
+        self._make(server)
+        address = wait_until(
+            "the canary's server",
+            self._address,
+            seconds=_WAY_SECONDS,
+            cancel=self.cancel,
+            on_seen=self.progress.say,
+            command=self.kube.kubectl("--namespace", self.namespace, "describe", "pods"),
+        )
+        self._make(replace(server, name="client", arguments=("watch", address, str(PORT))))
+
+    def _address(self) -> str | Pending:
+        for pod in self._running("server"):
+            return str(pod["status"]["podIP"])
+        return Pending("starting two pods")
+
+    def see(self, wanted: str) -> str:
+        """The last thing the client said; waits a while for the wanted one."""
+
+        def last() -> str | Pending:
+            said = self._said()
+            return said if said == wanted else Pending(said or "no answer yet")
+
+        try:
+            return wait_until(
+                f"the canary sees the way {wanted}",
+                last,
+                seconds=_SECONDS if self._said() else _WAY_SECONDS,
+                cancel=self.cancel,
+                on_seen=self.progress.say,
+                longest_delay=0.1,
+            )
+        except WaitTimedOut:
+            return self._said()
+
+    def _said(self) -> str:
+        for pod in self._running("client"):
+            words = self.kube.logs(self.namespace, pod["metadata"]["name"]).split()
+            return words[-1] if words else ""
+        return ""
+
+    def _running(self, role: str) -> list[dict[str, Any]]:
+        pods = self.kube.list("v1", "Pod", self.namespace, labels=f"role={role}")
+        return [pod for pod in pods if pod["status"].get("phase") == "Running"]
+
+    def _work(self, name: str, arguments: tuple[str, ...]) -> Work:
+        scripts = {SCRIPT.name: SCRIPT.read_text()}
+        return Work(name, self.namespace, self.image, scripts, arguments, memory="64Mi")
+
+    def _make(self, work: Work) -> None:
+        labels = {**OWNED, "role": work.name}
+        template = {"metadata": {"labels": labels}, "spec": {**pod_spec(work), "restartPolicy": "Always"}}
+        deployment = {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": work.name, "namespace": work.namespace, "labels": labels},
+            "spec": {"selector": {"matchLabels": labels}, "template": template},
+        }
+        self.kube.apply(scripts_of(work), deployment)

@@ -1,0 +1,246 @@
+"""Owns the matrix: who reaches whom, asked of every pair of components from inside, compared with the graph.
+
+A probe pod in each component's namespace, hence with its identity, tries every served port of every
+component, by Service and by pod; the API server; the nodes; and a host outside the cluster. So do two
+strangers, one of them dressed in a component's labels. What is allowed must be reached; what is not,
+never once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import socket
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlops_platform.adapters.kube import Kube, KubeError
+from mlops_platform.adapters.kube.namespaces import passing_namespace
+from mlops_platform.engine.result import Result
+from mlops_platform.smoke.answers import Report, Source, Target, at_own_node, judged, parse
+from mlops_platform.steps.jobs.manifest import Work
+from mlops_platform.steps.jobs.run import JobFailed, run_job
+from mlops_platform.steps.network.policies import policies_of, unrestricted
+
+if TYPE_CHECKING:
+    from mlops_platform.base.progress import Progress
+    from mlops_platform.catalogue.catalogue import Component
+    from mlops_platform.run.context import Context
+
+SCRIPT = Path(__file__).with_name("reaching.py")
+API_SERVER, NODE, OUTSIDE = "the API server", "a node's kubelet", "a host outside the cluster"
+STRANGER = "a stranger's pod"
+_PURPOSE = "mlops-platform-stranger"
+_SECONDS = 120
+PATIENCE = 30.0
+_FORBIDDEN = 403
+_KUBELET = 10250
+
+
+def digest(context: Context) -> str:
+    """Of what a passed matrix was a proof of: every policy, every port, and how it was asked."""
+    parts: list[Any] = [SCRIPT.read_text()]
+    for component in context.components:
+        parts += [policies_of(context, component), [s.port for s in component.serves.values()]]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def run(
+    context: Context, kube: Kube, image: str, progress: Progress, patience: float = PATIENCE
+) -> list[Result]:
+    """Every answer as a probe. What the pods said is kept in evidence/matrix/ when one of them is wrong.
+
+    `patience` in seconds: how long what is allowed may take to be reached.
+    """
+    with _outside(context, progress) as outside, _strangers(context, kube) as strangers:
+        targets, results = _targets(context, kube)
+        targets += outside
+        sources = [*_components(context), *strangers]
+        progress.say(f"{len(sources)} pods ask {len(targets)} addresses")
+        with ThreadPoolExecutor(len(sources)) as pool:
+            works = [_work(source, image, targets, patience) for source in sources]
+            reports = list(pool.map(lambda s, w: _ask(context, kube, s, w, targets), sources, works))
+    provable = _provable(reports, progress)
+    if context.cluster.network().own_node:
+        provable = _without_own_node(provable, progress)
+    results += [result for report in provable for result in judged(report)]
+    results += [_no_host_network(kube, component) for component in context.components]
+    if any(not result.ok for result in results):
+        _keep(context.run_folder / "evidence" / "matrix", reports)
+    return results
+
+
+def _components(context: Context) -> list[Source]:
+    flows = context.catalog.flows(context.environment.components)
+    found = []
+    for component in context.components:
+        allowed = {f"{f.target}:{f.port}" for f in flows if f.source == component.name}
+        allowed |= {API_SERVER} if component.kube_api else set()
+        found.append(Source(component.name, "reach", component.namespace, frozenset(allowed)))
+    return found
+
+
+@contextmanager
+def _strangers(context: Context, kube: Kube) -> Iterator[list[Source]]:
+    """Two pods in a namespace of which no component's policy knows, and which go out freely."""
+    flows = context.catalog.flows(context.environment.components)
+    model = max(context.components, key=lambda c: sum(f.source == c.name for f in flows))
+    pods = kube.list("v1", "Pod", model.namespace, labels=f"app.kubernetes.io/instance={model.name}")
+    worn = dict(pods[0]["metadata"]["labels"]) if pods else {}
+    free = frozenset({OUTSIDE, NODE, API_SERVER})
+    dressed = f"a pod with the labels of {model.name} in another namespace"
+    with passing_namespace(kube, _PURPOSE, context.environment.name) as namespace:
+        kube.apply(*unrestricted(namespace))
+        yield [
+            Source(STRANGER, "stranger", namespace, free),
+            Source(dressed, "dressed", namespace, free, tuple(sorted(worn.items()))),
+        ]
+
+
+@contextmanager
+def _outside(context: Context, progress: Progress) -> Iterator[list[Target]]:
+    """Where the provider says that pods get to: a port of this machine, opened for as long, or one at
+    which somebody listens already. Nothing is sent to anybody else."""
+    address, _, port = context.cluster.network().outside.partition(":")
+    if not address:
+        progress.note("hosts outside the cluster were not tried: its provider knows none that pods get to")
+    if not address or port:
+        yield [Target(OUTSIDE, address, int(port))] if port else []
+        return
+    try:
+        server = socket.create_server((address, 0), backlog=1024)
+    except OSError as error:
+        progress.note(f"hosts outside the cluster were not tried: {address}: {error.strerror}")
+        yield []
+        return
+    with server:
+        yield [Target(OUTSIDE, address, server.getsockname()[1])]
+
+
+def _targets(context: Context, kube: Kube) -> tuple[list[Target], list[Result]]:
+    """Addresses behind every served port; one that nobody listens at is a failure, since being refused
+    there would prove nothing."""
+    targets = [Target(API_SERVER, a.ip, a.port) for a in context.bench.api_addresses]
+    targets += [
+        Target(NODE, address["address"], _KUBELET)
+        for node in kube.list("v1", "Node")
+        for address in node["status"]["addresses"]
+        if address["type"] == "InternalIP"
+    ]
+    missing = []
+    for component in context.components:
+        services = kube.list("v1", "Service", component.namespace)
+        slices = kube.list("discovery.k8s.io/v1", "EndpointSlice", component.namespace)
+        for served in component.serves.values():
+            what = f"{component.name}:{served.port}"
+            found = [Target(what, host, served.port) for host in _hosts(services, served.port)]
+            pods = [Target(what, ip, served.port) for ip in _pods(slices, served.port)]
+            if not pods:
+                missing.append(Result(f"somebody listens at {what}", False, "its Service has no ready pod"))
+            targets += [*found, *pods]
+    return targets, missing
+
+
+def _hosts(services: Sequence[Mapping[str, Any]], port: int) -> list[str]:
+    return [
+        f"{s['metadata']['name']}.{s['metadata']['namespace']}.svc"
+        for s in services
+        if any(p["port"] == port for p in s["spec"].get("ports") or [])
+    ]
+
+
+def _pods(slices: Sequence[Mapping[str, Any]], port: int) -> list[str]:
+    return sorted(
+        {
+            ip
+            for each in slices
+            if any(p.get("port") == port for p in each.get("ports") or [])
+            for endpoint in each.get("endpoints") or []
+            if endpoint.get("conditions", {}).get("ready")
+            for ip in endpoint["addresses"]
+        }
+    )
+
+
+def _work(source: Source, image: str, targets: Sequence[Target], patience: float) -> Work:
+    asked = [
+        {"id": i, "host": t.host, "port": t.port, "expected": t.what in source.allowed}
+        for i, t in enumerate(targets)
+    ]
+    names = sorted({t.host for t in targets if t.host.endswith(".svc")})
+    text = json.dumps({"targets": asked, "names": names, "patience": patience})
+    return Work(
+        name=source.job,
+        namespace=source.namespace,
+        image=image,
+        scripts={SCRIPT.name: SCRIPT.read_text(), "targets.json": text},
+        arguments=("ask",),
+        memory="64Mi",
+        seconds=_SECONDS,
+        labels=dict(source.labels),
+    )
+
+
+def _ask(context: Context, kube: Kube, source: Source, work: Work, targets: Sequence[Target]) -> Report:
+    """Run one probe pod. It fails alone: the others' answers are worth having."""
+    from mlops_platform.base.progress import Silent
+
+    try:
+        log = run_job(kube, work, Silent(), context.cancel)
+    except JobFailed as error:
+        return Report(source, broken=f"{error.what}: {error.why}", log=error.log)
+    return parse(source, targets, log)
+
+
+def _provable(reports: Sequence[Report], progress: Progress) -> list[Report]:
+    """Without OUTSIDE where not even a stranger gets there: then a refusal is not the policies' work."""
+    stranger = next(r for r in reports if r.source.name == STRANGER)
+    if all(a.reached for a in stranger.answers if a.target.what == OUTSIDE):
+        return list(reports)
+    progress.note("of hosts outside the cluster nothing is known: not even a stranger's pod gets to one")
+    return [replace(r, answers=tuple(a for a in r.answers if a.target.what != OUTSIDE)) for r in reports]
+
+
+def _without_own_node(reports: Sequence[Report], progress: Progress) -> list[Report]:
+    """Without what was open at a pod's own node: no policy could have shut it. A refusal there is a proof."""
+    near = [(report, at_own_node(report)) for report in reports]
+    told = [f"{r.source.name} to {a.target.what} at {r.node}" for r, answers in near for a in answers]
+    if told:
+        progress.note(
+            "left out, since this cluster's network plugin may let pods to the node they run on, whatever "
+            f"a policy says: {', '.join(told)}"
+        )
+    return [replace(r, answers=tuple(a for a in r.answers if a not in left)) for r, left in near]
+
+
+def _no_host_network(kube: Kube, component: Component) -> Result:
+    """A pod in the node's network has the node's identity: pod security must not let it be made."""
+    name = f"a pod in the node's network in {component.namespace}"
+    container = {"name": "c", "image": "none", "securityContext": {"allowPrivilegeEscalation": False}}
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "in-the-nodes-network", "namespace": component.namespace},
+        "spec": {"hostNetwork": True, "containers": [container]},
+    }
+    if component.pod_security and component.pod_security.level == "privileged":
+        return Result(f"{name} is allowed: {component.pod_security.why}", True)
+    path = f"/api/v1/namespaces/{component.namespace}/pods?dryRun=All"
+    try:
+        kube.raw("POST", path, pod)
+    except KubeError as error:
+        right = error.status == _FORBIDDEN and "hostNetwork" in error.why
+        return Result(f"refused: {name}", right, "" if right else str(error), refusal=True)
+    return Result(f"refused: {name}", False, "it was allowed", refusal=True)
+
+
+def _keep(folder: Path, reports: Sequence[Report]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for report in reports:
+        (folder / f"{report.source.namespace}-{report.source.job}.log").write_text(
+            report.log or report.broken
+        )

@@ -1,0 +1,1 @@
+"""Sign-on: OIDC clients, routes, users and the certificate."""

@@ -1,0 +1,1 @@
+"""Accounts of components at their providers."""

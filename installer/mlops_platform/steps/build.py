@@ -1,0 +1,52 @@
+"""Owns the steps that build what the cluster will run: programs and images, into the shared cache."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mlops_platform.base.progress import Progress
+from mlops_platform.clusters.base import Program
+from mlops_platform.engine.graph import Difference
+from mlops_platform.run.context import Context
+
+PROGRAMS, IMAGES = "programs", "images"
+
+
+@dataclass(frozen=True)
+class BuildProgram:
+    """Go tools of one pinned module, built once into the cache."""
+
+    context: Context
+    program: Program
+    layer: str = PROGRAMS
+    requires: tuple[str, ...] = ()
+
+    @property
+    def id(self) -> str:
+        return f"program/{self.program.name}"
+
+    def observe(self) -> Difference | None:
+        return None if self.context.programs.built(self.program) else Difference("build")
+
+    def run(self, progress: Progress) -> None:
+        self.context.programs.build(self.program, progress, self.context.cancel)
+
+
+@dataclass(frozen=True)
+class BuildImage:
+    """One recipe's image, rebuilt only when the recipe's digest changes."""
+
+    context: Context
+    name: str
+    requires: tuple[str, ...] = ()
+    layer: str = IMAGES
+
+    @property
+    def id(self) -> str:
+        return f"image/{self.name}"
+
+    def observe(self) -> Difference | None:
+        return None if self.context.images.built(self.name) else Difference("build")
+
+    def run(self, progress: Progress) -> None:
+        self.context.images.build(self.name, progress, self.context.cancel)

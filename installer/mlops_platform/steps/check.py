@@ -1,0 +1,113 @@
+"""Owns the preflight: everything a run needs of this machine, looked at in parallel, reported whole."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlops_platform.base.errors import PlatformError, PreflightError
+from mlops_platform.base.progress import Progress
+from mlops_platform.base.quantities import human
+from mlops_platform.clusters.base import Check
+from mlops_platform.engine.graph import Difference
+from mlops_platform.run.context import Context
+
+GIGABYTE = 10**9
+# Peaks, measured: Go's own caches while Kubernetes is built (they go with the last build), the
+# programs and images that stay; and a node with its unpacked images and room for first data.
+_COLD_CACHE, _WARM_CACHE = 12 * GIGABYTE, 1 * GIGABYTE
+_STATE = 3 * GIGABYTE
+
+
+def machine_checks(context: Context) -> tuple[Check, ...]:
+    """All checks, none stopping another."""
+    groups: tuple[Callable[[], Sequence[Check]], ...] = (
+        context.cluster.checks,
+        lambda: (_terraform(),),
+        lambda: _disks(context),
+        lambda: _builders(context),
+    )
+    with ThreadPoolExecutor(len(groups)) as pool:
+        return tuple(check for found in pool.map(lambda group: group(), groups) for check in found)
+
+
+def _terraform() -> Check:
+    from mlops_platform.adapters.terraform import find_binary
+
+    try:
+        binary = find_binary()
+    except PlatformError as error:
+        return Check("terraform", "failure", error.what, error.why, error.hint)
+    return Check(binary.product, "ok", binary.version)
+
+
+def _builders(context: Context) -> list[Check]:
+    """For what runs in a cluster elsewhere. A warning: what the cache has need not be built, and
+    `up --only cluster` builds nothing. The `embedded` kind asks for all of it itself."""
+    from mlops_platform.adapters.images.debian import refuse_without_tools
+    from mlops_platform.adapters.programs import find_go
+
+    if context.cluster.embedded or not context.cluster.takes_images:
+        return []
+    try:
+        seen = f"go {find_go().version}"
+        refuse_without_tools()
+    except PreflightError as error:
+        return [Check("building images", "warning", "not here", error.what, error.hint)]
+    return [Check("building images", "ok", seen)]
+
+
+def _disks(context: Context) -> list[Check]:
+    """One line a disk: what building and running need at their peak, added up where they share it."""
+    built = all(context.programs.built(p) for p in context.cluster.programs)
+    places = ((context.paths.cache, _WARM_CACHE if built else _COLD_CACHE), (context.state, _STATE))
+    needed: dict[int, int] = {}
+    named: dict[int, Path] = {}
+    for place, size in places:
+        there = next(p for p in (place, *place.parents) if p.exists())
+        disk = there.stat().st_dev
+        needed[disk] = needed.get(disk, 0) + size
+        named.setdefault(disk, there)
+    return [_disk(place, needed[disk]) for disk, place in named.items()]
+
+
+def _disk(place: Path, needed: int) -> Check:
+    free = shutil.disk_usage(place).free
+    seen = f"{human(free)} free"
+    if free >= needed:
+        return Check("disk", "ok", seen)
+    fix = "mlops-platform cache prune, or set MLOPS_PLATFORM_CACHE and MLOPS_PLATFORM_HOME to a larger disk"
+    return Check("disk", "failure", seen, f"{human(needed)} needed below {place}", fix)
+
+
+@dataclass(frozen=True)
+class CheckMachine:
+    """Runs only when something must be built or made: a platform that is up has passed it."""
+
+    context: Context
+    id: str = "check/machine"
+    layer: str = "check"
+    requires: tuple[str, ...] = ()
+
+    def observe(self) -> Difference | None:
+        context = self.context
+        if context.terraform.unchanged(context.cluster.variables()) and not context.cluster.alive():
+            return None
+        return Difference("look at this machine")
+
+    def run(self, progress: Progress) -> None:
+        checks = machine_checks(self.context)
+        progress.say("  ".join(f"✔ {c.seen or c.name}" for c in checks if c.status == "ok"))
+        for warning in (c for c in checks if c.status == "warning"):
+            progress.note(f"{warning.name}: {warning.seen}: {warning.why}")
+        failures = [c for c in checks if c.status == "failure"]
+        if failures:
+            raise PreflightError(
+                f"this machine is not ready: {', '.join(c.name for c in failures)}",
+                why="\n".join(f"{c.name}: {c.seen}: {c.why}" for c in failures),
+                hint="\n".join(dict.fromkeys(c.fix for c in failures if c.fix)),
+                command=f"mlops-platform check --env {self.context.environment.name}",
+            )

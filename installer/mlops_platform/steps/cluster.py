@@ -1,0 +1,120 @@
+"""Owns the steps that make the cluster itself: Terraform, a living node, its images and add-ons."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+
+from mlops_platform.adapters.registry import ORAS
+from mlops_platform.base.progress import Progress
+from mlops_platform.engine.graph import Difference
+from mlops_platform.run.context import Context
+
+CLUSTER = "cluster"
+ADDONS_RECORD = "mlops-platform-addons"
+PLATFORM_NAMESPACE = "mlops-platform"
+
+
+@dataclass(frozen=True)
+class CreateCluster:
+    """Terraform's part. Unchanged inputs and state start no Terraform at all."""
+
+    context: Context
+    requires: tuple[str, ...]
+    id: str = "cluster/terraform"
+    layer: str = CLUSTER
+
+    def observe(self) -> Difference | None:
+        terraform, cluster = self.context.terraform, self.context.cluster
+        if not terraform.unchanged(cluster.variables()):
+            return Difference("apply Terraform")
+        self.context.access.set(cluster.access(terraform.outputs()))
+        return None
+
+    def run(self, progress: Progress) -> None:
+        terraform, cluster = self.context.terraform, self.context.cluster
+        cluster.prepare(progress)
+        terraform.recover(progress, self.context.cancel)
+        outputs = terraform.apply(cluster.variables(), progress, self.context.cancel)
+        self.context.access.set(cluster.access(outputs))
+
+
+@dataclass(frozen=True)
+class ReviveCluster:
+    """What Terraform has made can have died since: a killed node comes back with its data."""
+
+    context: Context
+    requires: tuple[str, ...] = ("cluster/terraform",)
+    id: str = "cluster/node"
+    layer: str = CLUSTER
+
+    def observe(self) -> Difference | None:
+        self.context.access.get()
+        wrong = self.context.cluster.alive()
+        return Difference(wrong) if wrong else None
+
+    def run(self, progress: Progress) -> None:
+        self.context.cluster.revive(progress, self.context.cancel)
+
+
+@dataclass(frozen=True)
+class LoadImage:
+    """Puts one built image on the nodes, or where they take it from."""
+
+    context: Context
+    name: str
+    layer: str = CLUSTER
+
+    @property
+    def id(self) -> str:
+        return f"cluster/image-{self.name}"
+
+    @property
+    def requires(self) -> tuple[str, ...]:
+        pusher = (f"program/{ORAS.name}",) if self.context.cluster.registry else ()
+        return (f"image/{self.name}", "cluster/node", *pusher)
+
+    def observe(self) -> Difference | None:
+        reference = self.context.images.reference(self.name)
+        if reference in self.context.bench.images(self.context.cluster):
+            return None
+        return Difference("push" if self.context.cluster.registry else "load")
+
+    def run(self, progress: Progress) -> None:
+        archive = self.context.images.build(self.name, progress, self.context.cancel)
+        self.context.cluster.load_images([archive], progress, self.context.cancel)
+
+
+@dataclass(frozen=True)
+class ApplyAddons:
+    """Manifests every cluster of this kind needs; a record of their digest makes the second run free."""
+
+    context: Context
+    requires: tuple[str, ...] = ("cluster/node",)
+    id: str = "cluster/addons"
+    layer: str = CLUSTER
+
+    def _record(self) -> dict[str, object]:
+        text = json.dumps(list(self.context.cluster.addons()), sort_keys=True)
+        return {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": ADDONS_RECORD, "namespace": PLATFORM_NAMESPACE},
+            "data": {"digest": hashlib.sha256(text.encode()).hexdigest()},
+        }
+
+    def observe(self) -> Difference | None:
+        found = self.context.bench.kube.get("v1", "ConfigMap", ADDONS_RECORD, PLATFORM_NAMESPACE)
+        return None if found and found["data"] == self._record()["data"] else Difference("apply")
+
+    def run(self, progress: Progress) -> None:
+        from mlops_platform.adapters.kube.readiness import wait_ready
+
+        kube = self.context.bench.changing()
+        addons = list(self.context.cluster.addons())
+        kube.apply(*addons)
+        workloads = [a for a in addons if a["kind"] in ("Deployment", "DaemonSet", "StatefulSet")]
+        for namespace in sorted({w["metadata"]["namespace"] for w in workloads}):
+            wait_ready(kube, namespace, progress=progress, cancel=self.context.cancel)
+        kube.apply(self._record())

@@ -1,0 +1,1 @@
+"""Scripts run as Kubernetes Jobs."""

@@ -1,0 +1,121 @@
+"""Owns what a script of ours runs as: the work, and the ConfigMap, Job and pod that are made of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from mlops_platform.adapters.kube.namespaces import JOBS_ACCOUNT
+from mlops_platform.steps.release.values import OWNED
+
+USER = 10001
+DIGEST = "mlops-platform/digest"
+_SCRIPTS, _SECRETS = "/scripts", "/run/secrets"
+_KEPT_SECONDS = 600  # of a Job whose run was killed before it could delete it
+# Not a field of Work: every Job that has run would have another digest, and run again.
+_NODE = {"name": "NODE_ADDRESS", "valueFrom": {"fieldRef": {"fieldPath": "status.hostIP"}}}
+
+
+@dataclass(frozen=True)
+class Work:
+    """A Python script and what it is given. `secrets` maps Secrets to folders below /run/secrets.
+
+    It runs as an account that exists in every namespace of ours and has no token for the API server.
+
+    The first of `scripts` (file name: text) is run with `arguments`; the others lie beside it.
+    """
+
+    name: str
+    namespace: str
+    image: str
+    scripts: Mapping[str, str]
+    arguments: tuple[str, ...] = ()
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    env: Mapping[str, str] = field(default_factory=dict)
+    memory: str = "256Mi"
+    seconds: int = 300
+    audience: str = ""  # of a token of the account's, at /run/secrets/identity/token
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _meta(work: Work) -> dict[str, Any]:
+    return {"name": work.name, "namespace": work.namespace, "labels": OWNED}
+
+
+def scripts_of(work: Work) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": _meta(work), "data": dict(work.scripts)}
+
+
+def job_of(work: Work, *, keep: bool) -> dict[str, Any]:
+    spec: dict[str, Any] = {
+        "backoffLimit": 0,
+        "activeDeadlineSeconds": work.seconds,
+        "template": {"metadata": {"labels": {**OWNED, **work.labels}}, "spec": pod_spec(work)},
+    }
+    if not keep:
+        spec["ttlSecondsAfterFinished"] = _KEPT_SECONDS
+    meta = {**_meta(work), "annotations": {DIGEST: work.digest}}
+    return {"apiVersion": "batch/v1", "kind": "Job", "metadata": meta, "spec": spec}
+
+
+def pod_spec(work: Work) -> dict[str, Any]:
+    """As restricted as pod security asks for; nothing to write to but /tmp. It is told its node's address."""
+    main = next(iter(work.scripts))
+    mounts = [
+        {"name": "scripts", "mountPath": _SCRIPTS, "readOnly": True},
+        {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108
+    ]
+    volumes: list[dict[str, Any]] = [
+        {"name": "scripts", "configMap": {"name": work.name}},
+        {"name": "tmp", "emptyDir": {}},
+    ]
+    for secret, folder in work.secrets.items():
+        mounts.append({"name": folder, "mountPath": f"{_SECRETS}/{folder}", "readOnly": True})
+        volumes.append({"name": folder, "secret": {"secretName": secret, "defaultMode": 0o440}})
+    if work.audience:
+        token = {"path": "token", "audience": work.audience, "expirationSeconds": 600}
+        projected = {"defaultMode": 0o440, "sources": [{"serviceAccountToken": token}]}
+        mounts.append({"name": "identity", "mountPath": f"{_SECRETS}/identity", "readOnly": True})
+        volumes.append({"name": "identity", "projected": projected})
+    return {
+        "restartPolicy": "Never",
+        "serviceAccountName": JOBS_ACCOUNT,
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": 5,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": USER,
+            "runAsGroup": USER,
+            "fsGroup": USER,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "containers": [
+            {
+                "name": "script",
+                "image": work.image,
+                "imagePullPolicy": "IfNotPresent",
+                "command": ["python3", f"{_SCRIPTS}/{main}", *work.arguments],
+                "env": [{"name": "HOME", "value": "/tmp"}, _NODE]  # noqa: S108
+                + [{"name": name, "value": value} for name, value in work.env.items()],
+                "resources": {
+                    "requests": {"cpu": "50m", "memory": work.memory},
+                    "limits": {"memory": work.memory},
+                },
+                "securityContext": {
+                    "allowPrivilegeEscalation": False,
+                    "readOnlyRootFilesystem": True,
+                    "capabilities": {"drop": ["ALL"]},
+                },
+                "volumeMounts": mounts,
+            }
+        ],
+        "volumes": volumes,
+    }

@@ -1,0 +1,186 @@
+"""Owns the firewall: NetworkPolicies of a namespace, derived from the catalogue's edges and nothing else.
+
+A namespace holds one component and is its identity: peers are selected by the namespace's name, which
+nobody can take, never by labels of pods, which anybody can set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlops_platform.adapters.kube.endpoints import Address
+from mlops_platform.base.errors import StepError
+from mlops_platform.catalogue.catalogue import Catalog, Component, values_file
+from mlops_platform.steps.accounts.managed import outside_of
+
+if TYPE_CHECKING:
+    from mlops_platform.adapters.kube import Kube
+    from mlops_platform.run.context import Context
+
+Manifest = dict[str, Any]
+API, KIND = "networking.k8s.io/v1", "NetworkPolicy"
+FLOWS = "flows"
+_LABELS = {"app.kubernetes.io/managed-by": "mlops-platform", "app.kubernetes.io/part-of": "mlops-platform"}
+_OURS = ",".join(f"{key}={value}" for key, value in _LABELS.items())
+_NAMESPACE_NAME = "kubernetes.io/metadata.name"  # set by the API server itself
+_EVERYWHERE = "0.0.0.0/0"
+EVERY_POD: Manifest = {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """What no selector leads to. `api` is empty while there is no cluster to ask, `pods` where the
+    provider cannot know them; `issuers` are ports of OIDC providers outside the cluster, which have names
+    and no addresses of their own; `given` is where what the cloud gives a component is reached."""
+
+    api: tuple[Address, ...] = ()
+    pods: tuple[str, ...] = ()
+    issuers: tuple[int, ...] = ()
+    given: tuple[tuple[str, int], ...] = ()
+
+
+def policies_of(context: Context, component: Component) -> tuple[Manifest, ...]:
+    """Everything that applies to a component's namespace. Raises StepError when the API server's
+    address is needed and the cluster does not tell it."""
+    addresses = addresses_of(context, component)
+    if component.kube_api and not addresses.api:
+        raise StepError(
+            f"{component.name}: the API server's address is not known",
+            why="Service kubernetes in namespace default has no endpoints",
+            command=context.bench.kube.kubectl("--namespace", "default", "get", "endpointslices"),
+        )
+    return render(context.catalog, component, context.environment.components, addresses, base(context))
+
+
+def addresses_of(context: Context, component: Component) -> Addresses:
+    """Asked of the cluster, once a run, and only for a component that needs it."""
+    api = context.bench.api_addresses if component.kube_api else ()
+    issuers = context.environment.issuer_ports if component.needs.client else ()
+    given = tuple(end for there in outside_of(context, component) for end in there.ends)
+    return Addresses(api, context.cluster.network().pods, issuers, given)
+
+
+def base(context: Context) -> tuple[Manifest, ...]:
+    """What holds in every namespace: the files in policies/."""
+    return read_base(context.paths.assets / "policies")
+
+
+@cache
+def read_base(folder: Path) -> tuple[Manifest, ...]:
+    return tuple(values_file(path) for path in sorted(folder.glob("*.yaml")))
+
+
+def render(
+    catalog: Catalog,
+    component: Component,
+    chosen: Iterable[str],
+    addresses: Addresses,
+    base: Sequence[Manifest],
+) -> tuple[Manifest, ...]:
+    """The manifests, complete and in a fixed order: what is compared with the cluster's."""
+    flows = _flows(catalog, component, chosen, addresses)
+    return placed((*base, flows), component.namespace)
+
+
+def placed(policies: Iterable[Manifest], namespace: str) -> tuple[Manifest, ...]:
+    """The same in a namespace, labelled as ours.
+
+    Both directions are named: server-side apply leaves alone what a manifest does not mention.
+    """
+    return tuple(
+        {
+            "apiVersion": API,
+            "kind": KIND,
+            "metadata": {"name": each["metadata"]["name"], "namespace": namespace, "labels": _LABELS},
+            "spec": {"ingress": [], "egress": [], **each["spec"]},
+        }
+        for each in policies
+    )
+
+
+def _flows(catalog: Catalog, component: Component, chosen: Iterable[str], addresses: Addresses) -> Manifest:
+    flows = sorted(catalog.flows(chosen))
+    incoming = [(f.source, f.port) for f in flows if f.target == component.name]
+    outgoing = [(f.target, f.port) for f in flows if f.source == component.name]
+    ingress = _between(catalog, incoming, "from")
+    egress = _between(catalog, outgoing, "to")
+    # Nothing selects who comes from outside the cluster, nor the API server: whoever is no pod.
+    entrances = {s.port for s in component.serves.values()} if component.routes else set[int]()
+    for ports in filter(None, (entrances, set(component.webhooks))):
+        ingress.append({"from": [_outside(addresses)], "ports": _ports(ports)})
+    if component.kube_api:
+        egress += [{"to": [_block(f"{a.ip}/32")], "ports": _ports([a.port])} for a in addresses.api]
+    egress += [{"to": [_block(e.cidr)], "ports": _ports([e.port])} for e in component.egress]
+    egress += [{"to": [_block(cidr)], "ports": _ports([port])} for cidr, port in addresses.given]
+    if addresses.issuers:
+        egress.append({"to": [_outside(addresses)], "ports": _ports(addresses.issuers)})
+    return {"metadata": {"name": FLOWS}, "spec": {**EVERY_POD, "ingress": ingress, "egress": egress}}
+
+
+def _between(catalog: Catalog, pairs: Iterable[tuple[str, int]], direction: str) -> list[Manifest]:
+    """Peers with the same ports are one rule: rules are many at the store, and read by people."""
+    ports: dict[str, list[int]] = {}
+    for peer, port in pairs:
+        ports.setdefault(peer, []).append(port)
+    peers: dict[tuple[int, ...], list[str]] = {}
+    for peer, numbers in ports.items():
+        peers.setdefault(tuple(sorted(set(numbers))), []).append(catalog[peer].namespace)
+    return [
+        {direction: [namespace_peer(name) for name in names], "ports": _ports(numbers)}
+        for numbers, names in peers.items()
+    ]
+
+
+def namespace_peer(name: str) -> Manifest:
+    """Every pod of a namespace."""
+    return {"namespaceSelector": {"matchLabels": {_NAMESPACE_NAME: name}}}
+
+
+def _block(cidr: str, without: Sequence[str] = ()) -> Manifest:
+    return {"ipBlock": {"cidr": cidr, **({"except": list(without)} if without else {})}}
+
+
+def _outside(addresses: Addresses) -> Manifest:
+    return _block(_EVERYWHERE, addresses.pods)
+
+
+def _ports(numbers: Iterable[int]) -> list[Manifest]:
+    return [{"protocol": "TCP", "port": number} for number in sorted(numbers)]
+
+
+def unrestricted(namespace: str) -> tuple[Manifest, ...]:
+    """All may come in and go out, also where a pod without a policy reaches nothing."""
+    spec = {**EVERY_POD, "ingress": [{}], "egress": [{}]}
+    return placed([{"metadata": {"name": "unrestricted"}, "spec": spec}], namespace)
+
+
+def difference(kube: Kube, namespace: str, wanted: Sequence[Manifest]) -> str:
+    """'' when the namespace has exactly these, by content; else what is to be done, in a few words.
+
+    Only policies with our label are looked at: a chart may bring its own.
+    """
+    found = {p["metadata"]["name"]: _content(p) for p in kube.list(API, KIND, namespace, labels=_OURS)}
+    target = {p["metadata"]["name"]: _content(p) for p in wanted}
+    wrong = [name for name, content in target.items() if found.get(name) != content]
+    extra = sorted(found.keys() - target.keys())
+    parts = [f"apply network policies {', '.join(wrong)}"] if wrong else []
+    parts += [f"remove network policies {', '.join(extra)}"] if extra else []
+    return "; ".join(parts)
+
+
+def enforce(kube: Kube, namespace: str, wanted: Sequence[Manifest]) -> None:
+    """Apply them, then remove those of ours that are not wanted any more."""
+    kube.apply(*wanted)
+    names = {p["metadata"]["name"] for p in wanted}
+    for policy in kube.list(API, KIND, namespace, labels=_OURS):
+        if policy["metadata"]["name"] not in names:
+            kube.delete(API, KIND, policy["metadata"]["name"], namespace)
+
+
+def _content(policy: Mapping[str, Any]) -> Manifest:
+    """The API server keeps no empty list."""
+    return {key: value for key, value in policy["spec"].items() if value != []}

@@ -1,0 +1,1 @@
+"""Secrets: Vault's configuration and rotation."""

@@ -1,0 +1,41 @@
+"""Owns going on by force: a step of the way down that fails is said and passed over; the proof is not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mlops_platform.base.errors import StepError
+from mlops_platform.base.progress import Progress
+from mlops_platform.engine.graph import Difference, Step
+
+
+@dataclass(frozen=True)
+class Forced:
+    """A step whose failure is no reason to stop. What it left is for the sweep and the proof to find."""
+
+    step: Step
+
+    @property
+    def id(self) -> str:
+        return self.step.id
+
+    @property
+    def layer(self) -> str:
+        return self.step.layer
+
+    @property
+    def requires(self) -> tuple[str, ...]:
+        return self.step.requires
+
+    def observe(self) -> Difference | None:
+        try:
+            return self.step.observe()
+        except StepError as error:
+            return Difference(f"cannot be looked at: {error.what}")
+
+    def run(self, progress: Progress) -> None:
+        try:
+            self.step.run(progress)
+        except StepError as error:
+            why = error.why.splitlines()[-1] if error.why else ""
+            progress.note(f"passed over by --force: {error.what}{': ' if why else ''}{why}")

@@ -1,0 +1,372 @@
+"""Proves the command line in real processes: exit codes, envelopes, nothing touched, start-up, completion."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from mlops_platform.adapters.programs import ARCHITECTURE
+
+import tests
+
+CASES = tests.CASES / "environments"
+CLI = (sys.executable, "-m", "mlops_platform")
+HEAVY = (
+    "kubernetes",
+    "rich",
+    "cryptography",
+    "urllib3",
+    "yaml",
+    "mlops_platform.run.context",
+    "mlops_platform.environment.model",
+)
+
+
+@dataclass(frozen=True)
+class Said:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def envelope(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.out)
+        return found
+
+
+Run = Callable[..., Said]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def run(tmp_path: Path, home: Path) -> Run:
+    """The command line in a folder of its own, with a home that does not exist yet."""
+
+    def call(*args: str, **env: str) -> Said:
+        own = {"MLOPS_PLATFORM_HOME": str(home), "MLOPS_PLATFORM_CACHE": str(tmp_path / "cache"), **env}
+        done = subprocess.run(
+            [*CLI, *args],
+            cwd=tmp_path,
+            env={**os.environ, **own},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        return Said(done.returncode, done.stdout, done.stderr)
+
+    return call
+
+
+def test_policies_show_needs_no_cluster_and_touches_nothing(run: Run, home: Path) -> None:
+    """What it says in figures, for people, and as manifests is the same."""
+    shown, said = run("policies", "show"), run("policies", "show", "--output", "json")
+    assert shown.code == said.code == 0 and "from \\ to" in shown.out
+    manifests = list(yaml.safe_load_all(run("policies", "show", "--yaml").out))
+    assert manifests == said.envelope["data"]["policies"]
+    namespaces = {m["metadata"]["namespace"] for m in manifests}
+    assert namespaces == {c["namespace"] for c in said.envelope["data"]["components"]}
+    assert len(manifests) == 3 * len(namespaces) and {m["kind"] for m in manifests} == {"NetworkPolicy"}
+    assert not home.exists()
+
+
+def test_help_names_every_command(run: Run) -> None:
+    said = run("--help")
+    assert said.code == 0
+    for command in (
+        "up",
+        "down",
+        "status",
+        "smoke",
+        "open",
+        "unlock",
+        "kubeconfig",
+        "env",
+        "policies",
+        "user",
+        "token",
+        "trust",
+        "cache",
+    ):
+        assert f"  {command} " in said.out
+
+
+@pytest.mark.parametrize(
+    "args", [("nonsense",), ("up", "--nonsense"), ("open",), ("open", "mlflow", "--port", "x")]
+)
+def test_a_wrong_command_line_is_exit_2_and_says_where_help_is(run: Run, args: tuple[str, ...]) -> None:
+    said = run(*args)
+    assert (said.code, said.out) == (2, "")
+    assert said.err.startswith("error: ") and "--help" in said.err
+    assert run(*args, "--output", "json").envelope["outcome"] == "usage"
+
+
+def test_an_unknown_environment_names_the_known_ones(run: Run, home: Path) -> None:
+    for command in ("up", "status"):
+        said = run(command, "--env", "stagign")
+        assert said.code == 2, command
+        assert "local" in said.err
+    assert not home.exists()
+
+
+@pytest.mark.parametrize("command", ["up", "down", "status"])
+def test_twenty_mistakes_are_exit_3_and_nothing_is_touched(
+    run: Run, home: Path, tmp_path: Path, command: str
+) -> None:
+    shutil.copy(CASES / "twenty.yaml", tmp_path / "twenty.yaml")
+    said = run(command, "--env", "twenty.yaml", "--output", "json")
+    assert said.code == said.envelope["exit_code"] == 3
+    problems = said.envelope["error"]["problems"]
+    assert len(problems) >= 20
+    assert all(p["file"] and p["what"] for p in problems)
+    assert not home.exists() and not (tmp_path / "cache").exists()
+
+
+def test_env_list_show_and_schema(run: Run) -> None:
+    rows = run("env", "list", "-o", "json").envelope["data"]["environments"]
+    assert [(r["name"], r["state"]) for r in rows if r["name"] == "local"] == [("local", "-")]
+    assert run("env", "show", "local", "-o", "json").envelope["data"]["cluster"] == {"provider": "host"}
+    assert "provider: host" in run("env", "show").out
+    assert json.loads(run("env", "schema").out)["title"] == "mlops-platform environment"
+
+
+def test_check_reports_every_line(run: Run) -> None:
+    said = run("check", "-o", "json")
+    checks = {c["name"]: c for c in said.envelope["data"]["checks"]}
+    assert {"terraform", "disk", "memory"} <= checks.keys()
+    failed = [c for c in checks.values() if c["status"] == "failure"]
+    assert said.code == (4 if failed else 0)
+
+
+def test_check_without_terraform_still_reports_the_rest(run: Run) -> None:
+    said = run("check", "-o", "json", MLOPS_PLATFORM_TERRAFORM="/nonexistent/terraform")
+    checks = {c["name"]: c for c in said.envelope["data"]["checks"]}
+    assert (said.code, checks["terraform"]["status"], checks["terraform"]["fix"] != "") == (
+        4,
+        "failure",
+        True,
+    )
+    assert "disk" in checks
+
+
+def test_status_of_what_is_not_up_is_an_answer(run: Run, home: Path) -> None:
+    said = run("status", "-o", "json")
+    assert (said.code, said.envelope["data"]) == (0, {"up": False, "rows": []})
+    assert "mlops-platform up --env local" in run("status").out
+    assert not home.exists()
+
+
+FOREIGN = """\
+name: foreign
+domain: mlops.example.com
+oidc:
+  issuer: https://id.example.com/realms/ml
+  clientId: mlops
+  clientSecretFrom: {namespace: mlops-platform, name: oidc, key: secret}
+cluster: {provider: host}
+components: {oauth2-proxy: {}}
+"""
+
+
+@pytest.mark.parametrize(
+    "args", [("user", "list"), ("user", "add", "ada", "-g", "viewers"), ("token", "ada")]
+)
+def test_users_of_somebody_elses_provider_are_not_made_here(
+    run: Run, home: Path, tmp_path: Path, args: tuple[str, ...]
+) -> None:
+    (tmp_path / "foreign.yaml").write_text(FOREIGN)
+    said = run(*args, "--env", "foreign.yaml")
+    assert said.code == 2
+    assert "https://id.example.com/realms/ml" in said.err
+    assert not home.exists()
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (("user", "add", "Ada", "-g", "viewers"), "not a user's name"),
+        (("user", "add", "smoke-ada", "-g", "viewers"), "not a user's name"),
+        (("user", "add", "ada"), "a user is in a group"),
+        (("user", "add", "ada", "-g", "admins"), "platform-admins, data-scientists, viewers"),
+        (
+            ("user", "add", "ci", "-g", "viewers", "--machine", "--password-stdin"),
+            "a machine has no password",
+        ),
+    ],
+)
+def test_a_user_that_cannot_be_is_refused_before_anything_is_asked(
+    run: Run, args: tuple[str, ...], words: str
+) -> None:
+    said = run(*args)
+    assert said.code == 2
+    assert words in said.err
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("smoke",),
+        ("open", "mlflow"),
+        ("logs", "mlflow"),
+        ("kubeconfig",),
+        ("trust",),
+        ("user", "list"),
+        ("token", "ada"),
+    ],
+)
+def test_what_needs_a_cluster_says_that_there_is_none(run: Run, home: Path, args: tuple[str, ...]) -> None:
+    said = run(*args)
+    assert said.code == 5
+    assert "local is not up" in said.err and "mlops-platform up --env local" in said.err
+    assert not home.exists()
+
+
+def test_a_component_that_cannot_run_there_is_refused_before_anything(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "theirs.yaml"
+    there = {"provider": "existing", "kubeconfig": "/none", "context": "theirs", "storage_class": "standard"}
+    components: dict[str, object] = {"postgres": {}, "minio": {}, "mlflow": {}}
+    text = {"name": "theirs", "domain": "mlops.test", "cluster": there, "components": components}
+    file.write_text(json.dumps(text))
+    assert run("plan", "--env", str(file)).code == 3
+    said = run("up", "--env", str(file), "--yes")
+    assert said.code == 3
+    for component in ("postgres", "minio", "mlflow"):
+        assert f"{component} has no pinned chart" in said.err
+    assert "`registry`" in said.err
+
+
+def test_nodes_that_cannot_run_images_built_here_are_refused_before_anything(
+    run: Run, tmp_path: Path
+) -> None:
+    other = {"amd64": "m7g.xlarge", "arm64": "m7i.xlarge"}[ARCHITECTURE]
+    there = {
+        "provider": "aws",
+        "region": "eu-central-1",
+        "system_pool": {"instance_type": other, "min": 2, "max": 2, "disk": 50},
+    }
+    text = {"name": "foreign", "domain": "mlops.test", "cluster": there, "components": {"postgres": {}}}
+    (tmp_path / "foreign.yaml").write_text(json.dumps(text))
+    for command in ("plan", "up"):
+        said = run(command, "--env", str(tmp_path / "foreign.yaml"))
+        assert said.code == 4
+        assert f"this machine builds images for {ARCHITECTURE}, and the nodes are " in said.err
+
+
+@pytest.mark.parametrize("args", [("smoke", "mlfow"), ("open", "mlfow"), ("logs", "mlfow")])
+def test_an_unknown_component_names_the_known_ones(run: Run, args: tuple[str, ...]) -> None:
+    said = run(*args)
+    assert said.code == 2
+    assert "mlflow" in said.err
+
+
+def test_down_of_what_never_was_leaves_nothing_behind(run: Run, home: Path) -> None:
+    said = run("down", "--yes", "-o", "json", MLOPS_PLATFORM_ENV="local")
+    assert (said.code, said.envelope["data"]["left"]) == (0, [])
+    assert not home.exists()
+
+
+def test_down_wants_a_yes_where_nobody_can_answer(run: Run, home: Path) -> None:
+    (home / "local").mkdir(parents=True)
+    said = run("down")
+    assert said.code == 2 and "--yes" in said.err
+    assert list((home / "local").iterdir()) == []
+
+
+def test_unlock_of_what_is_free_and_of_what_a_dead_run_left(run: Run, home: Path) -> None:
+    assert run("unlock").out == "local: nobody holds it\n"
+    holder = {"host": os.uname().nodename, "user": "ann", "pid": 1, "start_ticks": 1}
+    (home / "local").mkdir(parents=True)
+    lock = home / "local/lock"
+    lock.write_text(json.dumps({**holder, "command": "up", "since": "2026-01-01"}))
+    said = run("unlock")
+    assert (said.code, said.out) == (0, "local: freed\n")
+    assert "ann@" in said.err and "gone" in said.err
+    assert lock.read_text() == ""
+
+
+def test_unlock_leaves_what_is_alive_unless_forced(run: Run, home: Path) -> None:
+    stat = Path("/proc/self/stat").read_text()
+    ticks = int(stat[stat.rindex(")") + 2 :].split()[19])
+    holder = {"host": os.uname().nodename, "user": "ann", "pid": os.getpid(), "start_ticks": ticks}
+    (home / "local").mkdir(parents=True)
+    lock = home / "local/lock"
+    lock.write_text(json.dumps({**holder, "command": "up", "since": "2026-01-01"}))
+    assert run("unlock").code == 8
+    assert run("unlock", "--force").code == 0
+    assert not lock.exists()
+
+
+def test_kubeconfig_prints_the_path_alone(run: Run, home: Path) -> None:
+    (home / "local").mkdir(parents=True)
+    (home / "local/kubeconfig").write_text("")
+    assert run("kubeconfig").out == f"{home}/local/kubeconfig\n"
+
+
+def test_cache_of_nothing(run: Run, tmp_path: Path) -> None:
+    said = run("cache", "show", "-o", "json")
+    assert (said.code, said.envelope["data"]["entries"]) == (0, [])
+    assert run("cache", "prune").code == 0
+
+
+@pytest.mark.parametrize("args", [("--help",), ("up", "--help"), ("kubeconfig",)])
+def test_what_is_called_often_imports_nothing_heavy(home: Path, args: tuple[str, ...]) -> None:
+    (home / "local").mkdir(parents=True)
+    (home / "local/kubeconfig").write_text("")
+    # Typer itself reads the options of a command with pydantic; the help of all needs none.
+    heavy = (*HEAVY, "pydantic") if args == ("--help",) else HEAVY
+    program = (
+        "import sys, atexit\n"
+        f"atexit.register(lambda: sys.stderr.write(','.join(m for m in {heavy} if m in sys.modules)))\n"
+        f"sys.argv = ['mlops-platform', *{list(args)}]\n"
+        "from mlops_platform.cli import main\nmain()\n"
+    )
+    env = {**os.environ, "MLOPS_PLATFORM_HOME": str(home)}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=env, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("mlops-platform kube", "kubeconfig"),
+        ("mlops-platform up --env lo", "local"),
+        ("mlops-platform open mlf", "mlflow"),
+    ],
+)
+def test_bash_completes_commands_environments_and_components(words: str, expected: str) -> None:
+    """The protocol of the script that `--install-completion` writes."""
+    env = {
+        **os.environ,
+        "_MLOPS_PLATFORM_COMPLETE": "complete_bash",
+        "COMP_WORDS": words,
+        "COMP_CWORD": str(len(words.split()) - 1),
+    }
+    program = Path(sys.executable).with_name("mlops-platform")
+    done = subprocess.run([str(program)], env=env, capture_output=True, text=True, check=False)
+    assert expected in done.stdout.split(), done.stderr
+
+
+def test_a_reader_that_goes_away_is_no_bug() -> None:
+    with subprocess.Popen([*CLI, "env", "schema"], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as started:
+        assert started.stdout and started.stderr
+        started.stdout.close()
+        err = started.stderr.read()
+        assert (started.wait(30), err) == (128 + signal.SIGPIPE, b"")

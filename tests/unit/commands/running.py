@@ -1,0 +1,101 @@
+"""Owns a real process with a run of small steps in it, for signals and kills."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlops_platform.base import signals as interrupts
+from mlops_platform.base.cancel import Cancel
+from mlops_platform.base.errors import Interrupted, StepError
+from mlops_platform.base.paths import Paths
+from mlops_platform.base.progress import Progress
+from mlops_platform.catalogue.catalogue import Catalog
+from mlops_platform.cli import guarded
+from mlops_platform.commands._run import counts, running
+from mlops_platform.console import Console, Output
+from mlops_platform.engine.graph import Difference, Graph
+from mlops_platform.environment.model import ClusterSpec, ComponentSpec, Environment
+from mlops_platform.run.open import Opened
+
+STUBBORN_SECONDS = 0.3  # instead of a quarter of a minute
+
+
+@dataclass(frozen=True)
+class Waits:
+    """Says that it runs, then waits as long as its `manners` let it."""
+
+    cancel: Cancel
+    manners: str
+    id: str = "test/wait"
+    layer: str = "test"
+    requires: tuple[str, ...] = ()
+
+    def observe(self) -> Difference:
+        return Difference("wait")
+
+    def run(self, progress: Progress) -> None:
+        progress.note("it runs")
+        if self.manners == "polite":
+            self.cancel.pause(60)
+        elif self.manners == "finishes":  # what has begun is ended as it should be, then it has an outcome
+            while not self.cancel.requested:
+                threading.Event().wait(0.01)
+        elif self.manners == "busy":  # only stops when it is forced
+            while not self.cancel.forced:
+                threading.Event().wait(0.01)
+            raise Interrupted("stopped in the middle")
+        elif self.manners == "bug":
+            raise ZeroDivisionError("a mistake of ours")
+        elif self.manners == "fails":
+            raise StepError("it broke", why="seen", hint="mend it", command="true")
+        else:
+            threading.Event().wait(60)
+
+
+@dataclass(frozen=True)
+class Next:
+    """Must not begin once a run has been asked to end."""
+
+    id: str = "test/next"
+    layer: str = "test"
+    requires: tuple[str, ...] = ("test/wait",)
+
+    def observe(self) -> Difference:
+        return Difference("go on")
+
+    def run(self, progress: Progress) -> None: ...
+
+
+def opened(home: Path) -> Opened:
+    """An environment without components, so that nothing of the catalogue is needed."""
+    file = home.parent / "signals.yaml"
+    file.write_text("")
+    chosen = Environment(
+        name="signals",
+        domain="mlops.localhost",
+        cluster=ClusterSpec(provider="host"),
+        components={"none": ComponentSpec()},
+    )
+    paths = Paths(home, home.parent / "cache", Paths.default().assets)
+    return Opened(paths, Catalog(), chosen, file, file.parent)
+
+
+def main(home: Path, manners: str) -> int:
+    if manners == "deaf":
+        interrupts.GIVE_UP_SECONDS = STUBBORN_SECONDS
+    if manners != "finishes":
+        interrupts.TOGETHER_SECONDS = 0.0
+
+    def act(console: Console) -> int:
+        with running(console, opened(home)) as run:
+            result = run.engine(Graph.of([Waits(run.context.cancel, manners), Next()]))
+        return console.done(counts(result))
+
+    return guarded(Console("up", "signals", Output.JSON), act)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(Path(sys.argv[1]), sys.argv[2]))

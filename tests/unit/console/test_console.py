@@ -1,0 +1,351 @@
+"""Proves every rendering against a golden file: lines, tree, errors, screens, envelopes; 80 columns each."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import pty
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mlops_platform.base.errors import (
+    ConfigurationError,
+    Exit,
+    Interrupted,
+    LockedError,
+    PlatformError,
+    Problem,
+    StepError,
+    UsageError,
+)
+from mlops_platform.base.humanize import age, duration
+from mlops_platform.clusters.base import Check, Leftover, RemoteEnvironment
+from mlops_platform.console import Console, Output, screens
+from mlops_platform.console.estimate import remaining
+from mlops_platform.console.failure import Situation
+from mlops_platform.console.plain import Plain
+from mlops_platform.console.tree import Tree
+from mlops_platform.engine.engine import RunResult
+from mlops_platform.report.cost import Spent
+from mlops_platform.report.status import Row
+from mlops_platform.report.summary import Door, Proven, Summary
+
+import tests
+from tests.unit.console.told import EXPECTED, tell
+
+GOLDEN = tests.GOLDEN / "console"
+Golden = Callable[[Path, str], None]
+
+NOTHING = RunResult((), (), (), (), 0.0)
+FAILED = StepError(
+    "airflow: database migration failed (exit 1)",
+    why="job airflow-migrate, pod airflow-migrate-x7k2p, attempt 2 of 2\n"
+    "OperationalError: password authentication failed for user",
+    hint="the password was changed after the Secret was made; make the Secret again, then go on",
+    command="kubectl --kubeconfig /root/.local/state/mlops-platform/local/kubeconfig describe job a",
+    evidence=Path("runs/2026-11-24T10-02-11Z/evidence/airflow"),
+)
+ERRORS: dict[str, tuple[PlatformError, Situation]] = {
+    "step": (
+        FAILED,
+        Situation(
+            Path("/state/local/runs/2026-11-24T10-02-11Z"),
+            "airflow/migrate",
+            ["minio/release: pod minio-0: ErrImagePull"],
+            3,
+            True,
+        ),
+    ),
+    "configuration": (
+        ConfigurationError(
+            (
+                Problem("environments/x.yaml", 4, "domain: missing", "add it"),
+                Problem(
+                    "environments/x.yaml",
+                    9,
+                    "components.minio.memory: not an amount of bytes, not '1 GB'",
+                    "such as 512Mi or 10Gi",
+                ),
+                Problem("environments/x.yaml", 0, "not a mapping"),
+            )
+        ),
+        Situation(),
+    ),
+    "usage": (UsageError("no environment named stagign", why="known: local"), Situation()),
+    "locked": (
+        LockedError(
+            "local is being worked on by ann@host pid 4711: `mlops-platform up`, since 2026-11-24T10:02:11",
+            hint="wait for it to end; nothing was touched",
+            command="mlops-platform unlock --env local",
+        ),
+        Situation(),
+    ),
+    "interrupted": (
+        Interrupted("interrupted", hint="run the same command again to go on"),
+        Situation(Path("/state/local/runs/2026-11-24T10-02-11Z"), "image/mlflow", (), 7, False),
+    ),
+}
+
+
+def narrow(text: str, *pasted: str) -> str:
+    """What is to be pasted is never broken, so only its lines may be wider than a terminal."""
+    for line in text.splitlines():
+        assert len(line) <= 80 or any(p in line for p in pasted), line
+    return text + "\n"
+
+
+@pytest.mark.parametrize("verbose", [False, True])
+def test_a_pipe_gets_one_line_an_event(golden: Golden, verbose: bool) -> None:
+    lines: list[str] = []
+    tell(Plain(lines.append, "local · host cluster", verbose=verbose))
+    golden(GOLDEN / f"plain{'-verbose' * verbose}.txt", "\n".join(lines) + "\n")
+    assert verbose or max(map(len, lines)) <= 80
+
+
+def test_a_run_with_nothing_to_do_says_nothing_on_its_way() -> None:
+    from mlops_platform.engine.events import StepEvent
+
+    lines: list[str] = []
+    listener = Plain(lines.append, "header", verbose=False)
+    listener.begin((("a/b", "c"),), {})
+    listener.event(StepEvent("unchanged", "a/b", "c", 0.1))
+    listener.end()
+    assert lines == []
+
+
+@pytest.mark.parametrize("moment", [0.2, 6.5, 20.0, 24.5, 62.0])
+def test_the_tree_at_moments_of_a_run(golden: Golden, moment: float) -> None:
+    tree = Tree(EXPECTED)
+    tell(tree, until=moment)
+    golden(GOLDEN / f"tree-{moment}.txt", narrow("\n".join(tree.lines(moment))))
+
+
+def test_what_is_left_is_the_longest_way_through_what_is_unfinished() -> None:
+    edges: dict[str, tuple[str, ...]] = {"a": (), "b": ("a",), "c": ("a", "known"), "d": ("b", "c")}
+    unfinished = {"a": 4.0, "b": 0.0, "c": 0.0, "d": 0.0}
+    expected = {"a": 5.0, "b": 10.0, "c": 30.0, "known": 100.0}
+    assert remaining(unfinished, edges, expected) == (("a", "c"), 31.0)
+    assert remaining(unfinished, edges, {}) == ((), 0.0)
+    assert remaining({"a": 50.0}, edges, expected) == ((), 0.0)
+
+
+@pytest.mark.parametrize("name", ERRORS)
+def test_an_error_says_what_why_and_what_to_do(golden: Golden, name: str) -> None:
+    error, situation = ERRORS[name]
+    out, err = io.StringIO(), io.StringIO()
+    console = Console("up", "local", out=out, err=err)
+    console.ended(situation, {})
+    assert console.error(error) == error.exit_code
+    assert out.getvalue() == ""
+    golden(GOLDEN / f"error-{name}.txt", narrow(err.getvalue().rstrip("\n"), error.command or "-"))
+
+
+@pytest.mark.parametrize("name", ERRORS)
+def test_an_error_is_an_envelope_on_one_line(golden: Golden, name: str) -> None:
+    error, situation = ERRORS[name]
+    out = io.StringIO()
+    console = Console("up", "local", Output.JSON, out=out, err=io.StringIO())
+    console.ended(situation, {"changed": 2})
+    console.error(error)
+    assert out.getvalue().count("\n") == 1
+    envelope: dict[str, Any] = json.loads(out.getvalue())
+    envelope["version"] = "0"
+    golden(GOLDEN / f"error-{name}.json", json.dumps(envelope, indent=1, ensure_ascii=False) + "\n")
+
+
+def test_a_result_is_an_envelope_with_the_same_keys_as_an_error() -> None:
+    out = io.StringIO()
+    console = Console("status", "local", Output.JSON, out=out, err=io.StringIO())
+    assert console.done({"rows": []}, "never shown") == 0
+    good = json.loads(out.getvalue())
+    out.truncate(0)
+    out.seek(0)
+    console.error(FAILED)
+    assert good.keys() == json.loads(out.getvalue()).keys()
+    assert (good["schema"], good["outcome"], good["data"], good["error"]) == (1, "done", {"rows": []}, None)
+
+
+def test_every_exit_code_has_an_outcome() -> None:
+    from mlops_platform.console.failure import OUTCOMES
+
+    assert set(OUTCOMES) == set(Exit)
+    assert len(set(OUTCOMES.values())) == len(Exit)
+
+
+WHEN = datetime.now(UTC) - timedelta(minutes=3, seconds=20)
+DOORS = (
+    Door("mlflow", "mlops-platform open mlflow --env local", "none yet: only here"),
+    Door("kubectl", "export KUBECONFIG=$(mlops-platform kubeconfig --env local)", ""),
+)
+NEXT = tuple(f"mlops-platform {c} --env local" for c in ("open mlflow", "smoke", "down"))
+SUMMARY = Summary("local", DOORS, Proven(64, 0, 29, WHEN), NEXT)
+SCREENS: dict[str, str] = {
+    "up": screens.up(SUMMARY, RunResult(("a/b",) * 23, ("c/d",) * 8, (), (), 48.2)),
+    "up-again": screens.up(SUMMARY, RunResult((), ("a/b",) * 31, (), (), 1.1)),
+    "up-unproven": screens.up(
+        Summary("local", DOORS[1:], None, NEXT[2:]), RunResult(("a/b",), (), (), (), 7.0)
+    ),
+    "smoke": screens.smoke("local", SUMMARY.proven, RunResult(("minio/smoke",), (), (), (), 12.0)),
+    "down": screens.down(
+        "local",
+        RunResult(
+            ("mlflow/uninstall", "minio/uninstall", "drain/volumes", "cluster/destroy"), (), (), (), 9.2
+        ),
+        21,
+        (),
+        kept=False,
+    ),
+    "down-kept": screens.down("local", RunResult(("cluster/destroy",), (), (), (), 5.0), 12, (), kept=True),
+    "down-retained": screens.down(
+        "staging",
+        RunResult(("cluster/destroy",), (), (), (), 552.0),
+        214,
+        (
+            Leftover("ebs volume", "vol-0f3a", "50 GiB gp3 eu-central-1a, 3d old, pvc airflow/logs"),
+            Leftover("key", "00ea3abc", "secrets", keep="deleted by itself on 2026-12-01"),
+            Leftover("state bucket", "mlops-platform-1-eu-central-1-staging", keep="goes last"),
+        ),
+        kept=False,
+        spent=Spent(5.214, 3.2, "2026-11-24"),
+    ),
+    "environments": screens.environments(
+        (
+            RemoteEnvironment(
+                "ephemeral", "900000000001", "eu-central-1", 45, "alice",
+                "2026-11-24T06:00:00+00:00", "2026-11-24T10:00:00+00:00", "file", 1.5,
+            ),
+            RemoteEnvironment(
+                "pr-812", "900000000001", "eu-central-1", 45, "ci",
+                "2026-11-24T11:00:00+00:00", "2026-11-24T15:00:00+00:00", "file", 1.5,
+            ),
+            RemoteEnvironment(
+                "prod", "900000000001", "eu-central-1", 214, "bob",
+                "2026-11-21T12:00:00+00:00", "", "file", 3.1,
+            ),
+            RemoteEnvironment("stray", "900000000001", "eu-central-1", 2),
+        ),
+        datetime(2026, 11, 24, 12, tzinfo=UTC),
+    ),
+    "status": screens.status(
+        "local",
+        (
+            Row("data", "postgres", "17.6", "1/1", "✔ 12m ago", "-", "3d"),
+            Row("data", "minio", "2025.10.15", "0/1", "✘ 5m ago", "values", "2h", "pod minio-0: Pending"),
+            Row("tracking", "mlflow", "3.18.0", "unavailable", "-", "-", "-", "the API does not answer"),
+            Row("gpu", "device-plugin", "0.20.0", "empty", "-", "-", "3d", "no GPU node now"),
+        ),
+    ),
+    "check": screens.check(
+        (
+            Check("root", "ok", "uid 0"),
+            Check("memory", "ok", "23 GB free"),
+            Check("swap", "warning", "on", "the kubelet counts memory without it", "swapoff -a"),
+            Check("disk", "failure", "3.1 GB free", "12 GB needed below /root", "mlops-platform cache prune"),
+            Check("region", "skipped", "not asked"),
+        )
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SCREENS)
+def test_a_screen(golden: Golden, name: str) -> None:
+    golden(GOLDEN / f"screen-{name}.txt", narrow(SCREENS[name]))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0.0s"), (9.94, "9.9s"), (48.2, "48s"), (59.7, "1m00s"), (112, "1m52s"), (11520, "3h12m")],
+)
+def test_durations(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0, "now"), (-5, "now"), (59, "59s"), (60, "1m"), (7200, "2h"), (200_000, "2d")]
+)
+def test_ages(seconds: float, text: str) -> None:
+    now = datetime(2026, 1, 10, tzinfo=UTC)
+    assert age(now - timedelta(seconds=seconds), now) == text
+
+
+def test_secrets_are_taken_out_of_everything_shown() -> None:
+    out, err = io.StringIO(), io.StringIO()
+    for output in Output:
+        console = Console("up", "local", output, out=out, err=err)
+        console.clean = lambda text: text.replace("hunter22", "[redacted]")
+        console.say("hunter22")
+        console.done({"log": "hunter22"}, "hunter22")
+        console.error(StepError("hunter22", why="hunter22"))
+    assert "hunter22" not in out.getvalue() + err.getvalue()
+    assert "[redacted]" in out.getvalue() and "[redacted]" in err.getvalue()
+
+
+class _Gone(io.StringIO):
+    def write(self, _: str) -> int:
+        raise BrokenPipeError
+
+
+def test_progress_nobody_reads_any_more_does_not_end_the_work() -> None:
+    out = io.StringIO()
+    console = Console("up", "local", out=out, err=_Gone())
+    console.say("one")
+    console.say("two")
+    console.text("data")
+    assert out.getvalue() == "data\n"
+
+
+@contextmanager
+def terminal(monkeypatch: pytest.MonkeyPatch, **env: str) -> Iterator[tuple[Console, Callable[[], str]]]:
+    """A console on a real pseudo-terminal, and what has been written to it."""
+    for name in ("CI", "NO_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {"TERM": "xterm-256color", "COLUMNS": "80", **env}.items():
+        monkeypatch.setenv(name, value)
+    ours, theirs = pty.openpty()
+    with os.fdopen(theirs, "w") as screen:
+
+        def seen() -> str:
+            """Up to a mark of our own: one read of a terminal gives what has come through so far."""
+            screen.write("\0")
+            screen.flush()
+            found = b""
+            while not found.endswith(b"\0"):
+                found += os.read(ours, 1 << 16)
+            return found[:-1].decode()
+
+        yield Console("up", "local", out=screen, err=screen), seen
+    os.close(ours)
+
+
+def test_a_terminal_gets_the_tree_and_its_cursor_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    with terminal(monkeypatch) as (console, seen):
+        tell(console.listener("local · host cluster", EXPECTED))
+        console.say("after")
+        text = seen()
+    last = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", text)
+    assert text.index("\x1b[?25l") < text.index("\x1b[?25h")
+    assert "9 of 12 steps done" in last and "minio release" in last
+    assert "! cluster/terraform: a killed run's state was recovered" in last
+    assert last.rstrip().endswith("after")
+
+
+@pytest.mark.parametrize("env", [{"CI": "true"}, {"TERM": "dumb"}])
+def test_ci_and_dumb_terminals_get_lines(monkeypatch: pytest.MonkeyPatch, env: dict[str, str]) -> None:
+    with terminal(monkeypatch, **env) as (console, _):
+        assert isinstance(console.listener("header", {}), Plain)
+
+
+def test_no_color_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
+    with terminal(monkeypatch) as (console, seen):
+        console.text("✔ good")
+        assert "\x1b[32m" in seen()
+    with terminal(monkeypatch, NO_COLOR="1") as (console, seen):
+        console.text("✔ good")
+        tell(console.listener("local", {}))
+        assert not re.search(r"\x1b\[[0-9;]*3\d[0-9;]*m", seen())

@@ -1,0 +1,34 @@
+"""Proves that results are found in a Job's log among everything else, and again in the run's folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mlops_platform.engine.result import Result, load, parse, save
+
+LOG = """\
+2026-11-24 10:00:00 INFO: a library has something to say
+{"probe": "rows are read back", "ok": true, "detail": "", "seconds": 0.25, "refusal": false}
+Traceback (most recent call last):
+{"ok": true}
+{"probe": "refused: nobody", "ok": false, "detail": "it was allowed", "seconds": 0.0, "refusal": true}
+"""
+
+
+def test_probes_are_found_among_other_lines() -> None:
+    assert parse(LOG) == [
+        Result("rows are read back", True, "", 0.25, False),
+        Result("refused: nobody", False, "it was allowed", 0.0, True),
+    ]
+
+
+def test_a_log_without_probes_has_none() -> None:
+    assert parse("Killed\n") == []
+
+
+def test_results_are_kept_by_component(tmp_path: Path) -> None:
+    assert load(tmp_path) == {}
+    results = parse(LOG)
+    save(tmp_path, "store", results)
+    save(tmp_path, "cache", [])
+    assert load(tmp_path) == {"cache": [], "store": results}

@@ -1,0 +1,74 @@
+"""Proves the lock on one machine: one at a time, the holder named, freed by any death."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from mlops_platform.base.errors import Exit, LockedError
+from mlops_platform.run.lock import EXPIRES_SECONDS, Holder, HostLock, expired, holder_of
+
+HOLDS = """
+import sys
+from pathlib import Path
+from mlops_platform.run.lock import HostLock
+with HostLock(Path(sys.argv[1]), "test", "mlops-platform up"):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """Another process that holds the lock until its stdin ends."""
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDS, str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout and process.stdout.readline() == "held\n"
+        yield process
+        process.kill()
+
+
+def test_the_second_one_is_told_who_holds_it(tmp_path: Path, other: subprocess.Popen[str]) -> None:
+    with pytest.raises(LockedError) as caught, HostLock(tmp_path, "test", "mlops-platform down"):
+        pass
+    assert caught.value.exit_code == Exit.LOCKED
+    assert f"pid {other.pid}: `mlops-platform up`, since " in caught.value.what
+
+
+def test_a_killed_holder_holds_nothing(tmp_path: Path, other: subprocess.Popen[str]) -> None:
+    other.kill()
+    other.wait()
+    left = holder_of(tmp_path / "lock")
+    assert left and left.dead
+    with HostLock(tmp_path, "test", "mlops-platform down"):
+        now = holder_of(tmp_path / "lock")
+    assert now and now.command == "mlops-platform down"
+
+
+def test_a_freed_lock_names_nobody(tmp_path: Path) -> None:
+    with HostLock(tmp_path, "test", "mlops-platform up"):
+        holder = holder_of(tmp_path / "lock")
+        assert holder and not holder.dead
+    assert holder_of(tmp_path / "lock") is None
+
+
+def test_a_holder_on_another_machine_is_not_known_to_be_dead() -> None:
+    assert not Holder("elsewhere", "eva", 2**22, 1, "mlops-platform up", "2026-01-01").dead
+
+
+@pytest.mark.parametrize(("age", "gone"), [(EXPIRES_SECONDS - 5, False), (EXPIRES_SECONDS + 5, True)])
+def test_a_lease_without_a_heartbeat_expires(age: int, gone: bool) -> None:
+    renewed = (datetime.now(UTC) - timedelta(seconds=age)).isoformat()
+    assert expired({"spec": {"renewTime": renewed}}) is gone
+
+
+def test_a_lease_nobody_ever_renewed_is_expired() -> None:
+    assert expired({"spec": {}})

@@ -1,0 +1,111 @@
+"""Proves what a bundle becomes: values for both kinds of chart, a ConfigMap for a folder, limits kept."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+import yaml
+from mlops_platform.base.errors import ConfigurationError
+from mlops_platform.base.paths import Paths
+from mlops_platform.base.yaml import load
+from mlops_platform.catalogue.bundle import Bundle, problems
+from mlops_platform.catalogue.catalogue import read_catalog
+from mlops_platform.catalogue.component import Component
+from mlops_platform.environment.model import ComponentSpec
+from mlops_platform.run.context import Context
+from mlops_platform.steps.release import bundle as bundled
+
+import tests
+
+CATALOG = read_catalog(Paths.default().assets / "helm-values")
+CASES = tests.CASES / "environments"
+WITH_BUNDLES = [name for name, entry in CATALOG.entries.items() if entry.component.bundles]
+SPECS: dict[str, dict[str, Any]] = {
+    "git": {"git": {"url": "https://git.example.com/team/dags.git", "ref": "v1.2", "path": "jobs"}},
+    "git-secret": {"git": {"url": "https://git.example.com/team/dags.git", "secret": "dags-account"}},
+    "recipe": {"image": "our-dags"},
+    "image": {"image": "registry.example.com/team/dags:2026.11"},
+    "folder": {"folder": "bundles/good"},
+}
+
+
+def context(name: str, spec: dict[str, Any], *, embedded: bool, beside: Path = CASES) -> Context:
+    """As much of one as values are made of."""
+    chosen = {name: ComponentSpec(bundle=Bundle.model_validate(spec))}
+    environment = SimpleNamespace(name="test", components=chosen)
+    made = SimpleNamespace(
+        environment=environment, catalog=CATALOG, beside=beside, in_tree=lambda component: embedded
+    )
+    return cast(Context, made)
+
+
+@pytest.mark.parametrize("name", WITH_BUNDLES)
+@pytest.mark.parametrize("kind", ["git", "git-secret", "recipe", "folder"])
+def test_values_where_no_registry_is_reachable(name: str, kind: str, request: pytest.FixtureRequest) -> None:
+    _same_as_before(name, kind, request, embedded=True)
+
+
+@pytest.mark.parametrize("name", WITH_BUNDLES)
+@pytest.mark.parametrize("kind", ["git", "git-secret", "image", "folder"])
+def test_values_of_the_official_chart(name: str, kind: str, request: pytest.FixtureRequest) -> None:
+    _same_as_before(name, kind, request, embedded=False)
+
+
+def _same_as_before(name: str, kind: str, request: pytest.FixtureRequest, *, embedded: bool) -> None:
+    words = {"name": name, "namespace": name}
+    seen = bundled.values(context(name, SPECS[kind], embedded=embedded), CATALOG[name], words)
+    text = yaml.safe_dump(seen, sort_keys=True, width=110)
+    assert "${" not in text
+    for value in seen.get("env", {}).values():
+        json.loads(value)
+    compare = request.getfixturevalue("golden")
+    compare(Path(f"tests/golden/bundles/{name}-{'service' if embedded else 'chart'}-{kind}.yaml"), text)
+
+
+@pytest.mark.parametrize("name", WITH_BUNDLES)
+@pytest.mark.parametrize(("kind", "embedded"), [("recipe", False), ("image", True)])
+def test_an_image_of_the_other_kind_of_cluster_is_refused(name: str, kind: str, embedded: bool) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        bundled.values(context(name, SPECS[kind], embedded=embedded), CATALOG[name], {"name": name})
+    assert f"components.{name}.bundle.image" in caught.value.problems[0].what
+
+
+@pytest.mark.parametrize("name", WITH_BUNDLES)
+def test_a_folder_is_a_config_map_with_a_key_a_file(name: str) -> None:
+    """The volume's items lead from keys, which have no slashes, to the paths they had."""
+    work = context(name, SPECS["folder"], embedded=True)
+    made = bundled.config_map(work, CATALOG[name])
+    assert made
+    assert sorted(made["data"].values()) == ["# a DAG\n", "# helps\n"]
+    assert all("/" not in key for key in made["data"])
+
+
+def problems_of(folder: Path, component: Component) -> list[str]:
+    file = folder.parent / "environment.yaml"
+    file.write_text(yaml.safe_dump({"components": {component.name: {"bundle": {"folder": folder.name}}}}))
+    document = load(file)
+    spec = document.data["components"][component.name]
+    return [each.what for each in problems(document, component, spec, file.parent)]
+
+
+@pytest.mark.parametrize("name", WITH_BUNDLES)
+def test_limits_of_a_folder(name: str, tmp_path: Path) -> None:
+    folder = tmp_path / "dags"
+    folder.mkdir()
+    assert problems_of(folder, CATALOG[name]) == ["dags: there is nothing in it"]
+    (folder / ".hidden").write_text("")
+    (folder / "__pycache__").mkdir()
+    (folder / "__pycache__/x.pyc").write_bytes(b"\xff")
+    assert problems_of(folder, CATALOG[name]) == ["dags: there is nothing in it"]
+    (folder / "full.py").write_text("x" * (512 * 1024))
+    assert problems_of(folder, CATALOG[name]) == []
+    (folder / "one-more.py").write_text("x")
+    assert problems_of(folder, CATALOG[name]) == ["dags: more than 512 KiB"]
+    (folder / "full.py").unlink()
+    for number in range(200):
+        (folder / f"{number}.py").write_text("")
+    assert problems_of(folder, CATALOG[name]) == ["dags: 201 files, at most 200"]

@@ -1,0 +1,91 @@
+"""Proves how a release's values come together: layers, words, sizes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from mlops_platform.base.paths import Paths
+from mlops_platform.base.values import merge, substitute
+from mlops_platform.catalogue.catalogue import read_catalog
+from mlops_platform.environment.model import ComponentSpec
+from mlops_platform.steps.release.values import sizes, texts, used_secrets
+
+CATALOG = read_catalog(Paths.default().assets / "helm-values")
+
+
+def test_the_later_layer_wins_and_mappings_are_merged() -> None:
+    base = {"a": 1, "b": {"c": 1, "d": [1, 2]}}
+    assert merge(base, {"b": {"d": [3]}, "e": None}) == {"a": 1, "b": {"c": 1, "d": [3]}, "e": None}
+    assert base == {"a": 1, "b": {"c": 1, "d": [1, 2]}}
+
+
+def test_a_mapping_gives_way_to_a_value_and_a_value_to_a_mapping() -> None:
+    assert merge({"a": {"b": 1}}, {"a": 2}) == {"a": 2}
+    assert merge({"a": 2}, {"a": {"b": 1}}) == {"a": {"b": 1}}
+
+
+def test_words_are_filled_in_everywhere() -> None:
+    found = substitute({"${name}": ["at ${name}.${domain}", 5, {"$$": True}]}, {"name": "n", "domain": "d"})
+    assert found == {"n": ["at n.d", 5, {"$": True}]}
+
+
+def test_an_unknown_word_is_an_error_not_an_empty_text() -> None:
+    with pytest.raises(KeyError, match="nmae"):
+        substitute("${nmae}", {"name": "n"})
+
+
+def test_nothing_asked_for_changes_nothing() -> None:
+    assert sizes({"volumes": {"data": {"path": "/data", "size": "1Gi"}}}, ComponentSpec()) == {}
+
+
+def test_memory_is_request_and_limit_and_disk_is_every_volume() -> None:
+    spec = ComponentSpec(cpu="2", memory="4Gi", disk="50Gi")
+    assert sizes({"volumes": {"data": {"path": "/data", "size": "1Gi"}}}, spec) == {
+        "resources": {"requests": {"cpu": "2", "memory": "4Gi"}, "limits": {"memory": "4Gi"}},
+        "volumes": {"data": {"size": "50Gi"}},
+    }
+
+
+def test_several_workloads_share_what_is_given_as_their_own_values_do() -> None:
+    small = {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"memory": "256Mi"}}
+    large = {"resources": {"requests": {"memory": "768Mi"}, "limits": {"memory": "768Mi"}}}
+    values = {"resources": small, "workloads": {"one": {}, "two": large}}
+    assert sizes(values, ComponentSpec(memory="2Gi")) == {
+        "workloads": {
+            "one": {"resources": {"requests": {"memory": "512Mi"}, "limits": {"memory": "512Mi"}}},
+            "two": {"resources": {"requests": {"memory": "1536Mi"}, "limits": {"memory": "1536Mi"}}},
+        }
+    }
+    given = sizes(values, ComponentSpec(cpu="1"))["workloads"]
+    assert [each["resources"] for each in given.values()] == [{"requests": {"cpu": "500m"}}] * 2
+
+
+@pytest.mark.parametrize("name", [n for n in CATALOG.entries if CATALOG[n].embedded])
+def test_every_secret_a_release_mounts_is_made_for_it(name: str) -> None:
+    """A pod that mounts a Secret nobody makes waits for ever."""
+    from mlops_platform.catalogue.catalogue import values_file
+
+    component = CATALOG[name]
+    assert component.embedded
+    values = values_file(Path(CATALOG.folder(name)) / component.embedded.values)
+    assert set(values.get("secrets", {})) <= set(used_secrets(component))
+
+
+OFFICIAL = [name for name in CATALOG.entries if (CATALOG.folder(name) / "values.yaml").is_file()]
+
+
+@pytest.mark.parametrize("name", OFFICIAL)
+def test_values_of_the_official_chart_know_every_word_and_hold_no_secret(name: str) -> None:
+    """What comes as a file is named by a path, or by a command that reads one."""
+    from mlops_platform.catalogue.catalogue import values_file
+
+    component, folder = CATALOG[name], CATALOG.folder(name)
+    known = {"name": name, "namespace": name, "domain": "example.com", "site": "example.com:8443"}
+    known |= {"environment": "test", "version": component.version, "machines": ""}
+    known |= {key: str(getattr(component.resources, key)) for key in ("cpu", "memory", "disk")}
+    if component.needs.pools:
+        known |= {f"pools_{key}": key for key in ("cloud", "region", "cluster")}
+    values = substitute(values_file(folder / "values.yaml"), known | texts(folder, component))
+    assert "secretKeyRef" not in str(values)
+    assert all("value" not in each or str(each["value"]).startswith("/") for each in values.get("env", []))
