@@ -17,7 +17,7 @@ SITE, DOMAIN = PLAN["site"], PLAN["domain"]
 AUTHORITY = str(SECRETS / "certificate/ca.crt")
 OWN = f"https://auth.{SITE}"
 # '' where people come from elsewhere: then nobody can be made here for a proof, nor logged in.
-ISSUER = next((f"https://{r['host']}.{SITE}" for r in PLAN["routes"] if r["farewell"]), "")
+ISSUER = next((f"https://{r['host']}.{SITE}" for r in PLAN["routes"] if r["logoutPage"]), "")
 login: Any = importlib.import_module("login") if ISSUER else None  # comes with a component that is an issuer
 CLOSED = [r for r in PLAN["routes"] if not r["public"]]
 SESSION = "__Secure-mlops_platform"

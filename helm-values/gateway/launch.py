@@ -137,7 +137,7 @@ def written(plan: Mapping[str, Any], resolv: str, proofs: Mapping[str, str], pag
     """The hosts' part of the configuration; pages for those who leave are put into `pages`."""
     server, suffix = _cluster_dns(resolv)
     routes: list[Route] = plan["routes"]
-    leaving = [r for r in routes if r["farewell"]]
+    leaving = [r for r in routes if r["logoutPage"]]
     farewell = f"https://{leaving[0]['host']}.{plan['site']}/sign-out" if leaving else ""
     site, domain = plan["site"], plan["domain"]
     common = {"sign_on": f"{plan['sign_on']['service']}.{suffix}:{plan['sign_on']['port']}"}
@@ -162,9 +162,9 @@ def written(plan: Mapping[str, Any], resolv: str, proofs: Mapping[str, str], pag
 
 def _signed_in(route: Route, own: str) -> str:
     parts = [_SIGN_ON.format(groups=",".join(route["groups"]))]
-    parts += [_LOGOUT.format(path=path, own=own) for path in route["logout"]]
-    parts += [_MACHINES.format(path=_location(path)) for path in route["machines"]]
-    return "".join([*parts, _MACHINE if route["machines"] else "", _PAGES])
+    parts += [_LOGOUT.format(path=path, own=own) for path in route["logoutPaths"]]
+    parts += [_MACHINES.format(path=_location(path)) for path in route["bearerPaths"]]
+    return "".join([*parts, _MACHINE if route["bearerPaths"] else "", _PAGES])
 
 
 def _mirror() -> str:
@@ -175,10 +175,10 @@ def _mirror() -> str:
 
 def _public(route: Route, pages: Path) -> str:
     parts = [_OPEN.format(path=_location(path)) for path in route["paths"]]
-    if route["farewell"]:
+    if route["logoutPage"]:
         file = pages / f"{route['host']}.html"
-        file.write_text(route["farewell"])
-        script = re.search(r"<script>(.*?)</script>", route["farewell"], re.DOTALL)
+        file.write_text(route["logoutPage"])
+        script = re.search(r"<script>(.*?)</script>", route["logoutPage"], re.DOTALL)
         digest = hashlib.sha256((script[1] if script else "").encode()).digest()
         parts.append(_FAREWELL.format(file=file, script=f"sha256-{base64.b64encode(digest).decode()}"))
     return "".join([*parts, "  location / { return 404; }\n"])

@@ -57,7 +57,7 @@ def _strangers(probes: Probes) -> None:
             browser().must(url(route))
         with probes.refused(f"{route['host']}: a stranger's write", Refused, "401"):
             browser().must(url(route), "POST", data={})
-        for path in route["machines"]:
+        for path in route["bearerPaths"]:
             with probes.refused(f"{route['host']}: {path} without a header to check", Refused, "401"):
                 browser().must(url(route, path))
     for route in (r for r in PLAN["routes"] if r["public"]):
@@ -114,7 +114,7 @@ def _leaving(probes: Probes) -> None:
         login.forget(who, ISSUER, kept)
         login.machine_token(who, ISSUER, kept)
     for route in CLOSED:
-        for path in route["logout"]:
+        for path in route["logoutPaths"]:
             with probes.works(f"{route['host']}: its own log-out is the sign-out of all"):
                 assert browser().page(url(route, path)).location == f"{OWN}/sign-out"
 

@@ -16,27 +16,32 @@ from collections.abc import Iterable
 from mlops_platform.adapters.helm import HELM
 from mlops_platform.adapters.registry import ORAS
 from mlops_platform.catalogue.catalogue import SECRET_STORE, Component
+from mlops_platform.catalogue.checks import IDENTITIES, MATRIX
 from mlops_platform.engine.graph import Graph, Step
-from mlops_platform.engine.result import IDENTITIES, MATRIX
 from mlops_platform.run.context import Context
-from mlops_platform.steps.access.steps import CollectProofs, MakeCertificate, MakeClient
+from mlops_platform.steps.access.steps import CollectProxySecrets, MakeCertificate, MakeClient
 from mlops_platform.steps.accounts.accounts import Account, accounts_of, rotated
 from mlops_platform.steps.accounts.managed import grants_of
 from mlops_platform.steps.build import BuildImage, BuildProgram
 from mlops_platform.steps.check import CheckMachine
 from mlops_platform.steps.cluster import ApplyAddons, CreateCluster, LoadImage, ReviveCluster
 from mlops_platform.steps.component import (
+    GrantAccess,
     InstallRelease,
     MakeAccount,
     PrepareNamespace,
     PutBundle,
     RunJob,
     SmokeTest,
-    TakeGrant,
 )
-from mlops_platform.steps.network.steps import PROBE_IMAGE, ProveEnforcement, ProveMatrix
+from mlops_platform.steps.network.steps import PROBE_IMAGE, VerifyEnforcement, VerifyMatrix
 from mlops_platform.steps.release import bundle as bundled
-from mlops_platform.steps.secrets.steps import LetStoreRotate, ProveIdentities, SetUpStore, engine_of
+from mlops_platform.steps.secrets.steps import (
+    ConfigureDatabaseEngine,
+    ConfigureVault,
+    VerifyIdentities,
+    engine_of,
+)
 
 
 def plan_up(context: Context, only: str = "") -> Graph:
@@ -51,7 +56,7 @@ def plan_up(context: Context, only: str = "") -> Graph:
         steps += _component(context, component)
     steps += _network(context, [_proof(c) for c in context.components])
     if context.store:
-        steps.append(ProveIdentities(context, tuple(_proof(c) for c in context.components)))
+        steps.append(VerifyIdentities(context, tuple(_proof(c) for c in context.components)))
     # Unpacking is half processor, half disk: all at once, the image that is needed first comes last.
     return Graph.of(steps, {step.id: "loading" for step in steps if isinstance(step, LoadImage)})
 
@@ -74,9 +79,9 @@ def plan_smoke(context: Context, names: Iterable[str]) -> Graph:
     ]
     last = tuple(step.id for step in steps)
     if MATRIX in chosen:
-        steps.append(ProveMatrix(context, last, always=True))
+        steps.append(VerifyMatrix(context, last, always=True))
     if IDENTITIES in chosen and context.store:
-        steps.append(ProveIdentities(context, last, always=True))
+        steps.append(VerifyIdentities(context, last, always=True))
     return Graph.of(steps)
 
 
@@ -162,7 +167,7 @@ def _component(context: Context, component: Component) -> list[Step]:
     images = tuple(f"cluster/image-{i}" for i in _images_of(context, component))
     accounts: list[Step] = [_account(context, component, a) for a in accounts_of(context, component)]
     accounts += [
-        TakeGrant(context, g, component.layer, (steps[0].id,)) for g in grants_of(context, component)
+        GrantAccess(context, g, component.layer, (steps[0].id,)) for g in grants_of(context, component)
     ]
     steps += accounts
     access = _access(context, component)
@@ -179,20 +184,20 @@ def _component(context: Context, component: Component) -> list[Step]:
     steps.append(InstallRelease(context, component, needs))
     last: tuple[str, ...] = (f"{name}/release",)
     if component == context.store:
-        steps.append(SetUpStore(context, component, last))
+        steps.append(ConfigureVault(context, component, last))
         last = (steps[-1].id,)
     if component.smoke:
         steps.append(SmokeTest(context, component, (*last, *images, *_proven(context, component))))
     if context.store and engine_of(component):
-        steps.append(LetStoreRotate(context, component, (_proof(component), _proof(context.store))))
+        steps.append(ConfigureDatabaseEngine(context, component, (_proof(component), _proof(context.store))))
     return steps
 
 
 def _network(context: Context, proven: list[str]) -> list[Step]:
     """Whether policies are enforced is known early; who reaches whom, when everybody is there."""
     images = [f"cluster/image-{name}" for name in _probe_images(context)]
-    canary = ProveEnforcement(context, ("cluster/addons", *images))
-    return [canary, ProveMatrix(context, (canary.id, *images, *proven))]
+    canary = VerifyEnforcement(context, ("cluster/addons", *images))
+    return [canary, VerifyMatrix(context, (canary.id, *images, *proven))]
 
 
 def _bundle(context: Context, component: Component) -> list[Step]:
@@ -210,8 +215,10 @@ def _access(context: Context, component: Component) -> list[Step]:
         steps.append(MakeClient(context, component, (f"{name}/namespace", *_proven(context, component))))
     if needs.certificate:
         steps.append(MakeCertificate(context, component, (f"{name}/namespace", *_proven(context, component))))
-    if component.routes:
-        steps.append(CollectProofs(context, component, (f"{name}/namespace", *_proven(context, component))))
+    if component.ingress:
+        steps.append(
+            CollectProxySecrets(context, component, (f"{name}/namespace", *_proven(context, component)))
+        )
     return steps
 
 

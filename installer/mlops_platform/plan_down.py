@@ -11,20 +11,20 @@ from mlops_platform.teardown.drain import (
     DeleteEntrances,
     DeleteNamespaces,
     DeleteVolumes,
-    SuspendSchedules,
+    SuspendCronJobs,
     Uninstall,
 )
-from mlops_platform.teardown.ignore_errors import Forced
+from mlops_platform.teardown.ignore_errors import IgnoreErrors
 from mlops_platform.teardown.snapshots import GROUPS, KeepSnapshots
 from mlops_platform.teardown.verify import (
     DestroyCluster,
+    DownOptions,
     Forget,
     Outcome,
-    Prove,
+    RemoveBlockers,
     Retain,
     Sweep,
-    Unblock,
-    Wishes,
+    VerifyDestroyed,
 )
 
 
@@ -36,7 +36,7 @@ class Down:
     outcome: Outcome
 
 
-def plan_down(context: Context, wishes: Wishes, *, alive: bool) -> Down:
+def plan_down(context: Context, options: DownOptions, *, alive: bool) -> Down:
     """The graph reversed: what stands on a component goes before it; then the cluster; then the proof.
 
     A cluster that does not answer cannot be drained; where objects in it make things outside, that is
@@ -44,41 +44,41 @@ def plan_down(context: Context, wishes: Wishes, *, alive: bool) -> Down:
     """
     outcome = Outcome()
     draining: list[Step] = []
-    if alive and not wishes.keep_data and not wishes.sweep_only:
-        draining = _draining(context, wishes)
+    if alive and not options.keep_data and not options.sweep_only:
+        draining = _draining(context, options)
     steps, before = list(draining), tuple(step.id for step in draining)
     outside = context.cluster.external_resources
-    if not wishes.sweep_only:
+    if not options.sweep_only:
         if outside:
             steps += [
-                Retain(context, wishes, before),
-                Unblock(context, outcome, ("cluster/retain",)),
+                Retain(context, options, before),
+                RemoveBlockers(context, outcome, ("cluster/retain",)),
             ]
             before = ("cluster/unblock",)
         steps.append(DestroyCluster(context, before))
-    if wishes.force:
-        steps = [Forced(step) for step in steps]
-    last = () if wishes.sweep_only else ("cluster/destroy",)
-    steps += [Sweep(context, wishes, outcome, last), Prove(context, wishes, outcome)]
+    if options.force:
+        steps = [IgnoreErrors(step) for step in steps]
+    last = () if options.sweep_only else ("cluster/destroy",)
+    steps += [Sweep(context, options, outcome, last), VerifyDestroyed(context, options, outcome)]
     if outside:
         steps.append(Forget(context))
     return Down(Graph.of(steps), outcome)
 
 
-def _custom(context: Context, wishes: Wishes) -> list[Step]:
-    if "snapshots" not in wishes.retain:
+def _custom(context: Context, options: DownOptions) -> list[Step]:
+    if "snapshots" not in options.retain:
         return [DeleteCustom(context)]
     keep = KeepSnapshots(context)
     return [keep, DeleteCustom(context, (keep.id,), GROUPS)]
 
 
-def _draining(context: Context, wishes: Wishes) -> list[Step]:
+def _draining(context: Context, options: DownOptions) -> list[Step]:
     """Where objects make things outside, those go first, while who made them still lives."""
     steps: list[Step] = []
     outside = context.cluster.external_resources
     if outside:
-        steps = [SuspendSchedules(context), *_custom(context, wishes), DeleteEntrances(context)]
-        steps.append(DeleteVolumes(context, ("drain/entrances",), "volumes" in wishes.retain))
+        steps = [SuspendCronJobs(context), *_custom(context, options), DeleteEntrances(context)]
+        steps.append(DeleteVolumes(context, ("drain/entrances",), "volumes" in options.retain))
     before = tuple(step.id for step in steps[-1:])
     releases: list[Step] = []
     for component in context.components:

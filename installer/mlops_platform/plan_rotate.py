@@ -8,13 +8,13 @@ from mlops_platform.catalogue.catalogue import Component
 from mlops_platform.engine.graph import Graph, Step
 from mlops_platform.run.context import Context
 from mlops_platform.steps.access.routes import gateway
-from mlops_platform.steps.access.steps import CollectProofs
+from mlops_platform.steps.access.steps import CollectProxySecrets
 from mlops_platform.steps.component import InstallRelease, SmokeTest
-from mlops_platform.steps.secrets.rotation import Held
+from mlops_platform.steps.secrets.rotation import RotatableSecret
 from mlops_platform.steps.secrets.rotation_steps import ChangeSecret, EndSecret
 
 
-def plan_rotation(context: Context, name: str, secrets: Iterable[Held], *, new: bool) -> Graph:
+def plan_rotation(context: Context, name: str, secrets: Iterable[RotatableSecret], *, new: bool) -> Graph:
     """New values of one component's secrets: all of them, one roll, then the ends of the old ones; proven.
 
     The proof deletes no pod: that is for `up` and `smoke`, where nobody counts on an answer.
@@ -31,15 +31,15 @@ def plan_rotation(context: Context, name: str, secrets: Iterable[Held], *, new: 
 
 
 def _shown(
-    context: Context, component: Component, secrets: Iterable[Held], rolled: tuple[str, ...]
+    context: Context, component: Component, secrets: Iterable[RotatableSecret], rolled: tuple[str, ...]
 ) -> list[Step]:
     """The way in shows a UI a proof of itself: it is told a new one too, or nobody enters any more."""
-    proofs = {served.proof for served in component.serves.values() if served.proof}
+    proofs = {served.proxy_secret for served in component.serves.values() if served.proxy_secret}
     found = gateway(context)
     if found is None or not proofs & {secret.name for secret in secrets}:
         return []
     entrance, _ = found
-    collect = CollectProofs(context, entrance, rolled)
+    collect = CollectProxySecrets(context, entrance, rolled)
     release = InstallRelease(context, entrance, (collect.id,))
     after = (release.id, *((f"{component.name}/smoke",) if component.smoke else ()))
     return [collect, release, SmokeTest(context, entrance, after, always=True, gentle=True)]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mlops_platform.adapters.helm.release import decode
 from mlops_platform.adapters.kube import Kube
-from mlops_platform.adapters.vault import Door
+from mlops_platform.adapters.vault import VaultConnection
 from mlops_platform.adapters.vault.session import Vault
 from mlops_platform.clusters.host.node import cgroups
 
@@ -27,8 +27,8 @@ Words = dict[bytes, str]
 SEEN: Words = {}
 
 
-def door(platform: Platform) -> Door:
-    return Door(Kube(platform.state / "kubeconfig"), _STORE, _STORE, _PORT)
+def door(platform: Platform) -> VaultConnection:
+    return VaultConnection(Kube(platform.state / "kubeconfig"), _STORE, _STORE, _PORT)
 
 
 def words(platform: Platform) -> Words:

@@ -21,12 +21,11 @@ from cryptography.x509.oid import NameOID
 from mlops_platform.adapters.buildonce import tethered
 from mlops_platform.adapters.kube import Kube, KubeError
 from mlops_platform.adapters.process import spawn, tail
-from mlops_platform.adapters.programs import Programs
+from mlops_platform.adapters.programs import Program, Programs
 from mlops_platform.adapters.wait import Pending, wait_until
 from mlops_platform.base.cancel import Cancel
 from mlops_platform.base.paths import Paths
 from mlops_platform.base.progress import Silent
-from mlops_platform.clusters.base import Program
 from mlops_platform.clusters.host.daemons import etcd_binary
 
 from tests import ROOT

@@ -12,12 +12,11 @@ from pathlib import Path
 
 import pytest
 from mlops_platform.adapters.process import ProcessId
-from mlops_platform.adapters.programs import Programs
+from mlops_platform.adapters.programs import Program, Programs
 from mlops_platform.base.cancel import Cancel
 from mlops_platform.base.errors import CommandFailed, Interrupted
 from mlops_platform.base.paths import Paths
 from mlops_platform.base.progress import Silent
-from mlops_platform.clusters.base import Program
 
 from tests import proc
 
@@ -30,14 +29,14 @@ import sys
 from pathlib import Path
 from mlops_platform.adapters.programs import Programs
 from mlops_platform.base.cancel import Cancel
-from mlops_platform.clusters.base import Program
+from mlops_platform.adapters.programs import Program
 
-class Told:
+class RecordingProgress:
     def say(self, text): print(text, flush=True)
     def fraction(self, done, total, what=""): print(what, done, flush=True)
     def note(self, text): print(text, flush=True)
 
-Programs(Path(sys.argv[1])).build(Program("pause", Path(sys.argv[2])), Told(), Cancel())
+Programs(Path(sys.argv[1])).build(Program("pause", Path(sys.argv[2])), RecordingProgress(), Cancel())
 """
 
 
@@ -77,13 +76,13 @@ def test_the_built_program_runs_without_anything_around_it(tmp_path: Path) -> No
 def test_ctrl_c_ends_a_build_within_seconds(tmp_path: Path) -> None:
     cancel = Cancel()
 
-    class Told(Silent):
+    class RecordingProgress(Silent):
         def fraction(self, done: int, total: int, what: str = "") -> None:
             if not cancel.requested:
                 cancel.request()
 
     with pytest.raises(Interrupted):
-        Programs(tmp_path).build(PAUSE, Told(), cancel)
+        Programs(tmp_path).build(PAUSE, RecordingProgress(), cancel)
     assert not _running_below(tmp_path)
     assert not Programs(tmp_path).built(PAUSE)
 

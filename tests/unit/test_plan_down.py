@@ -10,8 +10,8 @@ from mlops_platform.engine.graph import Graph
 from mlops_platform.plan_down import plan_down
 from mlops_platform.run.connect import read_only
 from mlops_platform.run.open import open_environment
-from mlops_platform.teardown.ignore_errors import Forced
-from mlops_platform.teardown.verify import Wishes
+from mlops_platform.teardown.ignore_errors import IgnoreErrors
+from mlops_platform.teardown.verify import DownOptions
 
 LAST = ["cluster/retain", "cluster/unblock", "cluster/destroy", "cluster/sweep", "cluster/proof"]
 DRAIN = ["drain/schedules", "drain/custom", "drain/entrances", "drain/volumes"]
@@ -27,8 +27,8 @@ def _nobody_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def graph(name: str, *, alive: bool = True, **wishes: object) -> Graph:
-    asked = Wishes(**wishes)  # type: ignore[arg-type]
+def graph(name: str, *, alive: bool = True, **options: object) -> Graph:
+    asked = DownOptions(**options)  # type: ignore[arg-type]
     return plan_down(read_only(open_environment(name)), asked, alive=alive).graph
 
 
@@ -65,7 +65,7 @@ def test_what_cannot_be_drained_is_swept_and_proven_all_the_same() -> None:
 
 def test_force_passes_over_everything_but_the_sweep_and_the_proof() -> None:
     found = graph("ephemeral", force=True)
-    unforced = {step.id for step in found.steps if not isinstance(step, Forced)}
+    unforced = {step.id for step in found.steps if not isinstance(step, IgnoreErrors)}
     assert unforced == {"cluster/sweep", "cluster/proof", "cluster/record"}
 
 

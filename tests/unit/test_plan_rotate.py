@@ -9,7 +9,7 @@ from mlops_platform.engine.graph import Graph
 from mlops_platform.plan_rotate import plan_rotation
 from mlops_platform.run.connect import read_only
 from mlops_platform.run.open import open_environment
-from mlops_platform.steps.secrets.rotation import Held
+from mlops_platform.steps.secrets.rotation import RotatableSecret
 
 
 @pytest.fixture(autouse=True)
@@ -18,7 +18,7 @@ def _a_home_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def graph(component: str, *secrets: str) -> Graph:
-    chosen = [Held(component, name, "generated") for name in secrets]
+    chosen = [RotatableSecret(component, name, "generated") for name in secrets]
     return plan_rotation(read_only(open_environment("local")), component, chosen, new=True)
 
 

@@ -19,7 +19,6 @@ from mlops_platform.adapters.process import run
 from mlops_platform.base.cancel import Cancel
 from mlops_platform.base.errors import PreflightError
 from mlops_platform.base.progress import Progress
-from mlops_platform.clusters.base import Program
 
 _FLAGS = ("-trimpath", "-mod=readonly", "-ldflags=-s -w")
 _INSTALL_GO = "install Go from https://go.dev/dl and put its bin folder on PATH"
@@ -27,6 +26,14 @@ _BUILD_SECONDS = 1800.0
 _BYTES_A_BUILD = 3_000_000_000  # linking the API server peaks near 2 GB, its compile jobs beside it
 
 ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+
+
+@dataclass(frozen=True)
+class Program:
+    """Go tools to build: a folder with go.mod + go.sum; `name` is the cache's and the screen's name."""
+
+    name: str
+    module: Path
 
 
 @dataclass(frozen=True)

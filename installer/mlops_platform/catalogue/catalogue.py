@@ -114,7 +114,7 @@ class Catalog:
         found = self._resolved(component.requires, pool)
         if component.needs.anything:
             found |= self._resolved([SECRET_STORE], pool)
-        if component.routes:
+        if component.ingress:
             found |= {n for n in pool if any(s.ui for s in self[n].serves.values())}
         return tuple(n for n in self.entries if n in found - {name})
 
@@ -127,9 +127,9 @@ class Catalog:
         pool, found = set(chosen), set[Flow]()
         for name in pool:
             component = self[name]
-            for target in {name, *self._resolved([*component.requires, *component.reaches], pool)}:
+            for target in {name, *self._resolved([*component.requires, *component.optional], pool)}:
                 found |= {Flow(name, target, s.port) for s in self[target].serves.values()}
-            if component.routes:
+            if component.ingress:
                 found |= {Flow(name, t, s.port) for t in pool for s in self[t].serves.values() if s.ui}
         return frozenset(found)
 

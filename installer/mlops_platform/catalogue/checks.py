@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlops_platform.base.errors import Problem
+from mlops_platform.base.labels import PLATFORM_NAMESPACE
 from mlops_platform.base.yaml import Document
 from mlops_platform.catalogue.component import Component
-from mlops_platform.engine.result import CANARY, MATRIX
 
 if TYPE_CHECKING:
     from mlops_platform.catalogue.catalogue import Catalog
@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 # What `needs` may ask for of somebody else, and the capability of whoever makes it.
 NODE_POOLS = "node-pools"  # no component provides it, some clusters do
 CAPABILITIES = {"database": "sql", "bucket": "object-store", "pools": NODE_POOLS}
-# Proofs beside those of components, and namespaces that hold more than one thing.
-NOT_COMPONENTS = frozenset({MATRIX, CANARY, "default", "mlops-platform"})
+# Smoke results of no single component: their names stand beside those of components.
+MATRIX, CANARY, IDENTITIES = "matrix", "canary", "identities"
+# Names that a component cannot have: those, and namespaces that hold more than one thing.
+NOT_COMPONENTS = frozenset({MATRIX, CANARY, "default", PLATFORM_NAMESPACE})
 
 
 def missing_files(document: Document, component: Component, folder: Path) -> Iterable[Problem]:
@@ -35,7 +37,9 @@ def missing_files(document: Document, component: Component, folder: Path) -> Ite
         (("needs", "secrets", n, "rotate"), s.rotate) for n, s in component.needs.secrets.items() if s.rotate
     ]
     named += [(("bundles",), component.bundles)] if component.bundles else []
-    named += [(("serves", n, "farewell"), s.farewell) for n, s in component.serves.items() if s.farewell]
+    named += [
+        (("serves", n, "logoutPage"), s.logout_page) for n, s in component.serves.items() if s.logout_page
+    ]
     if component.needs.client:
         named.append((("needs", "client", "template"), component.needs.client.template))
     if component.embedded:
@@ -65,14 +69,14 @@ def dangling(document: Document, component: Component) -> Iterable[Problem]:
                 ("provides", name), f"{name} without a script", "others need accounts at it"
             )
     for name, served in component.serves.items():
-        if served.proof and served.proof not in component.needs.secrets:
-            what = f"no secret {served.proof}"
-            yield document.problem(("serves", name, "proof"), what, "a key of needs.secrets")
+        if served.proxy_secret and served.proxy_secret not in component.needs.secrets:
+            what = f"no secret {served.proxy_secret}"
+            yield document.problem(("serves", name, "proxySecret"), what, "a key of needs.secrets")
         if bool(served.paths) != served.public:
             what = "public and paths go together"
             yield document.problem(("serves", name), what, "say what is open to everybody")
-    if component.routes and not component.serves:
-        yield document.problem(("routes",), "routes, but serves nothing", "the port people come in at")
+    if component.ingress and not component.serves:
+        yield document.problem(("ingress",), "ingress, but serves nothing", "give the port of the browsers")
     for key, scripts in (("jobs", component.jobs), ("smoke", component.smoke)):
         for i, script in enumerate(scripts):
             for j, secret in enumerate(script.secrets):
@@ -86,14 +90,14 @@ def edge_problems(catalog: Catalog, *, complete: bool) -> list[Problem]:
     owners: dict[tuple[str, str], str] = {}
     for name, entry in catalog.entries.items():
         words = [(("requires", i), w) for i, w in enumerate(entry.component.requires)]
-        words += [(("reaches", i), w) for i, w in enumerate(entry.component.reaches)]
+        words += [(("optional", i), w) for i, w in enumerate(entry.component.optional)]
         for place, wanted in words:
             if complete and wanted != NODE_POOLS and not catalog.providers(wanted):
                 problems.append(
                     entry.document.problem(
                         place,
-                        f"{name} {place[0]} {wanted}, which nothing provides",
-                        "a component's name or a capability some component provides",
+                        f"{place[0]}: {wanted}: no component has this name or provides it",
+                        "write a component's name, or a capability from another component's `provides`",
                     )
                 )
         namespace = entry.component.namespace

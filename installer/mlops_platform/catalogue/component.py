@@ -8,6 +8,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, Field, model_validator
 
+from mlops_platform.base.groups import GROUPS, Group
 from mlops_platform.base.quantities import cpu, memory
 from mlops_platform.base.yaml import Strict
 
@@ -16,8 +17,6 @@ Layer = Literal[
     "nodes", "secrets", "data", "tracking", "orchestration", "access", "serving", "pipelines", "observability"
 ]
 LAYERS: tuple[str, ...] = get_args(Layer)
-Group = Literal["platform-admins", "data-scientists", "viewers"]
-GROUPS: tuple[Group, ...] = get_args(Group)
 
 
 def _name(value: str) -> str:
@@ -78,13 +77,25 @@ class Served(Strict):
     groups: list[Group] = Field(default=list(GROUPS), min_length=1, description="Who may enter")
     public: bool = Field(default=False, description="Nobody is asked who they are: only `paths` are open")
     paths: list[UrlPath] = Field(default_factory=list, description="Ends in /: all below it; else exactly it")
-    machines: list[UrlPath] = Field(
-        default_factory=list, description="Below these it checks an Authorization header itself"
+    bearer_paths: list[UrlPath] = Field(
+        default_factory=list,
+        alias="bearerPaths",
+        description="Below these it checks an Authorization header itself",
     )
-    logout: list[UrlPath] = Field(default_factory=list, description="Its own log-out: led to the sign-out")
-    farewell: str = Field(default="", description="A page in the folder that ends what a browser keeps of it")
-    proof: Name = Field(
-        default="", description="One of needs.secrets: its `value` comes with each request, X-Platform-Proxy"
+    logout_paths: list[UrlPath] = Field(
+        default_factory=list,
+        alias="logoutPaths",
+        description="Its own sign-out pages, redirected to ours",
+    )
+    logout_page: str = Field(
+        default="",
+        alias="logoutPage",
+        description="Page that clears what a browser keeps of it",
+    )
+    proxy_secret: Name = Field(
+        default="",
+        alias="proxySecret",
+        description="One of needs.secrets: its `value` is sent with each request, in X-Platform-Proxy",
     )
 
 
@@ -133,11 +144,11 @@ class SecretNeed(Strict):
     keys: list[Name] = Field(default_factory=list)
     fixed: dict[str, str] = Field(default_factory=dict)
     bytes: Annotated[int, Field(ge=16, le=64)] = 24
-    once: bool = Field(default=False, description="What is on its volumes can be read with no other")
+    immutable: bool = Field(default=False, description="What is on its volumes can be read with no other")
     rotate: str = Field(
         default="", description="Script: brings a new value in, proves that the old is refused"
     )
-    rolls: bool = Field(
+    restart: bool = Field(
         default=True, description="Its pods take it at their start; else the script is enough"
     )
     image: Name = "toolbox"
@@ -271,8 +282,8 @@ class Component(Strict):
     version: Pinned
     namespace: Name
     requires: list[Name] = Field(default_factory=list)
-    reaches: list[Name] = Field(default_factory=list, description="As requires, but installed in any order")
-    routes: bool = Field(default=False, description="Stands in front of every port with `ui`")
+    optional: list[Name] = Field(default_factory=list, description="As requires, but installed in any order")
+    ingress: bool = Field(default=False, description="Stands in front of every port with `ui`")
     kube_api: bool = Field(default=False, alias="kubeApi", description="Its pods may reach the API server")
     webhooks: list[Port] = Field(default_factory=list, description="Ports the API server may reach")
     egress: list[Outside] = Field(default_factory=list)

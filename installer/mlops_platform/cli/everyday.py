@@ -77,13 +77,13 @@ def down(
 ) -> None:
     """Take an environment down and prove that nothing is left."""
     from mlops_platform.commands import down as command
-    from mlops_platform.teardown.verify import Wishes
+    from mlops_platform.teardown.verify import DownOptions
 
-    wishes = Wishes(keep_data, frozenset(retain or ()), force, sweep_only)
+    options = DownOptions(keep_data, frozenset(retain or ()), force, sweep_only)
     end(
         Console("down", env, output, verbose),
         lambda console: command.run(
-            console, yes=yes, wishes=wishes, allow_data_loss=allow_data_loss, region=region
+            console, yes=yes, options=options, allow_data_loss=allow_data_loss, region=region
         ),
     )
 

@@ -11,6 +11,7 @@ from mlops_platform.base.cancel import Cancel
 from mlops_platform.base.progress import Progress
 
 if TYPE_CHECKING:
+    from mlops_platform.adapters.programs import Program
     from mlops_platform.adapters.registry import Registry
     from mlops_platform.adapters.terraform.changes import Change
     from mlops_platform.adapters.terraform.remote import Remote
@@ -103,14 +104,6 @@ class RemoteEnvironment:
     expires: str = ""
     file: str = ""
     hourly: float | None = None
-
-
-@dataclass(frozen=True)
-class Program:
-    """Go tools to build: a folder with go.mod + go.sum; `name` is the cache's and the screen's name."""
-
-    name: str
-    module: Path
 
 
 class ClusterProvider(Protocol):
@@ -230,7 +223,7 @@ class ClusterProvider(Protocol):
     def load_images(self, archives: Sequence[Path], progress: Progress, cancel: Cancel) -> None:
         """Make the nodes hold the images of these OCI archives, or their registry."""
 
-    def refuse_elsewhere(self) -> None:
+    def require_same_location(self) -> None:
         """Before anything is changed: raises PreflightError when the environment is recorded elsewhere than
         where we would act now."""
 

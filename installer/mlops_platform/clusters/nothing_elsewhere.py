@@ -32,7 +32,7 @@ class NothingElsewhere:
     def servers(self) -> Mapping[str, Server]:
         return {}
 
-    def refuse_elsewhere(self) -> None:
+    def require_same_location(self) -> None:
         return None
 
     def expire(self, when: str) -> None:

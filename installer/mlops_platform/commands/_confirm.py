@@ -23,7 +23,7 @@ def agreed(console: Console, work: Context, *, yes: bool, allow_data_loss: bool)
         return True
     if not terraform.resources():
         return yes or not console.asks or _new(console, work)
-    told = Told(console)
+    told = ConsoleProgress(console)
     cluster.prepare(told)
     terraform.recover(told, work.cancel)
     variables = cluster.variables()
@@ -44,7 +44,7 @@ def agreed(console: Console, work: Context, *, yes: bool, allow_data_loss: bool)
 
 def _new(console: Console, work: Context) -> bool:
     """Nothing is there yet, so nothing can be lost but money. Planned without making a place for a state."""
-    changes = work.terraform.preview(work.cluster.variables(), Told(console), work.cancel)
+    changes = work.terraform.preview(work.cluster.variables(), ConsoleProgress(console), work.cancel)
     return _ask(console, work, preview.of(work, changes))
 
 
@@ -85,7 +85,7 @@ def _command(environment: str, *flags: str) -> str:
     return shlex.join(["mlops-platform", "up", "--env", environment, *flags])
 
 
-class Told:
+class ConsoleProgress:
     """Progress where there is no run to show it in."""
 
     def __init__(self, console: Console) -> None:

@@ -15,7 +15,7 @@ from mlops_platform.base.errors import Exit, Interrupted, PlatformError
 from mlops_platform.base.humanize import plural
 from mlops_platform.base.signals import cancelling
 from mlops_platform.console import Console
-from mlops_platform.console.failure import OUTCOMES, Situation
+from mlops_platform.console.failure import OUTCOMES, FailureContext
 from mlops_platform.engine.engine import Engine, RunResult
 from mlops_platform.engine.graph import Graph
 from mlops_platform.engine.journal import Journal, Redactor, RunRecord, expected_seconds, runs
@@ -110,10 +110,10 @@ def _record(run: Run) -> dict[str, Any]:
     }
 
 
-def _situation(result: RunResult, journal: Journal) -> Situation:
+def _situation(result: RunResult, journal: Journal) -> FailureContext:
     real = [f for f in result.failures if not isinstance(f.error, Interrupted)]
     failures = real or list(result.failures)
-    return Situation(
+    return FailureContext(
         journal=journal.folder,
         step=failures[0].step if failures else "",
         others=[f"{f.step}: {f.error}" for f in failures[1:]],

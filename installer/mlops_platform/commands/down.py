@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from mlops_platform.clusters.base import ClusterProvider, Leftover
     from mlops_platform.run.context import Context
     from mlops_platform.run.open import Opened
-    from mlops_platform.teardown.verify import Outcome, Wishes
+    from mlops_platform.teardown.verify import DownOptions, Outcome
 
 
 def run(
-    console: Console, *, yes: bool, wishes: Wishes, allow_data_loss: bool = False, region: str = ""
+    console: Console, *, yes: bool, options: DownOptions, allow_data_loss: bool = False, region: str = ""
 ) -> int:
     from mlops_platform.run.connect import read_only
     from mlops_platform.run.remote import open_anywhere
@@ -27,17 +27,17 @@ def run(
     name = console.environment = opened.environment.name
     work = read_only(opened)
     cluster = work.cluster
-    cluster.refuse_elsewhere()
-    _refuse_wishes(name, cluster, wishes)
+    cluster.require_same_location()
+    _refuse_wishes(name, cluster, options)
     if not opened.state.exists() and not cluster.inventory():
         return console.done(
             {"changed": 0, "seen": 0, "left": []}, f"{name}: nothing to take down · 0 left of 0 seen"
         )
-    going = refuse_protected(work, wishes)
-    if not _agreed(console, name, wishes, () if allow_data_loss else going, yes=yes):
+    going = require_unprotected(work, options)
+    if not _agreed(console, name, options, () if allow_data_loss else going, yes=yes):
         console.text(f"{name}: left as it is")
         return Exit.DONE
-    taken = take_down(console, opened, wishes)
+    taken = take_down(console, opened, options)
     return console.done(taken.data, taken.text)
 
 
@@ -49,7 +49,7 @@ class Taken:
     text: str
 
 
-def take_down(console: Console, opened: Opened, wishes: Wishes) -> Taken:
+def take_down(console: Console, opened: Opened, options: DownOptions) -> Taken:
     """What was asked and agreed to. Raises LeftoversError when something is left, and what a step raised."""
     from mlops_platform.commands._run import counts, running
     from mlops_platform.console import screens
@@ -58,10 +58,10 @@ def take_down(console: Console, opened: Opened, wishes: Wishes) -> Taken:
 
     name = opened.environment.name
     with running(console, opened) as run:
-        run.context.cluster.refuse_elsewhere()
+        run.context.cluster.require_same_location()
         spent = spent_so_far(run.context)
-        alive = not wishes.sweep_only and _reached(run.context, console)
-        planned = plan_down(run.context, wishes, alive=alive)
+        alive = not options.sweep_only and _reached(run.context, console)
+        planned = plan_down(run.context, options, alive=alive)
         outcome = planned.outcome
         if alive and run.context.cluster.external_resources:  # before draining takes the first of it
             outcome.seen.set(len(run.context.cluster.inventory()))
@@ -71,7 +71,7 @@ def take_down(console: Console, opened: Opened, wishes: Wishes) -> Taken:
             console.add(_found(outcome))
     seen, money = outcome.seen.get(), spent.now() if spent else None
     data = counts(result) | {"seen": seen, **_found(outcome)}
-    text = screens.down(name, result, seen, outcome.stays.get(), kept=wishes.keep_data, spent=money)
+    text = screens.down(name, result, seen, outcome.stays.get(), kept=options.keep_data, spent=money)
     return Taken(data | ({"cost": money.as_data()} if money else {}), text)
 
 
@@ -84,12 +84,12 @@ def _found(outcome: Outcome) -> dict[str, list[dict[str, object]]]:
     return {"left": plain(left), "stays": plain([each for each in stays if each.keep or each.ours])}
 
 
-def _refuse_wishes(name: str, cluster: ClusterProvider, wishes: Wishes) -> None:
-    strange = sorted(wishes.retain - set(cluster.retainable))
+def _refuse_wishes(name: str, cluster: ClusterProvider, options: DownOptions) -> None:
+    strange = sorted(options.retain - set(cluster.retainable))
     if strange:
         known = ", ".join(cluster.retainable) or "nothing, here"
         raise UsageError(f"--retain {strange[0]}: nothing of that name can be kept", why=f"known: {known}")
-    if wishes.keep_data and not cluster.keeps_data:
+    if options.keep_data and not cluster.keeps_data:
         raise UsageError(
             f"{name} cannot be stopped and keep its data: its cluster is made anew by `up`",
             hint="--retain keeps the disks, and says which they are",
@@ -97,13 +97,13 @@ def _refuse_wishes(name: str, cluster: ClusterProvider, wishes: Wishes) -> None:
         )
 
 
-def refuse_protected(work: Context, wishes: Wishes) -> Sequence[Leftover]:
+def require_unprotected(work: Context, options: DownOptions) -> Sequence[Leftover]:
     """The data that would go. Raises PreflightError, whatever is forced, when some of it was made not to be
     deleted: that would be refused at the end of the way, when the cluster is gone already."""
     cluster, name = work.cluster, work.environment.name
-    kept = {kind for word in wishes.retain for kind in cluster.retainable[word].kinds}
+    kept = {kind for word in options.retain for kind in cluster.retainable[word].kinds}
     going = [each for each in cluster.data() if each.kind not in kept]
-    guarded = work.terraform.guarded()
+    guarded = work.terraform.protected()
     protected = [each for each in going if each.protected or each.id in guarded]
     if protected:
         raise PreflightError(
@@ -126,7 +126,7 @@ def _reached(work: Context, console: Console) -> bool:
     wrong = work.cluster.alive()
     if not wrong and work.cluster.external_resources:
         try:
-            work.bench.kube.raw("GET", "/version")
+            work.clients.kube.raw("GET", "/version")
         except StepError as error:
             wrong = error.what
     if wrong:
@@ -134,7 +134,9 @@ def _reached(work: Context, console: Console) -> bool:
     return not wrong
 
 
-def _agreed(console: Console, name: str, wishes: Wishes, lost: Sequence[Leftover], *, yes: bool) -> bool:
+def _agreed(
+    console: Console, name: str, options: DownOptions, lost: Sequence[Leftover], *, yes: bool
+) -> bool:
     """Asked once; with data in stores that outlive a cluster, by the environment's name."""
     if lost and (yes or not console.asks):
         raise UsageError(
@@ -145,7 +147,7 @@ def _agreed(console: Console, name: str, wishes: Wishes, lost: Sequence[Leftover
         )
     if yes:
         return True
-    what = "its data is kept" if wishes.keep_data else "its data is deleted"
+    what = "its data is kept" if options.keep_data else "its data is deleted"
     for each in lost:
         console.say(f"! {each.kind} {each.id} {each.detail} is deleted")
     answer = console.confirm(f"Take {name} down? {what[0].upper()}{what[1:]}.", name if lost else "")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def run(console: Console, component: str, *, tail: int, follow: bool, previous: bool) -> int:
     from mlops_platform.adapters.kube.readiness import selectors
-    from mlops_platform.commands.smoke import refuse_unknown
+    from mlops_platform.commands.smoke import require_known
     from mlops_platform.run.connect import reach, read_only
     from mlops_platform.run.open import open_environment
 
@@ -22,10 +22,10 @@ def run(console: Console, component: str, *, tail: int, follow: bool, previous: 
         raise UsageError("--follow goes neither with --previous nor with --output json")
     opened = open_environment(console.environment)
     name = console.environment = opened.environment.name
-    refuse_unknown((component,), tuple(opened.environment.components), name)
+    require_known((component,), tuple(opened.environment.components), name)
     work = read_only(opened)
     reach(work)
-    kube, namespace = work.bench.kube, opened.catalog[component].namespace
+    kube, namespace = work.clients.kube, opened.catalog[component].namespace
     pods = _pods(kube, namespace, selectors(kube, namespace, component))
     if not pods:
         raise StepError(

@@ -18,13 +18,13 @@ def run(console: Console, component: str, *, port: int) -> int:
     from mlops_platform.adapters.wait import Pending, wait_until
     from mlops_platform.base.cancel import Cancel
     from mlops_platform.base.signals import cancelling
-    from mlops_platform.commands.smoke import refuse_unknown
+    from mlops_platform.commands.smoke import require_known
     from mlops_platform.run.connect import reach, read_only
     from mlops_platform.run.open import open_environment
 
     opened = open_environment(console.environment)
     name = console.environment = opened.environment.name
-    refuse_unknown((component,), tuple(opened.environment.components), name)
+    require_known((component,), tuple(opened.environment.components), name)
     work = read_only(opened)
     reach(work)
     entrance = _entrance(work, component)
@@ -32,7 +32,7 @@ def run(console: Console, component: str, *, port: int) -> int:
         return _through_gateway(console, work, *entrance, port=port)
     chosen = opened.catalog[component]
     served = _door(chosen)
-    kube = work.bench.kube
+    kube = work.clients.kube
     if kube.get("v1", "Service", component, chosen.namespace):
         selector = f"service/{component}"
     else:
@@ -53,9 +53,9 @@ def run(console: Console, component: str, *, port: int) -> int:
 
 def _entrance(work: Context, component: str) -> tuple[Component, Served] | None:
     """The UI of a component, where people come in at a gateway."""
-    from mlops_platform.steps.access.routes import doors, gateway
+    from mlops_platform.steps.access.routes import exposed_uis, gateway
 
-    opened = ((c, s) for c, s in doors(work) if c.name == component and not s.public)
+    opened = ((c, s) for c, s in exposed_uis(work) if c.name == component and not s.public)
     return next(opened, None) if gateway(work) else None
 
 
@@ -88,11 +88,11 @@ def _through_gateway(
     text += f"  trust:   mlops-platform trust --env {environment.name}"
     if not environment.domain.endswith("localhost"):
         return console.done(said, text)
-    way, door = entrance
+    way, endpoint = entrance
     cancel, where = Cancel(), f"service/{way.name}"
     with (
         cancelling(cancel),
-        forward(work.bench.kube, way.namespace, where, door.port, environment.port, note=console.say),
+        forward(work.clients.kube, way.namespace, where, endpoint.port, environment.port, note=console.say),
     ):
         console.done(said, text + "\n  until Ctrl-C, and every other UI with it")
         try:

@@ -7,20 +7,20 @@ from mlops_platform.console import Console
 
 
 def run(console: Console, *, only: str = "") -> int:
-    from mlops_platform.commands._confirm import Told
+    from mlops_platform.commands._confirm import ConsoleProgress
     from mlops_platform.console.preview import plan
     from mlops_platform.report import preview
     from mlops_platform.run.connect import read_only
     from mlops_platform.run.open import open_environment
-    from mlops_platform.steps.release.values import refuse_unrunnable
+    from mlops_platform.steps.release.values import check_runnable
 
     opened = open_environment(console.environment)
     console.environment = opened.environment.name
     work = read_only(opened)
     if not only:
-        refuse_unrunnable(work)
+        check_runnable(work)
     try:
-        found, code = preview.build(work, Told(console), work.cancel, only), Exit.DONE
+        found, code = preview.build(work, ConsoleProgress(console), work.cancel, only), Exit.DONE
     except PreflightError as error:
         found, code = preview.without_asking(work, error), Exit.PREFLIGHT
     return console.done(found.as_data(), plan(found), code)

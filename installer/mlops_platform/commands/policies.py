@@ -42,7 +42,7 @@ def _entry(component: Any) -> dict[str, Any]:
         "name": component.name,
         "namespace": component.namespace,
         "serves": [served.port for served in component.serves.values()],
-        "open": component.routes,
+        "open": component.ingress,
         "kubeApi": component.kube_api,
         "webhooks": list(component.webhooks),
         "egress": [outside.model_dump() for outside in component.egress],

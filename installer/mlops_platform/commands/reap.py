@@ -46,17 +46,17 @@ def run(console: Console, *, region: str, dry_run: bool) -> int:
 def _one(console: Console, each: RemoteEnvironment) -> dict[str, Any]:
     """Its time is read again: who has prolonged it while others were taken down keeps it. Empty then."""
     from mlops_platform.base.ttl import expired
-    from mlops_platform.commands.down import refuse_protected, take_down
+    from mlops_platform.commands.down import require_unprotected, take_down
     from mlops_platform.run.connect import read_only
     from mlops_platform.run.remote import open_recorded, remotes
-    from mlops_platform.teardown.verify import Wishes
+    from mlops_platform.teardown.verify import DownOptions
 
     now = next((e for e in remotes(each.region) if e.name == each.name), None)
     if now is None or not expired(now.expires):
         return {}
     console.environment = each.name
-    opened, wishes = open_recorded(now), Wishes()
-    refuse_protected(read_only(opened), wishes)
-    taken = take_down(console, opened, wishes)
+    opened, options = open_recorded(now), DownOptions()
+    require_unprotected(read_only(opened), options)
+    taken = take_down(console, opened, options)
     console.text(taken.text)
     return taken.data

@@ -9,7 +9,7 @@ from mlops_platform.console import Console
 
 if TYPE_CHECKING:
     from mlops_platform.run.context import Context
-    from mlops_platform.steps.secrets.rotation import Held
+    from mlops_platform.steps.secrets.rotation import RotatableSecret
 
 
 def run_rotate(console: Console, component: str, *, only: str) -> int:
@@ -22,14 +22,14 @@ def run_sync(console: Console, component: str) -> int:
 
 def _run(console: Console, component: str, only: str, *, new: bool) -> int:
     from mlops_platform.commands._run import counts, running
-    from mlops_platform.commands.smoke import refuse_unknown
+    from mlops_platform.commands.smoke import require_known
     from mlops_platform.plan_rotate import plan_rotation
     from mlops_platform.run.connect import reach, read_only
     from mlops_platform.run.open import open_environment
 
     opened = open_environment(console.environment)
     name = console.environment = opened.environment.name
-    refuse_unknown((component,), tuple(opened.environment.components), name)
+    require_known((component,), tuple(opened.environment.components), name)
     look = read_only(opened)
     chosen = _chosen(look, component, only)
     reach(look)
@@ -42,7 +42,7 @@ def _run(console: Console, component: str, only: str, *, new: bool) -> int:
     return console.done(data, f"{component}: {', '.join(names)} {did} · {result.seconds:.0f}s")
 
 
-def _chosen(work: Context, component: str, only: str) -> tuple[Held, ...]:
+def _chosen(work: Context, component: str, only: str) -> tuple[RotatableSecret, ...]:
     from mlops_platform.steps.secrets.rotation import held
 
     _need_store(work)

@@ -10,9 +10,9 @@ from mlops_platform.console import Console
 
 
 def run(console: Console, components: Sequence[str], *, junit: str) -> int:
+    from mlops_platform.catalogue.checks import IDENTITIES, MATRIX
     from mlops_platform.commands._run import counts, running
     from mlops_platform.console import screens
-    from mlops_platform.engine.result import IDENTITIES, MATRIX
     from mlops_platform.plan import plan_smoke
     from mlops_platform.report.summary import proven
     from mlops_platform.run.connect import reach, read_only
@@ -20,7 +20,7 @@ def run(console: Console, components: Sequence[str], *, junit: str) -> int:
 
     opened = open_environment(console.environment)
     name = console.environment = opened.environment.name
-    refuse_unknown(components, (*opened.environment.components, MATRIX, IDENTITIES), name)
+    require_known(components, (*opened.environment.components, MATRIX, IDENTITIES), name)
     reach(read_only(opened))  # what is not up must not get a run, nor a state folder
     with running(console, opened) as run:
         reach(run.context)
@@ -35,7 +35,7 @@ def run(console: Console, components: Sequence[str], *, junit: str) -> int:
     return console.done(data, screens.smoke(name, found, result))
 
 
-def refuse_unknown(wanted: Sequence[str], known: Sequence[str], name: str) -> None:
+def require_known(wanted: Sequence[str], known: Sequence[str], name: str) -> None:
     """Raises UsageError, naming those there are."""
     unknown = [each for each in wanted if each not in known]
     if unknown:

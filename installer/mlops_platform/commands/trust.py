@@ -9,14 +9,14 @@ def run(console: Console) -> int:
     """Writes one file, in the environment's state folder; what is trusted stays everybody's own decision."""
     from mlops_platform.run.connect import reach, read_only
     from mlops_platform.run.open import open_environment
-    from mlops_platform.steps.access.routes import authority_file, doors, sign_out
+    from mlops_platform.steps.access.routes import authority_file, exposed_uis, sign_out
 
     opened = open_environment(console.environment)
     name = console.environment = opened.environment.name
     work = read_only(opened)
     reach(work)
     file = authority_file(work)
-    hosts = [f"{s.host or c.name}.{work.environment.domain}" for c, s in doors(work)]
+    hosts = [f"{s.host or c.name}.{work.environment.domain}" for c, s in exposed_uis(work)]
     hosts.append(sign_out(work.environment).split("/")[2].partition(":")[0])
     text = _TEXT.format(file=file, name=f"mlops-platform-{name}", hosts=" ".join(hosts))
     return console.done({"authority": str(file), "hosts": hosts}, text)

@@ -77,7 +77,7 @@ def _lease(opened: Opened) -> list[_Lock]:
     work = read_only(opened)
     try:
         reach(work)
-        kube = work.bench.kube
+        kube = work.clients.kube
         lease = kube.get("coordination.k8s.io/v1", "Lease", LEASE, NAMESPACE)
     except StepError:
         return []

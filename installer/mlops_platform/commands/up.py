@@ -19,14 +19,14 @@ def run(
     from mlops_platform.plan import plan_up
     from mlops_platform.report.summary import summary_of
     from mlops_platform.run.open import open_environment
-    from mlops_platform.steps.release.values import refuse_unrunnable
+    from mlops_platform.steps.release.values import check_runnable
 
     opened = open_environment(console.environment)
     console.environment = opened.environment.name
     with running(console, opened) as run:
         if not only:
-            refuse_unrunnable(run.context)
-        run.context.cluster.refuse_elsewhere()
+            check_runnable(run.context)
+        run.context.cluster.require_same_location()
         if ttl:
             _limit(run.context, ttl)
         if not agreed(console, run.context, yes=yes, allow_data_loss=allow_data_loss):

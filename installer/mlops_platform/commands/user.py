@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from mlops_platform.base.errors import UsageError
-from mlops_platform.catalogue.component import GROUPS
+from mlops_platform.base.groups import GROUPS
 from mlops_platform.console import Console
 
 if TYPE_CHECKING:
@@ -95,12 +95,12 @@ def token(console: Console, name: str) -> int:
 def _users(console: Console) -> Iterator[tuple[Context, Users]]:
     from mlops_platform.run.connect import reach, read_only
     from mlops_platform.run.open import open_environment
-    from mlops_platform.steps.access.users import refuse_elsewhere, users
+    from mlops_platform.steps.access.users import require_same_location, users
 
     opened = open_environment(console.environment)
     console.environment = opened.environment.name
     work = read_only(opened)
-    refuse_elsewhere(work)
+    require_same_location(work)
     reach(work)
     with users(work) as known:
         yield work, known

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from mlops_platform.base.cancel import Cancel
-    from mlops_platform.console.failure import Situation
+    from mlops_platform.console.failure import FailureContext
     from mlops_platform.engine.events import Listener
 
 ENVELOPE = 1
@@ -51,7 +51,7 @@ class Console:
         self._out = out or sys.stdout
         self._err = err or sys.stderr
         self._deaf = False
-        self._situation: Situation | None = None
+        self._situation: FailureContext | None = None
         self._record: dict[str, Any] = {}
 
     @property
@@ -93,9 +93,9 @@ class Console:
 
     def error(self, error: PlatformError) -> int:
         """The one rendering of an error. Returns its exit code."""
-        from mlops_platform.console.failure import Situation, as_data, block
+        from mlops_platform.console.failure import FailureContext, as_data, block
 
-        situation = self._situation or Situation()
+        situation = self._situation or FailureContext()
         if self.json:
             self._envelope(error.exit_code, self._record, as_data(error, situation))
         self.say(block(error, situation))
@@ -105,7 +105,7 @@ class Console:
         """What the envelope says beside an error, if one comes."""
         self._record.update(data)
 
-    def ended(self, situation: Situation, record: dict[str, Any]) -> None:
+    def ended(self, situation: FailureContext, record: dict[str, Any]) -> None:
         """What is known of a run that is about to end with an error."""
         self._situation = situation
         self.add(record)

@@ -26,7 +26,7 @@ OUTCOMES = {
 
 
 @dataclass(frozen=True)
-class Situation:
+class FailureContext:
     """What is known of the run an error ended: where its record lies, what else failed or did not begin."""
 
     journal: Path | None = None
@@ -36,7 +36,7 @@ class Situation:
     stays_up: bool = False
 
 
-def block(error: PlatformError, situation: Situation) -> str:
+def block(error: PlatformError, situation: FailureContext) -> str:
     """What, why, hint, command, evidence, exit code; every label only when there is something to say."""
     title = "\n       ".join(textwrap.wrap(f"error: {error.what}", WIDTH - 7, break_long_words=False))
     step = f"step {situation.step}" if situation.step else ""
@@ -70,7 +70,7 @@ def _problem(text: str) -> list[str]:
     return [f"  {first.strip()}", *rest]
 
 
-def as_data(error: PlatformError, situation: Situation) -> dict[str, Any]:
+def as_data(error: PlatformError, situation: FailureContext) -> dict[str, Any]:
     """The envelope's `error`: always the same keys, '' or empty where there is nothing to say."""
     problems = error.problems if isinstance(error, ConfigurationError) else ()
     return {

@@ -63,7 +63,7 @@ def _ports(target: Component, flows: Sequence[Flow]) -> list[tuple[str, str, str
     for served in target.serves.values():
         sources = [f.source for f in flows if (f.target, f.port) == (target.name, served.port)]
         others = [source for source in sources if source != target.name]
-        if target.routes:
+        if target.ingress:
             others.append("anywhere outside the cluster")
         rows.append((target.name, str(served.port), ", ".join(others) or "nobody"))
     rows += [(target.name, str(port), "the API server") for port in target.webhooks]

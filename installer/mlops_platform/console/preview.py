@@ -10,7 +10,7 @@ from mlops_platform.base.humanize import WIDTH, labelled, plural, shorten, table
 if TYPE_CHECKING:
     from mlops_platform.adapters.terraform.changes import Change, Changes
     from mlops_platform.clusters.bill import Bill, Span
-    from mlops_platform.engine.engine import Planned
+    from mlops_platform.engine.engine import StepPlan
     from mlops_platform.report.preview import Preview
 
 TERRAFORM = "cluster/terraform"
@@ -100,13 +100,13 @@ def _releases(preview: Preview) -> list[str]:
     return (labelled("releases", text) if text else []) + [f"{'':18}{shorten(line, _ROOM)}" for line in below]
 
 
-def _why(release: Planned) -> str:
+def _why(release: StepPlan) -> str:
     assert release.difference
     lines = len(release.difference.changes)
     return f"values: {plural(lines, 'line')}" if lines else release.difference.summary
 
 
-def _also(planned: Sequence[Planned]) -> list[str]:
+def _also(planned: Sequence[StepPlan]) -> list[str]:
     """Everything else that would be done, grouped by what that is."""
     groups: dict[str, list[str]] = {}
     for each in planned:
@@ -118,7 +118,7 @@ def _also(planned: Sequence[Planned]) -> list[str]:
     return lines
 
 
-def _unknown(planned: Sequence[Planned]) -> list[str]:
+def _unknown(planned: Sequence[StepPlan]) -> list[str]:
     """What cannot be known yet, by what has to be done before."""
     groups: dict[str, list[str]] = {}
     for each in planned:

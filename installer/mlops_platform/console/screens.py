@@ -29,12 +29,12 @@ def up(summary: Summary, result: RunResult) -> str:
         return f"{name}: nothing to do ({steps} unchanged{smoke}) · {duration(result.seconds)}"
     steps = f"{plural(len(result.done), 'step')} done, {len(result.unchanged)} unchanged"
     lines = [f"{name} is up, {duration(result.seconds)} ({steps}).{_smoke(summary.proven)}", ""]
-    doors = [(f"{d.what:<10}", d.where, d.login) for d in summary.doors]
-    wide = table(("what", "where", "log in"), doors)
+    endpoints = [(f"{d.what:<10}", d.where, d.login) for d in summary.endpoints]
+    wide = table(("what", "where", "log in"), endpoints)
     if max(map(len, wide.splitlines())) <= WIDTH:
         lines.append(wide)
     else:  # a long hint on logging in stands below its address
-        lines.append(table(("what", "where, log in"), [row for d in doors for row in _folded(*d)]))
+        lines.append(table(("what", "where, log in"), [row for d in endpoints for row in _folded(*d)]))
     lines.append("")
     for number, command in enumerate(summary.next):
         lines += labelled("" if number else "next", command, wrap=False)

@@ -47,7 +47,7 @@ class RunResult:
 
 
 @dataclass(frozen=True)
-class Planned:
+class StepPlan:
     """What a step would do: a difference, nothing, or not known before others have run."""
 
     step: str
@@ -255,22 +255,22 @@ def _ran_before(
     return found
 
 
-def observe_all(graph: Graph) -> tuple[Planned, ...]:
+def observe_all(graph: Graph) -> tuple[StepPlan, ...]:
     """What each step would do.
 
     A step that stands, however far up, on one that would change something may have nothing to look at
     yet: what it would do is unknown until then. On settled ground its error is an error.
     """
-    planned: list[Planned] = []
+    planned: list[StepPlan] = []
     until: dict[str, str] = {}  # the step whose change all is unsettled by
     for step in graph.steps:
         before = next((until[r] for r in step.requires if r in until), "")
         try:
-            found = Planned(step.id, step.layer, step.observe())
+            found = StepPlan(step.id, step.layer, step.observe())
         except (LookupError, StepError) as error:
             if not before:
                 raise
-            found = Planned(step.id, step.layer, None, f"until {before}: {error}")
+            found = StepPlan(step.id, step.layer, None, f"until {before}: {error}")
         planned.append(found)
         if before or found.difference:
             until[step.id] = before or step.id

@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-# Proofs that are of no single component: names beside theirs, so no component can have them.
-MATRIX, CANARY, IDENTITIES = "matrix", "canary", "identities"
 _MARK = '{"probe": '
 
 

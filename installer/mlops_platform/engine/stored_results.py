@@ -8,9 +8,10 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
 from mlops_platform.adapters.kube import Kube, KubeError
+from mlops_platform.base.labels import OWNED, PLATFORM_NAMESPACE
 from mlops_platform.engine.result import Result
 
-NAME, NAMESPACE = "mlops-platform-smoke", "mlops-platform"
+NAME, NAMESPACE = "mlops-platform-smoke", PLATFORM_NAMESPACE
 _PATH = f"/api/v1/namespaces/{NAMESPACE}/configmaps/{NAME}"
 _MISSING, _CONFLICT = 404, 409
 
@@ -73,7 +74,7 @@ def _patch(kube: Kube, data: Mapping[str, str | None]) -> None:
 
 
 def _make(kube: Kube) -> None:
-    meta = {"name": NAME, "namespace": NAMESPACE, "labels": {"app.kubernetes.io/part-of": "mlops-platform"}}
+    meta = {"name": NAME, "namespace": NAMESPACE, "labels": OWNED}
     try:
         kube.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta})
     except KubeError as error:

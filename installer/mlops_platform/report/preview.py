@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mlops_platform.base.progress import Progress
     from mlops_platform.clusters.base import ClusterProvider
     from mlops_platform.clusters.bill import Bill
-    from mlops_platform.engine.engine import Planned
+    from mlops_platform.engine.engine import StepPlan
     from mlops_platform.run.context import Context
 
 _GIB = 2**30
@@ -36,7 +36,7 @@ class Preview:
 
     environment: str
     where: str
-    planned: tuple[Planned, ...]
+    planned: tuple[StepPlan, ...]
     changes: Changes | None
     losses: tuple[Loss, ...]
     bill: Bill | None
@@ -74,7 +74,7 @@ def without_asking(work: Context, error: PreflightError) -> Preview:
 
 
 def of(
-    work: Context, changes: Changes | None, planned: tuple[Planned, ...] = (), *, unasked: str = ""
+    work: Context, changes: Changes | None, planned: tuple[StepPlan, ...] = (), *, unasked: str = ""
 ) -> Preview:
     cluster = work.cluster
     return Preview(
@@ -121,7 +121,7 @@ def _plain(change: Change) -> dict[str, Any]:
     }
 
 
-def _step(planned: Planned) -> dict[str, Any]:
+def _step(planned: StepPlan) -> dict[str, Any]:
     difference = planned.difference
     return {
         "step": planned.step,

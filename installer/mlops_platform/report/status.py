@@ -48,7 +48,7 @@ def rows_of(context: Context) -> Sequence[Row]:
 
     with ThreadPoolExecutor(8) as pool:
         installed = pool.submit(context.helm.installed)
-        records = pool.submit(read, context.bench.kube)
+        records = pool.submit(read, context.clients.kube)
         known, proofs = installed.result(), records.result()
         ordered = sorted(context.components, key=lambda c: LAYERS.index(c.layer))
         return tuple(pool.map(lambda c: _row(context, c, known, proofs), ordered))
@@ -97,7 +97,7 @@ def _plain(component: Component, ready: str, note: str, drift: str = NONE) -> Ro
 def _ready(context: Context, component: Component) -> tuple[str, str]:
     from mlops_platform.adapters.kube.readiness import counts, waiting_for
 
-    kube = context.bench.kube
+    kube = context.clients.kube
     ready, wanted = counts(kube, component.namespace, component.name)
     if not wanted:
         return EMPTY, waiting_for(kube, component.namespace, component.name)

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from mlops_platform.engine.result import IDENTITIES, MATRIX
+from mlops_platform.catalogue.checks import IDENTITIES, MATRIX
 from mlops_platform.run.context import Context
 
 
@@ -22,7 +22,7 @@ class Proven:
 
 
 @dataclass(frozen=True)
-class Door:
+class Endpoint:
     """Something a person opens: what, the command or address, how to log in."""
 
     what: str
@@ -33,7 +33,7 @@ class Door:
 @dataclass(frozen=True)
 class Summary:
     environment: str
-    doors: Sequence[Door]
+    endpoints: Sequence[Endpoint]
     proven: Proven | None
     next: Sequence[str]
 
@@ -41,19 +41,23 @@ class Summary:
     def data(self) -> dict[str, Any]:
         proven = self.proven
         smoke = {**asdict(proven), "when": proven.when.isoformat()} if proven else None
-        return {"doors": [asdict(door) for door in self.doors], "smoke": smoke, "next": list(self.next)}
+        return {
+            "doors": [asdict(endpoint) for endpoint in self.endpoints],
+            "smoke": smoke,
+            "next": list(self.next),
+        }
 
 
 def summary_of(context: Context) -> Summary:
     name = context.environment.name
     from mlops_platform.environment.issuer import origin
-    from mlops_platform.steps.access.routes import doors as open_doors
+    from mlops_platform.steps.access.routes import exposed_uis as exposed_uis
     from mlops_platform.steps.access.routes import gateway
 
-    opened = [(component, served) for component, served in open_doors(context) if not served.public]
+    opened = [(component, served) for component, served in exposed_uis(context) if not served.public]
     way_in = gateway(context)
-    doors = [
-        Door(
+    endpoints = [
+        Endpoint(
             c.name,
             origin(context.environment, c, s) if way_in else f"mlops-platform open {c.name} --env {name}",
             s.login,
@@ -61,10 +65,10 @@ def summary_of(context: Context) -> Summary:
         for c, s in opened
     ]
     if way_in:
-        doors.append(Door("certificate", f"mlops-platform trust --env {name}", ""))
-    doors.append(Door("kubectl", f"export KUBECONFIG=$(mlops-platform kubeconfig --env {name})", ""))
+        endpoints.append(Endpoint("certificate", f"mlops-platform trust --env {name}", ""))
+    endpoints.append(Endpoint("kubectl", f"export KUBECONFIG=$(mlops-platform kubeconfig --env {name})", ""))
     commands = [*(f"open {c.name}" for c, _ in opened[:1]), "smoke", "down"]
-    return Summary(name, doors, proven(context), [f"mlops-platform {c} --env {name}" for c in commands])
+    return Summary(name, endpoints, proven(context), [f"mlops-platform {c} --env {name}" for c in commands])
 
 
 def proven(context: Context, names: Collection[str] = ()) -> Proven | None:
@@ -72,7 +76,7 @@ def proven(context: Context, names: Collection[str] = ()) -> Proven | None:
     from mlops_platform.engine.stored_results import read
 
     here = {n for n in (MATRIX, IDENTITIES, *(c.name for c in context.components)) if not names or n in names}
-    records = [r for name, r in read(context.bench.kube).items() if name in here]
+    records = [r for name, r in read(context.clients.kube).items() if name in here]
     if not records:
         return None
     return Proven(

@@ -23,19 +23,19 @@ if TYPE_CHECKING:
     from mlops_platform.adapters.kube.endpoints import Address
     from mlops_platform.adapters.programs import Programs
     from mlops_platform.adapters.terraform import Terraform
-    from mlops_platform.adapters.vault import Door
+    from mlops_platform.adapters.vault import VaultConnection
     from mlops_platform.run.redaction import WatchedSecrets
     from mlops_platform.run.secrets import SecretSource
 
 
-class Workbench:
+class Clients:
     """Clients that exist once the cluster does; made on first use, shared by all threads."""
 
     def __init__(self, access: Slot[ClusterAccess], before_change: Callable[[Kube], None]) -> None:
         self._access = access
         self._before_change = before_change
         self._lock = threading.Lock()
-        self._changing = False
+        self._writing = False
         self._images: frozenset[str] | None = None
 
     @cached_property
@@ -59,12 +59,12 @@ class Workbench:
                 self._images = cluster.images_present()
             return self._images
 
-    def changing(self) -> Kube:
+    def kube_for_write(self) -> Kube:
         """The client, for a step about to change the cluster: takes the environment's lease first."""
         with self._lock:
-            if not self._changing:
+            if not self._writing:
                 self._before_change(self.kube)
-                self._changing = True
+                self._writing = True
         return self.kube
 
 
@@ -82,9 +82,9 @@ class Context:
     cancel: Cancel
     run_folder: Path
     access: Slot[ClusterAccess]
-    bench: Workbench
+    clients: Clients
     beside: Path = field(default=Path())  # the environment file's folder: what paths in it start from
-    hide: Callable[[str], None] = field(default=lambda _: None)  # a secret's value, from all that is shown
+    redact: Callable[[str], None] = field(default=lambda _: None)  # a secret's value, from all that is shown
 
     @property
     def state(self) -> Path:
@@ -119,13 +119,13 @@ class Context:
         return self.catalog[names[0]] if names else None
 
     @cached_property
-    def vault(self) -> Door:
+    def vault(self) -> VaultConnection:
         """The way into the secret store: `with context.vault.session() as vault: …`; needs a `store`."""
-        from mlops_platform.adapters.vault import Door
+        from mlops_platform.adapters.vault import VaultConnection
 
         assert self.store, "asked for without a store among the components"
         port = self.store.serves[self.store.provides[SECRET_STORE].port].port
-        return Door(self.bench.kube, self.store.namespace, self.store.name, port, self.hide)
+        return VaultConnection(self.clients.kube, self.store.namespace, self.store.name, port, self.redact)
 
     @cached_property
     def helm(self) -> Helm:
@@ -136,7 +136,7 @@ class Context:
             self.access.get().kubeconfig,
             self.state / "helm",
             cache=self.paths.cache,
-            kube=self.bench.kube,
+            kube=self.clients.kube,
             kustomize=lambda progress, cancel: self.programs.build(KUSTOMIZE, progress, cancel) / "kustomize",
         )
 
@@ -145,7 +145,7 @@ class Context:
         """Kubernetes Secrets and nothing behind them."""
         from mlops_platform.run.redaction import WatchedSecrets
 
-        return WatchedSecrets(self.bench.kube, self.hide)
+        return WatchedSecrets(self.clients.kube, self.redact)
 
     @cached_property
     def secrets(self) -> SecretSource:

@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, Any
 from mlops_platform.adapters.process import ProcessId
 from mlops_platform.base.cancel import Cancel
 from mlops_platform.base.errors import LockedError
+from mlops_platform.base.labels import PLATFORM_NAMESPACE
 
 if TYPE_CHECKING:
     from mlops_platform.adapters.kube import Kube
 
-LEASE, NAMESPACE = "mlops-platform", "mlops-platform"
+LEASE, NAMESPACE = "mlops-platform", PLATFORM_NAMESPACE
 HEARTBEAT_SECONDS, EXPIRES_SECONDS = 5, 20
 _KEY = ("coordination.k8s.io/v1", "Lease", LEASE, NAMESPACE)
 _CONFLICT = 409

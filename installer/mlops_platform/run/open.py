@@ -16,7 +16,7 @@ from mlops_platform.clusters.base import ClusterAccess
 from mlops_platform.engine.graph import Slot
 from mlops_platform.environment import model as environment
 from mlops_platform.environment.model import Environment
-from mlops_platform.run.context import Context, Workbench
+from mlops_platform.run.context import Clients, Context
 
 if TYPE_CHECKING:
     from mlops_platform.adapters.kube import Kube
@@ -90,7 +90,7 @@ def context(
     cancel: Cancel,
     run_folder: Path,
     before_change: Callable[[Kube], None] = lambda _: None,
-    hide: Callable[[str], None] = lambda _: None,
+    redact: Callable[[str], None] = lambda _: None,
 ) -> Context:
     """Tools for one run. Starts nothing and touches nothing."""
     from mlops_platform.adapters.images import Images, find_recipes
@@ -118,7 +118,7 @@ def context(
         cancel=cancel,
         run_folder=run_folder,
         access=access,
-        bench=Workbench(access, before_change),
+        clients=Clients(access, before_change),
         beside=opened.beside or Path(),
-        hide=hide,
+        redact=redact,
     )

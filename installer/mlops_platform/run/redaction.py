@@ -14,11 +14,11 @@ _GENERATED = re.compile(r"(?=.*[A-Z0-9])[A-Za-z0-9_-]{20,}")
 
 
 class WatchedSecrets(KubernetesSecrets):
-    """The cluster's Secrets; `hide` gets every generated value on its way through."""
+    """The cluster's Secrets; `redact` gets every generated value on its way through."""
 
-    def __init__(self, kube: Kube, hide: Callable[[str], None]) -> None:
+    def __init__(self, kube: Kube, redact: Callable[[str], None]) -> None:
         super().__init__(kube)
-        self._hide = hide
+        self._redact = redact
 
     def read(self, namespace: str, name: str) -> Mapping[str, str]:
         values = super().read(namespace, name)
@@ -32,4 +32,4 @@ class WatchedSecrets(KubernetesSecrets):
     def _watch(self, values: Mapping[str, str]) -> None:
         for value in values.values():
             if _GENERATED.fullmatch(value):
-                self._hide(value)
+                self._redact(value)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import base64
-import hashlib
-import json
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from secrets import token_urlsafe
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mlops_platform.adapters.kube import Kube, KubeError
+from mlops_platform.base.digest import short_digest
+from mlops_platform.base.labels import OWNED
 from mlops_platform.catalogue.component import SecretNeed
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 KEPT = "mlops-platform/version"  # annotation of a mirror: which version of the store's it shows
 _CONFLICT = 409
-_LABELS = {"app.kubernetes.io/part-of": "mlops-platform"}
 
 
 class SecretSource(Protocol):
@@ -57,7 +56,7 @@ class KubernetesSecrets:
         return frozenset(secret["metadata"]["name"] for secret in self._metadata(namespace))
 
     def _metadata(self, namespace: str) -> list[dict[str, Any]]:
-        labels = ",".join(f"{key}={value}" for key, value in _LABELS.items())
+        labels = ",".join(f"{key}={value}" for key, value in OWNED.items())
         return self._kube.metadata("v1", "Secret", namespace, labels=labels)
 
     def ensure(self, namespace: str, name: str, need: SecretNeed) -> None:
@@ -90,7 +89,7 @@ class KubernetesSecrets:
 
     def digest(self, namespace: str, names: Iterable[str]) -> str:
         contents = {name: dict(self.read(namespace, name)) for name in sorted(names)}
-        return hashlib.sha256(json.dumps(contents, sort_keys=True).encode()).hexdigest()[:16]
+        return short_digest(contents)
 
 
 class VaultSecrets:
@@ -171,6 +170,6 @@ def _secret(namespace: str, name: str, values: Mapping[str, str], version: int =
     return {
         "apiVersion": "v1",
         "kind": "Secret",
-        "metadata": {"name": name, "namespace": namespace, "labels": _LABELS, **annotations},
+        "metadata": {"name": name, "namespace": namespace, "labels": OWNED, **annotations},
         "data": {key: base64.b64encode(value.encode()).decode() for key, value in values.items()},
     }

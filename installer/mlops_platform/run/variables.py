@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from mlops_platform.run.context import Context
 
 
-def words(context: Context, component: Component) -> dict[str, str]:
+def template_variables(context: Context, component: Component) -> dict[str, str]:
     """What `${…}` may say in a component's values."""
     return {
         "name": component.name,

@@ -17,11 +17,11 @@ from mlops_platform.adapters.kube.namespaces import passing_namespace
 from mlops_platform.adapters.wait import Pending, wait_until
 from mlops_platform.base.cancel import Cancel
 from mlops_platform.base.errors import WaitTimedOut
+from mlops_platform.base.labels import OWNED
 from mlops_platform.base.progress import Progress
 from mlops_platform.engine.result import Result
-from mlops_platform.steps.jobs.manifest import Work, pod_spec, scripts_of
+from mlops_platform.steps.jobs.manifest import ScriptJob, pod_spec, scripts_of
 from mlops_platform.steps.network.policies import EVERY_POD, Manifest, namespace_peer, placed
-from mlops_platform.steps.release.values import OWNED
 
 SCRIPT = Path(__file__).with_name("reaching.py")
 PURPOSE = "mlops-platform-canary"
@@ -133,11 +133,11 @@ class _Pods:
         pods = self.kube.list("v1", "Pod", self.namespace, labels=f"role={role}")
         return [pod for pod in pods if pod["status"].get("phase") == "Running"]
 
-    def _work(self, name: str, arguments: tuple[str, ...]) -> Work:
+    def _work(self, name: str, arguments: tuple[str, ...]) -> ScriptJob:
         scripts = {SCRIPT.name: SCRIPT.read_text()}
-        return Work(name, self.namespace, self.image, scripts, arguments, memory="64Mi")
+        return ScriptJob(name, self.namespace, self.image, scripts, arguments, memory="64Mi")
 
-    def _make(self, work: Work) -> None:
+    def _make(self, work: ScriptJob) -> None:
         labels = {**OWNED, "role": work.name}
         template = {"metadata": {"labels": labels}, "spec": {**pod_spec(work), "restartPolicy": "Always"}}
         deployment = {

@@ -5,8 +5,6 @@ It is asked from outside, over a port-forward: only here are tokens of every com
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -15,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from mlops_platform.adapters.kube.namespaces import JOBS_ACCOUNT
 from mlops_platform.adapters.vault import VaultError
+from mlops_platform.base.digest import short_digest
 from mlops_platform.base.progress import Progress
 from mlops_platform.engine.result import Result
 
@@ -33,20 +32,20 @@ def digest(context: Context) -> str:
 
     assert context.store, "identities without a store"
     parts = [policy(c, context.store) for c in context.components]
-    return hashlib.sha256(json.dumps([*parts, Path(__file__).read_text()]).encode()).hexdigest()[:16]
+    return short_digest([*parts, Path(__file__).read_text()])
 
 
 def run(context: Context, progress: Progress) -> list[Result]:
     """Each component logs in as its Jobs do, reads its own secrets, and is refused everybody else's."""
     from mlops_platform.adapters.vault.session import login
 
-    door = context.vault
+    connection = context.vault
     results: list[Result] = []
-    with door.open() as address:
+    with connection.open() as address:
         for component in context.components:
             progress.say(component.name)
-            token = door.token(component.namespace, JOBS_ACCOUNT, door.name)
-            with login(address, component.name, token, context.hide) as vault:
+            token = connection.token(component.namespace, JOBS_ACCOUNT, connection.name)
+            with login(address, component.name, token, context.redact) as vault:
                 results += _pairs(context, component, vault)
             results += _strangers(context, component, address)
         results += _ended(context, address)
@@ -68,15 +67,17 @@ def _pairs(context: Context, component: Component, vault: Vault) -> Iterator[Res
 
 def _strangers(context: Context, component: Component, address: str) -> Iterator[Result]:
     """Tokens the cluster itself gave out, and not for this."""
-    door = context.vault
+    connection = context.vault
     elsewhere = next((c for c in context.components if c != component), None)
     tokens: dict[str, Callable[[], str]] = {
-        "a token for somebody else": lambda: door.token(component.namespace, JOBS_ACCOUNT, _NOBODYS),
-        "the namespace's default account": lambda: door.token(component.namespace, "default", door.name),
+        "a token for somebody else": lambda: connection.token(component.namespace, JOBS_ACCOUNT, _NOBODYS),
+        "the namespace's default account": lambda: connection.token(
+            component.namespace, "default", connection.name
+        ),
     }
     if elsewhere:
-        tokens[f"an account of {elsewhere.name}"] = lambda: door.token(
-            elsewhere.namespace, JOBS_ACCOUNT, door.name
+        tokens[f"an account of {elsewhere.name}"] = lambda: connection.token(
+            elsewhere.namespace, JOBS_ACCOUNT, connection.name
         )
     for what, token in tokens.items():
         yield _probe(f"{what} as {component.name}", True, partial(_enter, address, component.name, token))
@@ -86,11 +87,11 @@ def _ended(context: Context, address: str) -> Iterator[Result]:
     """A login that was revoked from outside stops working, and what it was good for ends with it."""
     from mlops_platform.adapters.vault.session import client
 
-    door, component = context.vault, context.components[0]
-    identity = door.token(component.namespace, JOBS_ACCOUNT, door.name)
+    connection, component = context.vault, context.components[0]
+    identity = connection.token(component.namespace, JOBS_ACCOUNT, connection.name)
     with client(address) as api:
         auth = api.auth.kubernetes.login(component.name, identity)["auth"]
-        context.hide(auth["client_token"])
+        context.redact(auth["client_token"])
         api.auth.token.revoke_self()
         yield _probe("a login that was revoked", True, api.auth.token.lookup_self)
 

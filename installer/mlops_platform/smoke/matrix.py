@@ -8,7 +8,6 @@ never once.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import socket
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,9 +19,10 @@ from typing import TYPE_CHECKING, Any
 
 from mlops_platform.adapters.kube import Kube, KubeError
 from mlops_platform.adapters.kube.namespaces import passing_namespace
+from mlops_platform.base.digest import short_digest
 from mlops_platform.engine.result import Result
 from mlops_platform.smoke.answers import Report, Source, Target, at_own_node, judged, parse
-from mlops_platform.steps.jobs.manifest import Work
+from mlops_platform.steps.jobs.manifest import ScriptJob
 from mlops_platform.steps.jobs.run import JobFailed, run_job
 from mlops_platform.steps.network.policies import policies_of, unrestricted
 
@@ -46,7 +46,7 @@ def digest(context: Context) -> str:
     parts: list[Any] = [SCRIPT.read_text()]
     for component in context.components:
         parts += [policies_of(context, component), [s.port for s in component.serves.values()]]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+    return short_digest(parts)
 
 
 def run(
@@ -124,7 +124,7 @@ def _outside(context: Context, progress: Progress) -> Iterator[list[Target]]:
 def _targets(context: Context, kube: Kube) -> tuple[list[Target], list[Result]]:
     """Addresses behind every served port; one that nobody listens at is a failure, since being refused
     there would prove nothing."""
-    targets = [Target(API_SERVER, a.ip, a.port) for a in context.bench.api_addresses]
+    targets = [Target(API_SERVER, a.ip, a.port) for a in context.clients.api_addresses]
     targets += [
         Target(NODE, address["address"], _KUBELET)
         for node in kube.list("v1", "Node")
@@ -166,14 +166,14 @@ def _pods(slices: Sequence[Mapping[str, Any]], port: int) -> list[str]:
     )
 
 
-def _work(source: Source, image: str, targets: Sequence[Target], patience: float) -> Work:
+def _work(source: Source, image: str, targets: Sequence[Target], patience: float) -> ScriptJob:
     asked = [
         {"id": i, "host": t.host, "port": t.port, "expected": t.what in source.allowed}
         for i, t in enumerate(targets)
     ]
     names = sorted({t.host for t in targets if t.host.endswith(".svc")})
     text = json.dumps({"targets": asked, "names": names, "patience": patience})
-    return Work(
+    return ScriptJob(
         name=source.job,
         namespace=source.namespace,
         image=image,
@@ -185,7 +185,7 @@ def _work(source: Source, image: str, targets: Sequence[Target], patience: float
     )
 
 
-def _ask(context: Context, kube: Kube, source: Source, work: Work, targets: Sequence[Target]) -> Report:
+def _ask(context: Context, kube: Kube, source: Source, work: ScriptJob, targets: Sequence[Target]) -> Report:
     """Run one probe pod. It fails alone: the others' answers are worth having."""
     from mlops_platform.base.progress import Silent
 

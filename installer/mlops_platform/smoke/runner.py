@@ -19,10 +19,10 @@ from mlops_platform.base.values import substitute
 from mlops_platform.catalogue.catalogue import Component, SmokeSpec
 from mlops_platform.engine.result import Result, parse, save
 from mlops_platform.run.context import Context
-from mlops_platform.run.variables import words
+from mlops_platform.run.variables import template_variables
 from mlops_platform.smoke.evidence import collect
 from mlops_platform.steps.access.users import PEOPLE, trial
-from mlops_platform.steps.jobs.manifest import Work
+from mlops_platform.steps.jobs.manifest import ScriptJob
 from mlops_platform.steps.jobs.run import JobFailed, audience, run_job
 from mlops_platform.steps.release.values import smoke_scripts
 
@@ -104,16 +104,16 @@ class _Run:
         self._said[f"{self._spec.script}-{phase}"] = log
         return results
 
-    def _work(self, phase: str, acts: tuple[str, ...]) -> Work:
+    def _work(self, phase: str, acts: tuple[str, ...]) -> ScriptJob:
         context, component, spec = self._context, self._component, self._spec
-        return Work(
+        return ScriptJob(
             name=f"{component.name}-{spec.script.removesuffix('.py')}-{phase}",
             namespace=component.namespace,
             image=context.images.reference(spec.image),
             scripts=smoke_scripts(context, component, spec),
             arguments=acts,
             secrets={f"{component.name}-{n}": n for n in (*spec.secrets, *([PEOPLE] if spec.people else []))},
-            env={**substitute(spec.env, words(context, component)), "RUN": self._run},
+            env={**substitute(spec.env, template_variables(context, component)), "RUN": self._run},
             memory=spec.memory,
             seconds=spec.seconds,
             audience=audience(context) if spec.identity else "",

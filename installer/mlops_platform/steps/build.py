@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mlops_platform.adapters.programs import Program
 from mlops_platform.base.progress import Progress
-from mlops_platform.clusters.base import Program
 from mlops_platform.engine.graph import Difference
 from mlops_platform.run.context import Context
 

@@ -7,13 +7,13 @@ import json
 from dataclasses import dataclass
 
 from mlops_platform.adapters.registry import ORAS
+from mlops_platform.base.labels import PLATFORM_NAMESPACE
 from mlops_platform.base.progress import Progress
 from mlops_platform.engine.graph import Difference
 from mlops_platform.run.context import Context
 
 CLUSTER = "cluster"
 ADDONS_RECORD = "mlops-platform-addons"
-PLATFORM_NAMESPACE = "mlops-platform"
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class LoadImage:
 
     def observe(self) -> Difference | None:
         reference = self.context.images.reference(self.name)
-        if reference in self.context.bench.images(self.context.cluster):
+        if reference in self.context.clients.images(self.context.cluster):
             return None
         return Difference("push" if self.context.cluster.registry else "load")
 
@@ -105,13 +105,13 @@ class ApplyAddons:
         }
 
     def observe(self) -> Difference | None:
-        found = self.context.bench.kube.get("v1", "ConfigMap", ADDONS_RECORD, PLATFORM_NAMESPACE)
+        found = self.context.clients.kube.get("v1", "ConfigMap", ADDONS_RECORD, PLATFORM_NAMESPACE)
         return None if found and found["data"] == self._record()["data"] else Difference("apply")
 
     def run(self, progress: Progress) -> None:
         from mlops_platform.adapters.kube.readiness import wait_ready
 
-        kube = self.context.bench.changing()
+        kube = self.context.clients.kube_for_write()
         addons = list(self.context.cluster.addons())
         kube.apply(*addons)
         workloads = [a for a in addons if a["kind"] in ("Deployment", "DaemonSet", "StatefulSet")]

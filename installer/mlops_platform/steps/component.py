@@ -47,7 +47,7 @@ class PrepareNamespace:
         from mlops_platform.steps.network import policies
 
         context, component = self.context, self.component
-        kube, namespace = context.bench.kube, component.namespace
+        kube, namespace = context.clients.kube, component.namespace
         wrong = namespaces.difference(kube, namespace, context.environment.name, self._level)
         if wrong:
             return Difference(wrong)
@@ -59,13 +59,13 @@ class PrepareNamespace:
 
     def run(self, progress: Progress) -> None:
         from mlops_platform.adapters.kube.namespaces import ensure_namespace
+        from mlops_platform.catalogue.checks import MATRIX
         from mlops_platform.engine import stored_results as record
-        from mlops_platform.engine.result import MATRIX
         from mlops_platform.steps.network import policies
-        from mlops_platform.steps.secrets.vault import refuse_another
+        from mlops_platform.steps.secrets.vault import check_other_vault
 
         context, component = self.context, self.component
-        kube, namespace = context.bench.changing(), component.namespace
+        kube, namespace = context.clients.kube_for_write(), component.namespace
         if component.pod_security:
             progress.note(f"{namespace}: pod security {self._level}: {component.pod_security.why}")
         ensure_namespace(kube, namespace, context.environment.name, self._level)
@@ -74,7 +74,7 @@ class PrepareNamespace:
             record.forget(kube, MATRIX)  # it was proven of other rules
             policies.enforce(kube, namespace, wanted)
         for name, need in component.needs.secrets.items():
-            refuse_another(context, component, name)
+            check_other_vault(context, component, name)
             context.secrets.ensure(namespace, f"{component.name}-{name}", need)
 
 
@@ -99,11 +99,11 @@ class MakeAccount:
     def run(self, progress: Progress) -> None:
         from mlops_platform.steps.accounts.accounts import run
 
-        run(self.context, self.context.bench.changing(), self.account, progress)
+        run(self.context, self.context.clients.kube_for_write(), self.account, progress)
 
 
 @dataclass(frozen=True)
-class TakeGrant:
+class GrantAccess:
     """What the cloud gives a component, in place of an account at another one."""
 
     context: Context
@@ -148,7 +148,7 @@ class PutBundle:
         wanted = config_map(self.context, self.component)
         assert wanted, "planned only for a folder"
         meta = wanted["metadata"]
-        found = self.context.bench.kube.get("v1", "ConfigMap", meta["name"], meta["namespace"])
+        found = self.context.clients.kube.get("v1", "ConfigMap", meta["name"], meta["namespace"])
         if not found:
             return Difference(f"copy {len(wanted['data'])} files")
         held, now = found.get("data") or {}, wanted["data"]
@@ -160,7 +160,7 @@ class PutBundle:
 
         wanted = config_map(self.context, self.component)
         assert wanted, "planned only for a folder"
-        self.context.bench.changing().apply(wanted)
+        self.context.clients.kube_for_write().apply(wanted)
 
 
 @dataclass(frozen=True)
@@ -188,7 +188,7 @@ class RunJob:
     def run(self, progress: Progress) -> None:
         from mlops_platform.steps.jobs.run import run_component_job
 
-        kube = self.context.bench.changing()
+        kube = self.context.clients.kube_for_write()
         run_component_job(self.context, kube, self.component, self.job, progress)
 
 
@@ -221,13 +221,13 @@ class InstallRelease:
             return Difference(f"recover from {found.status}")
         if found.digest != self.context.helm.digest(wanted):
             return Difference("upgrade", tuple(self.context.helm.diff(wanted)))
-        waiting = waiting_for(self.context.bench.kube, component.namespace, component.name)
+        waiting = waiting_for(self.context.clients.kube, component.namespace, component.name)
         return Difference(waiting) if waiting else None
 
     def run(self, progress: Progress) -> None:
         from mlops_platform.steps.release.values import release_of
 
-        self.context.bench.changing()
+        self.context.clients.kube_for_write()
         helm, component = self.context.helm, self.component
         helm.recover(component.namespace, component.name, progress)
         helm.upgrade(release_of(self.context, component), progress, self.context.cancel)
@@ -259,7 +259,7 @@ class SmokeTest:
     def observe(self) -> Difference | None:
         from mlops_platform.engine.stored_results import passed
 
-        if self.always or not passed(self.context.bench.kube, self.component.name, self._digest()):
+        if self.always or not passed(self.context.clients.kube, self.component.name, self._digest()):
             return Difference("prove")
         return None
 
@@ -267,7 +267,7 @@ class SmokeTest:
         from mlops_platform.engine import stored_results as record
         from mlops_platform.smoke import runner
 
-        kube = self.context.bench.changing()
+        kube = self.context.clients.kube_for_write()
         results = runner.run_component(self.context, self.component, kube, progress, gentle=self.gentle)
         record.write(kube, self.component.name, self._digest(), results)
         failed = [r for r in results if not r.ok]

@@ -15,7 +15,7 @@ from mlops_platform.teardown.objects import (
     counted,
     custom,
     delete_all,
-    entrances,
+    load_balancers,
     namespaces_of,
     ours,
     wait_gone,
@@ -44,12 +44,12 @@ class Uninstall:
         return Difference("uninstall") if key in self.context.helm.installed() else None
 
     def run(self, progress: Progress) -> None:
-        self.context.bench.changing()
+        self.context.clients.kube_for_write()
         self.context.helm.uninstall(self.component.namespace, self.component.name, progress)
 
 
 @dataclass(frozen=True)
-class SuspendSchedules:
+class SuspendCronJobs:
     """Whatever would start anew what is being stopped: nothing scheduled begins any more."""
 
     context: Context
@@ -58,7 +58,7 @@ class SuspendSchedules:
     layer: str = "drain"
 
     def _running(self) -> list[Object]:
-        jobs = ours(self.context, self.context.bench.kube.list("batch/v1", "CronJob"))
+        jobs = ours(self.context, self.context.clients.kube.list("batch/v1", "CronJob"))
         return [job for job in jobs if not job["spec"].get("suspend")]
 
     def observe(self) -> Difference | None:
@@ -66,7 +66,7 @@ class SuspendSchedules:
         return Difference(f"suspend {len(found)} schedules") if found else None
 
     def run(self, progress: Progress) -> None:
-        kube = self.context.bench.changing()
+        kube = self.context.clients.kube_for_write()
         for job in self._running():
             meta = job["metadata"]
             path = f"/apis/batch/v1/namespaces/{meta['namespace']}/cronjobs/{meta['name']}"
@@ -92,7 +92,7 @@ class DeleteCustom:
         return Difference(f"delete {counted(found)}") if found else None
 
     def run(self, progress: Progress) -> None:
-        kube = self.context.bench.changing()
+        kube = self.context.clients.kube_for_write()
         delete_all(self.context, kube, self._found, "objects", progress)
 
     def _found(self) -> list[Object]:
@@ -109,12 +109,12 @@ class DeleteEntrances:
     layer: str = "drain"
 
     def observe(self) -> Difference | None:
-        found = entrances(self.context)
+        found = load_balancers(self.context)
         return Difference(f"delete {counted(found)}") if found else None
 
     def run(self, progress: Progress) -> None:
-        kube = self.context.bench.changing()
-        delete_all(self.context, kube, lambda: entrances(self.context), "entrances", progress)
+        kube = self.context.clients.kube_for_write()
+        delete_all(self.context, kube, lambda: load_balancers(self.context), "entrances", progress)
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ class DeleteVolumes:
         )
 
     def run(self, progress: Progress) -> None:
-        kube = self.context.bench.changing()
+        kube = self.context.clients.kube_for_write()
         if self.retain:
             for volume in self._volumes():
                 path = f"/api/v1/persistentvolumes/{volume['metadata']['name']}"
@@ -159,7 +159,7 @@ class DeleteVolumes:
 
     def _volumes(self) -> list[Object]:
         """In somebody else's cluster only those that are claimed in namespaces of ours."""
-        found = self.context.bench.kube.list("v1", "PersistentVolume")
+        found = self.context.clients.kube.list("v1", "PersistentVolume")
         if self.context.cluster.whole:
             return found
         names = namespaces_of(self.context)
@@ -199,7 +199,7 @@ class DeleteNamespaces:
         return Difference(f"delete {len(found)} namespaces") if found else None
 
     def run(self, progress: Progress) -> None:
-        kube = self.context.bench.changing()
+        kube = self.context.clients.kube_for_write()
         for name in self._found():
             kube.delete("v1", "Namespace", name)
 

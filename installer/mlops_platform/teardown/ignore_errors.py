@@ -10,7 +10,7 @@ from mlops_platform.engine.graph import Difference, Step
 
 
 @dataclass(frozen=True)
-class Forced:
+class IgnoreErrors:
     """A step whose failure is no reason to stop. What it left is for the sweep and the proof to find."""
 
     step: Step

@@ -22,7 +22,9 @@ _HELM = "Helm"  # app.kubernetes.io/managed-by of all that a chart makes: it goe
 
 def namespaces_of(context: Context) -> set[str]:
     label = f"{ENVIRONMENT_LABEL}={context.environment.name}"
-    return {each["metadata"]["name"] for each in context.bench.kube.metadata("v1", "Namespace", labels=label)}
+    return {
+        each["metadata"]["name"] for each in context.clients.kube.metadata("v1", "Namespace", labels=label)
+    }
 
 
 def ours(context: Context, found: list[Object]) -> list[Object]:
@@ -35,7 +37,7 @@ def ours(context: Context, found: list[Object]) -> list[Object]:
 
 def custom(context: Context, kept: Collection[str] = ()) -> list[Object]:
     """Of all groups but those that are kept, and the gateways', which are entrances."""
-    kube = context.bench.kube
+    kube = context.clients.kube
     found: list[Object] = []
     for definition in kube.list("apiextensions.k8s.io/v1", "CustomResourceDefinition"):
         spec = definition["spec"]
@@ -47,8 +49,8 @@ def custom(context: Context, kept: Collection[str] = ()) -> list[Object]:
     return ours(context, [each for each in found if not _somebodys(each)])
 
 
-def entrances(context: Context) -> list[Object]:
-    kube = context.bench.kube
+def load_balancers(context: Context) -> list[Object]:
+    kube = context.clients.kube
     found = kube.list("networking.k8s.io/v1", "Ingress")
     found += [s for s in kube.list("v1", "Service") if s["spec"].get("type") == "LoadBalancer"]
     if kube.get("apiextensions.k8s.io/v1", "CustomResourceDefinition", f"gateways.{_GATEWAYS}"):

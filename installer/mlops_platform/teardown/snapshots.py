@@ -33,7 +33,7 @@ class KeepSnapshots:
         return Difference(f"let go of {found} snapshots") if found else None
 
     def run(self, progress: Progress) -> None:
-        kube = self.context.bench.changing()
+        kube = self.context.clients.kube_for_write()
         for content in self._held():
             name = content["metadata"]["name"]
             path = f"/apis/{content['apiVersion']}/volumesnapshotcontents/{name}"
@@ -44,7 +44,7 @@ class KeepSnapshots:
 
     def _held(self) -> list[Object]:
         """Those that would go with their object; none where the cluster has no such kind."""
-        kube, name = self.context.bench.kube, f"volumesnapshotcontents.{_GROUP}"
+        kube, name = self.context.clients.kube, f"volumesnapshotcontents.{_GROUP}"
         definition = kube.get("apiextensions.k8s.io/v1", "CustomResourceDefinition", name)
         served = [v["name"] for v in definition["spec"]["versions"] if v["served"]] if definition else []
         found = kube.list(f"{_GROUP}/{served[0]}", "VolumeSnapshotContent") if served else []

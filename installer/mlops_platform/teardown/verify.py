@@ -18,7 +18,7 @@ KEPT = ("runs", "environment.yaml", "lock", "record.json")
 
 
 @dataclass(frozen=True)
-class Wishes:
+class DownOptions:
     """How an environment is taken down. `retain` are words of the provider's `retainable`; `force` goes on
     where a step fails, and never makes a leftover anything else; `sweep_only` leaves Terraform alone."""
 
@@ -42,25 +42,25 @@ class Retain:
     """What is to be kept is taken out of Terraform's hands, and marked for every inventory to come."""
 
     context: Context
-    wishes: Wishes
+    options: DownOptions
     requires: tuple[str, ...]
     id: str = "cluster/retain"
     layer: str = "cluster"
 
     def observe(self) -> Difference | None:
-        words = ", ".join(sorted(self.wishes.retain))
+        words = ", ".join(sorted(self.options.retain))
         return Difference(f"keep {words}") if words else None
 
     def run(self, progress: Progress) -> None:
-        context, wishes = self.context, self.wishes
-        types = {t for word in wishes.retain for t in context.cluster.retainable[word].types}
-        context.cluster.retain(wishes.retain)
+        context, options = self.context, self.options
+        types = {t for word in options.retain for t in context.cluster.retainable[word].types}
+        context.cluster.retain(options.retain)
         for address in context.terraform.forget(types, progress, context.cancel):
             progress.note(f"{address} is kept, and no more Terraform's")
 
 
 @dataclass(frozen=True)
-class Unblock:
+class RemoveBlockers:
     """What controllers made outside, and a dead cluster can no longer remove, would keep Terraform waiting
     for what it is in: that goes first, if it is ours and not Terraform's own."""
 
@@ -137,7 +137,7 @@ class Sweep:
     """What Terraform does not know of: found by the cluster's own inventory, deleted, said."""
 
     context: Context
-    wishes: Wishes
+    options: DownOptions
     outcome: Outcome
     requires: tuple[str, ...] = ("cluster/destroy",)
     found: Slot[list[Leftover]] = field(default_factory=lambda: Slot("what there is to sweep"))
@@ -148,20 +148,20 @@ class Sweep:
         found = _everything(self.context)
         if not self.outcome.seen.filled:
             self.outcome.seen.set(len(found))
-        self.found.set([each for each in found if not stays(self.context, self.wishes, each)])
+        self.found.set([each for each in found if not stays(self.context, self.options, each)])
         going = len(self.found.get())
         return Difference(f"remove {going}") if going else None
 
     def run(self, progress: Progress) -> None:
         context = self.context
         # A destroy that was passed over by force has left Terraform's own, which nobody else will delete.
-        known = frozenset() if self.wishes.force else context.terraform.ids()
+        known = frozenset() if self.options.force else context.terraform.ids()
         found = [each for each in self.found.get() if each.kind != "file" and each.id not in known]
         context.cluster.sweep(found, progress, context.cancel)
-        if self.wishes.sweep_only and context.terraform.resources():
+        if self.options.sweep_only and context.terraform.resources():
             return  # the files are how Terraform will find what is still its own
-        context.cluster.destroy_files(keep_data=self.wishes.keep_data, progress=progress)
-        if not self.wishes.keep_data:
+        context.cluster.destroy_files(keep_data=self.options.keep_data, progress=progress)
+        if not self.options.keep_data:
             self._remove_files()
 
     def _remove_files(self) -> None:
@@ -173,9 +173,9 @@ class Sweep:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-def stays(context: Context, wishes: Wishes, found: Leftover) -> bool:
+def stays(context: Context, options: DownOptions, found: Leftover) -> bool:
     """On purpose: the cloud's own doing, a mark of an earlier time, or what `--retain` names now."""
-    kinds = {kind for word in wishes.retain for kind in context.cluster.retainable[word].kinds}
+    kinds = {kind for word in options.retain for kind in context.cluster.retainable[word].kinds}
     return bool(found.keep) or (found.kind in kinds and found.ours)
 
 
@@ -197,11 +197,11 @@ def _everything(context: Context) -> list[Leftover]:
 
 
 @dataclass(frozen=True)
-class Prove:
+class VerifyDestroyed:
     """Looks again. Anything found is a leftover, and a leftover is never exit 0."""
 
     context: Context
-    wishes: Wishes
+    options: DownOptions
     outcome: Outcome
     requires: tuple[str, ...] = ("cluster/sweep",)
     id: str = "cluster/proof"
@@ -211,12 +211,12 @@ class Prove:
         return Difference("look for what is left")
 
     def run(self, progress: Progress) -> None:
-        context, wishes = self.context, self.wishes
-        found = _outside(context) if wishes.keep_data else _everything(context)
-        left = [each for each in found if not stays(context, wishes, each)]
+        context, options = self.context, self.options
+        found = _outside(context) if options.keep_data else _everything(context)
+        left = [each for each in found if not stays(context, options, each)]
         explained = tuple(context.cluster.explained(left))
         self.outcome.left.set(explained)
-        self.outcome.stays.set(tuple(each for each in found if stays(context, wishes, each)))
+        self.outcome.stays.set(tuple(each for each in found if stays(context, options, each)))
         if left:
             raise _left(context, explained)
 

@@ -173,7 +173,7 @@ def test_whatever_terraform_made_would_be_found_again_had_it_been_killed(machine
     state = parse(text)
     assert isinstance(state, State)
     wanted = [a for a in state.resources if not any(f"{kind}." in a for kind in _AGAIN)]
-    found = folder.remote.lost(wanted, Silent())
+    found = folder.remote.import_ids(wanted, Silent())
     assert sorted(found) == sorted(wanted)
     for address, id_ in found.items():
         parts = [p for p in re.split(r"[,_/]|mlops-staging:", id_) if p and p != "0"]
@@ -191,7 +191,7 @@ def test_nothing_of_another_environment_is_found(machine: Machine) -> None:
     other = RemoteState(StateBucket(Session(machine.account.region), "stagin"))
     machine.account.client("iam").create_role(RoleName="mlops-stagin-node", AssumeRolePolicyDocument="{}")
     wanted = ["aws_vpc.this", "module.eks.aws_iam_role.node", "module.eks.aws_eks_cluster.this"]
-    assert other.lost(wanted, Silent()) == {}
+    assert other.import_ids(wanted, Silent()) == {}
 
 
 def test_down_takes_all_of_it_and_what_was_planted_and_nothing_of_a_strangers(machine: Machine) -> None:

@@ -89,7 +89,7 @@ def test_every_kind_is_found_named_and_removed_and_what_has_no_tag_is_not(machin
     theirs = Garden(machine.account, {}, "mlops-all-y")  # named as ours are: names prove nothing
     ours.everything()
     theirs.everything()
-    found = ids(look(made.session, made.ending.ownership))
+    found = ids(look(made.session, made.teardown.ownership))
     assert found == {kind: set(of_kind) for kind, of_kind in ours.ids.items()}
     assert set(found) == {kind.name for kind in KINDS}
 
@@ -131,10 +131,10 @@ def test_groups_that_name_each_other_go_and_one_named_by_a_stranger_stays_and_sa
     one, two = garden.cycle(vpc)
     named, stranger = garden.group("named", vpc), garden.group("stranger", vpc, {})
     garden.names(stranger, named)
-    found = look(made.session, made.ending.ownership)
-    sweeper = Sweeper(made.session, made.ending.ownership, Silent(), Cancel(), patience=0.003)
+    found = look(made.session, made.teardown.ownership)
+    sweeper = Sweeper(made.session, made.teardown.ownership, Silent(), Cancel(), patience=0.003)
     sweeper.sweep({(each.kind, each.resource.id) for each in found})
-    left = made.ending.explained([each for each in made.inventory() if each.kind == "security group"])
+    left = made.teardown.explained([each for each in made.inventory() if each.kind == "security group"])
     assert [each.id for each in left] == [named]
     assert f"named by {stranger} (not ours)" in left[0].detail
     rules = garden.client("ec2").describe_security_groups(GroupIds=[stranger])["SecurityGroups"][0]

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from mlops_platform.adapters.terraform import Terraform
 from mlops_platform.base.errors import CommandFailed, Exit
-from mlops_platform.clusters.aws.teardown.teardown import Ending
+from mlops_platform.clusters.aws.teardown.teardown import Teardown
 from mlops_platform.commands import plan, status
 from mlops_platform.run.connect import read_only
 from mlops_platform.run.open import open_environment
-from mlops_platform.teardown.verify import Prove
+from mlops_platform.teardown.verify import VerifyDestroyed
 
 from tests.fakes.aws import Account
 from tests.integration.aws.made import up
@@ -126,13 +126,13 @@ def test_eks_own_group_blocks_only_when_its_cluster_has_gone(machine: Machine) -
     role = garden.identities()
     eks = machine.account.client("eks")
     eks.create_cluster(name="mlops-group", roleArn=role, resourcesVpcConfig={"subnetIds": [subnet]})
-    assert blocking(made.ending) == []
+    assert blocking(made.teardown) == []
     eks.delete_cluster(name="mlops-group")
     leak(machine.account, garden.vpc, "mlops-group")
-    assert sorted(blocking(made.ending)) == ["network interface", "security group"]
+    assert sorted(blocking(made.teardown)) == ["network interface", "security group"]
 
 
-def blocking(ending: Ending) -> list[str]:
+def blocking(ending: Teardown) -> list[str]:
     return [each.kind for each in ending.inventory() if each.blocks]
 
 
@@ -204,13 +204,13 @@ def test_a_log_group_that_eks_makes_again_after_the_proof_goes_too(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     machine.made("late")
-    logs, name, prove = machine.account.client("logs"), "/aws/eks/mlops-late/cluster", Prove.run
+    logs, name, prove = machine.account.client("logs"), "/aws/eks/mlops-late/cluster", VerifyDestroyed.run
 
-    def then_eks_writes(self: Prove, progress: Any) -> None:
+    def then_eks_writes(self: VerifyDestroyed, progress: Any) -> None:
         prove(self, progress)
         logs.create_log_group(logGroupName=name)
 
-    monkeypatch.setattr(Prove, "run", then_eks_writes)
+    monkeypatch.setattr(VerifyDestroyed, "run", then_eks_writes)
     said = machine.down("late")
     assert said.code == Exit.DONE, said.envelope
     assert logs.describe_log_groups()["logGroups"] == []

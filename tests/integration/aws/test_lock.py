@@ -19,7 +19,7 @@ from mlops_platform.clusters.aws.state.bucket import LOCK_KEY, Record, StateBuck
 from mlops_platform.clusters.aws.state.remote import RemoteState
 
 from tests.fakes.aws import REGION, Account
-from tests.unit.adapters.terraform.told import Told
+from tests.unit.adapters.terraform.recording import RecordingProgress
 
 pytestmark = pytest.mark.integration
 
@@ -43,7 +43,7 @@ def lock(remote: RemoteState, host: str = "") -> None:
 def test_of_a_dead_terraform_of_this_machine_it_is_released_and_said(
     remote: RemoteState, tmp_path: Path
 ) -> None:
-    told, folder = Told(), Folder(tmp_path, tmp_path / "f", remote)
+    told, folder = RecordingProgress(), Folder(tmp_path, tmp_path / "f", remote)
     stale.release(folder, remote, told)
     assert told.notes == []
     lock(remote)
@@ -54,7 +54,7 @@ def test_of_a_dead_terraform_of_this_machine_it_is_released_and_said(
 def test_of_another_machine_it_stays(remote: RemoteState, tmp_path: Path) -> None:
     lock(remote, "elsewhere")
     with pytest.raises(LockedError, match="root@elsewhere"):
-        stale.release(Folder(tmp_path, tmp_path / "f", remote), remote, Told())
+        stale.release(Folder(tmp_path, tmp_path / "f", remote), remote, RecordingProgress())
     assert remote.lock()
 
 
@@ -85,9 +85,9 @@ def test_of_a_terraform_that_lives_it_stays(
         folder = Folder(tmp_path, tmp_path / "f", remote)
         if holds:
             with pytest.raises(LockedError, match=str(started.pid)):
-                stale.release(folder, remote, Told())
+                stale.release(folder, remote, RecordingProgress())
         else:
-            stale.release(folder, remote, Told())
+            stale.release(folder, remote, RecordingProgress())
         assert bool(remote.lock()) is holds
     finally:
         started.kill()

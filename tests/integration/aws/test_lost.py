@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from mlops_platform.base.errors import WaitTimedOut
-from mlops_platform.clusters.aws.import_ids import Lost, find
+from mlops_platform.clusters.aws.import_ids import ImportIds, find
 from mlops_platform.clusters.aws.session import Session, session_of
 from mlops_platform.clusters.aws.state.bucket import Record, StateBucket
 
@@ -15,7 +15,7 @@ from tests.fakes.aws import REGION, Account
 from tests.integration.aws.planting import Garden, pairs
 from tests.integration.aws.refusals import answering
 from tests.integration.aws.world import RUN, tags
-from tests.unit.adapters.terraform.told import Told
+from tests.unit.adapters.terraform.recording import RecordingProgress
 
 pytestmark = pytest.mark.integration
 ELSEWHERE = "2026-11-24T08-00-00Z.02"  # a run of the environment of the same name in another region
@@ -37,8 +37,8 @@ def session(account: Account) -> Session:
     return session
 
 
-def taken(session: Session, *addresses: str, told: Told | None = None) -> Mapping[str, str]:
-    return find(session, "staging", addresses, told or Told())
+def taken(session: Session, *addresses: str, told: RecordingProgress | None = None) -> Mapping[str, str]:
+    return find(session, "staging", addresses, told or RecordingProgress())
 
 
 @pytest.mark.parametrize(("run", "ours"), [(RUN, True), (ELSEWHERE, False), ("", False)])
@@ -105,7 +105,7 @@ def test_a_name_alone_makes_nothing_ours(
         **({SUBNETS: "mlops-staging-postgres"} if group else {}),
         **({LOG_GROUP: name} if logs else {}),
     }
-    assert Lost(session, "staging").log_group() == (name if logs else "")
+    assert ImportIds(session, "staging").log_group() == (name if logs else "")
 
 
 def _cluster(account: Account) -> None:
@@ -125,7 +125,7 @@ def test_what_is_still_being_made_is_waited_for(
     """An import waits for nothing, and what hangs on it would be made at once, and fail."""
     _cluster(account)
     said = ["CREATING", "CREATING", "CREATING"]
-    told = Told()
+    told = RecordingProgress()
 
     def creating(parsed: dict[str, Any]) -> None:
         if said:
@@ -170,7 +170,7 @@ def test_a_node_group_that_failed_to_be_made_is_deleted_and_its_name_free(
     account: Account, session: Session
 ) -> None:
     _cluster(account)
-    told = Told()
+    told = RecordingProgress()
 
     def failed(parsed: dict[str, Any]) -> None:
         if "nodegroup" in parsed:

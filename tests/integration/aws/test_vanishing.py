@@ -18,7 +18,7 @@ from tests.fakes.aws import Account
 from tests.integration.aws.planting import Garden, pairs
 from tests.integration.aws.refusals import answering, refusing
 from tests.integration.aws.world import RUN, Machine, tags
-from tests.unit.adapters.terraform.told import Told
+from tests.unit.adapters.terraform.recording import RecordingProgress
 
 pytestmark = pytest.mark.integration
 NAME = "gone"
@@ -73,7 +73,11 @@ def test_what_goes_after_it_was_listed_is_left_out_and_the_rest_is_found(
     words = (first.word, first.ids["key"][0])
     wanted = next(each for each in KINDS if each.name == kind)
     with refusing(
-        session, service, operation, code, only=lambda params: any(word in str(params) for word in words)
+        session,
+        service,
+        operation,
+        code,
+        only=lambda params: any(word in str(params) for word in words),
     ) as asked:
         found = {each.resource.id for each in find(session, OURS, wanted)}
     assert asked and found == set(second.ids[kind])
@@ -138,7 +142,7 @@ def test_what_may_not_be_deleted_says_why_and_keeps_no_other(account: Account, s
     for _ in range(3):
         garden.disks()
     kept = garden.ids["ebs volume"][0]
-    told = Told()
+    told = RecordingProgress()
     sweeper = Sweeper(session, Ownership("denied", "", frozenset({RUN})), told, Cancel(), patience=0.01)
     with refusing(
         session, "ec2", "DeleteVolume", "UnauthorizedOperation", only=lambda params: kept in str(params)
@@ -156,7 +160,8 @@ def test_what_may_not_be_deleted_says_why_and_keeps_no_other(account: Account, s
 def test_a_refusal_that_passes_is_waited_for(account: Account, session: Session, code: str) -> None:
     garden = Garden(account, tags("passing"), "mlops-passing-x")
     garden.disks()
-    sweeper = Sweeper(session, Ownership("passing", "", frozenset({RUN})), Told(), Cancel(), patience=0.1)
+    ownership = Ownership("passing", "", frozenset({RUN}))
+    sweeper = Sweeper(session, ownership, RecordingProgress(), Cancel(), patience=0.1)
     with refusing(session, "ec2", "DeleteSnapshot", code, times=2):
         sweeper.sweep({("ebs snapshot", id) for id in garden.ids["ebs snapshot"]}, (ec2.SNAPSHOTS,))
     assert not ec2.SNAPSHOTS.exists or not ec2.SNAPSHOTS.exists(session, garden.ids["ebs snapshot"][0])

@@ -19,7 +19,7 @@ from mlops_platform.commands import down, env, reap
 from mlops_platform.console import Console, Output
 from mlops_platform.run.connect import read_only
 from mlops_platform.run.open import open_environment
-from mlops_platform.teardown.verify import Wishes
+from mlops_platform.teardown.verify import DownOptions
 
 from tests.fakes.aws import Account
 
@@ -92,13 +92,13 @@ class Machine:
         cluster.prepare(Silent())
         return cluster
 
-    def down(self, name: str, *, region: str = "", allow_data_loss: bool = True, **wishes: Any) -> Said:
-        asked = Wishes(**wishes)
+    def down(self, name: str, *, region: str = "", allow_data_loss: bool = True, **options: Any) -> Said:
+        asked = DownOptions(**options)
         return self.says(
             "down",
             name,
             lambda console: down.run(
-                console, yes=True, wishes=asked, allow_data_loss=allow_data_loss, region=region
+                console, yes=True, options=asked, allow_data_loss=allow_data_loss, region=region
             ),
         )
 

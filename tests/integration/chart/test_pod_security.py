@@ -12,7 +12,7 @@ import pytest
 from mlops_platform.adapters.helm import HELM
 from mlops_platform.adapters.kube import Kube
 from mlops_platform.adapters.kube.namespaces import RESTRICTED, ensure_namespace
-from mlops_platform.steps.jobs.manifest import Work, pod_spec
+from mlops_platform.steps.jobs.manifest import ScriptJob, pod_spec
 
 from tests.integration.apiserver import built
 from tests.integration.chart.test_service_chart import CATALOG, EMBEDDED, objects, values_of
@@ -44,7 +44,7 @@ def specs(name: str, rendered: list[dict[str, Any]]) -> Iterator[dict[str, Any]]
     component = CATALOG[name]
     for script in (*component.jobs, *component.smoke):
         mounted = {f"{name}-{secret}": secret for secret in script.secrets}
-        yield pod_spec(Work("job", name, "image", {script.script: ""}, secrets=mounted, env=script.env))
+        yield pod_spec(ScriptJob("job", name, "image", {script.script: ""}, secrets=mounted, env=script.env))
 
 
 def test_the_api_server_takes_its_pods_where_pods_are_restricted(
@@ -90,7 +90,7 @@ def _harmless(value: str) -> bool:
 
 def test_no_service_opens_a_port_of_the_nodes(name: str, rendered: list[dict[str, Any]]) -> None:
     for service in (o for o in rendered if o["kind"] == "Service"):
-        assert service["spec"].get("type", "ClusterIP") == "ClusterIP" or CATALOG[name].routes
+        assert service["spec"].get("type", "ClusterIP") == "ClusterIP" or CATALOG[name].ingress
 
 
 def test_every_port_others_reach_is_the_services_and_the_containers(

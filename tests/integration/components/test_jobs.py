@@ -17,14 +17,14 @@ from mlops_platform.base.errors import Interrupted
 from mlops_platform.base.progress import Silent
 from mlops_platform.run.secrets import KubernetesSecrets
 from mlops_platform.smoke.evidence import collect
-from mlops_platform.steps.jobs.manifest import Work, pod_spec
+from mlops_platform.steps.jobs.manifest import ScriptJob, pod_spec
 from mlops_platform.steps.jobs.run import JobFailed, run_job
 
 from tests.integration.node import Node
 
 pytestmark = pytest.mark.integration
 
-Script = Callable[..., Work]
+Script = Callable[..., ScriptJob]
 
 
 @pytest.fixture
@@ -37,8 +37,8 @@ def place(node: Node) -> str:
 
 @pytest.fixture
 def script(node: Node, place: str) -> Script:
-    def make(text: str, **more: object) -> Work:
-        return Work("job", place, node.image, {"main.py": text}, **more)  # type: ignore[arg-type]
+    def make(text: str, **more: object) -> ScriptJob:
+        return ScriptJob("job", place, node.image, {"main.py": text}, **more)  # type: ignore[arg-type]
 
     return make
 
@@ -58,7 +58,7 @@ def _says(kube: Kube, namespace: str, word: str) -> bool | Pending:
     return any(word in kube.logs(namespace, pod) for pod in running) or Pending("nothing said")
 
 
-def _refused(kube: Kube, work: Work) -> bool | Pending:
+def _refused(kube: Kube, work: ScriptJob) -> bool | Pending:
     """A pod is, by now: a quota is in force only after its controller has counted."""
     meta = {"name": "tried", "namespace": work.namespace}
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": pod_spec(work)}
@@ -69,13 +69,15 @@ def _refused(kube: Kube, work: Work) -> bool | Pending:
     return Pending("it would be made")
 
 
-def go(node: Node, work: Work, *, keep: bool = False, cancel: Cancel | None = None) -> str:
+def go(node: Node, work: ScriptJob, *, keep: bool = False, cancel: Cancel | None = None) -> str:
     return run_job(node.kube, work, Silent(), cancel or Cancel(), keep=keep)
 
 
 def test_its_log_comes_back_and_nothing_of_it_stays(node: Node, place: str, script: Script) -> None:
     text = "import sys, helper\nprint(helper.WORD, *sys.argv[1:])"
-    work = Work("job", place, node.image, {"main.py": text, "helper.py": "WORD = 'said'"}, ("probe", "write"))
+    work = ScriptJob(
+        "job", place, node.image, {"main.py": text, "helper.py": "WORD = 'said'"}, ("probe", "write")
+    )
     assert go(node, work) == "said probe write\n"
     assert left(node.kube, place) == []
 

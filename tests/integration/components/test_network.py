@@ -22,20 +22,21 @@ from mlops_platform.base.errors import SmokeError
 from mlops_platform.base.paths import Paths
 from mlops_platform.base.progress import Silent
 from mlops_platform.catalogue.catalogue import read_catalog
+from mlops_platform.catalogue.checks import CANARY, MATRIX
 from mlops_platform.clusters.base import ClusterAccess, Network
 from mlops_platform.clusters.host.node import cgroups
 from mlops_platform.clusters.host.provider import RECIPES, HostProvider
 from mlops_platform.engine import stored_results as record
 from mlops_platform.engine.graph import Difference
-from mlops_platform.engine.result import CANARY, MATRIX, Result, load
+from mlops_platform.engine.result import Result, load
 from mlops_platform.environment.model import ClusterSpec, ComponentSpec, Environment
 from mlops_platform.run.context import Context
 from mlops_platform.run.open import Opened, context
 from mlops_platform.smoke import canary, matrix
 from mlops_platform.steps.component import PrepareNamespace
-from mlops_platform.steps.jobs.manifest import Work, pod_spec, scripts_of
+from mlops_platform.steps.jobs.manifest import ScriptJob, pod_spec, scripts_of
 from mlops_platform.steps.network.policies import API, KIND
-from mlops_platform.steps.network.steps import ProveEnforcement
+from mlops_platform.steps.network.steps import VerifyEnforcement
 
 from tests import proc
 from tests.integration.host.traffic import OUTSIDE, outside_host
@@ -94,7 +95,7 @@ def namespaces(work: Context) -> Mapping[str, PrepareNamespace]:
 def served(name: str, port: int, image: str) -> list[Mapping[str, Any]]:
     """A pod that lets everybody in, and its Service."""
     script = matrix.SCRIPT
-    run = Work(name, name, image, {script.name: script.read_text()}, ("serve", str(port)), memory="64Mi")
+    run = ScriptJob(name, name, image, {script.name: script.read_text()}, ("serve", str(port)), memory="64Mi")
     labels = {"app.kubernetes.io/instance": name}
     meta = {"name": name, "namespace": name, "labels": labels}
     template = {"metadata": {"labels": labels}, "spec": {**pod_spec(run), "restartPolicy": "Always"}}
@@ -182,7 +183,7 @@ def test_the_canary_sees_policies_enforced_and_is_not_asked_again(
     up: Node, work: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Images, "reference", lambda _, name: up.image)
-    step = ProveEnforcement(work, ())
+    step = VerifyEnforcement(work, ())
     up.kube.delete("v1", "ConfigMap", record.NAME, record.NAMESPACE)
     assert step.observe() is not None
     step.run(QUIET)
@@ -234,9 +235,9 @@ def test_a_network_that_enforces_nothing_is_a_failure_that_says_so(
 ) -> None:
     kube = Lenient(up.kubeconfig, work)
     monkeypatch.setattr(canary, "_SECONDS", 5.0)
-    monkeypatch.setitem(vars(work.bench), "kube", kube)
+    monkeypatch.setitem(vars(work.clients), "kube", kube)
     monkeypatch.setattr(Images, "reference", lambda _, name: up.image)
-    step = ProveEnforcement(work, ())
+    step = VerifyEnforcement(work, ())
     with (
         kube.until_then,
         pytest.raises(SmokeError, match="this cluster does not enforce network policies") as caught,

@@ -28,7 +28,7 @@ from mlops_platform.adapters.programs import Programs
 from mlops_platform.base.cancel import Cancel
 from mlops_platform.base.errors import Interrupted
 
-class Told:
+class RecordingProgress:
     def say(self, text): print(text, flush=True)
     def fraction(self, done, total, what=""): print(what, done, flush=True)
     def note(self, text): print(text, flush=True)
@@ -42,7 +42,7 @@ if int(dies_at):
     signal.signal(signal.SIGXFSZ, signal.SIG_DFL)  # which Python ignores
 images = Images(Path(cache), Programs(Path(cache)), find_recipes(Path(folder)))
 try:
-    images.build(name, Told(), cancel)
+    images.build(name, RecordingProgress(), cancel)
 except Interrupted:
     sys.exit(130)
 """

@@ -31,7 +31,7 @@ from tests.integration.kube.objects import (
 pytestmark = pytest.mark.integration
 
 
-class Told(Silent):
+class RecordingProgress(Silent):
     """Keeps what is said, and lets the cluster go one step on each time something is."""
 
     def __init__(self, steps: Iterator[Callable[[], None]]) -> None:
@@ -142,7 +142,7 @@ def test_waiting_ends_when_all_is_ready_and_tells_on_the_way(kube: Kube, namespa
         report(kube, namespace, "store-1", running(seconds=600))
         rolled_out(kube, namespace, "store", ready=1)
 
-    progress = Told(iter([all_ready]))
+    progress = RecordingProgress(iter([all_ready]))
     wait_ready(kube, namespace, "store", progress=progress, cancel=Cancel(), seconds=20)
     assert progress.lines == ["pod store-1: PodInitializing"]
 
@@ -152,7 +152,7 @@ def test_a_crash_loop_ends_the_wait_at_its_third_restart(kube: Kube, namespace: 
     rolled_out(kube, namespace, "store", ready=0)
     pod(kube, namespace, "store-1", "store", ended(3))
     steps = iter([lambda n=n: report(kube, namespace, "store-1", ended(3, restarts=n)) for n in (1, 2, 3)])
-    progress = Told(steps)
+    progress = RecordingProgress(steps)
     with pytest.raises(StepError) as failed:
         wait_ready(kube, namespace, "store", progress=progress, cancel=Cancel(), seconds=60)
     assert not isinstance(failed.value, WaitTimedOut)
@@ -188,4 +188,5 @@ def test_a_wait_can_be_cancelled(kube: Kube, namespace: str) -> None:
     deployment(kube, namespace, "store")
     cancel = Cancel()
     with pytest.raises(Interrupted):
-        wait_ready(kube, namespace, progress=Told(iter([cancel.request])), cancel=cancel, seconds=60)
+        progress = RecordingProgress(iter([cancel.request]))
+        wait_ready(kube, namespace, progress=progress, cancel=cancel, seconds=60)

@@ -13,8 +13,8 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from mlops_platform.adapters.process import tail
+from mlops_platform.adapters.programs import Program
 from mlops_platform.adapters.wait import Pending, wait_until
-from mlops_platform.clusters.base import Program
 
 from tests.integration.apiserver import built, free_port
 

@@ -15,8 +15,8 @@ from mlops_platform.base.cancel import Cancel
 from mlops_platform.base.errors import StepError
 from mlops_platform.base.progress import Silent
 from mlops_platform.run.context import Context
-from mlops_platform.teardown.drain import DeleteCustom, DeleteEntrances, DeleteVolumes, SuspendSchedules
-from mlops_platform.teardown.ignore_errors import Forced
+from mlops_platform.teardown.drain import DeleteCustom, DeleteEntrances, DeleteVolumes, SuspendCronJobs
+from mlops_platform.teardown.ignore_errors import IgnoreErrors
 from mlops_platform.teardown.snapshots import GROUPS, KeepSnapshots
 
 pytestmark = pytest.mark.integration
@@ -41,7 +41,7 @@ class World:
         return [each["metadata"]["name"] for each in self.kube.list(api_version, kind, space)]
 
 
-class Told(Silent):
+class RecordingProgress(Silent):
     def __init__(self) -> None:
         self.notes: list[str] = []
 
@@ -54,7 +54,7 @@ def world(kube: Kube, namespace: str) -> Iterator[World]:
     name = f"drain-{secrets.token_hex(4)}"
     ensure_namespace(kube, name, name)
     context = SimpleNamespace(
-        bench=SimpleNamespace(kube=kube, changing=lambda: kube),
+        clients=SimpleNamespace(kube=kube, changing=lambda: kube),
         cluster=SimpleNamespace(whole=False),
         environment=SimpleNamespace(name=name),
         cancel=Cancel(),
@@ -87,7 +87,7 @@ def test_schedules_are_suspended_once(world: World) -> None:
     template = {"spec": {"template": {"spec": pod(restartPolicy="Never")}}}
     spec = {"schedule": "0 * * * *", "jobTemplate": template}
     world.make({"apiVersion": "batch/v1", "kind": "CronJob", "metadata": {"name": "nightly"}, "spec": spec})
-    step = SuspendSchedules(world.context)
+    step = SuspendCronJobs(world.context)
     assert step.observe()
     step.run(Silent())
     assert step.observe() is None
@@ -125,7 +125,7 @@ def test_snapshots_that_are_to_be_kept_are_let_go_of_and_stay(world: World) -> N
         where = {"namespace": space, "name": "before"}
         spec = {"deletionPolicy": "Delete", "volumeSnapshotRef": where}
         world.kube.create({**content, "metadata": {"name": f"of-{space}"}, "spec": spec})
-    told = Told()
+    told = RecordingProgress()
     step = KeepSnapshots(world.context)
     difference = step.observe()
     assert difference and difference.summary == "let go of 1 snapshots"
@@ -219,10 +219,10 @@ def test_what_mounts_a_claim_is_stopped_and_a_retained_volume_is_let_go(world: W
 
 
 def test_by_force_a_step_that_fails_is_said_and_passed_over(world: World) -> None:
-    class Failing(SuspendSchedules):
+    class Failing(SuspendCronJobs):
         def run(self, progress: object) -> None:
             raise StepError("no answer", why="first\nlast")
 
-    told = Told()
-    Forced(Failing(world.context)).run(told)
+    told = RecordingProgress()
+    IgnoreErrors(Failing(world.context)).run(told)
     assert told.notes == ["passed over by --force: no answer: last"]

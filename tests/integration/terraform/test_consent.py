@@ -61,7 +61,7 @@ class Careful:
 
 
 @dataclass(frozen=True)
-class Situation:
+class FailureContext:
     """An environment whose objects are there, three of each rank, and what the console said."""
 
     work: Context
@@ -83,7 +83,7 @@ class Terminal(io.StringIO):
 
 
 @pytest.fixture
-def nothing_yet(site: Site, tmp_path: Path) -> Iterator[Situation]:
+def nothing_yet(site: Site, tmp_path: Path) -> Iterator[FailureContext]:
     chosen = Environment(
         name="staging",
         domain="mlops.localhost",
@@ -99,14 +99,14 @@ def nothing_yet(site: Site, tmp_path: Path) -> Iterator[Situation]:
         cluster=cluster,  # type: ignore[arg-type]
         terraform=site.terraform(),
     )
-    situation = Situation(work, cluster, io.StringIO())
+    situation = FailureContext(work, cluster, io.StringIO())
     yield situation
     for close in situation.closing:
         close()
 
 
 @pytest.fixture
-def there(nothing_yet: Situation) -> Situation:
+def there(nothing_yet: FailureContext) -> FailureContext:
     nothing_yet.apply()
     return nothing_yet
 
@@ -133,7 +133,7 @@ class Keyboard(io.TextIOWrapper):
         return True
 
 
-def typed(monkeypatch: pytest.MonkeyPatch, situation: Situation, answer: str) -> Situation:
+def typed(monkeypatch: pytest.MonkeyPatch, situation: FailureContext, answer: str) -> FailureContext:
     """A person at a terminal, who will answer so; with '-' one who says nothing."""
     reader, writer = os.pipe()
     keyboard = Keyboard(os.fdopen(reader, "rb"))
@@ -145,7 +145,7 @@ def typed(monkeypatch: pytest.MonkeyPatch, situation: Situation, answer: str) ->
 
 
 def test_the_first_up_is_not_planned_apart(
-    nothing_yet: Situation, started: Callable[[], list[str]], site: Site
+    nothing_yet: FailureContext, started: Callable[[], list[str]], site: Site
 ) -> None:
     """There is nothing to destroy, so one start of the provider is enough, also where nobody is asked."""
     assert nothing_yet.ask(yes=True) and nothing_yet.ask()
@@ -154,7 +154,7 @@ def test_the_first_up_is_not_planned_apart(
     assert started() == ["init", "apply"] and len(site.objects()) == 6
 
 
-def test_nothing_to_do_starts_nothing(there: Situation, started: Callable[[], list[str]]) -> None:
+def test_nothing_to_do_starts_nothing(there: FailureContext, started: Callable[[], list[str]]) -> None:
     there.apply()
     started()
     assert there.ask(yes=True) and there.ask()
@@ -162,14 +162,14 @@ def test_nothing_to_do_starts_nothing(there: Situation, started: Callable[[], li
 
 
 def test_a_provider_that_does_not_ask_first_is_not_planned(
-    there: Situation, started: Callable[[], list[str]]
+    there: FailureContext, started: Callable[[], list[str]]
 ) -> None:
     there.cluster.asks_first, there.cluster.count = False, 1
     assert there.ask() and started() == []
 
 
 def test_what_is_only_made_is_made_with_yes_and_planned_once(
-    there: Situation, started: Callable[[], list[str]], site: Site
+    there: FailureContext, started: Callable[[], list[str]], site: Site
 ) -> None:
     there.cluster.count = 4
     assert there.ask(yes=True)
@@ -178,7 +178,7 @@ def test_what_is_only_made_is_made_with_yes_and_planned_once(
     assert len(site.objects()) == 8 and there.err.getvalue() == ""
 
 
-def test_yes_does_not_cover_the_loss_of_data(there: Situation, site: Site) -> None:
+def test_yes_does_not_cover_the_loss_of_data(there: FailureContext, site: Site) -> None:
     there.cluster.count = 2
     for yes in (True, False):  # without --yes there is nobody to ask here either
         with pytest.raises(UsageError) as caught:
@@ -189,7 +189,7 @@ def test_yes_does_not_cover_the_loss_of_data(there: Situation, site: Site) -> No
     assert len(site.objects()) == 6 and not site.folder.plan.exists()
 
 
-def fail_to_make(there: Situation, site: Site) -> None:
+def fail_to_make(there: FailureContext, site: Site) -> None:
     """Terraform taints what it made in part; here the object that would be the data of second[3]."""
     there.cluster.count = 4
     (site.things / "object-second-3").mkdir()
@@ -210,7 +210,7 @@ def by_hand(site: Site, *words: str) -> None:
 
 @pytest.mark.parametrize("then_killed", [False, True])
 def test_what_was_never_made_completely_holds_no_data(
-    there: Situation, site: Site, then_killed: bool
+    there: FailureContext, site: Site, then_killed: bool
 ) -> None:
     fail_to_make(there, site)
     if then_killed:
@@ -221,7 +221,9 @@ def test_what_was_never_made_completely_holds_no_data(
 
 
 @pytest.mark.parametrize("failed_before", [False, True])
-def test_what_somebody_taints_by_hand_holds_data(there: Situation, site: Site, failed_before: bool) -> None:
+def test_what_somebody_taints_by_hand_holds_data(
+    there: FailureContext, site: Site, failed_before: bool
+) -> None:
     tainted = "terraform_data.second[2]"
     if failed_before:
         fail_to_make(there, site)
@@ -233,7 +235,7 @@ def test_what_somebody_taints_by_hand_holds_data(there: Situation, site: Site, f
     assert f"{tainted}: its file" in caught.value.why
 
 
-def test_allowed_to_lose_data_it_says_what_goes_and_just_that_goes(there: Situation, site: Site) -> None:
+def test_allowed_to_lose_data_it_says_what_goes_and_just_that_goes(there: FailureContext, site: Site) -> None:
     there.cluster.count = 2
     assert there.ask(yes=True, allow_data_loss=True)
     assert "✖ destroy terraform_data.second[2]" in there.err.getvalue()
@@ -243,7 +245,7 @@ def test_allowed_to_lose_data_it_says_what_goes_and_just_that_goes(there: Situat
 
 
 def test_what_holds_no_data_goes_with_yes_and_not_without(
-    there: Situation, site: Site, monkeypatch: pytest.MonkeyPatch
+    there: FailureContext, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     there.cluster.count = 2
     monkeypatch.setattr(Careful, "holds", lambda *_: "")
@@ -257,7 +259,7 @@ def test_what_holds_no_data_goes_with_yes_and_not_without(
 
 @pytest.mark.parametrize(("answer", "agrees"), [("staging", True), ("y", False), ("", False)])
 def test_a_person_types_the_name_of_what_loses_data(
-    there: Situation, site: Site, monkeypatch: pytest.MonkeyPatch, answer: str, agrees: bool
+    there: FailureContext, site: Site, monkeypatch: pytest.MonkeyPatch, answer: str, agrees: bool
 ) -> None:
     there.cluster.count = 2
     person = typed(monkeypatch, there, answer)
@@ -269,7 +271,7 @@ def test_a_person_types_the_name_of_what_loses_data(
 
 
 def test_a_person_is_shown_the_bill_before_anything_is_made(
-    nothing_yet: Situation, site: Site, monkeypatch: pytest.MonkeyPatch
+    nothing_yet: FailureContext, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     person = typed(monkeypatch, nothing_yet, "n")
     assert not person.ask()
@@ -280,14 +282,16 @@ def test_a_person_is_shown_the_bill_before_anything_is_made(
     assert nothing_yet.cluster.prepared == [] and not site.folder.path.exists()
 
 
-def test_a_person_who_said_yes_before_is_not_asked(there: Situation, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_person_who_said_yes_before_is_not_asked(
+    there: FailureContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
     there.cluster.count = 4
     person = typed(monkeypatch, there, "n")
     assert person.ask(yes=True) and "Apply?" not in person.err.getvalue()
 
 
 def test_ctrl_c_at_the_question_ends_it(
-    there: Situation, site: Site, monkeypatch: pytest.MonkeyPatch
+    there: FailureContext, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Within a run it only sets a flag; a program that waits for a line would not hear of it."""
     there.cluster.count = 2

@@ -11,7 +11,7 @@ from mlops_platform.base.errors import CommandFailed, StepError
 from mlops_platform.base.progress import Silent
 
 from tests.integration.terraform.conftest import Site, site_of
-from tests.unit.adapters.terraform.told import Told
+from tests.unit.adapters.terraform.recording import RecordingProgress
 
 pytestmark = pytest.mark.integration
 
@@ -85,7 +85,7 @@ def test_a_change_is_told_attribute_by_attribute(site: Site) -> None:
 def test_what_was_planned_is_what_is_applied(site: Site, calls: Path) -> None:
     site.terraform().apply(site.variables(), Silent(), Cancel())
     calls.unlink()
-    terraform, told = site.terraform(), Told()
+    terraform, told = site.terraform(), RecordingProgress()
     planned = terraform.plan(site.variables(count=2), told, Cancel())
     assert planned and len(planned.destroying) == len(planned.all) == 2
     assert site.folder.plan.stat().st_mode & 0o077 == 0 and len(site.objects()) == 6

@@ -28,7 +28,7 @@ from mlops_platform.base.progress import Progress, Silent
 
 from tests.integration.terraform.conftest import Site
 from tests.integration.terraform.test_terraform import ALL
-from tests.unit.adapters.terraform.told import Told
+from tests.unit.adapters.terraform.recording import RecordingProgress
 
 pytestmark = pytest.mark.integration
 
@@ -73,7 +73,7 @@ def killed_at_work(site: Site) -> None:
 def check_kills(site: Site, moment: float) -> None:
     variables = site.variables(seconds=SECONDS)
     hit = killed(site, lambda: site.terraform().apply(variables, Silent(), Cancel()), moment)
-    told = Told()
+    told = RecordingProgress()
     terraform = site.terraform()
     assert hit != terraform.unchanged(variables)
     terraform.recover(told)
@@ -130,7 +130,7 @@ def kill_client(site: Site, act: str, seconds: float) -> None:
 
 
 @contextmanager
-def joined(site: Site, told: Told) -> Iterator[Terraform]:
+def joined(site: Site, told: RecordingProgress) -> Iterator[Terraform]:
     """Around what is seen while a Terraform without its command line is at work; then it is joined."""
     terraform = site.terraform()
     with ThreadPoolExecutor(1) as pool:
@@ -142,7 +142,7 @@ def joined(site: Site, told: Told) -> Iterator[Terraform]:
 
 
 def test_a_killed_command_line_loses_nothing_and_is_joined(site: Site) -> None:
-    told = Told()
+    told = RecordingProgress()
     with joined(site, told) as terraform:
         kill_client(site, "apply", seconds=0)
         process = site.running()
@@ -171,7 +171,7 @@ def test_a_joined_terraform_can_be_interrupted(site: Site) -> None:
 
 def test_a_destroy_without_its_command_line_is_joined(site: Site) -> None:
     site.terraform().apply(site.variables(), Silent(), Cancel())
-    told = Told()
+    told = RecordingProgress()
     with joined(site, told) as terraform:
         kill_client(site, "destroy", seconds=0)
         assert terraform.resources() != ()
@@ -182,7 +182,7 @@ def test_a_destroy_without_its_command_line_is_joined(site: Site) -> None:
 def test_the_lock_of_a_dead_terraform_is_released_and_said(site: Site) -> None:
     killed_at_work(site)
     assert lock_file(site.folder.state).exists()
-    told = Told()
+    told = RecordingProgress()
     site.terraform().recover(told)
     assert any(note.startswith("released the state lock of ") for note in told.notes)
     assert not lock_file(site.folder.state).exists()
@@ -219,7 +219,7 @@ def test_a_lost_state_comes_back_from_its_backup(site: Site, rest: str) -> None:
     site.terraform().apply(site.variables(count=2), Silent(), Cancel())
     site.terraform().apply(site.variables(count=3), Silent(), Cancel())
     site.folder.state.write_text(rest)
-    terraform, told = site.terraform(), Told()
+    terraform, told = site.terraform(), RecordingProgress()
     assert not terraform.unchanged(site.variables()) and terraform.resources() != ()
     terraform.recover(told)
     assert any("is restored from its backup" in note for note in told.notes)
@@ -268,7 +268,7 @@ class Elsewhere:
 
     def unlock(self, lock: str) -> None: ...
 
-    def lost(
+    def import_ids(
         self, addresses: Sequence[str], progress: Progress, cancel: Cancel | None = None
     ) -> Mapping[str, str]:
         return {address: id_ for address, id_ in self.there.items() if address in addresses}
@@ -327,7 +327,7 @@ def test_what_was_made_though_its_creation_failed_is_taken_in(site: Site) -> Non
     site.folder.state.write_text(json.dumps(text))
     there = {"terraform_data.second[2]": "new", "terraform_data.first[0]": "not asked for"}
     folder = replace(site.folder, remote=Elsewhere(site.folder.state, there))
-    told = Told()
+    told = RecordingProgress()
     for _ in range(2):  # it is found and said once
         Terraform(folder.root, folder.path, folder.remote).recover(told)
         assert folder.adoptions() == {"terraform_data.second[2]": "new"} and len(told.notes) == 1
@@ -337,7 +337,7 @@ def test_a_first_state_cut_off_by_a_kill_is_no_loss(site: Site) -> None:
     """Terraform writes the file in place: a kill may fall into it."""
     killed_at_work(site)
     site.folder.state.write_text('{"version": 4, "serial": 1, "lin')
-    told = Told()
+    told = RecordingProgress()
     site.terraform().recover(told)
     assert any("the first state was cut off" in note for note in told.notes)
     site.terraform().apply(site.variables(), Silent(), Cancel())

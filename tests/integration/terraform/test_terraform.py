@@ -19,7 +19,7 @@ from mlops_platform.base.errors import CommandFailed, Interrupted, StepError
 from mlops_platform.base.progress import Silent
 
 from tests.integration.terraform.conftest import ROOTS, Site, site_of
-from tests.unit.adapters.terraform.told import Told
+from tests.unit.adapters.terraform.recording import RecordingProgress
 
 pytestmark = pytest.mark.integration
 
@@ -40,7 +40,7 @@ def tree(root: Path) -> list[str]:
 
 
 def test_apply_then_nothing_to_do_then_destroy(site: Site) -> None:
-    terraform, told, before = site.terraform(), Told(), tree(site.folder.root)
+    terraform, told, before = site.terraform(), RecordingProgress(), tree(site.folder.root)
     assert not terraform.unchanged(site.variables()) and terraform.resources() == ()
     outputs = terraform.apply(site.variables(), told, Cancel())
     assert set(outputs["names"]) == ALL == site.objects()
@@ -94,7 +94,7 @@ def test_the_no_op_path_does_not_load_what_it_does_not_need(site: Site) -> None:
 
 
 def test_a_second_apply_of_the_same_does_not_init_again(site: Site) -> None:
-    first, second, third = Told(), Told(), Told()
+    first, second, third = RecordingProgress(), RecordingProgress(), RecordingProgress()
     site.terraform().apply(site.variables(count=1), first, Cancel())
     site.terraform().apply(site.variables(count=2), second, Cancel())
     site.folder.initialised.unlink()
@@ -119,7 +119,7 @@ def test_variables_of_the_user_s_shell_do_not_lead_astray(
 
 
 def test_an_error_reaches_the_user_with_all_terraform_said(tmp_path: Path) -> None:
-    site, told = site_of("failing", tmp_path), Told()
+    site, told = site_of("failing", tmp_path), RecordingProgress()
     with pytest.raises(CommandFailed) as caught:
         site.terraform().apply({"status": 3}, told, Cancel())
     error = caught.value
@@ -160,7 +160,7 @@ def test_a_disk_that_becomes_full_during_an_apply_loses_nothing(tmp_path: Path, 
     assert f"the disk of {site.folder.path} is full" in caught.value.why
     assert site.terraform().resources() != ()  # not until there is space, but not forgotten either
     (small_disk / "rest").unlink()
-    told = Told()
+    told = RecordingProgress()
     site.terraform().recover(told)
     assert any("errored.tfstate" in note for note in told.notes)
     assert len(site.terraform().resources()) == len(site.objects()) >= 3
@@ -187,7 +187,7 @@ def test_ctrl_c_ends_cleanly_and_the_state_is_saved(site: Site) -> None:
             apply.result(timeout=20)
     assert not process.alive and session(process) == ()
     assert '"Stopping operation..."' in site.folder.events.read_text()
-    told = Told()
+    told = RecordingProgress()
     site.terraform().recover(told)
     assert told.notes == [] and len(site.terraform().resources()) == 3  # begun, known, to be made anew
     site.terraform().apply(site.variables(), Silent(), Cancel())
@@ -230,7 +230,7 @@ def test_what_exists_and_is_in_no_state_is_taken_in(tmp_path: Path, act: str) ->
 
 
 def test_what_is_no_longer_asked_for_does_not_stand_in_the_way_for_ever(tmp_path: Path) -> None:
-    site, told = site_of("failing", tmp_path), Told()
+    site, told = site_of("failing", tmp_path), RecordingProgress()
     site.folder.make()
     site.folder.adopt({"terraform_data.no_more": "some-id"})
     with pytest.raises(CommandFailed, match="import target does not exist"):

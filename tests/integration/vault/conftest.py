@@ -15,7 +15,7 @@ from mlops_platform.base.cancel import Cancel
 from mlops_platform.base.paths import Paths
 
 from tests.integration.apiserver import ApiServer
-from tests.integration.vault.bao import Bao, LoopbackDoor
+from tests.integration.vault.bao import Bao, LoopbackVault
 
 FOLDER = Paths.default().assets / "helm-values" / "vault"
 
@@ -81,16 +81,16 @@ def bao(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Bao]:
 
 
 @pytest.fixture(scope="session")
-def door(
+def connection(
     apiserver: ApiServer, kube: Kube, reviewer: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[LoopbackDoor]:
+) -> Iterator[LoopbackVault]:
     """A store that has begun, with versions of secrets and a login by accounts."""
     made = Bao.make(tmp_path_factory.mktemp("bao") / "bao", static=True)
     made.start()
     try:
         namespace = new_namespace(kube)
         account(kube, namespace, INSTALLER)
-        led = LoopbackDoor(kube, namespace, made)
+        led = LoopbackVault(kube, namespace, made)
         begin(led, requests(apiserver, reviewer, namespace), Cancel())
         with led.session() as vault:
             vault.client.sys.enable_secrets_engine("kv", path="secret", options={"version": "2"})

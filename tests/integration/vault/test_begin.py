@@ -14,7 +14,7 @@ from mlops_platform.adapters.vault.connection import INSTALLER
 from mlops_platform.base.cancel import Cancel
 
 from tests.integration.apiserver import ApiServer
-from tests.integration.vault.bao import Bao, LoopbackDoor
+from tests.integration.vault.bao import Bao, LoopbackVault
 from tests.integration.vault.conftest import account, requests
 
 pytestmark = pytest.mark.integration
@@ -32,21 +32,21 @@ def test_it_begins_and_its_root_token_ends(
     bao: Bao, key: str, apiserver: ApiServer, kube: Kube, reviewer: str, namespace: str
 ) -> None:
     account(kube, namespace, INSTALLER)
-    door, told = LoopbackDoor(kube, namespace, bao), requests(apiserver, reviewer, namespace)
-    beginning._initialise(door, bao.address)  # a run that was killed right after it
+    connection, told = LoopbackVault(kube, namespace, bao), requests(apiserver, reviewer, namespace)
+    beginning._initialise(connection, bao.address)  # a run that was killed right after it
     root = kept(kube, namespace)["root"]
-    begin(door, told, Cancel())
+    begin(connection, told, Cancel())
     assert kept(kube, namespace).keys() == {key}
     assert not hvac.Client(bao.address, token=root).is_authenticated()
-    with door.session() as vault:
+    with connection.session() as vault:
         assert INSTALLER in vault.client.auth.token.lookup_self()["data"]["policies"]
         with pytest.raises(hvac.exceptions.Forbidden):
             vault.write(f"auth/kubernetes/role/{INSTALLER}", token_policies=["root"])
-    begin(door, told, Cancel())  # nothing is left to do
+    begin(connection, told, Cancel())  # nothing is left to do
     bao.kill()
     bao.start()
-    begin(door, told, Cancel())
-    with door.session() as vault:
+    begin(connection, told, Cancel())
+    with connection.session() as vault:
         assert vault.mounts()
     assert '"type":"request"' in bao.log and root not in bao.log
     assert all(value not in bao.log for value in kept(kube, namespace).values())
@@ -54,25 +54,25 @@ def test_it_begins_and_its_root_token_ends(
 
 def test_one_that_lost_its_key_says_so(bao: Bao, kube: Kube, namespace: str) -> None:
     account(kube, namespace, INSTALLER)
-    door = LoopbackDoor(kube, namespace, bao)
-    beginning._initialise(door, bao.address)
+    connection = LoopbackVault(kube, namespace, bao)
+    beginning._initialise(connection, bao.address)
     bao.kill()
     (bao.folder / "key").write_bytes(b"x" * 32)
     bao.start()
-    seen = door.health()
+    seen = connection.health()
     assert seen.initialized and seen.sealed
-    error = beginning.sealed(door, seen)
+    error = beginning.sealed(connection, seen)
     assert "sealed" in error.what and "Secret keeper-seal" in error.hint and namespace in error.command
-    with pytest.raises(VaultError) as caught, door.session():
+    with pytest.raises(VaultError) as caught, connection.session():
         pass
     assert caught.value.status == 503 and "sealed" in caught.value.why
 
 
 @pytest.mark.parametrize("bao", [False], indirect=True)
 def test_one_whose_share_is_not_kept_says_so(bao: Bao, kube: Kube, namespace: str) -> None:
-    door = LoopbackDoor(kube, namespace, bao)
-    beginning._initialise(door, bao.address)
+    connection = LoopbackVault(kube, namespace, bao)
+    beginning._initialise(connection, bao.address)
     kube.delete("v1", "Secret", "keeper-recovery", namespace)
     with pytest.raises(VaultError, match="sealed") as caught:
-        begin(door, [], Cancel())
+        begin(connection, [], Cancel())
     assert "keeper-recovery" in caught.value.why

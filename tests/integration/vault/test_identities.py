@@ -20,7 +20,7 @@ from mlops_platform.catalogue.component import Component
 from mlops_platform.steps.secrets.vault import _role, policy
 
 from tests.integration.apiserver import ApiServer
-from tests.integration.vault.bao import LoopbackDoor
+from tests.integration.vault.bao import LoopbackVault
 from tests.integration.vault.conftest import account, new_namespace
 
 pytestmark = pytest.mark.integration
@@ -41,11 +41,11 @@ def component(name: str) -> Component:
 
 
 @pytest.fixture(scope="module")
-def apps(door: LoopbackDoor, kube: Kube) -> list[str]:
+def apps(connection: LoopbackVault, kube: Kube) -> list[str]:
     """Three components with a secret each."""
     names = [new_namespace(kube) for _ in range(3)]
     keeper = component("keeper")
-    with door.session() as vault:
+    with connection.session() as vault:
         for name in names:
             account(kube, name, name)
             account(kube, name, "default")
@@ -55,10 +55,13 @@ def apps(door: LoopbackDoor, kube: Kube) -> list[str]:
     return names
 
 
-def test_each_reads_its_own_and_no_other(door: LoopbackDoor, apps: list[str]) -> None:
+def test_each_reads_its_own_and_no_other(connection: LoopbackVault, apps: list[str]) -> None:
     seen: dict[tuple[str, str], str] = {}
     for name in apps:
-        with door.open() as address, login(address, name, door.token(name, name, "keeper")) as vault:
+        with (
+            connection.open() as address,
+            login(address, name, connection.token(name, name, "keeper")) as vault,
+        ):
             for other in apps:
                 try:
                     found = vault.get(f"platform/{other}/admin")
@@ -68,8 +71,8 @@ def test_each_reads_its_own_and_no_other(door: LoopbackDoor, apps: list[str]) ->
     assert seen == {(a, b): f"of-{a}" if a == b else "Forbidden" for a in apps for b in apps}
 
 
-def enter(door: LoopbackDoor, role: str, token: str) -> None:
-    with door.open() as address, login(address, role, token):
+def enter(connection: LoopbackVault, role: str, token: str) -> None:
+    with connection.open() as address, login(address, role, token):
         pass
 
 
@@ -84,31 +87,33 @@ def enter(door: LoopbackDoor, role: str, token: str) -> None:
     ],
 )
 def test_strangers_do_not_get_in(
-    door: LoopbackDoor, apps: list[str], token: Callable[[LoopbackDoor, list[str]], str]
+    connection: LoopbackVault, apps: list[str], token: Callable[[LoopbackVault, list[str]], str]
 ) -> None:
-    enter(door, apps[0], door.token(apps[0], apps[0], "keeper"))
+    enter(connection, apps[0], connection.token(apps[0], apps[0], "keeper"))
     with pytest.raises(VaultError) as caught:
-        enter(door, apps[0], token(door, apps))
+        enter(connection, apps[0], token(connection, apps))
     assert caught.value.status in (400, 403)
 
 
-def test_the_same_account_elsewhere_is_another(door: LoopbackDoor, kube: Kube, apps: list[str]) -> None:
+def test_the_same_account_elsewhere_is_another(
+    connection: LoopbackVault, kube: Kube, apps: list[str]
+) -> None:
     elsewhere = new_namespace(kube)
     account(kube, elsewhere, apps[0])
     with pytest.raises(VaultError) as caught:
-        enter(door, apps[0], door.token(elsewhere, apps[0], "keeper"))
+        enter(connection, apps[0], connection.token(elsewhere, apps[0], "keeper"))
     assert caught.value.status in (400, 403)
 
 
-def test_a_token_ends_with_its_account(door: LoopbackDoor, kube: Kube, apps: list[str]) -> None:
+def test_a_token_ends_with_its_account(connection: LoopbackVault, kube: Kube, apps: list[str]) -> None:
     account(kube, apps[0], f"{apps[0]}-worker")
-    token = door.token(apps[0], f"{apps[0]}-worker", "keeper")
-    enter(door, apps[0], token)
+    token = connection.token(apps[0], f"{apps[0]}-worker", "keeper")
+    enter(connection, apps[0], token)
     kube.delete("v1", "ServiceAccount", f"{apps[0]}-worker", apps[0])
 
     def refused() -> int | Pending:
         try:
-            enter(door, apps[0], token)
+            enter(connection, apps[0], token)
         except VaultError as error:
             return error.status
         return Pending("let in")  # the API server remembers for ten seconds that a token was good
@@ -116,13 +121,19 @@ def test_a_token_ends_with_its_account(door: LoopbackDoor, kube: Kube, apps: lis
     assert wait_until("the token is refused", refused, seconds=60) in (400, 403)
 
 
-def test_an_expired_token_is_refused(apiserver: ApiServer, door: LoopbackDoor, apps: list[str]) -> None:
+def test_an_expired_token_is_refused(
+    apiserver: ApiServer, connection: LoopbackVault, apps: list[str]
+) -> None:
     """Signed by the cluster's own key, so that only its time speaks against it."""
-    token = door.token(apps[0], apps[0], "keeper")
-    enter(door, apps[0], resigned(apiserver, token, {}))
+    token = connection.token(apps[0], apps[0], "keeper")
+    enter(connection, apps[0], resigned(apiserver, token, {}))
     past = int(time.time()) - 120
     with pytest.raises(VaultError) as caught:
-        enter(door, apps[0], resigned(apiserver, token, {"iat": past - 600, "nbf": past - 600, "exp": past}))
+        enter(
+            connection,
+            apps[0],
+            resigned(apiserver, token, {"iat": past - 600, "nbf": past - 600, "exp": past}),
+        )
     assert caught.value.status in (400, 403)
 
 
@@ -140,11 +151,11 @@ def _encoded(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).decode().rstrip("=")
 
 
-def test_a_session_ends_with_its_token(door: LoopbackDoor) -> None:
-    with door.session() as vault:
+def test_a_session_ends_with_its_token(connection: LoopbackVault) -> None:
+    with connection.session() as vault:
         token = vault.client.token
         assert vault.client.is_authenticated()
-    with door.session() as vault:
+    with connection.session() as vault:
         vault.client.token, own = token, vault.client.token
         assert not vault.client.is_authenticated()
         vault.client.token = own

@@ -15,7 +15,7 @@ from mlops_platform.adapters.vault.issuer import Wanted, configure
 from mlops_platform.adapters.vault.session import client
 from mlops_platform.adapters.vault.users import User, Users
 
-from tests.integration.vault.bao import LoopbackDoor
+from tests.integration.vault.bao import LoopbackVault
 
 WANTED = Wanted(
     "sign-on", "https://login.example.com", "http://issuer:8200", ("https://auth.example.com/back",)
@@ -24,14 +24,14 @@ ADA = User("ada", "person", ("data-scientists",), "ada@example.com")
 
 
 @contextmanager
-def known(door: LoopbackDoor) -> Iterator[Users]:
-    with door.session() as vault:
+def known(connection: LoopbackVault) -> Iterator[Users]:
+    with connection.session() as vault:
         configure(vault.client, WANTED)
         yield Users(vault.client)
 
 
-def login(door: LoopbackDoor, name: str, password: str) -> str:
-    with door.open() as address, client(address) as api:
+def login(connection: LoopbackVault, name: str, password: str) -> str:
+    with connection.open() as address, client(address) as api:
         found: str = api.auth.userpass.login(name, password)["auth"]["client_token"]
         return found
 
@@ -41,50 +41,50 @@ def claims(token: str) -> dict[str, Any]:
     return found
 
 
-def test_made_again_it_is_the_same_client(door: LoopbackDoor) -> None:
-    with door.session() as vault:
+def test_made_again_it_is_the_same_client(connection: LoopbackVault) -> None:
+    with connection.session() as vault:
         assert configure(vault.client, WANTED) == configure(vault.client, WANTED)
 
 
-def test_a_person_comes_changes_and_goes(door: LoopbackDoor) -> None:
-    with known(door) as users:
+def test_a_person_comes_changes_and_goes(connection: LoopbackVault) -> None:
+    with known(connection) as users:
         users.put(ADA, "correct horse")
         assert users.find("ada") == ADA
-        held = login(door, "ada", "correct horse")
+        held = login(connection, "ada", "correct horse")
         with pytest.raises(VaultError):
-            login(door, "ada", "wrong horse")
+            login(connection, "ada", "wrong horse")
         users.put(User("ada", "person", ("viewers",), "ada@example.com"))
         found = users.find("ada")
         assert found and found.groups == ("viewers",)
-        assert login(door, "ada", "correct horse"), "the password stays"
+        assert login(connection, "ada", "correct horse"), "the password stays"
         users.set_password("ada", "battery staple")
         with pytest.raises(VaultError):
-            login(door, "ada", "correct horse")
+            login(connection, "ada", "correct horse")
         users.remove("ada")
         assert users.find("ada") is None
         with pytest.raises(VaultError):
-            login(door, "ada", "battery staple")
-        with door.open() as address, client(address, held) as api, pytest.raises(Forbidden):
+            login(connection, "ada", "battery staple")
+        with connection.open() as address, client(address, held) as api, pytest.raises(Forbidden):
             api.auth.token.lookup_self()
 
 
-def test_a_machines_token_names_it_and_its_groups_alone(door: LoopbackDoor) -> None:
-    with known(door) as users:
+def test_a_machines_token_names_it_and_its_groups_alone(connection: LoopbackVault) -> None:
+    with known(connection) as users:
         users.put(User("robot", "machine", ("viewers",), "robot@example.com"))
         said = claims(users.token("robot"))
         assert said["preferred_username"] == "robot" and said["groups"] == ["viewers"]
         assert said["aud"] == "mlops-platform" and said["iss"] == "http://issuer:8200/v1/identity/oidc"
         assert said["exp"] - said["iat"] == 3600
         with pytest.raises(VaultError):
-            login(door, "robot", "")
+            login(connection, "robot", "")
         users.remove("robot")
 
 
-def test_a_person_may_change_their_own_password_and_nobody_elses(door: LoopbackDoor) -> None:
-    with known(door) as users:
+def test_a_person_may_change_their_own_password_and_nobody_elses(connection: LoopbackVault) -> None:
+    with known(connection) as users:
         users.put(ADA, "correct horse")
         users.put(User("bob", "person", ("viewers",), "bob@example.com"), "tromboning")
-        with door.open() as address, client(address, login(door, "ada", "correct horse")) as api:
+        with connection.open() as address, client(address, login(connection, "ada", "correct horse")) as api:
             api.write_data("auth/userpass/users/ada/password", data={"password": "battery staple"})
             with pytest.raises(Forbidden):
                 api.write_data("auth/userpass/users/bob/password", data={"password": "battery staple"})
@@ -95,24 +95,24 @@ def test_a_person_may_change_their_own_password_and_nobody_elses(door: LoopbackD
             ):
                 with pytest.raises(Forbidden):
                     api.read(path)
-        assert login(door, "ada", "battery staple")
+        assert login(connection, "ada", "battery staple")
         users.remove("ada")
         users.remove("bob")
 
 
-def test_people_of_a_smoke_test_that_was_killed_go_with_the_next(door: LoopbackDoor) -> None:
-    with known(door) as users:
+def test_people_of_a_smoke_test_that_was_killed_go_with_the_next(connection: LoopbackVault) -> None:
+    with known(connection) as users:
         first, second = users.begin_trial("one"), users.begin_trial("two")
         assert set(first) == set(second) == {"platform-admins", "data-scientists", "viewers", ""}
         with pytest.raises(VaultError):
-            login(door, first[""]["name"], first[""]["password"])
-        assert login(door, second[""]["name"], second[""]["password"])
+            login(connection, first[""]["name"], first[""]["password"])
+        assert login(connection, second[""]["name"], second[""]["password"])
         users.end_trial()
         assert not [user for user in users.list() if user.kind == "trial"]
 
 
-def test_whom_others_have_made_is_not_ours_to_list(door: LoopbackDoor) -> None:
-    with known(door) as users, door.session() as vault:
+def test_whom_others_have_made_is_not_ours_to_list(connection: LoopbackVault) -> None:
+    with known(connection) as users, connection.session() as vault:
         vault.client.write_data(
             "identity/entity/name/somebody", data={"metadata": {"email": "x@example.com"}}
         )

@@ -12,7 +12,7 @@ from mlops_platform.adapters.vault.session import Vault
 from mlops_platform.catalogue.component import SecretNeed
 from mlops_platform.run.secrets import KubernetesSecrets, VaultSecrets, kv_path
 
-from tests.integration.vault.bao import LoopbackDoor
+from tests.integration.vault.bao import LoopbackVault
 
 pytestmark = pytest.mark.integration
 
@@ -22,13 +22,13 @@ NEED = SecretNeed(keys=["password"], fixed={"user": "admin"})
 class Counted:
     """Sessions of a store, counted: none is the quick way."""
 
-    def __init__(self, door: LoopbackDoor) -> None:
-        self._door, self.count = door, 0
+    def __init__(self, connection: LoopbackVault) -> None:
+        self._connection, self.count = connection, 0
 
     @contextmanager
     def session(self) -> Iterator[Vault]:
         self.count += 1
-        with self._door.session() as vault:
+        with self._connection.session() as vault:
             yield vault
 
 
@@ -38,8 +38,8 @@ def mirror(kube: Kube) -> KubernetesSecrets:
 
 
 @pytest.fixture
-def sessions(door: LoopbackDoor) -> Counted:
-    return Counted(door)
+def sessions(connection: LoopbackVault) -> Counted:
+    return Counted(connection)
 
 
 @pytest.fixture
@@ -47,19 +47,23 @@ def source(mirror: KubernetesSecrets, sessions: Counted) -> VaultSecrets:
     return VaultSecrets(mirror, sessions.session, "keeper")
 
 
-def kept(door: LoopbackDoor, namespace: str, name: str) -> tuple[dict[str, str], int]:
-    with door.session() as vault:
+def kept(connection: LoopbackVault, namespace: str, name: str) -> tuple[dict[str, str], int]:
+    with connection.session() as vault:
         found = vault.get(kv_path(namespace, name))
     assert found
     return dict(found.values), found.version
 
 
 def test_made_once_in_the_store_and_shown_in_the_cluster(
-    source: VaultSecrets, mirror: KubernetesSecrets, door: LoopbackDoor, sessions: Counted, namespace: str
+    source: VaultSecrets,
+    mirror: KubernetesSecrets,
+    connection: LoopbackVault,
+    sessions: Counted,
+    namespace: str,
 ) -> None:
     name = f"{namespace}-admin"
     source.ensure(namespace, name, NEED)
-    values, version = kept(door, namespace, name)
+    values, version = kept(connection, namespace, name)
     assert mirror.read(namespace, name) == values and mirror.version(namespace, name) == version == 1
     asked = sessions.count
     source.ensure(namespace, name, NEED)
@@ -69,14 +73,14 @@ def test_made_once_in_the_store_and_shown_in_the_cluster(
 
 
 def test_what_the_cluster_has_already_is_taken_over_as_it_is(
-    source: VaultSecrets, mirror: KubernetesSecrets, door: LoopbackDoor, namespace: str
+    source: VaultSecrets, mirror: KubernetesSecrets, connection: LoopbackVault, namespace: str
 ) -> None:
     name = f"{namespace}-admin"
     mirror.ensure(namespace, name, NEED)
     before = mirror.read(namespace, name)
     assert source.names(namespace) == frozenset()
     source.ensure(namespace, name, NEED)
-    assert kept(door, namespace, name) == (before, 1)
+    assert kept(connection, namespace, name) == (before, 1)
     assert mirror.read(namespace, name) == before and source.names(namespace) == {name}
 
 
@@ -92,7 +96,7 @@ def test_a_mirror_that_is_gone_comes_back_with_the_same_values(
 
 
 def test_two_runs_at_once_end_with_one_value(
-    source: VaultSecrets, mirror: KubernetesSecrets, door: LoopbackDoor, namespace: str
+    source: VaultSecrets, mirror: KubernetesSecrets, connection: LoopbackVault, namespace: str
 ) -> None:
     name = f"{namespace}-admin"
     failed: list[BaseException] = []
@@ -109,18 +113,20 @@ def test_two_runs_at_once_end_with_one_value(
     for thread in threads:
         thread.join()
     assert not failed
-    values, version = kept(door, namespace, name)
+    values, version = kept(connection, namespace, name)
     assert version == 1 and mirror.read(namespace, name) == values
 
 
-def test_the_same_again_is_no_new_version(source: VaultSecrets, door: LoopbackDoor, namespace: str) -> None:
+def test_the_same_again_is_no_new_version(
+    source: VaultSecrets, connection: LoopbackVault, namespace: str
+) -> None:
     name = f"{namespace}-account"
     for values in ({"host": "a"}, {"host": "a"}, {"host": "b"}):
         source.write(namespace, name, values)
-    assert kept(door, namespace, name) == ({"host": "b"}, 2)
+    assert kept(connection, namespace, name) == ({"host": "b"}, 2)
     source.delete(namespace, name)
     assert source.read(namespace, name) == {}
-    with door.session() as vault:
+    with connection.session() as vault:
         assert vault.get(kv_path(namespace, name)) is None
 
 

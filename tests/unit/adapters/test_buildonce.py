@@ -73,7 +73,7 @@ def test_who_comes_second_waits_and_says_so_and_takes_what_was_made(tmp_path: Pa
     other = Other(tmp_path)
     said: list[str] = []
 
-    class Told(Silent):
+    class RecordingProgress(Silent):
         def say(self, text: str) -> None:
             said.append(text)
             other.end()
@@ -81,7 +81,7 @@ def test_who_comes_second_waits_and_says_so_and_takes_what_was_made(tmp_path: Pa
     def never(work: Path) -> Path:
         raise AssertionError("built twice")
 
-    target = build_once(tmp_path, tmp_path / "things/thing", never, progress=Told())
+    target = build_once(tmp_path, tmp_path / "things/thing", never, progress=RecordingProgress())
     assert target.read_text() == "by the other"
     assert said == ["another run is building it"]
 
@@ -116,12 +116,14 @@ def test_waiting_for_another_builder_ends_with_ctrl_c(tmp_path: Path) -> None:
     other, cancel = Other(tmp_path), Cancel()
     try:
 
-        class Told(Silent):
+        class RecordingProgress(Silent):
             def say(self, text: str) -> None:
                 cancel.request()
 
         with pytest.raises(Interrupted):
-            build_once(tmp_path, tmp_path / "things/thing", lambda w: w, progress=Told(), cancel=cancel)
+            build_once(
+                tmp_path, tmp_path / "things/thing", lambda w: w, progress=RecordingProgress(), cancel=cancel
+            )
     finally:
         other.end()
 

@@ -6,11 +6,10 @@ import os
 from pathlib import Path
 
 import pytest
-from mlops_platform.adapters.programs import Programs, find_go
+from mlops_platform.adapters.programs import Program, Programs, find_go
 from mlops_platform.base.cancel import Cancel
 from mlops_platform.base.errors import PreflightError
 from mlops_platform.base.progress import Silent
-from mlops_platform.clusters.base import Program
 
 
 def module(folder: Path, go: str = "1.22") -> Program:

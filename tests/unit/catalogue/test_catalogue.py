@@ -77,14 +77,14 @@ def network(tmp_path: Path) -> Catalog:
     write(
         tmp_path,
         "keeper",
-        "provides: {secret-store: {port: api}}\nserves: {api: {port: 8200}}\nreaches: [sql]\n",
+        "provides: {secret-store: {port: api}}\nserves: {api: {port: 8200}}\noptional: [sql]\n",
     )
     sql = "provides: {sql: {port: sql, script: a.py, admin: root}}\nneeds: {secrets: {root: {keys: [key]}}}\n"
     write(tmp_path, "store", sql + "serves: {sql: {port: 5432}, metrics: {port: 9187}}\n")
     (tmp_path / "store/a.py").touch()
     write(tmp_path, "page", "requires: [sql]\nserves: {web: {port: 80, ui: true}, api: {port: 81}}\n")
     write(tmp_path, "album", "serves: {web: {port: 90, ui: true}}\n")
-    write(tmp_path, "front", "routes: true\nserves: {https: {port: 8443}}\n")
+    write(tmp_path, "front", "ingress: true\nserves: {https: {port: 8443}}\n")
     write(tmp_path, "idle")
     return read_catalog(tmp_path)
 

@@ -28,16 +28,16 @@ from mlops_platform.base.humanize import age, duration
 from mlops_platform.clusters.base import Check, Leftover, RemoteEnvironment
 from mlops_platform.console import Console, Output, screens
 from mlops_platform.console.estimate import remaining
-from mlops_platform.console.failure import Situation
+from mlops_platform.console.failure import FailureContext
 from mlops_platform.console.plain import Plain
 from mlops_platform.console.tree import Tree
 from mlops_platform.engine.engine import RunResult
 from mlops_platform.report.cost import Spent
 from mlops_platform.report.status import Row
-from mlops_platform.report.summary import Door, Proven, Summary
+from mlops_platform.report.summary import Endpoint, Proven, Summary
 
 import tests
-from tests.unit.console.told import EXPECTED, tell
+from tests.unit.console.recording import EXPECTED, tell
 
 GOLDEN = tests.GOLDEN / "console"
 Golden = Callable[[Path, str], None]
@@ -51,10 +51,10 @@ FAILED = StepError(
     command="kubectl --kubeconfig /root/.local/state/mlops-platform/local/kubeconfig describe job a",
     evidence=Path("runs/2026-11-24T10-02-11Z/evidence/airflow"),
 )
-ERRORS: dict[str, tuple[PlatformError, Situation]] = {
+ERRORS: dict[str, tuple[PlatformError, FailureContext]] = {
     "step": (
         FAILED,
-        Situation(
+        FailureContext(
             Path("/state/local/runs/2026-11-24T10-02-11Z"),
             "airflow/migrate",
             ["minio/release: pod minio-0: ErrImagePull"],
@@ -75,20 +75,20 @@ ERRORS: dict[str, tuple[PlatformError, Situation]] = {
                 Problem("environments/x.yaml", 0, "not a mapping"),
             )
         ),
-        Situation(),
+        FailureContext(),
     ),
-    "usage": (UsageError("no environment named stagign", why="known: local"), Situation()),
+    "usage": (UsageError("no environment named stagign", why="known: local"), FailureContext()),
     "locked": (
         LockedError(
             "local is being worked on by ann@host pid 4711: `mlops-platform up`, since 2026-11-24T10:02:11",
             hint="wait for it to end; nothing was touched",
             command="mlops-platform unlock --env local",
         ),
-        Situation(),
+        FailureContext(),
     ),
     "interrupted": (
         Interrupted("interrupted", hint="run the same command again to go on"),
-        Situation(Path("/state/local/runs/2026-11-24T10-02-11Z"), "image/mlflow", (), 7, False),
+        FailureContext(Path("/state/local/runs/2026-11-24T10-02-11Z"), "image/mlflow", (), 7, False),
     ),
 }
 
@@ -180,8 +180,8 @@ def test_every_exit_code_has_an_outcome() -> None:
 
 WHEN = datetime.now(UTC) - timedelta(minutes=3, seconds=20)
 DOORS = (
-    Door("mlflow", "mlops-platform open mlflow --env local", "none yet: only here"),
-    Door("kubectl", "export KUBECONFIG=$(mlops-platform kubeconfig --env local)", ""),
+    Endpoint("mlflow", "mlops-platform open mlflow --env local", "none yet: only here"),
+    Endpoint("kubectl", "export KUBECONFIG=$(mlops-platform kubeconfig --env local)", ""),
 )
 NEXT = tuple(f"mlops-platform {c} --env local" for c in ("open mlflow", "smoke", "down"))
 SUMMARY = Summary("local", DOORS, Proven(64, 0, 29, WHEN), NEXT)

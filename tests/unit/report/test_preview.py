@@ -13,7 +13,7 @@ from mlops_platform.base.humanize import paint_marks
 from mlops_platform.clusters.bill import Bill, Charge, Span
 from mlops_platform.console import Console
 from mlops_platform.console import preview as screen
-from mlops_platform.engine.engine import Planned
+from mlops_platform.engine.engine import StepPlan
 from mlops_platform.engine.graph import Difference
 from mlops_platform.report.preview import Loss, Preview
 
@@ -34,7 +34,7 @@ BILL = Bill(
     730,
 )
 UNKNOWN = Charge("pool new", "0 to 2 × z9.large", None, None)
-TERRAFORM = Planned("cluster/terraform", "cluster", Difference("apply Terraform"))
+TERRAFORM = StepPlan("cluster/terraform", "cluster", Difference("apply Terraform"))
 NODES = "aws_eks_node_group"
 CHANGES = Changes(
     (
@@ -51,9 +51,9 @@ FRESH = Preview(
     "aws eu-central-1",
     (
         TERRAFORM,
-        Planned("cluster/addons", "cluster", None, LATER),
-        Planned("minio/release", "data", None, LATER),
-        Planned("program/helm", "programs", Difference("build")),
+        StepPlan("cluster/addons", "cluster", None, LATER),
+        StepPlan("minio/release", "data", None, LATER),
+        StepPlan("program/helm", "programs", Difference("build")),
     ),
     Changes(tuple(Change(f"aws_subnet.{n}", "aws_subnet", "create") for n in range(41))),
     (),
@@ -65,12 +65,12 @@ DESTROYS = Preview(
     "aws eu-central-1 · account 1234…9012",
     (
         TERRAFORM,
-        Planned("kserve/release", "serving", Difference("install")),
-        Planned("airflow/release", "flows", Difference("upgrade", ("image.tag: 1 → 2", "replicas: 1 → 2"))),
-        Planned("mlflow/release", "tracking", None),
-        Planned("minio/release", "data", None),
-        Planned("airflow/smoke", "flows", Difference("prove")),
-        Planned("kserve/smoke", "serving", Difference("prove")),
+        StepPlan("kserve/release", "serving", Difference("install")),
+        StepPlan("airflow/release", "flows", Difference("upgrade", ("image.tag: 1 → 2", "replicas: 1 → 2"))),
+        StepPlan("mlflow/release", "tracking", None),
+        StepPlan("minio/release", "data", None),
+        StepPlan("airflow/smoke", "flows", Difference("prove")),
+        StepPlan("kserve/smoke", "serving", Difference("prove")),
     ),
     CHANGES,
     (Loss("aws_db_instance.this[0]", "its databases and their automated backups"),),
@@ -80,7 +80,7 @@ DESTROYS = Preview(
 UNCHANGED = Preview(
     "staging",
     "aws eu-central-1",
-    (Planned("cluster/terraform", "cluster", None), Planned("minio/release", "data", None)),
+    (StepPlan("cluster/terraform", "cluster", None), StepPlan("minio/release", "data", None)),
     Changes(),
     (),
     BILL,
@@ -91,11 +91,11 @@ HOST = Preview(
     "local",
     "this machine",
     (
-        Planned("program/etcd", "programs", None),
-        Planned("image/mlflow", "images", Difference("build")),
+        StepPlan("program/etcd", "programs", None),
+        StepPlan("image/mlflow", "images", Difference("build")),
         TERRAFORM,
-        Planned("minio/release", "data", Difference("upgrade", ("image.tag: 1 → 2",))),
-        Planned("drain/volumes", "drain", Difference("delete 3 volumes", destroys=True)),
+        StepPlan("minio/release", "data", Difference("upgrade", ("image.tag: 1 → 2",))),
+        StepPlan("drain/volumes", "drain", Difference("delete 3 volumes", destroys=True)),
     ),
     None,
     (),

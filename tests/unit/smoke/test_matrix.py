@@ -21,7 +21,7 @@ from mlops_platform.clusters.existing.provider import ExistingProvider
 from mlops_platform.engine.result import Result
 from mlops_platform.run.context import Context
 from mlops_platform.smoke import matrix
-from mlops_platform.steps.jobs.manifest import Work, pod_spec
+from mlops_platform.steps.jobs.manifest import ScriptJob, pod_spec
 
 from tests import CASES
 
@@ -62,7 +62,7 @@ class Notes(Silent):
 def probe(*open_nodes: str) -> Callable[..., str]:
     """What a pod on the first node answers, of a network in which it gets to these."""
 
-    def run(_: Any, work: Work, *__: Any) -> str:
+    def run(_: Any, work: ScriptJob, *__: Any) -> str:
         variables = pod_spec(work)["containers"][0]["env"]
         (told,) = (v["valueFrom"]["fieldRef"]["fieldPath"] for v in variables if v["name"] == "NODE_ADDRESS")
         lines: list[dict[str, Any]] = [{"node": {"status.hostIP": OWN}[told]}]
@@ -87,7 +87,7 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tupl
             components=(idle,),
             environment=SimpleNamespace(name="test", components={"idle": None}),
             cluster=SimpleNamespace(network=lambda: network),
-            bench=SimpleNamespace(api_addresses=()),
+            clients=SimpleNamespace(api_addresses=()),
             cancel=Cancel(),
             run_folder=tmp_path,
         )

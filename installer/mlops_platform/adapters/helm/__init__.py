@@ -5,7 +5,7 @@ from pathlib import Path
 from mlops_platform.adapters.helm.helm import Helm
 from mlops_platform.adapters.helm.release import Installed, Release
 from mlops_platform.adapters.helm.sources import ChartSource, InTreeChart, KustomizeTree, RepositoryChart
-from mlops_platform.clusters.base import Program
+from mlops_platform.adapters.programs import Program
 
 HELM = Program("helm", Path(__file__).resolve().parent / "program")
 # Built when the first kustomize tree is installed: most platforms have none.

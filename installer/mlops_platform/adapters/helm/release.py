@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import gzip
-import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from mlops_platform.adapters.helm.sources import ChartSource
+from mlops_platform.base.digest import short_digest
 
 # Names of labels on Helm's release Secrets; the digest's value ends with the revision it is of.
 DIGEST_LABEL, CHART_LABEL = "mlops-platform/digest", "mlops-platform/chart"
@@ -46,7 +46,7 @@ class Installed:
 def digest_of(release: Release, source: Sequence[str]) -> str:
     """16 hex digits of everything the release is made of; `source` is the identity of its source."""
     parts = [_FORMAT, list(source), dict(release.values), dict(release.labels)]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+    return short_digest(parts)
 
 
 def read_installed(records: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], Installed]:

@@ -13,10 +13,9 @@ from mlops_platform.adapters.images.layer import pack
 from mlops_platform.adapters.images.parts import FORMAT, Below, Part, Workplace, digest, parts, runtime_inputs
 from mlops_platform.adapters.images.recipe import Read, Recipe, read_recipes
 from mlops_platform.adapters.images.store import Image, Store, read_image, read_layer, write
-from mlops_platform.adapters.programs import Programs
+from mlops_platform.adapters.programs import Program, Programs
 from mlops_platform.base.cancel import Cancel
 from mlops_platform.base.progress import Progress
-from mlops_platform.clusters.base import Program
 
 
 class Images:

@@ -10,9 +10,9 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
+from mlops_platform.adapters.programs import Program
 from mlops_platform.base.errors import ConfigurationError, Problem
 from mlops_platform.base.yaml import Document, Strict, check, load
-from mlops_platform.clusters.base import Program
 
 FILE = "image.yaml"
 

@@ -9,8 +9,8 @@ from types import MappingProxyType
 
 from mlops_platform.adapters.kube.client import Kube, Object
 from mlops_platform.base.errors import StepError
+from mlops_platform.base.labels import OWNED
 
-_OURS = {"app.kubernetes.io/part-of": "mlops-platform"}
 ENVIRONMENT_LABEL = "mlops-platform/environment"
 RESTRICTED = "restricted"
 _PASSING = "mlops-platform/passing"
@@ -22,12 +22,12 @@ _ACCOUNTS = ("default", JOBS_ACCOUNT)
 def _labels(environment_name: str, level: str) -> dict[str, str]:
     """https://kubernetes.io/docs/concepts/security/pod-security-admission/"""
     levels = {f"pod-security.kubernetes.io/{mode}": level for mode in ("enforce", "warn", "audit")}
-    return {**_OURS, ENVIRONMENT_LABEL: environment_name, **levels}
+    return {**OWNED, ENVIRONMENT_LABEL: environment_name, **levels}
 
 
 def _ours(found: Object) -> bool:
     labels = found["metadata"].get("labels") or {}
-    return all(labels.get(key) == value for key, value in _OURS.items())
+    return all(labels.get(key) == value for key, value in OWNED.items())
 
 
 def namespace_is_ours(kube: Kube, namespace: str) -> bool:
@@ -69,7 +69,7 @@ def ensure_namespace(
             f"namespace {namespace} exists and was not made by this platform",
             why="its label app.kubernetes.io/part-of is not mlops-platform",
             hint="if it is free to use, label it as below; otherwise give the cluster to one of the two",
-            command=kube.kubectl("label", "namespace", namespace, *(f"{k}={v}" for k, v in _OURS.items())),
+            command=kube.kubectl("label", "namespace", namespace, *(f"{k}={v}" for k, v in OWNED.items())),
         )
     if found and "deletionTimestamp" in found["metadata"]:
         raise StepError(
@@ -101,7 +101,7 @@ def passing_namespace(kube: Kube, purpose: str, environment_name: str) -> Iterat
 
 
 def _account(namespace: str, name: str) -> Object:
-    meta = {"name": name, "namespace": namespace, "labels": _OURS}
+    meta = {"name": name, "namespace": namespace, "labels": OWNED}
     account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta}
     return {**account, "automountServiceAccountToken": False}
 

@@ -11,12 +11,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from mlops_platform.adapters.process import Completed, run
-from mlops_platform.adapters.programs import Programs
+from mlops_platform.adapters.programs import Program, Programs
 from mlops_platform.base.cancel import Cancel
 from mlops_platform.base.errors import CommandFailed
 from mlops_platform.base.files import write_private
 from mlops_platform.base.progress import Progress
-from mlops_platform.clusters.base import Program
 
 ORAS = Program("oras", Path(__file__).resolve().parent / "program")
 _LIST_SECONDS = 60.0

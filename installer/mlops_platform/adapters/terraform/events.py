@@ -28,7 +28,7 @@ class Made:
     built_in: bool
 
 
-class Story:
+class EventLog:
     """What the events of one run have told so far. Types it does not know are passed over."""
 
     def __init__(self) -> None:
@@ -129,6 +129,6 @@ class Tail:
         *whole, self._partial = (self._partial + data).split(b"\n")
         return [line.decode(errors="replace") for line in whole]
 
-    def feed(self, story: Story, progress: Progress) -> None:
+    def feed(self, story: EventLog, progress: Progress) -> None:
         for line in self.lines():
             story.line(line, progress)

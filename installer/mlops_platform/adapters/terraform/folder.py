@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mlops_platform.adapters.terraform import state
-from mlops_platform.adapters.terraform.events import Story
+from mlops_platform.adapters.terraform.events import EventLog
 from mlops_platform.adapters.terraform.remote import Remote
 from mlops_platform.adapters.terraform.state import State, Unreadable
 from mlops_platform.base.files import write_private
@@ -125,7 +125,7 @@ class Folder:
         return self.path / "events.jsonl"
 
     @property
-    def complaints(self) -> Path:
+    def stderr_lines(self) -> Path:
         """Terraform's stderr: warnings about its own configuration, crashes."""
         return self.path / "events.err"
 
@@ -179,12 +179,12 @@ class Folder:
         now = datetime.now(UTC).isoformat(timespec="seconds")
         serial, lineage = self._known()
         run = Run(operation, digest, boot_id(), now, "", serial, lineage, sorted(self.unmade()))
-        for rest in (self.events, self.complaints, self.process):
+        for rest in (self.events, self.stderr_lines, self.process):
             rest.unlink(missing_ok=True)
         self.record(run)
         return run
 
-    def end(self, run: Run, ended: Ended, story: Story) -> None:
+    def end(self, run: Run, ended: Ended, story: EventLog) -> None:
         """Record how a run ended, and what it left half made."""
         found = self.read()
         serial, lineage = (found.serial, found.lineage) if isinstance(found, State) else (None, "")

@@ -13,7 +13,7 @@ from mlops_platform.adapters.process import run
 from mlops_platform.adapters.terraform import changes
 from mlops_platform.adapters.terraform.binary import Binary, identity
 from mlops_platform.adapters.terraform.changes import Changes
-from mlops_platform.adapters.terraform.events import Story
+from mlops_platform.adapters.terraform.events import EventLog
 from mlops_platform.adapters.terraform.folder import Folder
 from mlops_platform.adapters.terraform.runner import Runner, json_text
 from mlops_platform.adapters.terraform.state import State
@@ -29,7 +29,7 @@ _OVERRIDE = "nothing_yet_override.tf"
 
 
 @dataclass(frozen=True)
-class Kept:
+class SavedPlan:
     """A plan file for one digest of all that decides an apply, made of one version of the state."""
 
     file: Path
@@ -47,7 +47,7 @@ class Kept:
 
 def keep(
     folder: Folder, binary: Binary, variables: Mapping[str, Any], progress: Progress, cancel: Cancel
-) -> Kept | None:
+) -> SavedPlan | None:
     """Plan against the state as it is, for an apply of just that. None when there is no state."""
     found = folder.read()
     if not isinstance(found, State):
@@ -56,7 +56,7 @@ def keep(
     runner.init(progress, cancel)
     digest = folder.digest(variables, identity(binary.path))
     told = _plan(runner, folder.plan, variables, progress, cancel).marked(folder.unmade())
-    return Kept(folder.plan, digest, found.serial, found.lineage, folder.adoptions(), told)
+    return SavedPlan(folder.plan, digest, found.serial, found.lineage, folder.adoptions(), told)
 
 
 def preview(
@@ -93,7 +93,7 @@ def _plan(
 ) -> Changes:
     """Without a lock: it writes no state, and a plan of a state that changed since is refused by `apply`."""
     progress.say("plan")
-    folder, story = runner.folder, Story()
+    folder, story = runner.folder, EventLog()
     file = out.with_suffix(".tfvars.json")  # that of the last apply stays as it is
     write_private(file, json_text(variables))
     argv = runner.argv("plan", json=True, input=False, lock=False, out=str(out), var_file=str(file))

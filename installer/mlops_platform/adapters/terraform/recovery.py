@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mlops_platform.adapters.process import ProcessId
 from mlops_platform.adapters.terraform import stale, state
-from mlops_platform.adapters.terraform.events import Story, Tail
+from mlops_platform.adapters.terraform.events import EventLog, Tail
 from mlops_platform.adapters.terraform.folder import Folder, Run, boot_id
 from mlops_platform.adapters.terraform.runner import Runner, follow, recorded_process, session
 from mlops_platform.adapters.terraform.state import State
@@ -34,7 +34,7 @@ def recover(
     """
     run = folder.run()
     unfinished = run is not None and not run.ended
-    story = Story()
+    story = EventLog()
     if run and unfinished:
         story = _finish(folder, run, progress, cancel)
     _release_lock(folder, progress)
@@ -58,14 +58,14 @@ def unaccounted(folder: Folder) -> tuple[str, ...]:
     run = folder.run()
     if run is None or run.ended:
         return ()
-    story = Story()
+    story = EventLog()
     Tail(folder.events).feed(story, Silent())
     process = _alive(folder, run)
     running = (f"{run.operation} of {run.since}, pid {process.pid}",) if process else ()
     return tuple(a for a, action in story.started.items() if action == "create") or running
 
 
-def _finish(folder: Folder, run: Run, progress: Progress, cancel: Cancel | None) -> Story:
+def _finish(folder: Folder, run: Run, progress: Progress, cancel: Cancel | None) -> EventLog:
     """Wait for what goes on of an unfinished run, and say how it ended."""
     process = _alive(folder, run)
     if process:
@@ -172,7 +172,7 @@ def _restore(folder: Folder, run: Run | None, progress: Progress) -> bool:
 def _account_for(
     folder: Folder,
     run: Run,
-    story: Story,
+    story: EventLog,
     runner: Callable[[], Runner],
     progress: Progress,
     cancel: Cancel | None,
@@ -191,7 +191,7 @@ def _account_for(
     if folder.remote:
         # Whoever keeps the state knows what each kind is imported by, which is often not what the event says.
         asked = [a for a in missed if not (a in made and made[a].built_in)]
-        exists = dict(folder.remote.lost(asked, progress, cancel))
+        exists = dict(folder.remote.import_ids(asked, progress, cancel))
     else:
         exists = {a: each.id for a, each in made.items() if each.id and not each.built_in}
     exists = {a: id_ for a, id_ in exists.items() if a not in known or a in newer or id_ not in held}
@@ -214,14 +214,14 @@ def _account_for(
 def _find_unsaid(folder: Folder, progress: Progress, cancel: Cancel | None) -> None:
     """A creation that failed may have made its object all the same, before its provider knew the id: a run
     that ended in order, with its state saved, leaves that in no state."""
-    story = Story()
+    story = EventLog()
     Tail(folder.events).feed(story, Silent())
     if folder.remote is None or not story.unmade:
         return
     found = folder.read()
     known = found.resources if isinstance(found, State) else ()
     asked = sorted(story.unmade - {*known, *folder.adoptions()})
-    exists = folder.remote.lost(asked, progress, cancel)
+    exists = folder.remote.import_ids(asked, progress, cancel)
     for address, id_ in exists.items():
         progress.note(f"{address} was made though its creation failed; it is taken in ({id_})")
     folder.adopt({**folder.adoptions(), **exists})

@@ -31,7 +31,7 @@ class Remote(Protocol):
     def unlock(self, lock: str) -> None:
         """Remove that very lock, and no other that came since."""
 
-    def lost(
+    def import_ids(
         self, addresses: Sequence[str], progress: Progress, cancel: Cancel | None = None
     ) -> Mapping[str, str]:
         """Of objects that were being made when Terraform was killed: those that exist and are provably

@@ -12,7 +12,7 @@ from typing import Any
 
 from mlops_platform.adapters.process import ProcessId, pasteable, run, spawn, tail
 from mlops_platform.adapters.terraform.binary import Binary, identity
-from mlops_platform.adapters.terraform.events import Story, Tail
+from mlops_platform.adapters.terraform.events import EventLog, Tail
 from mlops_platform.adapters.terraform.folder import Folder, Operation
 from mlops_platform.adapters.wait import Pending, wait_until
 from mlops_platform.base.cancel import Cancel
@@ -31,10 +31,10 @@ _ALMOST_NOTHING_BYTES = 1_000_000
 
 
 @dataclass(frozen=True)
-class Ending:
+class ExitResult:
     """How a Terraform ended: `returncode` is negative for a signal, None when it was not our child."""
 
-    story: Story
+    story: EventLog
     returncode: int | None
 
 
@@ -90,7 +90,7 @@ class Runner:
         cancel: Cancel,
         plan: Path | None = None,
         only: Sequence[str] = (),
-    ) -> Ending:
+    ) -> ExitResult:
         """Start, follow to the end. The caller has recorded the run. `plan` is a file to apply as it is;
         `only` are addresses to which it is kept."""
         self.folder.link()
@@ -102,12 +102,12 @@ class Runner:
         child = spawn(
             ["/bin/sh", "-c", _SAY_WHO, str(self.folder.process), *argv],
             stdout=self.folder.events,
-            stderr=self.folder.complaints,
+            stderr=self.folder.stderr_lines,
             env=self.environment(),
             cwd=self.folder.work,
         )
         story = follow(self.folder, ProcessId.of(child.pid), progress, cancel)
-        return Ending(story, child.wait())
+        return ExitResult(story, child.wait())
 
     def forget(self, addresses: Sequence[str], cancel: Cancel | None) -> None:
         """Take objects out of the state; they stay where they are. Raises CommandFailed."""
@@ -150,10 +150,10 @@ class Runner:
         ]
         return pasteable(argv, {"TF_DATA_DIR": str(self.folder.data)})
 
-    def raise_for(self, operation: Operation, ending: Ending, cancel: Cancel) -> None:
+    def raise_for(self, operation: Operation, ending: ExitResult, cancel: Cancel) -> None:
         """The error for a run that did not succeed."""
         what = f"{self.binary.product} {operation}"
-        why = ending.story.why or tail(_text(self.folder.complaints)) or self._full()
+        why = ending.story.why or tail(_text(self.folder.stderr_lines)) or self._full()
         if cancel.requested:
             saved = "it was killed" if cancel.forced else "its state is saved"
             raise Interrupted(
@@ -184,13 +184,13 @@ class Runner:
         return f"the disk of {self.folder.path} is full" if free < _ALMOST_NOTHING_BYTES else ""
 
 
-def follow(folder: Folder, process: ProcessId | None, progress: Progress, cancel: Cancel | None) -> Story:
+def follow(folder: Folder, process: ProcessId | None, progress: Progress, cancel: Cancel | None) -> EventLog:
     """Tell what the event file says until the process has ended; ours or another run's.
 
     The first `cancel` sends one SIGINT, upon which Terraform ends what it is doing and saves its state
     (a second would make it drop everything); `forced` kills it and what it has started.
     """
-    story, reader = Story(), Tail(folder.events)
+    story, reader = EventLog(), Tail(folder.events)
     asked = False
 
     def observe() -> bool | Pending:

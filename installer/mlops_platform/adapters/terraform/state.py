@@ -28,7 +28,7 @@ class State:
     resources: tuple[str, ...]
     ids: frozenset[str] = frozenset()
     tainted: frozenset[str] = frozenset()
-    guarded: frozenset[str] = frozenset()
+    protected: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def _parse(data: Any) -> State:
             for instance in resource["instances"]
             if instance.get("status") == "tainted"
         ),
-        guarded=frozenset(
+        protected=frozenset(
             str(attributes["id"])
             for resource in data.get("resources") or ()
             if resource["mode"] == "managed"

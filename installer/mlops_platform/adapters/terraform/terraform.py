@@ -11,9 +11,9 @@ from mlops_platform.adapters.terraform import planning, recovery
 from mlops_platform.adapters.terraform.binary import find_binary, identity, locate
 from mlops_platform.adapters.terraform.changes import Changes
 from mlops_platform.adapters.terraform.folder import Folder, Operation
-from mlops_platform.adapters.terraform.planning import Kept
+from mlops_platform.adapters.terraform.planning import SavedPlan
 from mlops_platform.adapters.terraform.remote import Remote
-from mlops_platform.adapters.terraform.runner import Ending, Runner
+from mlops_platform.adapters.terraform.runner import ExitResult, Runner
 from mlops_platform.adapters.terraform.state import State
 from mlops_platform.base.cancel import Cancel
 from mlops_platform.base.errors import PreflightError, StepError
@@ -29,7 +29,7 @@ class Terraform:
         """`root` is only read. `folder` is made when needed, and holds all that is written; but for the
         state, where it is `remote`."""
         self._folder = Folder(root.absolute(), folder.absolute(), remote)
-        self._kept: Kept | None = None
+        self._kept: SavedPlan | None = None
 
     def unchanged(self, variables: Mapping[str, Any]) -> bool:
         """True when the last run was a complete apply of just this and the state is the one it left.
@@ -74,10 +74,10 @@ class Terraform:
         found = self._folder.read()
         return found.ids if isinstance(found, State) else frozenset()
 
-    def guarded(self) -> frozenset[str]:
+    def protected(self) -> frozenset[str]:
         """Ids of objects that `destroy` fails at while something is in them."""
         found = self._folder.read()
-        return found.guarded if isinstance(found, State) else frozenset()
+        return found.protected if isinstance(found, State) else frozenset()
 
     def forget(self, types: Collection[str], progress: Progress, cancel: Cancel) -> tuple[str, ...]:
         """Take objects of these types out of the state, so that `destroy` leaves them; their addresses.
@@ -198,7 +198,7 @@ class Terraform:
         if ending.returncode:
             runner.raise_for("apply", ending, cancel)
 
-    def _drop_gone(self, ending: Ending, progress: Progress) -> None:
+    def _drop_gone(self, ending: ExitResult, progress: Progress) -> None:
         """What was to be taken in and is gone by now, or is no longer asked for, must not stand in the way
         of every apply to come."""
         adopted = self._folder.adoptions()

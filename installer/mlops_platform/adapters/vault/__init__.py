@@ -7,7 +7,7 @@
 hvac is loaded by the first session, not before: it costs a tenth of a second.
 """
 
-from mlops_platform.adapters.vault.connection import Door, Health
+from mlops_platform.adapters.vault.connection import Health, VaultConnection
 from mlops_platform.adapters.vault.errors import VaultError
 
-__all__ = ["Door", "Health", "VaultError"]
+__all__ = ["Health", "VaultConnection", "VaultError"]

@@ -11,37 +11,37 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mlops_platform.adapters.kube import Kube
-from mlops_platform.adapters.vault.connection import Door, Health, health
+from mlops_platform.adapters.vault.connection import Health, VaultConnection, health
 from mlops_platform.adapters.vault.errors import VaultError
 from mlops_platform.adapters.wait import Pending, wait_until
 from mlops_platform.base.cancel import Cancel
+from mlops_platform.base.labels import OWNED
 
 _SHAMIR = "shamir"
 _OPEN_SECONDS = 60.0
-_LABELS = {"app.kubernetes.io/part-of": "mlops-platform"}
 Requests = Sequence[tuple[str, Mapping[str, Any]]]
 
 
-def begin(door: Door, requests: Requests, cancel: Cancel) -> None:
+def begin(connection: VaultConnection, requests: Requests, cancel: Cancel) -> None:
     """Bring a store to where our account can log in. Does nothing where that is so. Raises VaultError.
 
     `requests` are paths and what is written there with the root token.
     """
-    with door.open() as address:
+    with connection.open() as address:
         if not health(address).initialized:
-            _initialise(door, address)
-        kept = _kept(door)
-        _open(door, address, kept, cancel)
+            _initialise(connection, address)
+        kept = _kept(connection)
+        _open(connection, address, kept, cancel)
         if kept.get("root"):
             _tell(address, kept["root"], requests)
-            _keep(door, {key: value for key, value in kept.items() if key != "root"})
+            _keep(connection, {key: value for key, value in kept.items() if key != "root"})
 
 
-def _secret(door: Door) -> str:
-    return f"{door.name}-recovery"
+def _secret(connection: VaultConnection) -> str:
+    return f"{connection.name}-recovery"
 
 
-def _initialise(door: Door, address: str) -> None:
+def _initialise(connection: VaultConnection, address: str) -> None:
     """One share: it would lie in one place anyway. A seal that opens itself has recovery keys instead."""
     from mlops_platform.adapters.vault.session import client
 
@@ -55,10 +55,10 @@ def _initialise(door: Door, address: str) -> None:
     keys = made.get("keys_base64") or []
     recovery = made.get("recovery_keys_base64") or []
     held = {"root": made["root_token"], "unseal": "".join(keys), "recovery": "".join(recovery)}
-    _keep(door, {key: value for key, value in held.items() if value})
+    _keep(connection, {key: value for key, value in held.items() if value})
 
 
-def _open(door: Door, address: str, kept: Mapping[str, str], cancel: Cancel) -> None:
+def _open(connection: VaultConnection, address: str, kept: Mapping[str, str], cancel: Cancel) -> None:
     """Unsealed, and leading: a store that has just been opened takes a moment to take requests."""
     from mlops_platform.adapters.vault.session import client
 
@@ -76,7 +76,7 @@ def _open(door: Door, address: str, kept: Mapping[str, str], cancel: Cancel) -> 
 
     first = health(address)
     if first.sealed and first.seal == _SHAMIR and not kept.get("unseal"):
-        raise sealed(door, first)
+        raise sealed(connection, first)
     if first.sealed and first.seal != _SHAMIR and not kept.get("root"):
         return  # it opens itself, or says why not to whoever waits for that
     wait_until("the secret store opens", opened, seconds=_OPEN_SECONDS, cancel=cancel)
@@ -97,16 +97,16 @@ def _tell(address: str, root: str, requests: Requests) -> None:
         api.auth.token.revoke_self()
 
 
-def sealed(door: Door, seen: Health) -> VaultError:
+def sealed(connection: VaultConnection, seen: Health) -> VaultError:
     """Why a store stays sealed, and what opens it."""
     if seen.seal == _SHAMIR:
-        why = f"it was started again, and Secret {_secret(door)} does not hold its unseal key"
+        why = f"it was started again, and Secret {_secret(connection)} does not hold its unseal key"
         hint = "unseal it with the key you keep; then run up again"
         verb: tuple[str, ...] = (
             "exec",
             "--stdin",
             "--tty",
-            f"{door.name}-0",
+            f"{connection.name}-0",
             "--",
             "bao",
             "operator",
@@ -115,26 +115,26 @@ def sealed(door: Door, seen: Health) -> VaultError:
     else:
         why = f"its key is not the one its data was sealed with, or its {seen.seal} seal cannot be reached"
         hint = (
-            f"bring the key back that it had (Secret {door.name}-seal, from your backup), delete its pod, "
-            "and run up again; without that key its data is lost, see docs/operations.md"
+            f"restore the Secret {connection.name}-seal from your backup, delete the pod and run up again; "
+            "without that key the data is lost, see docs/operations.md"
         )
-        verb = ("logs", f"{door.name}-0", "--tail=20")
-    command = door.kube.kubectl("--namespace", door.namespace, *verb)
+        verb = ("logs", f"{connection.name}-0", "--tail=20")
+    command = connection.kube.kubectl("--namespace", connection.namespace, *verb)
     return VaultError("the secret store is sealed", status=503, why=why, hint=hint, command=command)
 
 
-def _kept(door: Door) -> dict[str, str]:
-    found = door.kube.get("v1", "Secret", _secret(door), door.namespace) or {}
+def _kept(connection: VaultConnection) -> dict[str, str]:
+    found = connection.kube.get("v1", "Secret", _secret(connection), connection.namespace) or {}
     return {key: base64.b64decode(value).decode() for key, value in (found.get("data") or {}).items()}
 
 
-def _keep(door: Door, values: Mapping[str, str]) -> None:
-    kube: Kube = door.kube
+def _keep(connection: VaultConnection, values: Mapping[str, str]) -> None:
+    kube: Kube = connection.kube
     kube.apply(
         {
             "apiVersion": "v1",
             "kind": "Secret",
-            "metadata": {"name": _secret(door), "namespace": door.namespace, "labels": _LABELS},
+            "metadata": {"name": _secret(connection), "namespace": connection.namespace, "labels": OWNED},
             "data": {key: base64.b64encode(value.encode()).decode() for key, value in values.items()},
         }
     )

@@ -33,8 +33,8 @@ class Health:
     version: str
 
 
-class Door:
-    """One store: Service `name` in `namespace`. `hide` is told every token it gives us."""
+class VaultConnection:
+    """One store: Service `name` in `namespace`. `redact` gets every token that the server issues."""
 
     def __init__(
         self,
@@ -42,10 +42,10 @@ class Door:
         namespace: str,
         name: str,
         port: int,
-        hide: Callable[[str], None] = lambda _: None,
+        redact: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.kube, self.namespace, self.name = kube, namespace, name
-        self._port, self._hide = port, hide
+        self._port, self._redact = port, redact
 
     @contextmanager
     def open(self) -> Iterator[str]:
@@ -63,7 +63,7 @@ class Door:
         """A session of the installer's; what goes wrong in the block is a VaultError."""
         from mlops_platform.adapters.vault.session import login
 
-        with self.open() as address, login(address, INSTALLER, self.identity(), self._hide) as vault:
+        with self.open() as address, login(address, INSTALLER, self.identity(), self._redact) as vault:
             yield vault
 
     def identity(self) -> str:
@@ -78,7 +78,7 @@ class Door:
         path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{account}/token"
         body = {"spec": {"audiences": [audience], "expirationSeconds": _TOKEN_SECONDS}}
         found: str = self.kube.raw("POST", path, body)["status"]["token"]
-        self._hide(found)
+        self._redact(found)
         return found
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 import json
 import sys
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from mlops_platform.catalogue.component import GROUPS
+from mlops_platform.base.digest import short_digest
+from mlops_platform.base.groups import GROUPS
 
 if TYPE_CHECKING:
     import hvac
@@ -53,7 +53,7 @@ class Wanted:
     def digest(self) -> str:
         """Changes with what is wanted and with how it is made."""
         source = inspect.getsource(sys.modules[__name__])
-        return hashlib.sha256(json.dumps([asdict(self), source]).encode()).hexdigest()[:16]
+        return short_digest([asdict(self), source])
 
 
 @dataclass(frozen=True)

@@ -100,12 +100,12 @@ class Vault:
 
 @contextmanager
 def login(
-    address: str, role: str, identity: str, hide: Callable[[str], None] = lambda _: None
+    address: str, role: str, identity: str, redact: Callable[[str], None] = lambda _: None
 ) -> Iterator[Vault]:
     """Log in with an account's token; at the end the store's token is revoked. Raises VaultError."""
     with client(address) as api:
         answer = api.auth.kubernetes.login(role, identity)
-        hide(answer["auth"]["client_token"])
+        redact(answer["auth"]["client_token"])
         try:
             yield Vault(api)
         finally:

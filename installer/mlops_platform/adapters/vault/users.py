@@ -16,7 +16,7 @@ from mlops_platform.adapters.vault.issuer import (
     write_policy,
 )
 from mlops_platform.adapters.vault.session import client
-from mlops_platform.catalogue.component import GROUPS
+from mlops_platform.base.groups import GROUPS
 
 if TYPE_CHECKING:
     import hvac

@@ -56,7 +56,7 @@ _NAMED: Mapping[tuple[str, str], tuple[tuple[str, str, str], str]] = {
 _GONE = frozenset({"deleting", "deleted", "failed"})
 
 
-class Lost:
+class ImportIds:
     """Looks things up for one environment, each at most once. What is found is taken over, and destroyed
     one day, so it must be as provably ours as what is deleted (ownership.py)."""
 
@@ -259,6 +259,6 @@ def find(
 ) -> Mapping[str, str]:
     """Those of the addresses whose objects exist, with the ids they are imported by. Waits for those that
     are still being made. Raises WaitTimedOut, Interrupted."""
-    looking = Lost(session, environment, progress, cancel)
+    looking = ImportIds(session, environment, progress, cancel)
     found = {address: looking.find(address) for address in addresses}
     return {address: id_ for address, id_ in found.items() if id_}

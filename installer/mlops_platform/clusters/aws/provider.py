@@ -12,7 +12,7 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlops_platform.adapters.programs import Programs
+from mlops_platform.adapters.programs import Program, Programs
 from mlops_platform.base.cancel import Cancel
 from mlops_platform.base.errors import StepError
 from mlops_platform.base.files import write_private
@@ -25,13 +25,13 @@ from mlops_platform.clusters.aws.session import Session, elsewhere, session_of
 from mlops_platform.clusters.aws.state.bucket import StateBucket
 from mlops_platform.clusters.aws.state.record import Keeping
 from mlops_platform.clusters.aws.state.remote import RemoteState
-from mlops_platform.clusters.base import Check, ClusterAccess, Leftover, Network, Program, Retain
+from mlops_platform.clusters.base import Check, ClusterAccess, Leftover, Network, Retain
 from mlops_platform.clusters.managed import Given, Server
 
 if TYPE_CHECKING:
     from mlops_platform.adapters.registry import Registry
     from mlops_platform.adapters.terraform.changes import Change
-    from mlops_platform.clusters.aws.teardown.teardown import Ending
+    from mlops_platform.clusters.aws.teardown.teardown import Teardown
     from mlops_platform.clusters.bill import Bill
 
 STORAGE_CLASS = "gp3"
@@ -229,15 +229,15 @@ class AwsProvider:
         return RETAIN
 
     @cached_property
-    def ending(self) -> Ending:
+    def teardown(self) -> Teardown:
         """The way down of this environment."""
-        from mlops_platform.clusters.aws.teardown.teardown import Ending
+        from mlops_platform.clusters.aws.teardown.teardown import Teardown
 
-        return Ending(self.session, self.bucket, self.cluster, self.record.here())
+        return Teardown(self.session, self.bucket, self.cluster, self.record.here())
 
-    def refuse_elsewhere(self) -> None:
+    def require_same_location(self) -> None:
         """Also takes over the record of an environment that another machine has made."""
-        self.record.refuse_elsewhere()
+        self.record.require_same_location()
 
     def expire(self, when: str) -> None:
         self.record.expire(when)
@@ -247,23 +247,23 @@ class AwsProvider:
         return record.made_at if record else ""
 
     def data(self) -> Sequence[Leftover]:
-        return self.ending.data()
+        return self.teardown.data()
 
     def retain(self, words: Collection[str]) -> None:
-        self.ending.retain(words)
+        self.teardown.retain(words)
 
     def inventory(self) -> Sequence[Leftover]:
-        return self.ending.inventory()
+        return self.teardown.inventory()
 
     def explained(self, left: Sequence[Leftover]) -> Sequence[Leftover]:
-        return self.ending.explained(left)
+        return self.teardown.explained(left)
 
     def destroy_files(self, *, keep_data: bool, progress: Progress) -> None:
         """The state bucket goes after the proof; here only files go."""
         self.kubeconfig.unlink(missing_ok=True)
 
     def sweep(self, found: Sequence[Leftover], progress: Progress, cancel: Cancel | None = None) -> None:
-        self.ending.sweep(found, progress, cancel)
+        self.teardown.sweep(found, progress, cancel)
 
     def recorded(self) -> str:
         if self.bucket.exists():
@@ -272,7 +272,7 @@ class AwsProvider:
 
     def forget(self, progress: Progress) -> None:
         """The bucket last of all, and then its copy: whoever is killed in between finds the bucket gone."""
-        self.ending.forget(progress)
+        self.teardown.forget(progress)
         self.record.file.unlink(missing_ok=True)
 
 

@@ -13,17 +13,18 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from mlops_platform.adapters.kube.namespaces import ENVIRONMENT_LABEL
+from mlops_platform.adapters.programs import Program
 from mlops_platform.adapters.registry import Registry
 from mlops_platform.base.cancel import Cancel
 from mlops_platform.base.errors import StepError
 from mlops_platform.base.files import write_private
+from mlops_platform.base.labels import PLATFORM_NAMESPACE
 from mlops_platform.base.paths import Paths
 from mlops_platform.base.progress import Progress
-from mlops_platform.clusters.base import Check, ClusterAccess, Leftover, Network, Program
+from mlops_platform.clusters.base import Check, ClusterAccess, Leftover, Network
 from mlops_platform.clusters.existing.login import Asked
 from mlops_platform.clusters.existing.options import Options
 from mlops_platform.clusters.nothing_elsewhere import NothingElsewhere
-from mlops_platform.run.lock import NAMESPACE
 
 if TYPE_CHECKING:
     from mlops_platform.adapters.kube import Kube
@@ -157,21 +158,21 @@ class ExistingProvider(NothingElsewhere):
         found += [
             Leftover("namespace", each["metadata"]["name"], each["status"]["phase"].lower())
             for each in spaces
-            if each["metadata"]["name"] != NAMESPACE
+            if each["metadata"]["name"] != PLATFORM_NAMESPACE
         ]
         return tuple(found)
 
     def recorded(self) -> str:
         """The namespace of the lock, which this run holds until its end."""
         with self._asking() as kube:
-            found = kube.get("v1", "Namespace", NAMESPACE)
+            found = kube.get("v1", "Namespace", PLATFORM_NAMESPACE)
         meta = found["metadata"] if found else {}
         ours = (meta.get("labels") or {}).get(ENVIRONMENT_LABEL) == self.environment
-        return f"namespace {NAMESPACE}" if ours and "deletionTimestamp" not in meta else ""
+        return f"namespace {PLATFORM_NAMESPACE}" if ours and "deletionTimestamp" not in meta else ""
 
     def forget(self, progress: Progress) -> None:
         with self._asking() as kube:
-            kube.delete("v1", "Namespace", NAMESPACE)
+            kube.delete("v1", "Namespace", PLATFORM_NAMESPACE)
 
     def destroy_files(self, *, keep_data: bool, progress: Progress) -> None:
         self.kubeconfig.unlink(missing_ok=True)

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Protocol
 
 from mlops_platform.adapters import process
-from mlops_platform.adapters.programs import ARCHITECTURE, find_go
+from mlops_platform.adapters.programs import ARCHITECTURE, Program, find_go
 from mlops_platform.base.errors import CommandFailed, PlatformError
 from mlops_platform.base.quantities import human
-from mlops_platform.clusters.base import Check, Program
+from mlops_platform.clusters.base import Check
 from mlops_platform.clusters.host import addresses
 from mlops_platform.clusters.host.firewall.render import Snapshot, render
 from mlops_platform.clusters.host.layout import Node, Place

@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from mlops_platform.adapters import process
+from mlops_platform.adapters.programs import Program
 from mlops_platform.adapters.wait import Pending, wait_until
 from mlops_platform.base.cancel import Cancel
 from mlops_platform.base.errors import StepError
 from mlops_platform.base.paths import Paths
 from mlops_platform.base.progress import Progress
-from mlops_platform.clusters.base import Check, ClusterAccess, Leftover, Network, Program
+from mlops_platform.clusters.base import Check, ClusterAccess, Leftover, Network
 from mlops_platform.clusters.host import addons, addresses, checks, config, inventory, renewal
 from mlops_platform.clusters.host.containerd import Socket
 from mlops_platform.clusters.host.daemons import daemons, etcd_binary

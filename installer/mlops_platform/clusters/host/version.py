@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from mlops_platform.adapters.programs import Program
 from mlops_platform.base.errors import ConfigurationError, Problem
-from mlops_platform.clusters.base import Program
 
 KUBERNETES = Program("kubernetes", Path(__file__).resolve().parent / "programs" / "kubernetes")
 

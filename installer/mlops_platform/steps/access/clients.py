@@ -6,17 +6,17 @@ login_url, redeem_url, jwks_url, known (true: there is nothing to discover), sco
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from mlops_platform.base.digest import short_digest
 from mlops_platform.base.errors import StepError
+from mlops_platform.base.groups import GROUPS
 from mlops_platform.base.values import substitute
 from mlops_platform.catalogue.catalogue import Component
-from mlops_platform.catalogue.component import GROUPS
 from mlops_platform.environment.issuer import addresses, issuer_of, provider
-from mlops_platform.run.variables import words
+from mlops_platform.run.variables import template_variables
 
 if TYPE_CHECKING:
     from mlops_platform.run.context import Context
@@ -50,15 +50,15 @@ def make_client(context: Context, component: Component) -> None:
     context.secrets.write(component.namespace, f"{component.name}-client", values)
 
 
-def fill(value: Any, words: Mapping[str, Any]) -> Any:
+def fill(value: Any, template_variables: Mapping[str, Any]) -> Any:
     """`${word}` as a whole value becomes what the word is, of any type; a key whose word is None goes."""
     if isinstance(value, Mapping):
-        filled = {key: fill(each, words) for key, each in value.items()}
+        filled = {key: fill(each, template_variables) for key, each in value.items()}
         return {key: each for key, each in filled.items() if each is not None}
     if isinstance(value, list):
-        return [fill(each, words) for each in value]
+        return [fill(each, template_variables) for each in value]
     if isinstance(value, str) and value.startswith("${") and value.endswith("}"):
-        return words[value[2:-1]]
+        return template_variables[value[2:-1]]
     return value
 
 
@@ -90,7 +90,7 @@ def _template(context: Context, component: Component) -> Any:
 def _redirects(context: Context, component: Component) -> tuple[str, ...]:
     need = component.needs.client
     assert need
-    return tuple(substitute(need.redirects, words(context, component)))
+    return tuple(substitute(need.redirects, template_variables(context, component)))
 
 
 def _made(context: Context, component: Component) -> tuple[str, str]:
@@ -99,7 +99,7 @@ def _made(context: Context, component: Component) -> tuple[str, str]:
 
     with context.vault.session() as vault:
         client = issuer.configure(vault.client, _wanted(context, component))
-    context.hide(client.secret)
+    context.redact(client.secret)
     return client.id, client.secret
 
 
@@ -123,7 +123,7 @@ def _given(context: Context) -> tuple[str, str]:
             "the OIDC client's secret is not there",
             why=f"Secret {place.name} in namespace {place.namespace} has no key {place.key}",
             hint="put it there: oidc.clientSecretFrom in the environment names it",
-            command=context.bench.kube.kubectl("--namespace", place.namespace, "get", "secret", place.name),
+            command=context.clients.kube.kubectl("--namespace", place.namespace, "get", "secret", place.name),
         )
     return oidc.client_id, secret.strip()
 
@@ -132,4 +132,4 @@ def _digest(context: Context, component: Component) -> str:
     """Of all that goes into the client, the issuer's choice of id and secret apart."""
     made_from = _given(context) if context.environment.oidc else _wanted(context, component).digest
     parts = [made_from, _words(context, "", ""), _template(context, component)]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+    return short_digest(parts)

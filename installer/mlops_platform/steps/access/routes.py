@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlops_platform.base.errors import StepError
+from mlops_platform.base.groups import GROUPS
 from mlops_platform.catalogue.catalogue import IDENTITY, SIGN_ON, Component
-from mlops_platform.catalogue.component import GROUPS
 from mlops_platform.environment.model import Environment
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 FILE = "routes.json"
 
 
-def doors(context: Context) -> Iterator[tuple[Component, Served]]:
+def exposed_uis(context: Context) -> Iterator[tuple[Component, Served]]:
     """Every UI that is open here: an issuer that nobody uses has no login page."""
     for component in context.components:
         for name, served in component.serves.items():
@@ -37,16 +37,18 @@ def routes_of(context: Context) -> dict[str, Any]:
         "site": context.environment.site,
         "groups": list(GROUPS),
         "sign_on": _place(sign_on, sign_on.serves[sign_on.provides[SIGN_ON].port]),
-        "routes": [_route(context, component, served) for component, served in doors(context)],
+        "routes": [_route(context, component, served) for component, served in exposed_uis(context)],
     }
 
 
-def proofs_of(context: Context) -> dict[str, str]:
+def proxy_secrets_of(context: Context) -> dict[str, str]:
     """What the gateway shows each UI that asks for a proof, by component."""
     return {
-        component.name: context.secrets.read(component.namespace, f"{component.name}-{served.proof}")["value"]
-        for component, served in doors(context)
-        if served.proof
+        component.name: context.secrets.read(component.namespace, f"{component.name}-{served.proxy_secret}")[
+            "value"
+        ]
+        for component, served in exposed_uis(context)
+        if served.proxy_secret
     }
 
 
@@ -63,15 +65,15 @@ def _route(context: Context, component: Component, served: Served) -> dict[str, 
         "groups": list(served.groups),
         "public": served.public,
         "paths": list(served.paths),
-        "machines": list(served.machines),
-        "logout": list(served.logout),
-        "farewell": (folder / served.farewell).read_text() if served.farewell else "",
+        "bearerPaths": list(served.bearer_paths),
+        "logoutPaths": list(served.logout_paths),
+        "logoutPage": (folder / served.logout_page).read_text() if served.logout_page else "",
     }
 
 
 def gateway(context: Context) -> tuple[Component, Served] | None:
     """The chosen component people come in at, if there is one."""
-    found = next((c for c in context.components if c.routes), None)
+    found = next((c for c in context.components if c.ingress), None)
     return (found, next(iter(found.serves.values()))) if found else None
 
 

@@ -39,7 +39,7 @@ class MakeClient:
     def run(self, progress: Progress) -> None:
         from mlops_platform.steps.access.clients import make_client
 
-        self.context.bench.changing()
+        self.context.clients.kube_for_write()
         make_client(self.context, self.component)
 
 
@@ -70,7 +70,7 @@ class MakeCertificate:
     def run(self, progress: Progress) -> None:
         from mlops_platform.base.certificates import authority, certificate
 
-        self.context.bench.changing()
+        self.context.clients.kube_for_write()
         name, space = self.component.name, self.component.namespace
         signer = self._held("authority")
         if not signer:
@@ -81,7 +81,7 @@ class MakeCertificate:
 
 
 @dataclass(frozen=True)
-class CollectProofs:
+class CollectProxySecrets:
     """What UIs know the gateway by, each their own, in the gateway's namespace."""
 
     context: Context
@@ -101,19 +101,19 @@ class CollectProofs:
         return self.component.namespace, f"{self.component.name}-proofs"
 
     def observe(self) -> Difference | None:
-        from mlops_platform.steps.access.routes import proofs_of
+        from mlops_platform.steps.access.routes import proxy_secrets_of
 
         namespace, name = self._secret
         if name not in self.context.secrets.names(namespace):
             return Difference("collect the proofs")
         held = dict(self.context.secrets.read(namespace, name))
-        return None if held == proofs_of(self.context) else Difference("collect the proofs anew")
+        return None if held == proxy_secrets_of(self.context) else Difference("collect the proofs anew")
 
     def run(self, progress: Progress) -> None:
-        from mlops_platform.steps.access.routes import proofs_of
+        from mlops_platform.steps.access.routes import proxy_secrets_of
 
-        self.context.bench.changing()
-        self.context.secrets.write(*self._secret, proofs_of(self.context))
+        self.context.clients.kube_for_write()
+        self.context.secrets.write(*self._secret, proxy_secrets_of(self.context))
 
 
 def _due(held: Mapping[str, str], domain: str) -> str:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 PEOPLE = "people"
 
 
-def refuse_elsewhere(context: Context) -> None:
+def require_same_location(context: Context) -> None:
     """Raises UsageError when who people are is not decided here."""
     if oidc := context.environment.oidc:
         raise UsageError(
@@ -35,7 +35,7 @@ def refuse_elsewhere(context: Context) -> None:
 @contextmanager
 def users(context: Context) -> Iterator[Users]:
     """A session with the platform's own issuer. Raises UsageError where there is none."""
-    refuse_elsewhere(context)
+    require_same_location(context)
     from mlops_platform.adapters.vault.users import Users
 
     with context.vault.session() as vault:

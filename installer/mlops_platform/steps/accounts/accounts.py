@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from secrets import token_urlsafe
 from typing import TYPE_CHECKING
 
+from mlops_platform.base.digest import short_digest
 from mlops_platform.base.progress import Progress
 from mlops_platform.catalogue.catalogue import CAPABILITIES, Component
 from mlops_platform.engine.graph import Difference
@@ -60,7 +59,7 @@ def accounts_of(context: Context, component: Component) -> tuple[Account, ...]:
 
 def observe(context: Context, account: Account) -> Difference | None:
     """None when its Secret says that it was made, and from what it would be made of now."""
-    found = context.bench.kube.get("v1", "Secret", account.secret, account.namespace)
+    found = context.clients.kube.get("v1", "Secret", account.secret, account.namespace)
     if not found:
         return Difference(f"make {account.kind} {account.name}")
     made = (found["metadata"].get("annotations") or {}).get(MADE)
@@ -112,7 +111,7 @@ def _run_rotated(context: Context, kube: Kube, account: Account, progress: Progr
     context.secrets.write(account.namespace, account.secret, whole(context, account, plain, ""))
     first = {} if known else {"password": token_urlsafe(_BYTES)}
     for value in first.values():
-        context.hide(value)
+        context.redact(value)
     _make(context, kube, account, {**plain, **first, "keeper": context.store.name}, progress)
     with context.vault.session() as vault:
         vault.write(
@@ -158,7 +157,7 @@ def at_provider(
     `old`, at /run/secrets/old, is what is to be refused. Neither is there any longer at the end. Where the
     cluster has the server, the provider does not run: its script does, in `namespace`, the account's own.
     """
-    from mlops_platform.steps.jobs.manifest import Work
+    from mlops_platform.steps.jobs.manifest import ScriptJob
     from mlops_platform.steps.jobs.run import run_job
 
     provided, server = provider.provides[capability], context.cluster.servers.get(capability)
@@ -168,7 +167,7 @@ def at_provider(
         copies[f"old-{name}"] = ("old", old)
     if server:
         copies[f"admin-{name}"] = ("admin", server.admin())
-    work = Work(
+    work = ScriptJob(
         name=f"account-{name}",
         namespace=home,
         image=context.images.reference(provided.image),
@@ -235,4 +234,4 @@ def _digest(context: Context, account: Account) -> str:
     if context.store and account.capability not in context.cluster.servers:
         engine = provided.engine.model_dump(mode="json") if provided.engine else {}
         parts.append([context.store.name, engine])
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+    return short_digest(parts)

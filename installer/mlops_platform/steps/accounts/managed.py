@@ -62,7 +62,7 @@ def outside_of(context: Context, component: Component) -> tuple[Reached, ...]:
     return tuple(own[capability] for capability in taken_of(context, component))
 
 
-def words_of(context: Context, component: Component) -> dict[str, str]:
+def template_variables_of(context: Context, component: Component) -> dict[str, str]:
     """What `${…}` may say of them in values for an official chart: `${pools_region}`."""
     return {
         f"{grant.kind}_{key}": value
@@ -73,7 +73,7 @@ def words_of(context: Context, component: Component) -> dict[str, str]:
 
 def observe(context: Context, grant: Grant) -> Difference | None:
     """None when its Secret says what it would say now."""
-    found = context.bench.kube.get("v1", "Secret", grant.secret, grant.namespace)
+    found = context.clients.kube.get("v1", "Secret", grant.secret, grant.namespace)
     made = ((found or {}).get("metadata", {}).get("annotations") or {}).get(MADE)
     return None if made == grant.digest else Difference(f"let it use the cloud's {grant.kind}")
 
@@ -84,4 +84,4 @@ def run(context: Context, grant: Grant) -> None:
     grant.given.grant(grant.namespace, (grant.component, *jobs))
     values = dict(grant.given.values(grant.namespace))
     context.cluster_secrets.write(grant.namespace, grant.secret, values)
-    mark(context.bench.changing(), grant.namespace, grant.secret, grant.digest)
+    mark(context.clients.kube_for_write(), grant.namespace, grant.secret, grant.digest)

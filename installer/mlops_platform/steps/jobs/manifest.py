@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from mlops_platform.adapters.kube.namespaces import JOBS_ACCOUNT
-from mlops_platform.steps.release.values import OWNED
+from mlops_platform.base.digest import short_digest
+from mlops_platform.base.labels import OWNED
 
 USER = 10001
 DIGEST = "mlops-platform/digest"
@@ -20,7 +19,7 @@ _NODE = {"name": "NODE_ADDRESS", "valueFrom": {"fieldRef": {"fieldPath": "status
 
 
 @dataclass(frozen=True)
-class Work:
+class ScriptJob:
     """A Python script and what it is given. `secrets` maps Secrets to folders below /run/secrets.
 
     It runs as an account that exists in every namespace of ours and has no token for the API server.
@@ -42,18 +41,18 @@ class Work:
 
     @property
     def digest(self) -> str:
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
+        return short_digest(asdict(self))
 
 
-def _meta(work: Work) -> dict[str, Any]:
+def _meta(work: ScriptJob) -> dict[str, Any]:
     return {"name": work.name, "namespace": work.namespace, "labels": OWNED}
 
 
-def scripts_of(work: Work) -> dict[str, Any]:
+def scripts_of(work: ScriptJob) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": _meta(work), "data": dict(work.scripts)}
 
 
-def job_of(work: Work, *, keep: bool) -> dict[str, Any]:
+def job_of(work: ScriptJob, *, keep: bool) -> dict[str, Any]:
     spec: dict[str, Any] = {
         "backoffLimit": 0,
         "activeDeadlineSeconds": work.seconds,
@@ -65,7 +64,7 @@ def job_of(work: Work, *, keep: bool) -> dict[str, Any]:
     return {"apiVersion": "batch/v1", "kind": "Job", "metadata": meta, "spec": spec}
 
 
-def pod_spec(work: Work) -> dict[str, Any]:
+def pod_spec(work: ScriptJob) -> dict[str, Any]:
     """As restricted as pod security asks for; nothing to write to but /tmp. It is told its node's address."""
     main = next(iter(work.scripts))
     mounts = [

@@ -17,8 +17,8 @@ from mlops_platform.base.values import substitute
 from mlops_platform.catalogue.catalogue import Component, JobSpec
 from mlops_platform.engine.graph import Difference
 from mlops_platform.run.context import Context
-from mlops_platform.run.variables import words
-from mlops_platform.steps.jobs.manifest import DIGEST, Work, job_of, scripts_of
+from mlops_platform.run.variables import template_variables
+from mlops_platform.steps.jobs.manifest import DIGEST, ScriptJob, job_of, scripts_of
 
 _GOING_SECONDS = 60.0
 _LONGEST_POLL = 0.25
@@ -30,7 +30,7 @@ class JobFailed(StepError):
     log = ""
 
 
-def run_job(kube: Kube, work: Work, progress: Progress, cancel: Cancel, *, keep: bool = False) -> str:
+def run_job(kube: Kube, work: ScriptJob, progress: Progress, cancel: Cancel, *, keep: bool = False) -> str:
     """Run it and return its log. Raises JobFailed with the log's end, WaitTimedOut, Interrupted.
 
     With `keep` a Job that succeeded stays, as the record that it ran; `Work.digest` is on it.
@@ -59,9 +59,9 @@ def run_job(kube: Kube, work: Work, progress: Progress, cancel: Cancel, *, keep:
             _delete(kube, work, "Background")
 
 
-def component_work(context: Context, component: Component, job: JobSpec) -> Work:
-    folder, known = context.catalog.folder(component.name), words(context, component)
-    return Work(
+def component_work(context: Context, component: Component, job: JobSpec) -> ScriptJob:
+    folder, known = context.catalog.folder(component.name), template_variables(context, component)
+    return ScriptJob(
         name=f"{component.name}-{job.name}",
         namespace=component.namespace,
         image=context.images.reference(job.image),
@@ -82,7 +82,7 @@ def audience(context: Context) -> str:
 
 def observe_job(context: Context, component: Component, job: JobSpec) -> Difference | None:
     work = component_work(context, component, job)
-    found = context.bench.kube.get("batch/v1", "Job", work.name, work.namespace)
+    found = context.clients.kube.get("batch/v1", "Job", work.name, work.namespace)
     if not found:
         return Difference("run")
     if (found["metadata"].get("annotations") or {}).get(DIGEST) != work.digest:
@@ -97,7 +97,7 @@ def run_component_job(
     run_job(kube, component_work(context, component, job), progress, context.cancel, keep=True)
 
 
-def _clear(kube: Kube, work: Work, cancel: Cancel) -> None:
+def _clear(kube: Kube, work: ScriptJob, cancel: Cancel) -> None:
     """An earlier Job of this name, and its pods: two at once would work against each other."""
     if not _delete(kube, work, "Foreground"):
         return
@@ -109,12 +109,14 @@ def _clear(kube: Kube, work: Work, cancel: Cancel) -> None:
     wait_until(f"job {work.name} of an earlier run gone", gone, seconds=_GOING_SECONDS, cancel=cancel)
 
 
-def _delete(kube: Kube, work: Work, propagation: str) -> bool:
+def _delete(kube: Kube, work: ScriptJob, propagation: str) -> bool:
     kube.delete("v1", "ConfigMap", work.name, work.namespace)
     return kube.delete("batch/v1", "Job", work.name, work.namespace, propagation=propagation)
 
 
-def _finished(kube: Kube, work: Work, job: Mapping[str, Any], patience: Patience) -> dict[str, Any] | Pending:
+def _finished(
+    kube: Kube, work: ScriptJob, job: Mapping[str, Any], patience: Patience
+) -> dict[str, Any] | Pending:
     """The pod once its container has ended. The pod's phase says so a second later, the Job two.
 
     By the Job's uid: a pod of an earlier one of this name may still be on its way out, with its own end.
@@ -139,14 +141,14 @@ def _ended(pod: Mapping[str, Any]) -> Mapping[str, Any]:
     return {}
 
 
-def _log(kube: Kube, work: Work, pod: Mapping[str, Any]) -> str:
+def _log(kube: Kube, work: ScriptJob, pod: Mapping[str, Any]) -> str:
     """'' of a container that never was, as when the node evicted the pod."""
     if not _ended(pod).get("containerID"):
         return ""
     return kube.logs(work.namespace, pod["metadata"]["name"])
 
 
-def _podless(kube: Kube, work: Work) -> str:
+def _podless(kube: Kube, work: ScriptJob) -> str:
     """Why there is no pod; raises when there will be none."""
     job = kube.get("batch/v1", "Job", work.name, work.namespace)
     if job is None:
@@ -165,12 +167,12 @@ def _conditions(job: Mapping[str, Any]) -> list[dict[str, Any]]:
     return found
 
 
-def _unstartable(kube: Kube, work: Work, why: str) -> JobFailed:
+def _unstartable(kube: Kube, work: ScriptJob, why: str) -> JobFailed:
     command = kube.kubectl("--namespace", work.namespace, "get", "events")
     return JobFailed(f"job {work.name} cannot run", why=why, command=command)
 
 
-def _failed(kube: Kube, work: Work, pod: Mapping[str, Any], log: str) -> JobFailed:
+def _failed(kube: Kube, work: ScriptJob, pod: Mapping[str, Any], log: str) -> JobFailed:
     ended = _ended(pod)
     reason = ended.get("reason") or pod["status"].get("reason") or "Error"
     how = f"exit {ended.get('exitCode', '?')}" if reason == "Error" else reason
@@ -182,7 +184,7 @@ def _failed(kube: Kube, work: Work, pod: Mapping[str, Any], log: str) -> JobFail
     return error
 
 
-def _why_deleted(kube: Kube, work: Work) -> str:
+def _why_deleted(kube: Kube, work: ScriptJob) -> str:
     """Ended from outside, by its own deadline or by somebody."""
     job = kube.get("batch/v1", "Job", work.name, work.namespace) or {}
     late = any(c.get("reason") == "DeadlineExceeded" for c in _conditions(job))

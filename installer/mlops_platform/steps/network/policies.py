@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlops_platform.adapters.kube.endpoints import Address
 from mlops_platform.base.errors import StepError
+from mlops_platform.base.labels import OWNED
 from mlops_platform.catalogue.catalogue import Catalog, Component, values_file
 from mlops_platform.steps.accounts.managed import outside_of
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 Manifest = dict[str, Any]
 API, KIND = "networking.k8s.io/v1", "NetworkPolicy"
 FLOWS = "flows"
-_LABELS = {"app.kubernetes.io/managed-by": "mlops-platform", "app.kubernetes.io/part-of": "mlops-platform"}
+_LABELS = {"app.kubernetes.io/managed-by": "mlops-platform", **OWNED}
 _OURS = ",".join(f"{key}={value}" for key, value in _LABELS.items())
 _NAMESPACE_NAME = "kubernetes.io/metadata.name"  # set by the API server itself
 _EVERYWHERE = "0.0.0.0/0"
@@ -51,14 +52,14 @@ def policies_of(context: Context, component: Component) -> tuple[Manifest, ...]:
         raise StepError(
             f"{component.name}: the API server's address is not known",
             why="Service kubernetes in namespace default has no endpoints",
-            command=context.bench.kube.kubectl("--namespace", "default", "get", "endpointslices"),
+            command=context.clients.kube.kubectl("--namespace", "default", "get", "endpointslices"),
         )
     return render(context.catalog, component, context.environment.components, addresses, base(context))
 
 
 def addresses_of(context: Context, component: Component) -> Addresses:
     """Asked of the cluster, once a run, and only for a component that needs it."""
-    api = context.bench.api_addresses if component.kube_api else ()
+    api = context.clients.api_addresses if component.kube_api else ()
     issuers = context.environment.issuer_ports if component.needs.client else ()
     given = tuple(end for there in outside_of(context, component) for end in there.ends)
     return Addresses(api, context.cluster.network().pods, issuers, given)
@@ -109,8 +110,8 @@ def _flows(catalog: Catalog, component: Component, chosen: Iterable[str], addres
     ingress = _between(catalog, incoming, "from")
     egress = _between(catalog, outgoing, "to")
     # Nothing selects who comes from outside the cluster, nor the API server: whoever is no pod.
-    entrances = {s.port for s in component.serves.values()} if component.routes else set[int]()
-    for ports in filter(None, (entrances, set(component.webhooks))):
+    load_balancers = {s.port for s in component.serves.values()} if component.ingress else set[int]()
+    for ports in filter(None, (load_balancers, set(component.webhooks))):
         ingress.append({"from": [_outside(addresses)], "ports": _ports(ports)})
     if component.kube_api:
         egress += [{"to": [_block(f"{a.ip}/32")], "ports": _ports([a.port])} for a in addresses.api]

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mlops_platform.base.errors import SmokeError
+from mlops_platform.base.labels import PLATFORM_NAMESPACE
 from mlops_platform.base.progress import Progress
+from mlops_platform.catalogue.checks import CANARY, MATRIX
 from mlops_platform.engine.graph import Difference
-from mlops_platform.engine.result import CANARY, MATRIX, Result, save
+from mlops_platform.engine.result import Result, save
 from mlops_platform.run.context import Context
-from mlops_platform.steps.cluster import PLATFORM_NAMESPACE
 
 if TYPE_CHECKING:
     from mlops_platform.steps.network.policies import Manifest
@@ -23,7 +24,7 @@ _SHOWN = 12  # failures told one by one; a network that enforces nothing fails t
 
 
 @dataclass(frozen=True)
-class ProveEnforcement:
+class VerifyEnforcement:
     """Two pods and four policies; passed once for a cluster, they are not asked again by `up`.
 
     The platform's own namespace, where no pod runs, is closed as every other.
@@ -49,7 +50,7 @@ class ProveEnforcement:
         from mlops_platform.engine import stored_results as record
         from mlops_platform.steps.network.policies import difference
 
-        kube = self.context.bench.kube
+        kube = self.context.clients.kube
         if not record.passed(kube, CANARY, self._digest()):
             return Difference("prove that policies are enforced")
         firewall = difference(kube, PLATFORM_NAMESPACE, self._base())
@@ -60,7 +61,7 @@ class ProveEnforcement:
         from mlops_platform.smoke import canary
         from mlops_platform.steps.network.policies import enforce
 
-        context, kube = self.context, self.context.bench.changing()
+        context, kube = self.context, self.context.clients.kube_for_write()
         enforce(kube, PLATFORM_NAMESPACE, self._base())
         image = context.images.reference(PROBE_IMAGE)
         results = canary.run(kube, context.environment.name, image, progress, context.cancel)
@@ -86,7 +87,7 @@ class ProveEnforcement:
 
 
 @dataclass(frozen=True)
-class ProveMatrix:
+class VerifyMatrix:
     """Every pair of components, both signs; passed once for all policies, `up` does not ask again."""
 
     context: Context
@@ -101,14 +102,14 @@ class ProveMatrix:
 
         if self.always:
             return Difference("prove")
-        passed = record.passed(self.context.bench.kube, MATRIX, matrix.digest(self.context))
+        passed = record.passed(self.context.clients.kube, MATRIX, matrix.digest(self.context))
         return None if passed else Difference("prove who reaches whom")
 
     def run(self, progress: Progress) -> None:
         from mlops_platform.engine import stored_results as record
         from mlops_platform.smoke import matrix
 
-        context, kube = self.context, self.context.bench.changing()
+        context, kube = self.context, self.context.clients.kube_for_write()
         results = matrix.run(context, kube, context.images.reference(PROBE_IMAGE), progress)
         save(context.run_folder, MATRIX, results)
         record.write(kube, MATRIX, matrix.digest(context), results)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from mlops_platform.base.errors import ConfigurationError, Problem
+from mlops_platform.base.labels import OWNED
 from mlops_platform.base.values import merge, substitute
 from mlops_platform.catalogue.bundle import Bundle, files
 from mlops_platform.catalogue.catalogue import Component, values_file
@@ -34,11 +35,11 @@ def config_map(context: Context, component: Component) -> dict[str, Any] | None:
         return None
     meta = {"name": f"{component.name}-bundle", "namespace": component.namespace}
     data = {_key(name): text for name, text in _texts(context, bundle).items()}
-    labels = {"app.kubernetes.io/part-of": "mlops-platform"}
+    labels = OWNED
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {**meta, "labels": labels}, "data": data}
 
 
-def values(context: Context, component: Component, words: Mapping[str, str]) -> dict[str, Any]:
+def values(context: Context, component: Component, template_variables: Mapping[str, str]) -> dict[str, Any]:
     """What the bundle changes in the component's values; its folder's `bundles` file says what."""
     bundle = context.environment.components[component.name].bundle
     if not bundle:
@@ -50,7 +51,7 @@ def values(context: Context, component: Component, words: Mapping[str, str]) -> 
         raise ConfigurationError((Problem(context.environment.name, 0, f"{place}: {what}"),))
     kinds = values_file(context.catalog.folder(component.name) / component.bundles)
     parts = kinds["embedded" if embedded else "chart"]
-    known = {**words, **_words(bundle)}
+    known = {**template_variables, **_words(bundle)}
     changed: dict[str, Any] = merge(parts[bundle.kind], {})
     if bundle.git and bundle.git.secret:
         changed = merge(changed, parts["secret"])

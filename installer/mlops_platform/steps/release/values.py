@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -12,19 +11,20 @@ from typing import Any
 
 from mlops_platform.adapters.helm import ChartSource, InTreeChart, KustomizeTree, Release, RepositoryChart
 from mlops_platform.adapters.programs import ARCHITECTURE
+from mlops_platform.base.digest import short_digest
 from mlops_platform.base.errors import ConfigurationError, PreflightError, Problem
+from mlops_platform.base.labels import OWNED
 from mlops_platform.base.quantities import to_bytes, to_cores
 from mlops_platform.base.values import merge, substitute
 from mlops_platform.catalogue.catalogue import Component, SmokeSpec, values_file
 from mlops_platform.environment.model import ComponentSpec
 from mlops_platform.run.context import Context
-from mlops_platform.run.variables import words
-from mlops_platform.steps.accounts.managed import words_of
+from mlops_platform.run.variables import template_variables
+from mlops_platform.steps.accounts.managed import template_variables_of
 from mlops_platform.steps.release import bundle as bundled
 
 _CHARTS = Path(__file__).resolve().parents[2] / "charts"
 _PROBES = Path(__file__).resolve().parents[2] / "smoke" / "probes.py"
-OWNED = {"app.kubernetes.io/part-of": "mlops-platform"}
 
 
 def release_of(context: Context, component: Component) -> Release:
@@ -51,7 +51,7 @@ def _source(context: Context, component: Component) -> ChartSource:
     raise ConfigurationError((_no_source(component),))
 
 
-def refuse_unrunnable(context: Context) -> None:
+def check_runnable(context: Context) -> None:
     """What cannot run on such a cluster is said before the cluster is made, and paid for.
 
     Raises ConfigurationError with every component without a source, and PreflightError where images built
@@ -82,10 +82,10 @@ def values_of(context: Context, component: Component) -> dict[str, Any]:
     """The component's values < the environment's < what only this run knows (image, secrets' digest)."""
     embedded = component.embedded if context.in_tree(component) else None
     file = embedded.values if embedded else "values.yaml"
-    known = words(context, component)
+    known = template_variables(context, component)
     if not embedded:
         known |= texts(context.catalog.folder(component.name), component)
-        known |= words_of(context, component)
+        known |= template_variables_of(context, component)
     values = substitute(values_file(context.catalog.folder(component.name) / file), known)
     spec = context.environment.components[component.name]
     if embedded:
@@ -93,12 +93,12 @@ def values_of(context: Context, component: Component) -> dict[str, Any]:
         values["image"] = context.images.reference(bundled.image(context, component))
         folder = context.catalog.folder(component.name)
         values["files"] = {name: (folder / name).read_text() for name in embedded.files}
-        if component.routes:
+        if component.ingress:
             from mlops_platform.steps.access.routes import FILE, routes_of
 
             values["files"][FILE] = json.dumps(routes_of(context), indent=1)
         values["checksum"] = context.secrets.digest(component.namespace, rolling_secrets(component))
-    values = merge(values, bundled.values(context, component, words(context, component)))
+    values = merge(values, bundled.values(context, component, template_variables(context, component)))
     return merge(values, spec.values)
 
 
@@ -107,13 +107,13 @@ def used_secrets(component: Component) -> tuple[str, ...]:
     needs = component.needs
     names = [f"{component.name}-{n}" for n in needs.secrets]
     kinds = [kind for kind in ("database", "bucket", "client", "certificate") if getattr(needs, kind)]
-    kinds += ["proofs"] if component.routes else []
+    kinds += ["proofs"] if component.ingress else []
     return (*names, *(f"{component.name}-{kind}" for kind in kinds))
 
 
 def rolling_secrets(component: Component) -> tuple[str, ...]:
     """Those that pods take at their start: with a new value they are started anew."""
-    told = {f"{component.name}-{name}" for name, need in component.needs.secrets.items() if not need.rolls}
+    told = {f"{component.name}-{name}" for name, need in component.needs.secrets.items() if not need.restart}
     return tuple(name for name in used_secrets(component) if name not in told)
 
 
@@ -173,7 +173,7 @@ def smoke_digest(context: Context, component: Component) -> str:
     parts += [s.model_dump(mode="json") for s in component.smoke]
     for name in context.catalog.edges(component.name, context.environment.components):
         parts.append(smoke_digest(context, context.catalog[name]))
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+    return short_digest(parts)
 
 
 def smoke_scripts(context: Context, component: Component, spec: SmokeSpec) -> dict[str, str]:
@@ -181,7 +181,7 @@ def smoke_scripts(context: Context, component: Component, spec: SmokeSpec) -> di
     folder = context.catalog.folder(component.name)
     names = [spec.script, *spec.files, *(p.script for p in component.provides.values() if p.script)]
     texts = {name: (folder / name).read_text() for name in names} | {_PROBES.name: _PROBES.read_text()}
-    if component.routes:
+    if component.ingress:
         from mlops_platform.steps.access.routes import FILE, routes_of
 
         texts[FILE] = json.dumps(routes_of(context))

@@ -30,7 +30,7 @@ _BYTES = 24
 
 
 @dataclass(frozen=True)
-class Held:
+class RotatableSecret:
     """One secret of a component that can be changed. `name` is short, as in component.yaml."""
 
     component: str
@@ -50,22 +50,30 @@ class Row:
     rotated_by: str
 
 
-def held(context: Context, component: Component) -> tuple[Held, ...]:
+def held(context: Context, component: Component) -> tuple[RotatableSecret, ...]:
     """What `secrets rotate` changes of a component."""
     from mlops_platform.steps.accounts.accounts import accounts_of, rotated
     from mlops_platform.steps.secrets.steps import engine_of
 
     if component == context.store:
         providers = [c.name for c in context.components if engine_of(c)]
-        return tuple(Held(component.name, name, "keeper") for name in providers)
+        return tuple(RotatableSecret(component.name, name, "keeper") for name in providers)
     needs = component.needs.secrets  # without those that stored data can be read with alone
-    made = [Held(component.name, n, "generated") for n, s in needs.items() if s.keys and not s.once]
+    made = [
+        RotatableSecret(component.name, n, "generated")
+        for n, s in needs.items()
+        if s.keys and not s.immutable
+    ]
     for account in accounts_of(context, component):
-        made.append(Held(component.name, account.kind, "rotated" if rotated(context, account) else "account"))
+        made.append(
+            RotatableSecret(
+                component.name, account.kind, "rotated" if rotated(context, account) else "account"
+            )
+        )
     return tuple(made)
 
 
-def change(context: Context, kube: Kube, secret: Held, progress: Progress, *, new: bool) -> None:
+def change(context: Context, kube: Kube, secret: RotatableSecret, progress: Progress, *, new: bool) -> None:
     """A new value (`new`), or the one a killed rotation left, in the store, the program and the cluster."""
     component = context.catalog[secret.component]
     if secret.kind == "keeper":
@@ -79,7 +87,7 @@ def change(context: Context, kube: Kube, secret: Held, progress: Progress, *, ne
         _change_kept(context, kube, component, secret, progress, new=new)
 
 
-def finish(context: Context, kube: Kube, secret: Held, progress: Progress) -> None:
+def finish(context: Context, kube: Kube, secret: RotatableSecret, progress: Progress) -> None:
     """After the pods have the new value: the old one ends, and is proven refused."""
     component = context.catalog[secret.component]
     if secret.kind in ("rotated", "keeper"):  # proven when it was changed: no pod had to
@@ -95,7 +103,7 @@ def finish(context: Context, kube: Kube, secret: Held, progress: Progress) -> No
         _script(context, kube, component, secret, now, before, "prove", progress)
 
 
-def pending(context: Context, secret: Held) -> bool:
+def pending(context: Context, secret: RotatableSecret) -> bool:
     """Has the store a newer version than the cluster?"""
     if secret.kind in ("rotated", "keeper"):
         return False
@@ -135,7 +143,7 @@ def _rotated_row(vault: Vault, component: Component, name: str) -> Row:
     return Row(component.name, name, "-", "not kept", changed, "the store, every day")
 
 
-def _rotate(context: Context, kube: Kube, secret: Held, progress: Progress) -> None:
+def _rotate(context: Context, kube: Kube, secret: RotatableSecret, progress: Progress) -> None:
     """The store changes it at the provider; pods read it there when a connection is refused."""
     account = _account(context, context.catalog[secret.component], secret)
     with context.vault.session() as vault:
@@ -145,14 +153,20 @@ def _rotate(context: Context, kube: Kube, secret: Held, progress: Progress) -> N
     plain = context.secrets.read(account.namespace, account.secret)
     values = {key: plain[key] for key in ("host", "port", "user", "name")}
     for found in (old, new):
-        context.hide(found["password"])
+        context.redact(found["password"])
     progress.say("proving that the old password is refused")
     before = {**values, "password": old["password"]}
     _at(context, kube, account, {**values, "password": new["password"]}, before, "prove", progress)
 
 
 def _change_kept(
-    context: Context, kube: Kube, component: Component, secret: Held, progress: Progress, *, new: bool
+    context: Context,
+    kube: Kube,
+    component: Component,
+    secret: RotatableSecret,
+    progress: Progress,
+    *,
+    new: bool,
 ) -> None:
     name = f"{component.name}-{secret.name}"
     path = kv_path(component.namespace, name)
@@ -181,7 +195,7 @@ def _change_kept(
     context.cluster_secrets.write(component.namespace, name, now, version=version.version)
 
 
-def _new(context: Context, component: Component, secret: Held, there: Values) -> dict[str, str]:
+def _new(context: Context, component: Component, secret: RotatableSecret, there: Values) -> dict[str, str]:
     """An account's next one is another user: the one in use works until every pod has the new one."""
     from mlops_platform.steps.accounts.accounts import whole
 
@@ -194,11 +208,11 @@ def _new(context: Context, component: Component, secret: Held, there: Values) ->
         made = whole(context, account, {**there, "user": user}, token_urlsafe(_BYTES))
     for key, value in made.items():
         if there.get(key) != value and key == "password":
-            context.hide(value)
+            context.redact(value)
     return made
 
 
-def _versions(vault: Vault, component: Component, secret: Held) -> tuple[Values, Values | None]:
+def _versions(vault: Vault, component: Component, secret: RotatableSecret) -> tuple[Values, Values | None]:
     """The newest values and those before them."""
     path = kv_path(component.namespace, f"{component.name}-{secret.name}")
     kept = vault.get(path)
@@ -207,7 +221,7 @@ def _versions(vault: Vault, component: Component, secret: Held) -> tuple[Values,
     return kept.values, before.values if before else None
 
 
-def _account(context: Context, component: Component, secret: Held) -> Account:
+def _account(context: Context, component: Component, secret: RotatableSecret) -> Account:
     from mlops_platform.steps.accounts.accounts import accounts_of
 
     return next(a for a in accounts_of(context, component) if a.kind == secret.name)
@@ -244,14 +258,14 @@ def _script(
     context: Context,
     kube: Kube,
     component: Component,
-    secret: Held,
+    secret: RotatableSecret,
     new: Values,
     old: Values,
     act: str,
     progress: Progress,
 ) -> None:
     """`change` brings it into the running program, `prove` proves it; without a script the pods are all."""
-    from mlops_platform.steps.jobs.manifest import Work
+    from mlops_platform.steps.jobs.manifest import ScriptJob
     from mlops_platform.steps.jobs.run import run_job
 
     need = component.needs.secrets[secret.name]
@@ -263,7 +277,7 @@ def _script(
     beside = [p.script for p in component.provides.values() if p.script]
     port = next(iter(component.serves.values())).port
     copies = {f"rotate-{secret.name}-new": ("new", new), f"rotate-{secret.name}-old": ("old", old)}
-    work = Work(
+    work = ScriptJob(
         name=f"{component.name}-rotate-{secret.name}",
         namespace=component.namespace,
         image=context.images.reference(need.image),

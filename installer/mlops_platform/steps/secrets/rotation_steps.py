@@ -8,7 +8,7 @@ from mlops_platform.base.progress import Progress
 from mlops_platform.catalogue.catalogue import Component
 from mlops_platform.engine.graph import Difference
 from mlops_platform.run.context import Context
-from mlops_platform.steps.secrets.rotation import Held
+from mlops_platform.steps.secrets.rotation import RotatableSecret
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class ChangeSecret:
 
     context: Context
     component: Component
-    secret: Held
+    secret: RotatableSecret
     requires: tuple[str, ...]
     new: bool
 
@@ -39,7 +39,7 @@ class ChangeSecret:
     def run(self, progress: Progress) -> None:
         from mlops_platform.steps.secrets.rotation import change
 
-        change(self.context, self.context.bench.changing(), self.secret, progress, new=self.new)
+        change(self.context, self.context.clients.kube_for_write(), self.secret, progress, new=self.new)
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class EndSecret:
 
     context: Context
     component: Component
-    secret: Held
+    secret: RotatableSecret
     requires: tuple[str, ...]
 
     @property
@@ -65,4 +65,4 @@ class EndSecret:
     def run(self, progress: Progress) -> None:
         from mlops_platform.steps.secrets.rotation import finish
 
-        finish(self.context, self.context.bench.changing(), self.secret, progress)
+        finish(self.context, self.context.clients.kube_for_write(), self.secret, progress)

@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from mlops_platform.base.errors import SmokeError
 from mlops_platform.base.progress import Progress
 from mlops_platform.catalogue.catalogue import Component
+from mlops_platform.catalogue.checks import IDENTITIES
 from mlops_platform.catalogue.component import Engine
 from mlops_platform.engine.graph import Difference
-from mlops_platform.engine.result import IDENTITIES, save
+from mlops_platform.engine.result import save
 from mlops_platform.run.context import Context
 
 
 @dataclass(frozen=True)
-class SetUpStore:
+class ConfigureVault:
     """Initialised and unsealed; a policy and a role for every component."""
 
     context: Context
@@ -37,7 +38,7 @@ class SetUpStore:
     def run(self, progress: Progress) -> None:
         from mlops_platform.steps.secrets.vault import run
 
-        run(self.context, self.context.bench.changing(), progress)
+        run(self.context, self.context.clients.kube_for_write(), progress)
 
 
 def engine_of(component: Component) -> Engine | None:
@@ -46,7 +47,7 @@ def engine_of(component: Component) -> Engine | None:
 
 
 @dataclass(frozen=True)
-class LetStoreRotate:
+class ConfigureDatabaseEngine:
     """The store's own role at a provider, with which it rotates the others' passwords."""
 
     context: Context
@@ -74,11 +75,13 @@ class LetStoreRotate:
     def run(self, progress: Progress) -> None:
         from mlops_platform.steps.secrets.vault import run_engine
 
-        run_engine(self.context, self.context.bench.changing(), self.component, self._engine(), progress)
+        run_engine(
+            self.context, self.context.clients.kube_for_write(), self.component, self._engine(), progress
+        )
 
 
 @dataclass(frozen=True)
-class ProveIdentities:
+class VerifyIdentities:
     """Who reads what in the store, every pair; passed once for all policies, `up` does not ask again."""
 
     context: Context
@@ -96,14 +99,14 @@ class ProveIdentities:
 
         if self.always:
             return Difference("prove")
-        passed = record.passed(self.context.bench.kube, IDENTITIES, identities.digest(self.context))
+        passed = record.passed(self.context.clients.kube, IDENTITIES, identities.digest(self.context))
         return None if passed else Difference("prove who reads what")
 
     def run(self, progress: Progress) -> None:
         from mlops_platform.engine import stored_results as record
         from mlops_platform.smoke import identities
 
-        context, kube = self.context, self.context.bench.changing()
+        context, kube = self.context, self.context.clients.kube_for_write()
         results = identities.run(context, progress)
         save(context.run_folder, IDENTITIES, results)
         record.write(kube, IDENTITIES, identities.digest(context), results)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import string
 from collections.abc import Mapping
@@ -10,10 +9,12 @@ from secrets import token_urlsafe
 from typing import TYPE_CHECKING, Any
 
 from mlops_platform.adapters.kube.namespaces import JOBS_ACCOUNT
-from mlops_platform.adapters.vault import Door, Health, VaultError
+from mlops_platform.adapters.vault import Health, VaultConnection, VaultError
 from mlops_platform.adapters.vault.connection import INSTALLER
 from mlops_platform.adapters.wait import Pending, wait_until
+from mlops_platform.base.digest import short_digest
 from mlops_platform.base.errors import StepError, WaitTimedOut
+from mlops_platform.base.labels import OWNED
 from mlops_platform.base.progress import Progress
 from mlops_platform.catalogue.catalogue import Component
 from mlops_platform.catalogue.component import Engine
@@ -52,11 +53,11 @@ def run(context: Context, kube: Kube, progress: Progress) -> None:
     """
     from mlops_platform.adapters.vault import begin
 
-    door, store = context.vault, _store(context)
+    connection, store = context.vault, _store(context)
     kube.apply(_account(store))
-    begin.begin(door, _requests(context), context.cancel)
+    begin.begin(connection, _requests(context), context.cancel)
     seen = _opened(context, progress)
-    with _session(door, seen) as vault:
+    with _session(connection, seen) as vault:
         _mount(vault, context)
         _components(vault, context)
     if _mark(context).get("cluster") not in (None, seen.cluster):
@@ -75,13 +76,13 @@ def sealed(context: Context) -> VaultError | None:
     return begin.sealed(context.vault, seen) if seen.initialized and seen.sealed else None
 
 
-def refuse_another(context: Context, component: Component, name: str) -> None:
+def check_other_vault(context: Context, component: Component, name: str) -> None:
     """A secret without which a component's data cannot be read is made with its data, and never again.
 
     Raises StepError when it is gone while the data is there.
     """
-    kube, namespace, secret = context.bench.kube, component.namespace, f"{component.name}-{name}"
-    if not component.needs.secrets[name].once or kube.get("v1", "Secret", secret, namespace):
+    kube, namespace, secret = context.clients.kube, component.namespace, f"{component.name}-{name}"
+    if not component.needs.secrets[name].immutable or kube.get("v1", "Secret", secret, namespace):
         return
     labels = f"app.kubernetes.io/instance={component.name}"
     claims = kube.list("v1", "PersistentVolumeClaim", namespace, labels=labels)
@@ -112,14 +113,14 @@ def _opened(context: Context, progress: Progress) -> Health:
         raise begin.sealed(context.vault, context.vault.health()) from error
 
 
-def _session(door: Door, seen: Health) -> Any:
+def _session(connection: VaultConnection, seen: Health) -> Any:
     """A login refused here is a store that somebody else began, or that was cut off while it was begun."""
     from contextlib import contextmanager
 
     @contextmanager
     def session() -> Any:
         try:
-            with door.session() as vault:
+            with connection.session() as vault:
                 yield vault
         except VaultError as error:
             if error.status not in (400, 403, 404) or "login" not in error.what:
@@ -130,8 +131,8 @@ def _session(door: Door, seen: Health) -> Any:
                 why=f"it is initialised (data {seen.cluster}), and our account cannot log in: {error.why}",
                 hint="it was begun by somebody else, or cut off while it was begun: then it holds nothing, "
                 "and its volume can be deleted with its pod",
-                command=door.kube.kubectl(
-                    "--namespace", door.namespace, "get", "pods,persistentvolumeclaims"
+                command=connection.kube.kubectl(
+                    "--namespace", connection.namespace, "get", "pods,persistentvolumeclaims"
                 ),
             ) from error
 
@@ -201,7 +202,7 @@ def engine_digest(context: Context, provider: Component, engine: Engine) -> str:
     script = provider.provides[_capability(provider, engine)].script
     text = (context.catalog.folder(provider.name) / script).read_text()
     parts = [engine.model_dump(mode="json"), text, provider.namespace]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+    return short_digest(parts)
 
 
 def observe_engine(context: Context, provider: Component, engine: Engine) -> Difference | None:
@@ -217,7 +218,7 @@ def run_engine(context: Context, kube: Kube, provider: Component, engine: Engine
     port = provider.serves[provider.provides[capability].port].port
     host = f"{provider.name}.{provider.namespace}.svc"
     password = token_urlsafe(24)
-    context.hide(password)
+    context.redact(password)
     keeper = {"host": host, "port": str(port), "user": store.name, "password": password}
     at_provider(context, kube, provider, capability, f"{store.name}-keeper", keeper, ("keeper",), progress)
     with context.vault.session() as vault:
@@ -242,13 +243,13 @@ def note(context: Context, kube: Kube, data: Mapping[str, str]) -> None:
     """Other keys of the mark stay."""
     meta = {"name": MARK, "namespace": _store(context).namespace}
     there = _mark(context)
-    labels = {"app.kubernetes.io/part-of": "mlops-platform"}
+    labels = OWNED
     whole = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {**meta, "labels": labels}}
     kube.apply({**whole, "data": {**there, **data}})
 
 
 def _mark(context: Context) -> Mapping[str, str]:
-    found = context.bench.kube.get("v1", "ConfigMap", MARK, _store(context).namespace)
+    found = context.clients.kube.get("v1", "ConfigMap", MARK, _store(context).namespace)
     data: Mapping[str, str] = (found or {}).get("data") or {}
     return data
 
@@ -256,7 +257,7 @@ def _mark(context: Context) -> Mapping[str, str]:
 def _digest(context: Context) -> str:
     store = _store(context)
     parts = [(policy(c, store), _role(c, store)) for c in context.components]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+    return short_digest(parts)
 
 
 def _store(context: Context) -> Component:
@@ -273,7 +274,7 @@ def _requests(context: Context) -> Requests:
 
 
 def _account(store: Component) -> dict[str, Any]:
-    labels = {"app.kubernetes.io/part-of": "mlops-platform"}
+    labels = OWNED
     meta = {"name": INSTALLER, "namespace": store.namespace, "labels": labels}
     account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta}
     return {**account, "automountServiceAccountToken": False}

@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from mlops_platform.adapters.terraform.events import Made, Story, Tail
+from mlops_platform.adapters.terraform.events import EventLog, Made, Tail
 
-from tests.unit.adapters.terraform.told import Told
+from tests.unit.adapters.terraform.recording import RecordingProgress
 
 CASES = Path(__file__).parent / "cases"
 
@@ -22,7 +22,7 @@ def error(summary: str, detail: str = "", **more: Any) -> str:
 
 
 def test_a_run_is_told_in_few_words_and_unknown_types_are_passed_over() -> None:
-    story, told = Story(), Told()
+    story, told = EventLog(), RecordingProgress()
     Tail(CASES / "mixed.jsonl").feed(story, told)
     assert told.said == [
         "Acquiring state lock. This may take a few moments...",
@@ -51,10 +51,10 @@ def test_a_run_is_told_in_few_words_and_unknown_types_are_passed_over() -> None:
 
 
 def test_success_is_a_summary_of_an_apply_without_an_error() -> None:
-    def told(*lines: str) -> Story:
-        story = Story()
+    def told(*lines: str) -> EventLog:
+        story = EventLog()
         for line in lines:
-            story.line(line, Told())
+            story.line(line, RecordingProgress())
         return story
 
     plan = event("change_summary", changes={"add": 1, "operation": "plan"})

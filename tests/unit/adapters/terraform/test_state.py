@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from mlops_platform.adapters.terraform import state
-from mlops_platform.adapters.terraform.events import Story
+from mlops_platform.adapters.terraform.events import EventLog
 from mlops_platform.adapters.terraform.folder import Folder, Run
 from mlops_platform.adapters.terraform.state import State, Unreadable
 from mlops_platform.base.errors import StepError
@@ -138,7 +138,7 @@ def test_a_record_survives_being_read_back(tmp_path: Path) -> None:
     begun = folder.begin("apply", "digest")
     assert folder.run() == begun and begun.ended == "" and begun.serial is None
     folder.state.write_text(json.dumps({"version": 4, "serial": 9, "lineage": "l"}))
-    folder.end(begun, "done", Story())
+    folder.end(begun, "done", EventLog())
     ended = folder.run()
     assert ended and (ended.ended, ended.serial, ended.lineage) == ("done", 9, "l")
 
@@ -165,7 +165,7 @@ def test_which_state_in_the_root_is_ours(
     for path, known in ((folder.errored, rescued), (folder.state, ours)):
         if known:
             path.write_text(json.dumps({"version": 4, "serial": known[0], "lineage": known[1]}))
-    folder.end(run, ended, Story())
+    folder.end(run, ended, EventLog())
     assert bool(folder.rescued()) is taken
 
 

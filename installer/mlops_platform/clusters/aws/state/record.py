@@ -65,7 +65,7 @@ class Keeping:
         self.state.mkdir(parents=True, exist_ok=True, mode=0o700)
         write_private(self.state / _EXPIRY, when)
 
-    def refuse_elsewhere(self) -> None:
+    def require_same_location(self) -> None:
         """Also takes over the record of an environment that another machine has made."""
         here = self.here()
         record = here or self.bucket.record()

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from mlops_platform.base.cancel import Cancel
 from mlops_platform.base.progress import Progress
-from mlops_platform.clusters.aws import import_ids as lost
+from mlops_platform.clusters.aws import import_ids as import_ids
 from mlops_platform.clusters.aws.session import elsewhere
 from mlops_platform.clusters.aws.state.bucket import LOCK_KEY, STATE_KEY, StateBucket
 
@@ -50,14 +50,14 @@ class RemoteState:
         if found and found[0] == lock:
             self._bucket.delete(LOCK_KEY, found[1])
 
-    def lost(
+    def import_ids(
         self, addresses: Sequence[str], progress: Progress, cancel: Cancel | None = None
     ) -> Mapping[str, str]:
-        return lost.find(self._bucket.session, self._bucket.environment, addresses, progress, cancel)
+        return import_ids.find(self._bucket.session, self._bucket.environment, addresses, progress, cancel)
 
     def left_behind(self, known: Sequence[str]) -> Mapping[str, str]:
         """The log group that EKS makes again after Terraform has deleted it (docs/aws.md)."""
         if any(address.endswith(_LOG_GROUP) for address in known):
             return {}
-        found = lost.Lost(self._bucket.session, self._bucket.environment).log_group()
+        found = import_ids.ImportIds(self._bucket.session, self._bucket.environment).log_group()
         return {_LOG_GROUP: found} if found else {}

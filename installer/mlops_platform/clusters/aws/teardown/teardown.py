@@ -27,7 +27,7 @@ _UNPROVEN = "has the environment's tag, but of its run there is no record: not d
 
 
 @dataclass(frozen=True)
-class Ending:
+class Teardown:
     """`here` is the copy of the record on this machine; from another machine the bucket's own is read."""
 
     session: Session

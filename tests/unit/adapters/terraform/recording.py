@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-class Told:
+class RecordingProgress:
     def __init__(self) -> None:
         self.said: list[str] = []
         self.fractions: list[tuple[int, int, str]] = []
