@@ -1,7 +1,7 @@
 #!/bin/bash
-# Sessions live in this pod's memory, not in cookies: a session that was signed out of is gone, and a copy of its
-# cookie opens nothing. A new pod knows none: browsers are signed in again by the issuer, without being asked.
-# The store listens on no port. When it dies, /ready fails and the kubelet starts the pod's container anew.
+# Sessions are in this pod's memory, not in cookies: after sign-out a copy of the cookie is worthless. A new pod has no
+# sessions; the issuer then signs browsers in again silently.
+# redis-server listens on no port. If it dies, /ready fails and the kubelet restarts the container.
 set -eu
 socket=/tmp/sessions.sock
 redis-server --port 0 --unixsocket "$socket" --unixsocketperm 700 --dir /tmp --save '' --appendonly no \
@@ -10,9 +10,9 @@ until redis-cli -s "$socket" ping > /dev/null 2>&1; do
   kill -0 $! || exit 1
 done
 
-# Issuers of machines are asked for their keys once, at the start. One that does not answer then, as when a whole node
-# comes back, is taken for one that has them elsewhere, and its tokens are refused for as long as this pod lives
-# (oauth2-proxy 7.15, pkg/validation/options.go). Those of the cluster, at plain HTTP, are waited for.
+# oauth2-proxy reads the keys of the bearer token issuers once, at its start. If an issuer does not answer then (for
+# example after a restart of the node), oauth2-proxy rejects its tokens for the lifetime of this pod
+# (oauth2-proxy 7.15, pkg/validation/options.go). So wait for the issuers in the cluster (plain HTTP).
 discovered() {
   local address=${1%%/*} path=/${1#*/} status=
   exec 3<> "/dev/tcp/${address%:*}/${address##*:}" || return 1

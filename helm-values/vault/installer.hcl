@@ -1,7 +1,7 @@
-# What the installer may do once it has logged in. It may write policies of components and bind accounts to
-# them, so it could give itself more: whoever may use its account is as good as an administrator here.
+# The policy of the installer. The installer may write policies and bind service accounts to them, so it can give
+# itself more rights: a user who may use its service account is effectively an administrator of Vault.
 
-# Components: their policies, and which account of the cluster gets which.
+# Policies of components, and the roles that bind service accounts to them.
 path "sys/policies/acl/platform-*"         { capabilities = ["create", "read", "update", "delete"] }
 path "sys/policies/acl"                    { capabilities = ["list"] }
 path "auth/kubernetes/role/+"              { capabilities = ["create", "read", "update", "delete"] }
@@ -17,7 +17,7 @@ path "secret/data/platform/*"     { capabilities = ["create", "read", "update"] 
 path "secret/metadata/platform/*" { capabilities = ["read", "list", "delete"] }
 path "secret/metadata/platform/"  { capabilities = ["list"] }
 
-# Passwords it rotates in databases.
+# Database passwords that Vault rotates.
 path "database/config/+"       { capabilities = ["create", "read", "update", "delete"] }
 path "database/rotate-root/+"  { capabilities = ["create", "update"] }
 path "database/static-roles/+" { capabilities = ["create", "read", "update", "delete"] }
@@ -25,7 +25,7 @@ path "database/static-roles"   { capabilities = ["list"] }
 path "database/static-creds/+" { capabilities = ["read"] }
 path "database/rotate-role/+"  { capabilities = ["create", "update"] }
 
-# People, and the OIDC issuer.
+# Users and the OIDC issuer.
 path "sys/auth"                       { capabilities = ["read"] }
 path "sys/auth/userpass"              { capabilities = ["create", "update", "sudo"] }
 path "sys/mounts/auth/userpass/tune"  { capabilities = ["read", "create", "update"] }
@@ -38,7 +38,7 @@ path "identity/*"                     { capabilities = ["create", "read", "updat
 path "sys/locked-users"               { capabilities = ["read"] }
 path "sys/locked-users/+/unlock/+"    { capabilities = ["update"] }
 
-# The keeper's own view of itself, and a backup.
+# Leases and backups.
 path "sys/leases/lookup"         { capabilities = ["create", "update"] }
 path "sys/leases/revoke"         { capabilities = ["create", "update"] }
 path "sys/storage/raft/snapshot" { capabilities = ["read"] }

@@ -1,11 +1,11 @@
-# An EKS cluster in a VPC of its own. What each file makes: network, keys and cluster here, stores.tf the rest.
+# An EKS cluster in its own VPC. This file has the key and the cluster; network.tf, registry.tf and stores.tf the rest.
 
 data "aws_caller_identity" "this" {}
 data "aws_partition" "this" {}
 
 locals {
   cluster = "mlops-${var.name}"
-  # Every object's name begins so; tags, not names, say whose it is.
+  # Prefix of every name. Ownership is in the tags, not in the names.
   prefix = "${local.cluster}-"
 
   tags = { for key, value in {
@@ -16,7 +16,7 @@ locals {
   } : key => value if value != "" }
 }
 
-# Secrets in etcd are encrypted with it, so is what stores.tf makes. Deleting it takes a week: AWS allows no less.
+# Encrypts Secrets in etcd and the stores of stores.tf. AWS deletes a key after seven days at the earliest.
 resource "aws_kms_key" "this" {
   description             = "mlops-platform ${var.name}"
   enable_key_rotation     = true
@@ -47,14 +47,14 @@ module "eks" {
   python             = var.python
   system_pool        = var.system_pool
   gpu_pools          = var.gpu_pools
-  # Without the expiry: what is launched carries these, and a later hour would replace every node.
+  # Without the expiry: instances carry these tags, so a new expiry would replace every node.
   tags = { for key, value in local.tags : key => value if key != "mlops-platform/expires-at" }
 
-  # Nodes join over the NAT gateway; on the way down its routes must outlive them.
+  # Nodes join over the NAT gateway, so Terraform must destroy its routes after the nodes.
   depends_on = [aws_route.private, aws_route_table_association.private, aws_vpc_endpoint.s3]
 }
 
-# The API server's private address stands in the group EKS makes, which lets in itself only.
+# The API server's private address is in the security group that EKS makes, which admits only its own members.
 # https://docs.aws.amazon.com/eks/latest/userguide/cluster-endpoint.html#private-access
 resource "aws_vpc_security_group_ingress_rule" "connected" {
   for_each          = toset(var.other_networks)

@@ -1,14 +1,14 @@
-# Three zones, in each a private subnet for nodes and pods, a small public one for load balancers and NAT, and a small
-# private one for the control plane: whoever calls from there is no pod, and policies can tell.
+# Three zones. Each has a private subnet for nodes and pods, a small public one for load balancers and NAT, and a small
+# private one for the control plane, so that network policies can tell the control plane from pods.
 
 locals {
-  # A quarter of the VPC a zone; the last quarter is cut into sixteenths: three are public, three the control plane's.
+  # One quarter of the VPC per zone. The last quarter has the small subnets: three public, three for the control plane.
   private = { for index, zone in var.zones : zone => cidrsubnet(var.cidr, 2, index) }
   public  = { for index, zone in var.zones : zone => cidrsubnet(var.cidr, 6, 48 + index) }
   control = { for index, zone in var.zones : zone => cidrsubnet(var.cidr, 6, 52 + index) }
 
   nat_zones = var.nat == "per-zone" ? var.zones : var.nat == "one" ? slice(var.zones, 0, 1) : []
-  # Which zone's gateway each zone goes out by.
+  # The zone of the NAT gateway that each zone uses.
   nat_of = { for zone in var.zones : zone => var.nat == "per-zone" ? zone : var.zones[0] if var.nat != "none" }
 }
 
@@ -24,7 +24,8 @@ resource "aws_subnet" "private" {
   vpc_id            = aws_vpc.this.id
   availability_zone = each.key
   cidr_block        = each.value
-  # An interface a node has left behind holds it for ever; then it is freed, and the way down goes on.
+  # A network interface that a node has left behind blocks the deletion forever. After this time `down` removes the
+  # interface and runs destroy again.
   timeouts {
     delete = "10m"
   }
@@ -71,7 +72,7 @@ resource "aws_nat_gateway" "this" {
   allocation_id = aws_eip.nat[each.key].id
   subnet_id     = aws_subnet.public[each.key].id
   tags          = { Name = "${local.prefix}nat-${each.key}" }
-  # On the way down too, it leads out for as long as there are nodes.
+  # Terraform must destroy the routes to the Internet after the nodes.
   depends_on = [aws_internet_gateway.this, aws_route.public, aws_route_table_association.public]
 }
 
@@ -117,7 +118,7 @@ resource "aws_route_table_association" "control" {
   route_table_id = aws_route_table.private[each.key].id
 }
 
-# Image layers come from S3: this way they cost nothing and need no NAT.
+# Image layers come from S3. With this endpoint their traffic is free and needs no NAT.
 resource "aws_vpc_endpoint" "s3" {
   vpc_id            = aws_vpc.this.id
   service_name      = "com.amazonaws.${var.region}.s3"

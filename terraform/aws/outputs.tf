@@ -14,7 +14,7 @@ output "ca" {
 }
 
 output "auth" {
-  description = "How to log in: the command of AWS's own tool that writes a kubeconfig."
+  description = "Access to the cluster: the AWS CLI command that writes a kubeconfig."
   value = {
     command = "aws eks update-kubeconfig --name ${local.cluster} --region ${var.region}"
   }
@@ -27,12 +27,12 @@ output "gpu_pools" {
 }
 
 output "storage_class" {
-  description = "Name of the default StorageClass, which the installer makes."
+  description = "Name of the default StorageClass, which mlops-platform creates."
   value       = "gp3"
 }
 
 output "object_store" {
-  description = "The bucket for artifacts and the role pods use it with; null where a component provides it."
+  description = "The bucket for artifacts and the role that pods use for it; null if a component provides the object store."
   value = one([for key, bucket in aws_s3_bucket.this : {
     bucket = bucket.id
     region = var.region
@@ -41,7 +41,7 @@ output "object_store" {
 }
 
 output "sql" {
-  description = "The database, and the Secrets Manager secret with its password; null where a component provides it."
+  description = "The database and the Secrets Manager secret with its password; null if a component provides the database."
   value = one([for database in aws_db_instance.this : {
     host   = database.address
     port   = database.port
@@ -51,11 +51,11 @@ output "sql" {
 }
 
 output "region" {
-  description = "Where the cluster is."
+  description = "The cluster's region."
   value       = var.region
 }
 
 output "tags" {
-  description = "What marks everything this environment owns."
+  description = "Tags of everything that this environment owns."
   value       = local.tags
 }

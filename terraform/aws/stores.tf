@@ -1,4 +1,4 @@
-# Only on request: a bucket and a PostgreSQL instead of the components that would run in the cluster.
+# Only on request: an S3 bucket and an RDS instance in place of the components in the cluster.
 
 locals {
   with_bucket   = var.object_store == "s3" ? { artifacts = true } : {}
@@ -28,7 +28,7 @@ resource "aws_s3_bucket_versioning" "this" {
   }
 }
 
-# Parts of uploads that nobody ended are seen by no listing, and cost for ever.
+# Parts of unfinished uploads appear in no listing and cost money forever.
 resource "aws_s3_bucket_lifecycle_configuration" "this" {
   for_each = aws_s3_bucket.this
   bucket   = each.value.id
@@ -54,8 +54,8 @@ resource "aws_s3_bucket_server_side_encryption_configuration" "this" {
   }
 }
 
-# Pods are given this role by pod identity; there are no keys to keep. Each namespace has the part of the bucket that
-# begins with its name: https://docs.aws.amazon.com/eks/latest/userguide/pod-id-abac.html
+# Pods get this role by EKS Pod Identity, without keys. Each namespace may use the prefix of the bucket that has its
+# name: https://docs.aws.amazon.com/eks/latest/userguide/pod-id-abac.html
 resource "aws_iam_role" "bucket" {
   for_each           = aws_s3_bucket.this
   name               = "${local.prefix}${each.key}"
@@ -109,7 +109,7 @@ resource "aws_db_instance" "this" {
   instance_class = var.database.instance_class
   db_name        = "platform"
   username       = "platform"
-  # AWS makes the password and keeps it in Secrets Manager: it is in no state.
+  # AWS generates the password and stores it in Secrets Manager, so Terraform's state does not have it.
   manage_master_user_password = true
 
   allocated_storage     = var.database.disk
@@ -126,6 +126,6 @@ resource "aws_db_instance" "this" {
   backup_retention_period    = 7
   copy_tags_to_snapshot      = true
   deletion_protection        = var.deletion_protection
-  # Protected it is not deleted at all; who has lifted that has been asked about the data.
+  # A protected database cannot be deleted at all. `down` asks about the data before the protection is lifted.
   skip_final_snapshot = true
 }

@@ -1,14 +1,14 @@
 variable "name" {
-  description = "The environment's name: names of all that is made begin with mlops-NAME."
+  description = "The environment's name. All objects get the prefix mlops-NAME."
   type        = string
   validation {
     condition     = can(regex("^[a-z]([-a-z0-9]{0,18}[a-z0-9])?$", var.name))
-    error_message = "Lower-case letters, digits and dashes, at most 20, a letter first."
+    error_message = "At most 20 lower-case letters, digits and dashes, starting with a letter."
   }
 }
 
 variable "region" {
-  description = "The region everything is made in."
+  description = "The region of all objects."
   type        = string
   validation {
     condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.region))
@@ -25,12 +25,12 @@ variable "zones" {
   }
   validation {
     condition     = alltrue([for zone in var.zones : can(regex("^${var.region}[a-z]$", zone))])
-    error_message = "The zones must be of the region."
+    error_message = "The zones must be in the region."
   }
 }
 
 variable "kubernetes_version" {
-  description = "Kubernetes version of the cluster, two numbers; AWS picks the patch."
+  description = "Kubernetes version of the cluster, two numbers; AWS chooses the patch version."
   type        = string
   default     = "1.35"
   validation {
@@ -40,7 +40,7 @@ variable "kubernetes_version" {
 }
 
 variable "cidr" {
-  description = "Addresses of the VPC: a private network, /16 to /20. A quarter for the pods of each zone."
+  description = "Addresses of the VPC: a private network, /16 to /20. The pods of each zone get a quarter."
   type        = string
   default     = "10.0.0.0/16"
   validation {
@@ -61,7 +61,7 @@ variable "service_cidr" {
     condition     = can(cidrhost(var.service_cidr, 0)) && try(tonumber(split("/", var.service_cidr)[1]) >= 12 && tonumber(split("/", var.service_cidr)[1]) <= 24, false)
     error_message = "A network of /12 to /24, such as 172.20.0.0/16."
   }
-  # Two networks overlap when they are the same one at the shorter of their prefixes.
+  # Two networks overlap if they are equal at the shorter of their prefixes.
   validation {
     condition = try(
       cidrhost("${cidrhost(var.service_cidr, 0)}/${min(split("/", var.service_cidr)[1], split("/", var.cidr)[1])}", 0) !=
@@ -72,7 +72,7 @@ variable "service_cidr" {
 }
 
 variable "other_networks" {
-  description = "Networks the VPC is to be connected with: they must not overlap, and may reach the API server."
+  description = "Networks that will be connected to the VPC. They must not overlap it, and they may reach the API server."
   type        = list(string)
   default     = []
   validation {
@@ -89,7 +89,7 @@ variable "other_networks" {
 }
 
 variable "nat" {
-  description = "How nodes reach the Internet: one NAT gateway, one in each zone (survives the loss of a zone), or none."
+  description = "NAT gateways for the nodes' access to the Internet: one, one per zone (survives the loss of a zone), or none."
   type        = string
   default     = "one"
   validation {
@@ -99,7 +99,7 @@ variable "nat" {
 }
 
 variable "system_pool" {
-  description = "Nodes for everything that needs no GPU; disk in GiB; in which of the zones, by default in all."
+  description = "Node pool for everything that needs no GPU; disk in GiB; zones: a subset of the cluster's, by default all."
   type = object({
     instance_type = optional(string, "m7i.xlarge")
     min           = optional(number, 2)
@@ -118,7 +118,7 @@ variable "system_pool" {
   }
   validation {
     condition     = alltrue([for zone in var.system_pool.zones : contains(var.zones, zone)])
-    error_message = "zones: some of the cluster's."
+    error_message = "zones: a subset of the cluster's."
   }
   validation {
     condition     = var.system_pool.disk >= 20 && var.system_pool.disk <= 16384
@@ -127,7 +127,7 @@ variable "system_pool" {
 }
 
 variable "gpu_pools" {
-  description = "GPU node pools, the same shape for every cluster provider; disk in GiB, taint as key=value:Effect; in which of the zones, by default in all."
+  description = "GPU node pools, in the same form for every cluster provider; disk in GiB, taint as key=value:Effect; zones: a subset of the cluster's, by default all."
   type = map(object({
     instance_type = string
     gpu_count     = number
@@ -142,20 +142,20 @@ variable "gpu_pools" {
   default = {}
   validation {
     condition     = alltrue([for name, _ in var.gpu_pools : can(regex("^[a-z]([-a-z0-9]{0,28}[a-z0-9])?$", name)) && name != "system"])
-    error_message = "A pool's name: lower-case letters, digits and dashes, at most 30, a letter first; not system."
+    error_message = "A pool's name: at most 30 lower-case letters, digits and dashes, starting with a letter; not system."
   }
-  # The same list is in installer/mlops_platform/clusters/aws/options.py; g4ad has AMD's.
+  # The same list is in installer/mlops_platform/clusters/aws/options.py. g4ad has AMD GPUs.
   validation {
     condition     = alltrue([for pool in var.gpu_pools : can(regex("^(g4dn|g5|g5g|g6|g6e|gr6|p3|p3dn|p4d|p4de|p5|p5e|p5en)\\.[a-z0-9-]+$", pool.instance_type))])
     error_message = "instance_type: a type with NVIDIA GPUs, such as g5.xlarge, g6.xlarge or p4d.24xlarge."
   }
   validation {
     condition     = alltrue([for pool in var.gpu_pools : pool.gpu_count >= 1 && pool.gpu_count <= 16])
-    error_message = "gpu_count: 1 to 16, the GPUs of one such instance."
+    error_message = "gpu_count: 1 to 16, the number of GPUs of one instance."
   }
   validation {
     condition     = alltrue([for pool in var.gpu_pools : pool.min >= 0 && pool.min <= pool.max && pool.max >= 1 && pool.max <= 450])
-    error_message = "0 <= min <= max <= 450 must hold, and max be 1 or more."
+    error_message = "0 <= min <= max <= 450 must hold, and max must be 1 or more."
   }
   validation {
     condition     = alltrue([for pool in var.gpu_pools : can(regex("^[A-Za-z0-9_./-]+=[A-Za-z0-9_.-]*:(NoSchedule|PreferNoSchedule|NoExecute)$", pool.taint))])
@@ -163,7 +163,7 @@ variable "gpu_pools" {
   }
   validation {
     condition     = alltrue([for zone in flatten([for pool in var.gpu_pools : pool.zones]) : contains(var.zones, zone)])
-    error_message = "zones: some of the cluster's."
+    error_message = "zones: a subset of the cluster's."
   }
   validation {
     condition     = alltrue([for pool in var.gpu_pools : pool.disk >= 20 && pool.disk <= 16384])
@@ -172,7 +172,7 @@ variable "gpu_pools" {
 }
 
 variable "network_policy" {
-  description = "strict: a pod reaches nothing until a policy allows it; standard: everything until a policy selects it."
+  description = "strict: a pod has no network access until a policy allows it; standard: full access until a policy selects it."
   type        = string
   default     = "strict"
   validation {
@@ -182,13 +182,13 @@ variable "network_policy" {
 }
 
 variable "python" {
-  description = "With network_policy strict: a Python with the installer package, which lets the cluster's own DNS and disk driver through; empty: apply such policies yourself while the add-ons start."
+  description = "With network_policy strict: a Python interpreter with the package mlops_platform, which applies network policies for the cluster's own DNS and disk driver; empty: apply such policies yourself while the add-ons start."
   type        = string
   default     = ""
 }
 
 variable "object_store" {
-  description = "s3: make a bucket for artifacts; in-cluster: a component provides the store."
+  description = "s3: create a bucket for artifacts; in-cluster: a component provides the object store."
   type        = string
   default     = "in-cluster"
   validation {
@@ -198,7 +198,7 @@ variable "object_store" {
 }
 
 variable "sql" {
-  description = "rds: make a PostgreSQL instance; in-cluster: a component provides the database."
+  description = "rds: create a PostgreSQL instance; in-cluster: a component provides the database."
   type        = string
   default     = "in-cluster"
   validation {
@@ -208,7 +208,7 @@ variable "sql" {
 }
 
 variable "database" {
-  description = "With sql rds: the instance's class and its disk in GiB."
+  description = "With sql = rds: the class of the instance and its disk in GiB."
   type = object({
     instance_class = optional(string, "db.t4g.medium")
     disk           = optional(number, 50)
@@ -221,7 +221,7 @@ variable "database" {
 }
 
 variable "admins" {
-  description = "ARNs of users and roles who may do everything in the cluster; whoever makes it always may."
+  description = "ARNs of IAM users and roles that are administrators of the cluster, beside its creator."
   type        = list(string)
   default     = []
   validation {
@@ -231,7 +231,7 @@ variable "admins" {
 }
 
 variable "allowed_cidrs" {
-  description = "Networks that may reach the API server from outside the VPC; none: nobody."
+  description = "Networks that may reach the API server from outside the VPC; empty: the endpoint is private."
   type        = list(string)
   default     = []
   validation {
@@ -241,41 +241,41 @@ variable "allowed_cidrs" {
 }
 
 variable "log_retention_days" {
-  description = "How long the control plane's logs are kept."
+  description = "Retention of the control plane's logs in days."
   type        = number
   default     = 30
   validation {
     condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922], var.log_retention_days)
-    error_message = "A number of days CloudWatch knows, such as 30."
+    error_message = "A number of days that CloudWatch supports, such as 30."
   }
 }
 
 variable "deletion_protection" {
-  description = "The database refuses to be deleted, the bucket must be emptied by hand."
+  description = "The database cannot be deleted, and the bucket only after you have emptied it."
   type        = bool
   default     = false
 }
 
 variable "path_style" {
-  description = "Address buckets by path: for an endpoint that is not AWS's own."
+  description = "Use path-style addresses of buckets, for an endpoint that is not AWS's own."
   type        = bool
   default     = false
 }
 
 variable "run" {
-  description = "Id of the run that made the environment; goes into the tags."
+  description = "Id of the run that created the environment; goes into the tags."
   type        = string
   default     = ""
 }
 
 variable "owner" {
-  description = "Who made the environment; goes into the tags."
+  description = "Creator of the environment; goes into the tags."
   type        = string
   default     = ""
 }
 
 variable "expires_at" {
-  description = "When the environment may be taken down, RFC 3339; empty: never by itself."
+  description = "Time after which `reap` destroys the environment, RFC 3339; empty: never."
   type        = string
   default     = ""
   validation {

@@ -8,7 +8,7 @@ terraform {
     }
   }
 
-  # Which bucket is the caller's to say: `terraform init -backend-config=bucket=… -backend-config=key=…`.
+  # The caller chooses the bucket: `terraform init -backend-config=bucket=… -backend-config=key=…`.
   backend "s3" {}
 }
 

@@ -1,4 +1,4 @@
-# A cluster somebody else made: nothing is made of it and nothing destroyed. What is kept is which one it was.
+# A cluster that already exists: Terraform creates and destroys nothing, it only records which cluster it is.
 
 resource "terraform_data" "cluster" {
   input = {

@@ -3,12 +3,12 @@ variable "name" {
   type        = string
   validation {
     condition     = can(regex("^[a-z]([-a-z0-9]{0,18}[a-z0-9])?$", var.name))
-    error_message = "Lower-case letters, digits and dashes, at most 20, a letter first."
+    error_message = "At most 20 lower-case letters, digits and dashes, starting with a letter."
   }
 }
 
 variable "kubeconfig" {
-  description = "Absolute path of a kubeconfig; its contents never pass through Terraform."
+  description = "Absolute path of a kubeconfig; Terraform never reads its contents."
   type        = string
   validation {
     condition     = startswith(var.kubeconfig, "/")
@@ -17,16 +17,16 @@ variable "kubeconfig" {
 }
 
 variable "context" {
-  description = "Which of the kubeconfig's contexts."
+  description = "The context of the kubeconfig."
   type        = string
   validation {
     condition     = var.context != ""
-    error_message = "A context must be named: the current one changes under people's hands."
+    error_message = "Name a context: the current context can change at any time."
   }
 }
 
 variable "endpoint" {
-  description = "URL of the API server, as the kubeconfig has it."
+  description = "URL of the API server in the kubeconfig."
   type        = string
   validation {
     condition     = startswith(var.endpoint, "https://")
@@ -35,18 +35,18 @@ variable "endpoint" {
 }
 
 variable "storage_class" {
-  description = "Name of the StorageClass volumes are made of."
+  description = "Name of the StorageClass for all volumes."
   type        = string
 }
 
 variable "region" {
-  description = "Where the cluster is, for people."
+  description = "The cluster's region, for display only."
   type        = string
   default     = "existing"
 }
 
 variable "labels" {
-  description = "What marks everything this environment owns, beside its name."
+  description = "Tags of everything that this environment owns, beside its name."
   type        = map(string)
   default     = {}
 }

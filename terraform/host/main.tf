@@ -1,13 +1,13 @@
-# The host cluster: one Kubernetes node in namespaces of this machine. Uses only Terraform's built-in provider.
+# The host cluster: one Kubernetes node in its own namespaces on this machine. Uses only Terraform's built-in provider.
 
 resource "terraform_data" "node" {
-  # A destroy provisioner sees nothing but `self`, so what it needs is kept as input.
+  # A destroy provisioner can read only `self`, so its values are stored in the input.
   input = {
     python = var.python
     config = var.config
   }
 
-  # Other programs or settings: stop and start. The data lies in the state folder and stays.
+  # Other programs or settings restart the node. Its data is in the state folder and stays.
   triggers_replace = var.fingerprint
 
   provisioner "local-exec" {

@@ -15,7 +15,7 @@ output "ca" {
 }
 
 output "auth" {
-  description = "How to log in: a kubeconfig file on this machine, mode 0600."
+  description = "Access to the cluster: a kubeconfig file on this machine, mode 0600."
   value       = { kubeconfig = var.kubeconfig }
 }
 
@@ -30,16 +30,16 @@ output "storage_class" {
 }
 
 output "object_store" {
-  description = "The cloud's object store; null where a component provides it."
+  description = "The cloud's object store; null if a component provides it."
   value       = null
 }
 
 output "region" {
-  description = "Where the cluster is."
+  description = "The cluster's region."
   value       = "host"
 }
 
 output "tags" {
-  description = "What marks everything this environment owns."
+  description = "Tags of everything that this environment owns."
   value       = { "mlops-platform/env" = var.name }
 }

@@ -1,14 +1,14 @@
 variable "name" {
-  description = "The environment's name: the node, its interface and its cgroups are named after it."
+  description = "The environment's name; also the name of the node, its network interface and its cgroups."
   type        = string
   validation {
     condition     = can(regex("^[a-z]([-a-z0-9]{0,18}[a-z0-9])?$", var.name))
-    error_message = "Lower-case letters, digits and dashes, at most 20, a letter first."
+    error_message = "At most 20 lower-case letters, digits and dashes, starting with a letter."
   }
 }
 
 variable "config" {
-  description = "Absolute path of the node's node.json, which must be there before this root is applied."
+  description = "Absolute path of the node's node.json, which must exist before `terraform apply`."
   type        = string
   validation {
     condition     = startswith(var.config, "/")
@@ -17,17 +17,17 @@ variable "config" {
 }
 
 variable "python" {
-  description = "The Python interpreter in which the installer package can be imported."
+  description = "A Python interpreter that has the package mlops_platform."
   type        = string
 }
 
 variable "fingerprint" {
-  description = "Digest of all the node is started with; another one restarts it."
+  description = "Digest of the node's programs and settings; a new digest restarts the node."
   type        = string
 }
 
 variable "endpoint" {
-  description = "URL of the API server, as this machine reaches it."
+  description = "URL of the API server, reachable from this machine."
   type        = string
   validation {
     condition     = startswith(var.endpoint, "https://")
@@ -42,7 +42,7 @@ variable "ca" {
 }
 
 variable "kubeconfig" {
-  description = "Absolute path of the administrator's kubeconfig; its contents never pass through Terraform."
+  description = "Absolute path of the administrator's kubeconfig; Terraform never reads its contents."
   type        = string
 }
 
@@ -52,7 +52,7 @@ variable "storage_class" {
 }
 
 variable "gpu_pools" {
-  description = "GPU node pools, the same shape for every cluster provider. A plain machine has none."
+  description = "GPU node pools, in the same form for every cluster provider. The host cluster has none."
   type = map(object({
     instance_type = string
     gpu_count     = number
@@ -66,6 +66,6 @@ variable "gpu_pools" {
   default = {}
   validation {
     condition     = length(var.gpu_pools) == 0
-    error_message = "The host cluster is this machine: it cannot make GPU nodes."
+    error_message = "The host cluster is this machine: it cannot create GPU nodes."
   }
 }

@@ -1,4 +1,4 @@
-# With a mocked provider: no credentials and no cloud. What is planned, and that wrong input makes nothing.
+# Runs with a mocked provider, without credentials or a cloud: checks the plan, and that wrong input fails.
 
 mock_provider "aws" {
   override_during = plan
@@ -44,31 +44,31 @@ variables {
   owner  = "tester"
 }
 
-run "as_little_as_can_be_asked_for" {
+run "minimal_environment" {
   command = plan
   assert {
     condition     = length(aws_nat_gateway.this) == 1 && length(aws_s3_bucket.this) == 0 && length(aws_db_instance.this) == 0
-    error_message = "one NAT gateway, and no store"
+    error_message = "expected one NAT gateway and no managed service"
   }
   assert {
     condition     = length(distinct([for s in merge(aws_subnet.private, { for k, v in aws_subnet.public : "public ${k}" => v }, { for k, v in aws_subnet.control : "control ${k}" => v }) : s.cidr_block])) == 9
-    error_message = "nine subnets that do not overlap"
+    error_message = "expected nine subnets without overlap"
   }
   assert {
     condition     = aws_ecr_repository.images.name == "mlops-test" && aws_ecr_repository.images.image_tag_mutability == "IMMUTABLE"
-    error_message = "a repository for images, in which no tag is given twice"
+    error_message = "expected an image repository with immutable tags"
   }
   assert {
     condition     = output.tags == { "mlops-platform/env" = "test", "mlops-platform/run" = "run-1", "mlops-platform/owner" = "tester" }
-    error_message = "environment, run and owner are in the tags, and no expiry"
+    error_message = "the tags must contain environment, run and owner, and no expiry"
   }
   assert {
     condition     = output.object_store == null && output.sql == null && output.cluster_name == "mlops-test"
-    error_message = "components provide the stores"
+    error_message = "outputs of managed services must be null"
   }
 }
 
-run "the_cluster_is_closed_and_says_what_it_does" {
+run "cluster_is_private_and_logs_everything" {
   command = plan
   module {
     source = "./modules/eks"
@@ -94,50 +94,50 @@ run "the_cluster_is_closed_and_says_what_it_does" {
   }
   assert {
     condition     = !aws_eks_cluster.this.vpc_config[0].endpoint_public_access && length(aws_eks_cluster.this.enabled_cluster_log_types) == 5
-    error_message = "no way in from outside, all of the control plane's logs"
+    error_message = "expected a private endpoint and all control plane logs"
   }
   assert {
     condition     = aws_eks_cluster.this.access_config[0].authentication_mode == "API" && aws_eks_cluster.this.encryption_config[0].resources == toset(["secrets"])
-    error_message = "access entries only, Secrets encrypted with the key"
+    error_message = "expected access entries only, and Secrets encrypted with the key"
   }
   assert {
     condition     = jsondecode(aws_eks_addon.before["vpc-cni"].configuration_values) == { enableNetworkPolicy = "true", env = { NETWORK_POLICY_ENFORCING_MODE = "strict" } }
-    error_message = "network policies are enforced, strictly"
+    error_message = "expected enforced network policies in strict mode"
   }
   assert {
     condition     = length(terraform_data.policies) == 1
-    error_message = "and DNS and disks let through before the first pod"
+    error_message = "expected policies for DNS and the disk driver before the first pod"
   }
   assert {
     condition     = jsondecode(aws_eks_addon.after["aws-ebs-csi-driver"].configuration_values).controller.extraVolumeTags == { "mlops-platform/env" = "test" }
-    error_message = "disks the driver makes carry our tags"
+    error_message = "disks of the driver must carry the tags"
   }
   assert {
     condition     = aws_eks_node_group.this["a10"].ami_type == "BOTTLEROCKET_x86_64_NVIDIA" && aws_eks_node_group.this["a10"].capacity_type == "SPOT" && aws_eks_node_group.this["system"].ami_type == "AL2023_ARM_64_STANDARD"
-    error_message = "the image fits the processor and the GPU"
+    error_message = "the node image must match the processor and the GPU"
   }
   assert {
     condition     = aws_eks_node_group.this["a10"].subnet_ids == toset(["subnet-2"]) && length(aws_eks_node_group.this["system"].subnet_ids) == 3
-    error_message = "a pool is in its own zones, or in all"
+    error_message = "a pool must be in its own zones, or in all"
   }
   assert {
     condition     = one(aws_eks_node_group.this["a10"].taint).effect == "NO_SCHEDULE" && length(aws_eks_node_group.this["system"].taint) == 0
-    error_message = "only GPU nodes are tainted"
+    error_message = "only GPU nodes may have taints"
   }
   assert {
     condition = { for disk in aws_launch_template.this["a10"].block_device_mappings : disk.device_name => disk.ebs[0].encrypted == "true" } == {
       "/dev/xvda" = true
       "/dev/xvdb" = true
     } && [for disk in aws_launch_template.this["a10"].block_device_mappings : disk.ebs[0].volume_size if disk.device_name == "/dev/xvdb"] == [200]
-    error_message = "the second disk is what was asked for, both are encrypted"
+    error_message = "the second disk must have the requested size, both must be encrypted"
   }
   assert {
     condition     = length(aws_autoscaling_group_tag.hint) == 6
-    error_message = "four labels, the GPU and the taint are told to the autoscaler"
+    error_message = "the autoscaler's tags must contain four labels, the GPU and the taint"
   }
 }
 
-run "all_that_can_be_asked_for" {
+run "maximal_environment" {
   command = plan
   variables {
     nat                 = "per-zone"
@@ -148,34 +148,34 @@ run "all_that_can_be_asked_for" {
   }
   assert {
     condition     = length(aws_nat_gateway.this) == 3 && length(distinct(values(local.nat_of))) == 3
-    error_message = "a NAT gateway in each zone, used by its own"
+    error_message = "expected one NAT gateway per zone, used by its own zone"
   }
   assert {
     condition     = !aws_s3_bucket.this["artifacts"].force_destroy && aws_s3_bucket.this["artifacts"].bucket == "mlops-test-artifacts-111122223333"
-    error_message = "the bucket is not emptied by itself"
+    error_message = "expected force_destroy = false for the bucket"
   }
   assert {
     condition     = aws_db_instance.this["postgres"].deletion_protection && aws_db_instance.this["postgres"].storage_encrypted && aws_db_instance.this["postgres"].manage_master_user_password && aws_db_instance.this["postgres"].multi_az
-    error_message = "the database is protected, encrypted, in two zones, and its password in no state"
+    error_message = "the database must be protected, encrypted, multi-AZ, and its password not in the state"
   }
   assert {
     condition     = output.tags["mlops-platform/expires-at"] == "2026-01-31T18:00:00+00:00"
-    error_message = "the expiry is in the tags"
+    error_message = "the tags must contain the expiry"
   }
 }
 
-run "no_way_out_is_possible" {
+run "nat_none_has_no_internet_route" {
   command = plan
   variables {
     nat = "none"
   }
   assert {
     condition     = length(aws_nat_gateway.this) == 0 && length(aws_route.private) == 0
-    error_message = "no NAT gateway and no route to one"
+    error_message = "expected no NAT gateway and no route to one"
   }
 }
 
-run "two_zones_are_refused" {
+run "rejects_two_zones" {
   command = plan
   variables {
     zones = ["eu-central-1a", "eu-central-1b"]
@@ -183,7 +183,7 @@ run "two_zones_are_refused" {
   expect_failures = [var.zones]
 }
 
-run "zones_of_another_region_are_refused" {
+run "rejects_zones_of_another_region" {
   command = plan
   variables {
     zones = ["eu-west-1a", "eu-west-1b", "eu-west-1c"]
@@ -191,7 +191,7 @@ run "zones_of_another_region_are_refused" {
   expect_failures = [var.zones]
 }
 
-run "services_that_overlap_the_vpc_are_refused" {
+run "rejects_service_cidr_inside_vpc" {
   command = plan
   variables {
     service_cidr = "10.0.128.0/20"
@@ -199,7 +199,7 @@ run "services_that_overlap_the_vpc_are_refused" {
   expect_failures = [var.service_cidr]
 }
 
-run "a_connected_network_that_overlaps_is_refused" {
+run "rejects_connected_network_that_overlaps" {
   command = plan
   variables {
     other_networks = ["192.168.0.0/16", "10.0.0.0/8"]
@@ -207,7 +207,7 @@ run "a_connected_network_that_overlaps_is_refused" {
   expect_failures = [var.other_networks]
 }
 
-run "a_vpc_too_small_is_refused" {
+run "rejects_small_vpc" {
   command = plan
   variables {
     cidr = "10.0.0.0/24"
@@ -215,7 +215,7 @@ run "a_vpc_too_small_is_refused" {
   expect_failures = [var.cidr]
 }
 
-run "a_gpu_pool_without_gpu_is_refused" {
+run "rejects_gpu_pool_without_gpu" {
   command = plan
   variables {
     gpu_pools = { a = { instance_type = "m7i.large", gpu_count = 1, max = 1 } }
@@ -223,7 +223,7 @@ run "a_gpu_pool_without_gpu_is_refused" {
   expect_failures = [var.gpu_pools]
 }
 
-run "no_gpus_are_refused" {
+run "rejects_gpu_count_zero" {
   command = plan
   variables {
     gpu_pools = { a = { instance_type = "g5.xlarge", gpu_count = 0, max = 1 } }
@@ -231,7 +231,7 @@ run "no_gpus_are_refused" {
   expect_failures = [var.gpu_pools]
 }
 
-run "more_at_least_than_at_most_is_refused" {
+run "rejects_min_above_max" {
   command = plan
   variables {
     gpu_pools = { a = { instance_type = "g5.xlarge", gpu_count = 1, min = 3, max = 2 } }
@@ -239,7 +239,7 @@ run "more_at_least_than_at_most_is_refused" {
   expect_failures = [var.gpu_pools]
 }
 
-run "an_empty_system_pool_is_refused" {
+run "rejects_empty_system_pool" {
   command = plan
   variables {
     system_pool = { min = 0, max = 2 }
@@ -247,7 +247,7 @@ run "an_empty_system_pool_is_refused" {
   expect_failures = [var.system_pool]
 }
 
-run "a_retention_cloudwatch_does_not_know_is_refused" {
+run "rejects_unsupported_log_retention" {
   command = plan
   variables {
     log_retention_days = 31
@@ -255,7 +255,7 @@ run "a_retention_cloudwatch_does_not_know_is_refused" {
   expect_failures = [var.log_retention_days]
 }
 
-run "an_expiry_in_words_is_refused" {
+run "rejects_expiry_that_is_no_timestamp" {
   command = plan
   variables {
     expires_at = "tomorrow"

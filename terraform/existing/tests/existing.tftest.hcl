@@ -1,4 +1,4 @@
-# Nothing is made: applying writes down which cluster it was.
+# Apply creates nothing; it only records the cluster in the state.
 
 variables {
   name          = "shared"
@@ -9,22 +9,22 @@ variables {
   labels        = { team = "a" }
 }
 
-run "outputs_are_those_of_every_root" {
+run "outputs_match_every_root" {
   assert {
     condition     = output.cluster_name == "team-a" && output.endpoint == "https://10.0.0.1:6443"
-    error_message = "the context and the endpoint are handed on"
+    error_message = "outputs name and endpoint must equal the variables"
   }
   assert {
     condition     = output.auth == { kubeconfig = "/nowhere/kubeconfig", context = "team-a" } && output.object_store == null
-    error_message = "the kubeconfig is named, and there is no object store"
+    error_message = "the output kubeconfig must be set, object_store must be null"
   }
   assert {
     condition     = output.tags == { team = "a", "mlops-platform/env" = "shared" }
-    error_message = "the labels are in the tags"
+    error_message = "the tags must contain the labels"
   }
 }
 
-run "a_relative_path_is_refused" {
+run "rejects_relative_path" {
   command = plan
   variables {
     kubeconfig = "kubeconfig"
@@ -32,7 +32,7 @@ run "a_relative_path_is_refused" {
   expect_failures = [var.kubeconfig]
 }
 
-run "the_current_context_is_not_good_enough" {
+run "rejects_empty_context" {
   command = plan
   variables {
     context = ""
@@ -40,7 +40,7 @@ run "the_current_context_is_not_good_enough" {
   expect_failures = [var.context]
 }
 
-run "plain_http_is_refused" {
+run "rejects_plain_http" {
   command = plan
   variables {
     endpoint = "http://10.0.0.1:6443"

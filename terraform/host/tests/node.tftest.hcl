@@ -1,4 +1,4 @@
-# Plans only: applying would start a node. Wrong input is refused before anything is made.
+# Plans only, because apply starts a node. Wrong input must fail before anything is created.
 
 variables {
   name          = "test"
@@ -10,23 +10,23 @@ variables {
   storage_class = "standard"
 }
 
-run "outputs_are_those_of_every_root" {
+run "outputs_match_every_root" {
   command = plan
   assert {
     condition     = output.cluster_name == "test" && output.region == "host"
-    error_message = "name and region are handed on"
+    error_message = "outputs name and region must equal the variables"
   }
   assert {
     condition     = output.auth.kubeconfig == "/nowhere/kubeconfig" && output.object_store == null
-    error_message = "the kubeconfig is named, and there is no object store"
+    error_message = "the output kubeconfig must be set, object_store must be null"
   }
   assert {
     condition     = output.tags["mlops-platform/env"] == "test"
-    error_message = "the environment is in the tags"
+    error_message = "the tags must contain the environment"
   }
 }
 
-run "a_name_too_long_is_refused" {
+run "rejects_long_name" {
   command = plan
   variables {
     name = "a-name-that-is-longer-than-interfaces-allow"
@@ -34,7 +34,7 @@ run "a_name_too_long_is_refused" {
   expect_failures = [var.name]
 }
 
-run "a_relative_path_is_refused" {
+run "rejects_relative_path" {
   command = plan
   variables {
     config = "node.json"
@@ -42,7 +42,7 @@ run "a_relative_path_is_refused" {
   expect_failures = [var.config]
 }
 
-run "plain_http_is_refused" {
+run "rejects_plain_http" {
   command = plan
   variables {
     endpoint = "http://10.77.0.2:6443"
@@ -50,7 +50,7 @@ run "plain_http_is_refused" {
   expect_failures = [var.endpoint]
 }
 
-run "gpu_pools_are_refused" {
+run "rejects_gpu_pools" {
   command = plan
   variables {
     gpu_pools = {

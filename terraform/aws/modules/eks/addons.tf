@@ -1,7 +1,7 @@
-# What EKS installs and keeps up to date: network, identity, DNS, disks.
+# EKS add-ons: network, identity, DNS, disks.
 
 locals {
-  # Those without which a node does not become ready come first; the others need nodes to become active.
+  # `before`: a node needs these to become ready. `after`: these need a node to become active.
   before = {
     vpc-cni = {
       account = "aws-node"
@@ -19,7 +19,7 @@ locals {
     aws-ebs-csi-driver = {
       account = "ebs-csi-controller-sa"
       policy  = "service-role/AmazonEBSCSIDriverPolicy"
-      # Disks it makes are found, and swept, by these.
+      # `down` finds and sweeps the driver's disks by these tags.
       values = { controller = { extraVolumeTags = var.tags } }
     }
   }
@@ -27,7 +27,7 @@ locals {
   identities = { for name, addon in merge(local.before, local.after) : name => addon if addon.account != "" }
 }
 
-# EKS leaves an add-on at the version it was made with; this moves it along with the cluster's.
+# EKS does not update an add-on by itself: take the default version for the cluster's version.
 data "aws_eks_addon_version" "this" {
   for_each           = merge(local.before, local.after)
   addon_name         = each.key
@@ -77,8 +77,8 @@ resource "aws_eks_pod_identity_association" "addon" {
   depends_on      = [aws_iam_role_policy_attachment.addon]
 }
 
-# In strict mode a pod reaches nothing without a policy, and without the API server neither DNS nor the disk
-# driver becomes active, for which Terraform waits. Policies are kept by the API server, which is there first.
+# In strict mode a pod has no network access without a policy. DNS and the disk driver need the API server to become
+# active, and Terraform waits for both. So apply their policies after the API server is ready and before the add-ons.
 resource "terraform_data" "policies" {
   for_each         = var.network_policy == "strict" && var.python != "" ? { kube-system = true } : {}
   triggers_replace = [aws_eks_cluster.this.arn]

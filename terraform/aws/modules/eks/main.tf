@@ -1,4 +1,4 @@
-# The control plane: who may use it, what it logs, how its secrets are kept.
+# The control plane: access, logs, encryption of Secrets.
 
 locals {
   policies = "arn:${var.partition}:iam::aws:policy"
@@ -30,7 +30,7 @@ resource "aws_iam_role_policy_attachment" "cluster" {
   policy_arn = "${local.policies}/AmazonEKSClusterPolicy"
 }
 
-# Made before EKS makes one itself, which would be kept for ever and carry no tags.
+# Created before EKS creates the group itself: that one has no tags and keeps logs forever.
 resource "aws_cloudwatch_log_group" "this" {
   name              = "/aws/eks/${var.name}/cluster"
   retention_in_days = var.log_retention_days
@@ -44,7 +44,7 @@ resource "aws_eks_cluster" "this" {
   enabled_cluster_log_types     = ["api", "audit", "authenticator", "controllerManager", "scheduler"]
   bootstrap_self_managed_addons = false
 
-  # Both can only be said when the cluster is made: changing one makes a new cluster.
+  # Both settings are immutable: a change replaces the cluster.
   access_config {
     authentication_mode                         = "API"
     bootstrap_cluster_creator_admin_permissions = true
@@ -72,7 +72,7 @@ resource "aws_eks_cluster" "this" {
     support_type = "STANDARD"
   }
 
-  # Without the role's policy EKS cannot remove its network interfaces on the way down.
+  # Without the role's policy EKS cannot remove its network interfaces when the cluster is destroyed.
   depends_on = [aws_iam_role_policy_attachment.cluster, aws_cloudwatch_log_group.this]
 }
 

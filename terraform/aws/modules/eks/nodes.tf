@@ -35,8 +35,8 @@ locals {
     NoExecute        = "NO_EXECUTE"
   }
 
-  # One pool's "mlops-platform/pool" says where a node came from; GPU operators look for nvidia.com/gpu.present. By the
-  # accelerator's label an autoscaler waits for the GPUs of a node that is ready before it counts on it:
+  # mlops-platform/pool names a node's pool; GPU operators look for nvidia.com/gpu.present. With the accelerator label
+  # the autoscaler counts on a ready node only after its GPUs are registered:
   # https://github.com/kubernetes/autoscaler/blob/master/cluster-autoscaler/cloudprovider/aws/README.md
   labels = { for name, pool in local.pools : name => merge(
     { "mlops-platform/pool" = name },
@@ -44,7 +44,7 @@ locals {
     pool.labels,
   ) }
 
-  # What the autoscaler must know of a node it has never seen. Of an empty pool it reads it from these tags:
+  # For an empty pool the autoscaler reads labels, GPUs and taints of a future node from these tags:
   # https://github.com/kubernetes/autoscaler/blob/master/cluster-autoscaler/cloudprovider/aws/README.md
   template = "k8s.io/cluster-autoscaler/node-template"
   hints = merge([for name, pool in local.pools : merge(
@@ -75,12 +75,12 @@ resource "aws_iam_role_policy_attachment" "node" {
 resource "aws_launch_template" "this" {
   for_each = local.pools
   name     = "${var.name}-${each.key}"
-  # Here and not in the node group, so that another type or disk is a rolling update and no new group.
+  # In the launch template, not in the node group, so that a new type or disk is a rolling update of the same group.
   instance_type          = each.value.instance_type
   update_default_version = true
   tags                   = { Name = "${var.name}-${each.key}" }
 
-  # Bottlerocket's system has a disk of its own, as large as its image; pods and images are on the second.
+  # Bottlerocket's system is on its own disk of the image's size; pods and images are on the second disk.
   dynamic "block_device_mappings" {
     for_each = each.value.gpus > 0 ? { "/dev/xvda" = null, "/dev/xvdb" = each.value.disk } : { "/dev/xvda" = each.value.disk }
     content {
@@ -94,7 +94,7 @@ resource "aws_launch_template" "this" {
     }
   }
 
-  # Pods are one hop further away than the node: they get no credentials of the node's.
+  # A hop limit of 1 keeps the node's credentials from pods, which are one hop further away.
   metadata_options {
     http_endpoint               = "enabled"
     http_tokens                 = "required"
@@ -117,7 +117,7 @@ resource "aws_eks_node_group" "this" {
   node_role_arn   = aws_iam_role.node.arn
   subnet_ids      = [for zone, id in var.subnets : id if length(each.value.zones) == 0 || contains(each.value.zones, zone)]
   version         = var.kubernetes_version
-  # Of the images with NVIDIA's driver Bottlerocket alone has the device plugin in it, without which no pod gets a GPU:
+  # Bottlerocket's is the only image with NVIDIA's driver that also has the device plugin, which pods with GPUs need:
   # https://docs.aws.amazon.com/eks/latest/userguide/ml-eks-k8s-device-plugin.html
   ami_type      = each.value.gpus > 0 ? "BOTTLEROCKET_${local.architecture[each.key]}_NVIDIA" : "AL2023_${local.architecture[each.key]}_STANDARD"
   capacity_type = each.value.spot ? "SPOT" : "ON_DEMAND"
@@ -151,7 +151,7 @@ resource "aws_eks_node_group" "this" {
     }
   }
 
-  # How many there are is the autoscaler's to say.
+  # The autoscaler sets the number of nodes.
   lifecycle {
     ignore_changes = [scaling_config[0].desired_size]
   }

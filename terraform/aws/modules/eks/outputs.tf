@@ -1,5 +1,5 @@
 output "name" {
-  description = "The cluster's name, known before it is complete, once Terraform has begun it."
+  description = "The cluster's name; it depends on the add-ons and on the administrators' access."
   value       = aws_eks_cluster.this.name
   depends_on  = [aws_eks_addon.after, aws_eks_access_policy_association.admin]
 }
@@ -15,11 +15,11 @@ output "ca" {
 }
 
 output "security_group_id" {
-  description = "The group EKS makes for the control plane, nodes and pods."
+  description = "The security group that EKS makes for the control plane, nodes and pods."
   value       = one(aws_eks_cluster.this.vpc_config[*].cluster_security_group_id)
 }
 
 output "pod_identity_trust" {
-  description = "The trust policy of a role that pods are given."
+  description = "The trust policy of roles for EKS Pod Identity."
   value       = local.pod_identity_trust
 }

@@ -1,4 +1,4 @@
-# Whoever scales the pools: a role that pods get by pod identity once the installer lets them have it.
+# A role for the autoscaler. mlops-platform associates it with the autoscaler's service account (EKS Pod Identity).
 
 resource "aws_iam_role" "pools" {
   name               = "${var.name}-pools"
@@ -6,7 +6,8 @@ resource "aws_iam_role" "pools" {
 }
 
 # https://github.com/kubernetes/autoscaler/blob/master/cluster-autoscaler/cloudprovider/aws/README.md#iam-policy
-# What only looks cannot be told one cluster from another. EKS puts the tag on the groups of its node groups.
+# Describe actions cannot be restricted to one cluster. EKS puts the tag of the condition on its node groups' scaling
+# groups.
 resource "aws_iam_role_policy" "pools" {
   name = "pools"
   role = aws_iam_role.pools.id

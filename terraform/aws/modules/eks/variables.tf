@@ -9,22 +9,22 @@ variable "region" {
 }
 
 variable "partition" {
-  description = "Of the ARNs of AWS's own policies: aws, aws-cn, aws-us-gov."
+  description = "Partition of the ARNs of AWS's own policies: aws, aws-cn, aws-us-gov."
   type        = string
 }
 
 variable "kubernetes_version" {
-  description = "Two numbers."
+  description = "Kubernetes version, two numbers."
   type        = string
 }
 
 variable "control_subnet_ids" {
-  description = "Where the control plane has its interfaces."
+  description = "Subnets of the control plane's network interfaces."
   type        = list(string)
 }
 
 variable "subnets" {
-  description = "Where nodes are: by zone."
+  description = "Subnets of the nodes, by zone."
   type        = map(string)
 }
 
@@ -34,22 +34,22 @@ variable "service_cidr" {
 }
 
 variable "allowed_cidrs" {
-  description = "Who may reach the API server from outside the VPC."
+  description = "Networks that may reach the API server from outside the VPC."
   type        = list(string)
 }
 
 variable "admins" {
-  description = "ARNs of those who may do everything, beside whoever makes the cluster."
+  description = "ARNs of IAM users and roles that are administrators, beside the cluster's creator."
   type        = list(string)
 }
 
 variable "key_arn" {
-  description = "The key Secrets are encrypted with."
+  description = "The KMS key that encrypts Secrets."
   type        = string
 }
 
 variable "log_retention_days" {
-  description = "How long the control plane's logs are kept."
+  description = "Retention of the control plane's logs in days."
   type        = number
 }
 
@@ -59,12 +59,12 @@ variable "network_policy" {
 }
 
 variable "python" {
-  description = "A Python with the installer package; empty: none."
+  description = "A Python interpreter with the package mlops_platform; empty: none."
   type        = string
 }
 
 variable "system_pool" {
-  description = "Nodes for everything that needs no GPU."
+  description = "Node pool for everything that needs no GPU."
   type        = object({ instance_type = string, min = number, max = number, disk = number, zones = list(string) })
 }
 
@@ -84,6 +84,6 @@ variable "gpu_pools" {
 }
 
 variable "tags" {
-  description = "For what AWS makes in our name, to which the provider's default tags do not go: instances, disks."
+  description = "Tags of instances and disks, which AWS creates without the provider's default tags."
   type        = map(string)
 }

@@ -3,7 +3,7 @@ app.kubernetes.io/name: {{ .Release.Name }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
-{{- /* Labels of one workload's pods: of several, each has a word more. */ -}}
+{{- /* Labels of one workload's pods; one of several workloads has an additional label. */ -}}
 {{- define "service.pods" -}}
 {{- include "service.selector" .root }}
 {{- with .part }}
@@ -11,7 +11,7 @@ app.kubernetes.io/component: {{ . }}
 {{- end }}
 {{- end }}
 
-{{- /* The ports a workload has: one of several has those it serves, and the Service finds them by name. */ -}}
+{{- /* Ports of a workload: with several workloads only those it serves; the Service finds them by name. */ -}}
 {{- define "service.ports" -}}
 {{- $ports := .own.ports -}}
 {{- if .part -}}
@@ -31,7 +31,7 @@ labels:
   app.kubernetes.io/part-of: mlops-platform
 {{- end }}
 
-{{- /* One probe: how it asks, then how often. */ -}}
+{{- /* One probe: its action and its timing. */ -}}
 {{- define "service.probe" -}}
 {{- if .command }}
 exec:
