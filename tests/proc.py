@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+import psutil
 from mlops_platform.adapters.process import ProcessId
 from mlops_platform.adapters.wait import Pending, wait_until
 
@@ -23,18 +24,12 @@ def argv(pid: int) -> list[bytes]:
     return read(pid, "cmdline").split(b"\0")
 
 
-def children(pid: int) -> list[ProcessId]:
-    """Those of all its threads."""
+def children(pid: int, *, recursive: bool = False) -> list[ProcessId]:
     try:
-        threads = [entry.name for entry in Path(f"/proc/{pid}/task").iterdir()]
-    except _VANISHED:
+        found = psutil.Process(pid).children(recursive=recursive)
+    except psutil.NoSuchProcess:
         return []
-    pids = {int(child) for thread in threads for child in read(pid, f"task/{thread}/children").split()}
-    return [found for child in sorted(pids) if (found := ProcessId.of(child))]
-
-
-def descendants(pid: int) -> list[ProcessId]:
-    return [each for child in children(pid) for each in (child, *descendants(child.pid))]
+    return [identity for child in found if (identity := ProcessId.of(child.pid))]
 
 
 def wait_gone(processes: Iterable[ProcessId], *, seconds: float = 30) -> None:

@@ -142,9 +142,11 @@ def _runs(thing: _Thing) -> bool:
 
 
 def _executed() -> Iterator[tuple[int, int]]:
-    for process in Path("/proc").glob("[0-9]*"):
+    import psutil
+
+    for pid in psutil.pids():
         try:
-            status = (process / "exe").stat()
+            status = Path(f"/proc/{pid}/exe").stat()  # psutil has only the path, which differs in a node
         except OSError:  # ended in the meantime, a kernel thread, or not ours to see
             continue
         yield status.st_dev, status.st_ino

@@ -98,7 +98,7 @@ def test_a_killed_debian_build_leaves_no_process_no_mount_and_nothing_prune_woul
     folder = recipes.write(tmp_path / "recipes", tiny="debian: [base-files]")
     process = build(folder, tmp_path / "cache", "tiny")
     until(process, "extracting archives")
-    children = proc.descendants(process.pid)
+    children = proc.children(process.pid, recursive=True)
     assert len(children) > 2
     process.kill()
     process.communicate()
@@ -113,7 +113,7 @@ def test_ctrl_c_ends_a_debian_build_and_takes_its_work_along(tmp_path: Path) -> 
     folder = recipes.write(tmp_path / "recipes", tiny="debian: [base-files]")
     process = build(folder, tmp_path / "cache", "tiny")
     until(process, "downloading packages")
-    children = proc.descendants(process.pid)
+    children = proc.children(process.pid, recursive=True)
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=15)
     assert process.returncode == 130

@@ -221,7 +221,7 @@ def test_a_tethered_program_dies_with_the_one_that_started_it(tmp_path: Path) ->
         return (pids.exists() and bool(pids.read_text().split())) or Pending("not started")
 
     wait_until("the tethered program", started, seconds=20)
-    children = proc.descendants(runner.pid)
+    children = proc.children(runner.pid, recursive=True)
     assert len(children) >= 3
     os.kill(runner.pid, signal.SIGKILL)
     runner.wait()

@@ -94,6 +94,8 @@ def test_a_process_id_is_not_mistaken_for_a_later_process() -> None:
     process = spawn(["sleep", "600"], stdout=Path(os.devnull))
     identity = ProcessId.of(process.pid)
     assert identity and identity.alive
+    stat = Path(f"/proc/{process.pid}/stat").read_text()  # as records of running environments have it
+    assert identity.start_ticks == int(stat[stat.rindex(")") + 2 :].split()[19])
     assert not ProcessId(process.pid, identity.start_ticks - 1).alive
     assert not ProcessId(process.pid, identity.start_ticks - 1).kill()
     assert identity.kill(signal.SIGKILL)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 
-from mlops_platform.adapters.process import ProcessId
+from mlops_platform.adapters.process import ProcessId, command_line
 from mlops_platform.adapters.terraform import stale, state
 from mlops_platform.adapters.terraform.events import EventLog, Tail
 from mlops_platform.adapters.terraform.folder import Folder, Run, boot_id
@@ -228,8 +227,5 @@ def _find_unsaid(folder: Folder, progress: Progress, cancel: Cancel | None) -> N
 
 
 def _named(pid: int) -> str:
-    try:
-        arguments = Path(f"/proc/{pid}/cmdline").read_bytes()
-    except (FileNotFoundError, ProcessLookupError):
-        return f"pid {pid}"
-    return f"pid {pid}: {arguments.replace(bytes(1), b' ').decode(errors='replace').strip()}"
+    command = " ".join(command_line(pid)).strip()
+    return f"pid {pid}: {command}" if command else f"pid {pid}"

@@ -25,7 +25,6 @@ _LONGEST_SECONDS = 6 * 3600.0
 _LOCK_TIMEOUT = "10s"
 # Says who it is before it becomes Terraform: were that ours to write, a kill could come in between.
 _SAY_WHO = 'read -r stat </proc/$$/stat && echo "$stat" >"$0" && exec "$@"'
-_STAT_SESSION = 3
 _GRACE_SECONDS = 1.0
 _ALMOST_NOTHING_BYTES = 1_000_000
 
@@ -222,13 +221,17 @@ def session(leader: ProcessId) -> tuple[ProcessId, ...]:
     """
     if ProcessId.of(leader.pid) not in (None, leader):
         return ()
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and int(entry.name) != leader.pid:
-            stat = _text(entry / "stat")
-            if stat and int(_fields(stat)[_STAT_SESSION]) == leader.pid:
-                found.append(ProcessId.of(int(entry.name)))
+    import psutil
+
+    found = (ProcessId.of(pid) for pid in psutil.pids() if pid != leader.pid and _session(pid) == leader.pid)
     return tuple(each for each in found if each)
+
+
+def _session(pid: int) -> int | None:
+    try:
+        return os.getsid(pid)
+    except ProcessLookupError:
+        return None
 
 
 def _end_session(leader: ProcessId) -> None:
@@ -249,7 +252,10 @@ def _end_session(leader: ProcessId) -> None:
 def recorded_process(folder: Folder) -> ProcessId | None:
     """The Terraform of the last run, alive or not; None when it did not get as far as to start."""
     stat = _text(folder.process)
-    return ProcessId(int(stat.split()[0]), int(_fields(stat)[19])) if stat.endswith("\n") else None
+    if not stat.endswith("\n"):
+        return None
+    fields = stat[stat.rindex(")") + 2 :].split()  # the program's name may hold blanks and brackets
+    return ProcessId(int(stat.split()[0]), int(fields[19]))
 
 
 def _spelt(value: str | bool) -> str:
@@ -262,13 +268,8 @@ def json_text(variables: Mapping[str, Any]) -> str:
     return json.dumps(variables, indent=1, sort_keys=True)
 
 
-def _fields(stat: str) -> list[str]:
-    """Of /proc/PID/stat, those after the program's name, which may hold blanks and brackets."""
-    return stat[stat.rindex(")") + 2 :].split()
-
-
 def _text(path: Path) -> str:
     try:
         return path.read_text(errors="replace")
-    except (FileNotFoundError, ProcessLookupError):
+    except FileNotFoundError:
         return ""

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 from datetime import datetime
 from pathlib import Path
 
-from mlops_platform.adapters.process import ProcessId
 from mlops_platform.adapters.terraform.folder import Folder
 from mlops_platform.adapters.terraform.remote import Remote
 from mlops_platform.base.errors import LockedError
@@ -51,27 +49,21 @@ def _locked(remote: Remote, whose: str, folder: Folder) -> LockedError:
 
 def _holder(remote: Remote, made: float) -> int:
     """A Terraform that began before the lock was made and works on this state; 0: none."""
+    import psutil
+
     wanted = remote.config()
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
+    for process in psutil.process_iter():
         try:
-            program = (entry / "cmdline").read_bytes().split(b"\0")[0]
-            if Path(os.fsdecode(program)).name not in _PROGRAMS:
+            if Path(next(iter(process.cmdline()), "")).name not in _PROGRAMS:
                 continue
-            process = ProcessId.of(int(entry.name))
-            if process is None or process.began > made + _CLOCKS_SECONDS:
+            # Not its folder's time in /proc, which is the time of the first look at it.
+            if process.create_time() > made + _CLOCKS_SECONDS:
                 continue
-            backend = json.loads((_data(entry) / "terraform.tfstate").read_text())["backend"]["config"]
-        except (OSError, ValueError, KeyError, TypeError):  # it has ended, or works on another kind of state
+            # The folder in which a running Terraform records its backend.
+            data = Path(process.cwd(), process.environ().get("TF_DATA_DIR") or ".terraform")
+            backend = json.loads((data / "terraform.tfstate").read_text())["backend"]["config"]
+        except (psutil.Error, OSError, ValueError, KeyError, TypeError):  # ended, or of another kind of state
             continue
-        if process.alive and all(backend.get(key) == wanted[key] for key in _PLACE if key in wanted):
+        if process.is_running() and all(backend.get(key) == wanted[key] for key in _PLACE if key in wanted):
             return process.pid
     return 0
-
-
-def _data(process: Path) -> Path:
-    """Where a running Terraform keeps which backend it uses."""
-    variables = (process / "environ").read_bytes().split(b"\0")
-    told = [v.partition(b"=")[2] for v in variables if v.startswith(b"TF_DATA_DIR=")]
-    return (process / "cwd").readlink() / (os.fsdecode(told[0]) if told and told[0] else ".terraform")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from mlops_platform.adapters.process import command_line
 from mlops_platform.clusters.base import Leftover
 from mlops_platform.clusters.host.layout import Place
 from mlops_platform.clusters.host.node import cgroups, network
@@ -50,23 +51,17 @@ def _entries(folder: Path) -> tuple[Path, ...]:
 
 
 def _command(pid: int) -> str:
-    try:
-        argv = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-    except (FileNotFoundError, ProcessLookupError):
-        return ""
-    return argv[0].decode(errors="replace")
+    return next(iter(command_line(pid)), "")
 
 
 def _held_by(mount: Path) -> str:
     """The processes that keep a mount busy; their working folders and open files lie on its device."""
+    import psutil
+
     device = mount.stat().st_dev
-    holders = [f"{pid} ({_command(pid)})" for pid in _pids() if device in _devices(pid)]
+    holders = [f"{pid} ({_command(pid)})" for pid in sorted(psutil.pids()) if device in _devices(pid)]
     text = f"held by process {', '.join(holders[:5])}; " if holders else ""
     return f"{text}not made by us: umount {mount}"
-
-
-def _pids() -> list[int]:
-    return sorted(int(folder.name) for folder in Path("/proc").glob("[0-9]*"))
 
 
 def _devices(pid: int) -> set[int]:
