@@ -144,7 +144,7 @@ def joined(site: Site, told: RecordingProgress) -> Iterator[Terraform]:
 def test_a_killed_command_line_loses_nothing_and_is_joined(site: Site) -> None:
     told = RecordingProgress()
     with joined(site, told) as terraform:
-        kill_client(site, "apply", seconds=0)
+        kill_client(site, "apply", seconds=0.0)
         process = site.running()
         assert process.alive  # it goes on
         assert not terraform.unchanged(site.variables())
@@ -173,7 +173,7 @@ def test_a_destroy_without_its_command_line_is_joined(site: Site) -> None:
     site.terraform().apply(site.variables(), Silent(), Cancel())
     told = RecordingProgress()
     with joined(site, told) as terraform:
-        kill_client(site, "destroy", seconds=0)
+        kill_client(site, "destroy", seconds=0.0)
         assert terraform.resources() != ()
     assert terraform.resources() == () and site.objects() == set()
     assert not terraform.unchanged(site.variables())
