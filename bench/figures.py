@@ -1,10 +1,11 @@
-"""Owns what a figure is, and how all of them are written down: JSON for machines, a page for people."""
+"""Figures of one run, written to results.json and docs/performance.md."""
 
 from __future__ import annotations
 
 import json
 import os
 import platform
+import subprocess
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +18,7 @@ BEGIN, END = "<!-- figures: begin (`make bench` writes them) -->", "<!-- figures
 
 @dataclass(frozen=True)
 class Figure:
-    """One figure; `most` is what it should not exceed, None where it is only written down."""
+    """One figure; `most` is its target, None if it has none."""
 
     name: str
     value: float
@@ -36,13 +37,15 @@ class Figure:
 
 
 def write(figures: list[Figure], steps: dict[str, float], cold: dict[str, float]) -> None:
-    """Replace the results, and the part of the page between its marks."""
+    """Replace results.json and the part of the page between its markers."""
     when = datetime.now(UTC).strftime("%Y-%m-%d")
     machine = f"{os.cpu_count()} cores, {platform.machine()}, Linux {platform.release()}"
+    commit = subprocess.check_output(("git", "rev-parse", "--short", "HEAD"), cwd=ROOT, text=True).strip()
     RESULTS.write_text(
         json.dumps(
             {
                 "date": when,
+                "commit": commit,
                 "machine": machine,
                 "figures": [asdict(figure) for figure in figures],
                 "warm_up_steps": steps,
@@ -54,9 +57,9 @@ def write(figures: list[Figure], steps: dict[str, float], cold: dict[str, float]
         + "\n"
     )
     lines = [
-        f"Measured {when} in one run: {machine}.",
+        f"Measured on {when} at commit {commit} in one run: {machine}.",
         "",
-        "| figure | seen | target | |",
+        "| figure | measured | target | |",
         "| --- | --- | --- | --- |",
     ]
     lines += [figure.row for figure in figures]
