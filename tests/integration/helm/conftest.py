@@ -29,7 +29,7 @@ def homeless(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def make_helm(helm_binary: Path, apiserver: ApiServer, kube: Kube, tmp_path: Path) -> Callable[[], Helm]:
     """Each call is another run of the product on the same folders."""
     return lambda: Helm(
-        helm_binary,
+        lambda: helm_binary,
         apiserver.kubeconfig,
         tmp_path / "helm",
         cache=tmp_path / "cache",

@@ -47,7 +47,7 @@ CRASHES = "import sys; print('cannot find my data'); sys.exit(7)"
 def make_helm(helm_binary: Path, node: Node, tmp_path: Path) -> Callable[[], Helm]:
     """Of the node, not of the API server that has none."""
     return lambda: Helm(
-        helm_binary,
+        lambda: helm_binary,
         node.kubeconfig,
         tmp_path / "helm",
         cache=tmp_path / "cache",

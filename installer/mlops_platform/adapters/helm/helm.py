@@ -6,7 +6,7 @@ import json
 import os
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,7 +49,7 @@ class Helm:
 
     def __init__(
         self,
-        binary: Path,
+        binary: Callable[[], Path],
         kubeconfig: Path,
         folder: Path,
         *,
@@ -228,7 +228,7 @@ class Helm:
 
     def _run(self, arguments: list[str], *, cancel: Cancel | None = None, seconds: float = 600) -> Completed:
         """Raises CommandFailed with a command to paste. A Helm dies with us: see `recover`."""
-        argv = [str(self._binary), *arguments]
+        argv = [str(self._binary()), *arguments]
         what = f"helm {' '.join(arguments[:2])}"
         try:
             return run(tethered(argv), env=self._environment(), cancel=cancel, seconds=seconds, what=what)

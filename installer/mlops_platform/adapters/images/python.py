@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import sys
 import tarfile
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +14,7 @@ from pathlib import Path
 from mlops_platform.adapters.buildonce import tethered
 from mlops_platform.adapters.images.debian import remove
 from mlops_platform.adapters.images.recipe import requirements
+from mlops_platform.adapters.pip import pip
 from mlops_platform.adapters.process import run
 from mlops_platform.base.cancel import Cancel
 from mlops_platform.base.errors import ConfigurationError, Problem
@@ -99,19 +99,9 @@ def _pip(
         elif text.startswith("Installing "):
             progress.say(f"pip: installing {total} packages")
 
-    argv = [sys.executable, "-m", "pip", "install", "--require-hashes", "--only-binary=:all:", "--no-deps"]
-    argv += ["--no-compile", "--no-input", "--no-warn-conflicts", "--progress-bar=off"]
-    argv += ["--implementation=cp", f"--python-version={python}", *platforms]
-    argv += [f"--target={target}", f"--cache-dir={cache}", f"--requirement={file}"]
-    run(
-        tethered(argv),
-        env={"TMPDIR": str(temporary), "PIP_USER": "0", "PIP_DISABLE_PIP_VERSION_CHECK": "1"},
-        seconds=_SECONDS,
-        cancel=cancel,
-        on_line=line,
-        what=f"pip install of {file.parent.name}",
-        hint="is the package index reachable?",
-    )
+    options = ["--no-compile", "--no-warn-conflicts", "--implementation=cp", f"--python-version={python}"]
+    options += [*platforms, f"--target={target}", f"--cache-dir={cache}"]
+    pip("install", file, *options, temporary=temporary, cancel=cancel, on_line=line)
 
 
 def _adopt_launchers(made: Path, target: Path) -> None:
