@@ -1,19 +1,19 @@
-# Owns the habits: one word for each thing a person does with this checkout.
+# Commands for this checkout; CONTRIBUTING.md explains them.
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 LOCK := $(BIN)/uv pip compile -q pyproject.toml --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url --no-emit-find-links
 
-# Tests that start nodes of their own names; all others share one.
+# Tests that start their own nodes; all others share one node.
 ON_NODES := tests/integration/host tests/integration/firewall
 
 .PHONY: up host test test-platform test-parts unit check fix bench soak lock clean
 
-up: $(VENV)/.ready host    ## virtual environment, pinned dependencies, the local environment
+up: $(VENV)/.ready host    ## virtual environment, pinned dependencies, environment `local`
 	$(BIN)/mlops-platform up --env local --yes
 
-host:                      ## Debian packages the host cluster needs, only those that are missing
+host:                      ## installs the missing Debian packages of the host cluster
 	@sh scripts/host-packages
 
 $(VENV)/.ready: requirements.txt pyproject.toml
@@ -26,39 +26,39 @@ $(VENV)/.ready-dev: requirements-dev.txt $(VENV)/.ready
 	$(BIN)/pip install -q --require-hashes -r requirements-dev.txt
 	touch $@
 
-check: $(VENV)/.ready-dev  ## format, lint, types, Terraform, unit tests: what a commit must pass
+check: $(VENV)/.ready-dev  ## format, lint, types, Terraform, unit tests: required for every commit
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	sh scripts/terraform-check
 	$(BIN)/pytest -q tests/unit
 
-fix: $(VENV)/.ready-dev    ## format, and mend what the linter can mend
+fix: $(VENV)/.ready-dev    ## formats the code and fixes lint findings
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 unit: $(VENV)/.ready-dev
 	$(BIN)/pytest -q tests/unit
 
-test: check host           ## everything that can be tested on this machine, in two lanes
+test: check host           ## all tests of this machine, in two parallel lanes
 	@sh scripts/host-packages test
 	$(MAKE) -j2 --output-sync=target --no-print-directory test-platform test-parts
 
-test-platform:             # what a node is the matter of, and the whole platform on one
+test-platform:             # tests of the node and of the whole platform
 	$(BIN)/pytest -q $(ON_NODES) tests/e2e -m 'not soak' --durations=12
 
-test-parts:                # adapters, and clouds on loopback
+test-parts:                # tests of adapters, and of clouds on loopback
 	$(BIN)/pytest -q tests/integration $(ON_NODES:%=--ignore=%) -m 'not soak' --durations=12
 
-soak: $(VENV)/.ready-dev host  ## the full number of kills; SEED=n repeats a run
+soak: $(VENV)/.ready-dev host  ## kill tests with the full number of kills; SEED=n repeats a run
 	$(BIN)/pytest -q tests/integration tests/e2e -m soak -s
 
 bench: $(VENV)/.ready-dev host ## writes bench/results.json and docs/performance.md
 	$(BIN)/python -m bench
 
-lock: $(VENV)/.ready-dev   ## newest versions that pyproject.toml allows, with hashes
+lock: $(VENV)/.ready-dev   ## locks the newest versions that pyproject.toml allows, with hashes
 	$(LOCK) --upgrade --group build -o requirements.txt
 	$(LOCK) --upgrade --group dev -o requirements-dev.txt
 
-clean:                     ## the virtual environment; state and cache belong to mlops-platform
+clean:                     ## removes the virtual environment, not state and cache
 	rm -rf $(VENV)

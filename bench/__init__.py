@@ -1,1 +1,1 @@
-"""Owns the figures: measured in one run on this machine, written to results.json and docs/performance.md."""
+"""Measures all figures in one run on this machine; writes results.json and docs/performance.md."""

@@ -1,4 +1,4 @@
-"""Owns the run of all figures: an environment of its own, up, again, down; nothing is left afterwards."""
+"""Runs all measurements on a temporary environment: up, no-op up, down."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MEGABYTE, GIGABYTE = 10**6, 10**9
 
 @dataclass(frozen=True)
 class Bench:
-    """One environment named bench, in a home of its own."""
+    """One environment named bench in its own state folder."""
 
     folder: Path
     cache: str = ""
@@ -68,7 +68,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="mlops-bench-") as name:
         bench = Bench(Path(name))
         bench.make()
-        bench.cli("up", "--yes")  # whatever is not built yet is built now
+        bench.cli("up", "--yes")  # builds everything that is missing
         bench.cli("down", "--yes")
         try:
             figures, steps = warm(bench)
@@ -87,7 +87,7 @@ def main() -> None:
 
 
 def warm(bench: Bench) -> tuple[list[Figure], dict[str, float]]:
-    """From nothing to proven with everything built: as it is, then one step after another."""
+    """Warm `up` from nothing, first in parallel, then one step at a time."""
     parallel = bench.cli("up", "--yes")
     record = bench.last
     finished = _finished(record)
@@ -116,7 +116,7 @@ def command_line(bench: Bench) -> list[Figure]:
 
 
 def node(bench: Bench) -> list[Figure]:
-    """The node alone, without Terraform and components: new, then from its state folder."""
+    """The node without Terraform and components: new, then from its state folder."""
     os.environ.update(bench.env)
     cluster = context(open_environment(NAME), Cancel(), bench.folder).cluster
     started = time.monotonic()
@@ -137,7 +137,7 @@ def node(bench: Bench) -> list[Figure]:
 
 
 def rebuild(bench: Bench) -> list[Figure]:
-    """What changing one file of the largest image costs: its layer anew, and the archive."""
+    """Rebuild of the largest image after a change of one file: its layer and the archive."""
     opened = open_environment(NAME)
     work = context(opened, Cancel(), bench.folder)
     name = max(work.images.names(), key=work.images.size)
@@ -161,7 +161,7 @@ def _moved(opened: Opened, assets: Path) -> Opened:
 
 
 def cold() -> tuple[list[Figure], dict[str, float]]:
-    """Everything from nothing, in a cache of its own that is thrown away."""
+    """Cold `up` with an empty temporary cache."""
     with tempfile.TemporaryDirectory(prefix="mlops-cold-") as name:
         bench = Bench(Path(name), cache=f"{name}/cache")
         bench.make()
@@ -183,7 +183,7 @@ def _finished(record: RunRecord) -> Mapping[str, Any]:
 
 
 def _size(folder: Path) -> int:
-    """Bytes on disk below a folder, hard links once."""
+    """Bytes on disk below a folder, each hard link counted once."""
     seen: dict[tuple[int, int], int] = {}
     for here, _, files in os.walk(folder):
         for file in files:

@@ -1,4 +1,4 @@
-"""Owns the figures of the AWS cluster layer, on the cloud of the tests: what we add to Terraform."""
+"""Overhead of the AWS cluster layer over plain Terraform, on the AWS fake of the tests."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _CLUSTER: Mapping[str, Any] = {"provider": "aws", "network_policy": "standard", 
 
 
 def figures() -> list[Figure]:
-    """A cluster made by us, found unchanged, and made by Terraform alone with the very same inputs.
+    """A cluster created by us, the no-op run after it, and the same cluster by Terraform alone.
 
     All in one run on one machine, with Terraform alone before and after ours, in accounts of their own.
     """
@@ -58,7 +58,7 @@ def _up(folder: Path, account: Account, env: Mapping[str, str]) -> Timing:
 
 
 def _plain(root: Path, folder: Path, account: Account, env: Mapping[str, str]) -> Timing:
-    """The same root and variables, as one would run them by hand: init and apply."""
+    """The same root and variables by hand: init and apply."""
     made = folder / "home" / _NAME / "terraform"
     shutil.copytree(made / "root", root)
     shutil.copy(made / "terraform.tfvars.json", root / "terraform.tfvars.json")

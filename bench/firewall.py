@@ -1,4 +1,4 @@
-"""Owns the figures of the firewall: on a node of the tests' own kind, from within its pods."""
+"""Figures of the network policies, measured by pods of a test node."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CHANGES, STARTS = 20, 100
 
 
 def enforcement(folder: Path) -> list[Figure]:
-    """Behind a default deny: policies that come and go, then pods that start."""
+    """Policies that are applied and removed behind a default deny, then starting pods."""
     world = World.make("bench-firewall", folder)
     try:
         world.start()

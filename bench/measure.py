@@ -1,4 +1,4 @@
-"""Owns timing a whole process: wall clock, processor time, peak memory."""
+"""Wall time, CPU time and peak memory of a process."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CLI = (sys.executable, "-m", "mlops_platform")
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds of wall clock and of processor, bytes of peak memory; children it waited for count."""
+    """Wall and CPU seconds and peak bytes of a process, including the children that it waited for."""
 
     wall: float
     cpu: float
@@ -24,10 +24,10 @@ class Timing:
 
 
 def timed(argv: Sequence[str], env: Mapping[str, str]) -> Timing:
-    """Run a program to its end. Raises RuntimeError with its output when that is not status 0."""
+    """Run a program to its end. Raises RuntimeError with its output if the exit status is not 0."""
     with tempfile.TemporaryFile() as output:
         started = time.monotonic()
-        # Imports are measured as a user has them: with bytecode.
+        # Measure imports with bytecode, as users have them.
         given = {k: v for k, v in {**os.environ, **env}.items() if k != "PYTHONDONTWRITEBYTECODE"}
         process = subprocess.Popen(
             list(argv), env=given, stdin=subprocess.DEVNULL, stdout=output, stderr=output
@@ -43,7 +43,7 @@ def timed(argv: Sequence[str], env: Mapping[str, str]) -> Timing:
 
 
 def median(argv: Sequence[str], env: Mapping[str, str], runs: int) -> Timing:
-    """The median of several runs, figure by figure, after one that warms the caches."""
+    """Median of each figure over several runs, after one run that warms the caches."""
     timed(argv, env)
     found = [timed(argv, env) for _ in range(runs)]
     return Timing(
