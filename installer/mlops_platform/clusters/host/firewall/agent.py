@@ -21,7 +21,6 @@ from mlops_platform.base.cancel import Cancel
 from mlops_platform.base.errors import CommandFailed, PreflightError
 from mlops_platform.clusters.host.api import Api
 from mlops_platform.clusters.host.firewall.admission import Admission
-from mlops_platform.clusters.host.firewall.model import Unreadable
 from mlops_platform.clusters.host.firewall.render import render
 from mlops_platform.clusters.host.firewall.state import State
 from mlops_platform.clusters.host.firewall.watch import PATHS, follow
@@ -47,8 +46,8 @@ def enforce(state: State, pods: IPv4Network, stop: Cancel) -> None:
             text = render(snapshot, pods)
             if text != in_force:
                 process.run(["nft", "-f", "-"], stdin=text, seconds=_NFT_SECONDS)
-        except (CommandFailed, PreflightError, Unreadable) as error:
-            why = error.why or error.what if not isinstance(error, Unreadable) else str(error)
+        except (CommandFailed, PreflightError) as error:
+            why = error.why or error.what
             log.error("policies are not put in force: %s", why)
             in_force = ""  # nobody knows what is there now
             state.failed(generation, why)

@@ -1,7 +1,7 @@
-"""Owns the objects of one kind as last seen, by whichever of list, watch and single read was the newest.
+"""The objects of one kind, each as its newest list, watch event or single read had it.
 
-All reads are put in order by resource version: a number that may be compared since Kubernetes 1.35, and
-with etcd behind it always was one count for everything.
+Reads are ordered by resource version: a number that may be compared since Kubernetes 1.35, and that
+etcd always counted for all kinds together.
 """
 
 from __future__ import annotations
@@ -9,18 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Generic, TypeVar
 
-from mlops_platform.clusters.host.firewall.model import Object, Unreadable
+from mlops_platform.clusters.host.firewall.model import Object
 
 T = TypeVar("T")
 
 
 class Cache(Generic[T]):
-    """Not thread-safe. Every method that takes something says whether it was news to the firewall."""
+    """Not thread-safe. The methods that take objects return whether they changed what the firewall uses."""
 
     def __init__(self, parse: Callable[[Object], T | None]) -> None:
         self._parse = parse
-        self._seen = -1  # all events up to this one are in
-        self._found: dict[str, tuple[int, T | Unreadable | None]] = {}
+        self._seen = -1  # all events up to this version are included
+        self._found: dict[str, tuple[int, T | None]] = {}
 
     def __contains__(self, uid: str) -> bool:
         return uid in self._found
@@ -29,16 +29,12 @@ class Cache(Generic[T]):
     def listed(self) -> bool:
         return self._seen >= 0
 
-    def readable(self) -> Iterator[T]:
-        """All but what the firewall need not know. Raises Unreadable if one of them is."""
-        for _, parsed in self._found.values():
-            if isinstance(parsed, Unreadable):
-                raise parsed
-            if parsed is not None:
-                yield parsed
+    def objects(self) -> Iterator[T]:
+        """All objects that the firewall uses."""
+        return (parsed for _, parsed in self._found.values() if parsed is not None)
 
     def replace(self, items: Sequence[Object], version: int) -> bool:
-        """A whole list. What was read by itself and is newer stays: the watch will tell its fate."""
+        """Take a whole list. An object from a newer single read stays until the watch reports it."""
         newer = {uid: entry for uid, entry in self._found.items() if entry[0] > version}
         found = dict(map(self._entry, items)) | newer
         news = not self.listed or _values(found) != _values(self._found)
@@ -46,14 +42,14 @@ class Cache(Generic[T]):
         return news
 
     def event(self, kind: str, item: Object) -> bool:
-        """Of a watch: ADDED, MODIFIED or DELETED."""
+        """Take one event of a watch: ADDED, MODIFIED or DELETED."""
         self._seen = max(self._seen, _version(item))
         if kind == "DELETED":
             return self._found.pop(item["metadata"]["uid"], None) is not None
         return self._newer(item)
 
     def offer(self, item: Object) -> bool:
-        """Read by itself. Nothing new if a watch can have told of it already, or of its end."""
+        """Take a single read. The watch may already have reported this version, or the deletion."""
         return _version(item) > self._seen and self._newer(item)
 
     def _newer(self, item: Object) -> bool:
@@ -64,18 +60,13 @@ class Cache(Generic[T]):
         self._found[uid] = entry
         return before is None or before[1] != entry[1]
 
-    def _entry(self, item: Object) -> tuple[str, tuple[int, T | Unreadable | None]]:
-        parsed: T | Unreadable | None
-        try:
-            parsed = self._parse(item)
-        except Unreadable as error:
-            parsed = error
-        return item["metadata"]["uid"], (_version(item), parsed)
+    def _entry(self, item: Object) -> tuple[str, tuple[int, T | None]]:
+        return item["metadata"]["uid"], (_version(item), self._parse(item))
 
 
 def _version(item: Object) -> int:
     return int(item["metadata"]["resourceVersion"])
 
 
-def _values(found: dict[str, tuple[int, T | Unreadable | None]]) -> dict[str, T | Unreadable | None]:
+def _values(found: dict[str, tuple[int, T | None]]) -> dict[str, T | None]:
     return {uid: parsed for uid, (_, parsed) in found.items()}

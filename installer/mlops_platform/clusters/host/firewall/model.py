@@ -1,45 +1,53 @@
-"""Owns what the firewall reads of pods, namespaces and policies: typed values, all else forgotten.
+"""The parts of pods, namespaces and policies that the firewall uses, as typed values.
 
 Two objects that differ in nothing the firewall uses are equal, so most updates of a pod change nothing.
+Every object that the API server admits must be readable: one user's policy must not stop other users' pods.
 """
 
 from __future__ import annotations
 
+import logging
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Network
+from enum import StrEnum
+from ipaddress import IPv4Network, ip_network
 from typing import Any
 
 Object = dict[str, Any]
 Labels = Mapping[str, str]
 PROTOCOLS = {"TCP": "tcp", "UDP": "udp", "SCTP": "sctp"}
 _ENDED = ("Succeeded", "Failed")
+_LEADING_ZEROS = re.compile(r"(?<![0-9A-Fa-f])0+(?=[0-9A-Fa-f])")
+log = logging.getLogger("firewall")
 
 
-class Unreadable(Exception):
-    """A policy that asks for something this firewall does not know: nothing may be guessed then."""
+class Operator(StrEnum):
+    IN = "In"
+    NOT_IN = "NotIn"
+    EXISTS = "Exists"
+    DOES_NOT_EXIST = "DoesNotExist"
 
 
 @dataclass(frozen=True)
 class Requirement:
-    """One line of matchExpressions."""
+    """One entry of matchExpressions."""
 
     key: str
-    operator: str
+    operator: Operator
     values: frozenset[str] = frozenset()
 
     def holds(self, labels: Labels) -> bool:
         value = labels.get(self.key)
         match self.operator:
-            case "In":
-                return value is not None and value in self.values
-            case "NotIn":  # also where there is no such label
-                return value is None or value not in self.values
-            case "Exists":
+            case Operator.IN:
+                return value in self.values
+            case Operator.NOT_IN:  # holds also for an object without this label
+                return value not in self.values
+            case Operator.EXISTS:
                 return value is not None
-            case "DoesNotExist":
+            case Operator.DOES_NOT_EXIST:
                 return value is None
-        raise Unreadable(f"operator {self.operator}")
 
 
 @dataclass(frozen=True)
@@ -50,9 +58,10 @@ class Selector:
 
     @classmethod
     def of(cls, found: Object) -> Selector:
-        labels = [Requirement(k, "In", frozenset({v})) for k, v in (found.get("matchLabels") or {}).items()]
+        equal = (found.get("matchLabels") or {}).items()
+        labels = [Requirement(key, Operator.IN, frozenset({value})) for key, value in equal]
         expressions = [
-            Requirement(e["key"], e["operator"], frozenset(e.get("values") or ()))
+            Requirement(e["key"], Operator(e["operator"]), frozenset(e.get("values") or ()))
             for e in found.get("matchExpressions") or ()
         ]
         return cls((*labels, *expressions))
@@ -108,13 +117,12 @@ class Peer:
 
     @classmethod
     def of(cls, found: Object) -> Peer | None:
-        """None: a block of version 6, of which the node has no addresses."""
+        """None: an IPv6 block, of which the node has no addresses."""
         block = found.get("ipBlock")
-        if block:
-            if ":" in block["cidr"]:
-                return None
-            excepted = tuple(_network(cidr) for cidr in block.get("except") or ())
-            return cls(_network(block["cidr"]), excepted)
+        if block is not None:
+            network = _network(block["cidr"])
+            excepted = (_network(cidr) for cidr in block.get("except") or ())
+            return cls(network, tuple(each for each in excepted if each)) if network else None
         spaces, pods = found.get("namespaceSelector"), found.get("podSelector")
         return cls(namespaces=None if spaces is None else Selector.of(spaces), pods=Selector.of(pods or {}))
 
@@ -164,25 +172,40 @@ class Policy:
 
     @classmethod
     def of(cls, found: Object) -> Policy:
-        """Raises Unreadable for what this firewall does not know."""
-        meta, spec = found["metadata"], found["spec"]
-        ingress, egress = spec.get("ingress") or (), spec.get("egress") or ()
-        kinds = spec.get("policyTypes") or ("Ingress", *(("Egress",) if egress else ()))
+        """A policy that cannot be read allows nothing to the pods that it selects, and affects no others."""
+        meta, spec = found["metadata"], found.get("spec") or {}
+        kinds = spec.get("policyTypes") or ("Ingress", *(("Egress",) if spec.get("egress") else ()))
+        pods, ingress, egress = Selector(), tuple[Rule, ...](), tuple[Rule, ...]()
         try:
-            return cls(
-                meta["namespace"],
-                meta["name"],
-                Selector.of(spec.get("podSelector") or {}),
-                tuple(Rule.of(rule, "from") for rule in ingress) if "Ingress" in kinds else None,
-                tuple(Rule.of(rule, "to") for rule in egress) if "Egress" in kinds else None,
+            pods = Selector.of(spec.get("podSelector") or {})
+            ingress, egress = (
+                tuple(Rule.of(rule, peers) for rule in spec.get(way) or ())
+                for way, peers in (("ingress", "from"), ("egress", "to"))
             )
-        except (KeyError, TypeError, ValueError) as error:
-            raise Unreadable(f"policy {meta['namespace']}/{meta['name']}: {error!r}") from error
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            log.error(
+                "policy %s/%s cannot be read, allows nothing: %r", meta["namespace"], meta["name"], error
+            )
+        return cls(
+            meta["namespace"],
+            meta["name"],
+            pods,
+            ingress if "Ingress" in kinds else None,
+            egress if "Egress" in kinds else None,
+        )
 
 
 def _protocol(found: Object) -> str:
     return PROTOCOLS[found.get("protocol") or "TCP"]
 
 
-def _network(cidr: str) -> IPv4Network:
-    return IPv4Network(cidr, strict=False)
+def _network(cidr: str) -> IPv4Network | None:
+    """Read a block as the API server does (k8s.io/utils/net.ParseCIDRSloppy); None for IPv6.
+
+    Leading zeros are decimal, and an IPv4-mapped IPv6 block is the IPv4 block in it.
+    """
+    network = ip_network(_LEADING_ZEROS.sub("", cidr), strict=False)
+    if isinstance(network, IPv4Network):
+        return network
+    mapped = network.network_address.ipv4_mapped
+    return IPv4Network((mapped, network.prefixlen - 96)) if mapped else None

@@ -60,10 +60,7 @@ class _Table:
 
 
 def render(snapshot: Snapshot, pods: IPv4Network) -> str:
-    """The transaction that replaces the whole table. `pods`: the range of all pods of the node.
-
-    Raises Unreadable.
-    """
+    """Return the transaction that replaces the whole table. `pods`: the range of all pods of the node."""
     world = _World(snapshot)
     table = _Table()
     ingress = _direction(table, world, "in", "saddr", "accept")

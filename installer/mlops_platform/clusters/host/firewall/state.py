@@ -96,13 +96,13 @@ class State:
             return self._wanted
 
     def snapshot(self) -> Snapshot:
-        """All there is now. Raises Unreadable."""
+        """The state as it is now."""
         with self._changed:
             return Snapshot(
-                tuple(self._pods.readable()),
+                tuple(self._pods.objects()),
                 dict(self._claims),
-                {each.name: each.labels for each in self._namespaces.readable()},
-                tuple(self._policies.readable()),
+                {each.name: each.labels for each in self._namespaces.objects()},
+                tuple(self._policies.objects()),
             )
 
     def applied(self, generation: int) -> None:

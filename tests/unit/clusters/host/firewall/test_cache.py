@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 from mlops_platform.clusters.host.firewall.cache import Cache
-from mlops_platform.clusters.host.firewall.model import Pod, Policy, Unreadable
+from mlops_platform.clusters.host.firewall.model import Pod
 
-from tests.unit.clusters.host.firewall.objects import a_pod, a_policy
+from tests.unit.clusters.host.firewall.objects import a_pod
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def pods() -> Cache[Pod]:
 
 
 def _known(cache: Cache[Pod]) -> set[str]:
-    return {pod.uid for pod in cache.readable()}
+    return {pod.uid for pod in cache.objects()}
 
 
 def test_the_first_list_is_news_even_if_it_is_empty() -> None:
@@ -53,7 +53,7 @@ def test_a_read_that_comes_after_the_news_of_its_end_brings_nothing_back(pods: C
 def test_an_event_that_is_older_than_a_read_changes_nothing(pods: Cache[Pod]) -> None:
     assert pods.offer(a_pod("1", 9, labels={"app": "new"}))
     assert not pods.event("MODIFIED", a_pod("1", 7, labels={"app": "old"}))
-    assert [pod.labels for pod in pods.readable()] == [{"app": "new"}]
+    assert [pod.labels for pod in pods.objects()] == [{"app": "new"}]
 
 
 def test_what_has_no_network_of_its_own_is_known_and_not_given(pods: Cache[Pod]) -> None:
@@ -63,12 +63,3 @@ def test_what_has_no_network_of_its_own_is_known_and_not_given(pods: Cache[Pod])
     pods.event("ADDED", ended)
     assert "2" in pods and "3" in pods
     assert _known(pods) == {"1"}
-
-
-def test_a_policy_that_cannot_be_read_is_told_until_it_is_mended() -> None:
-    policies = Cache(Policy.of)
-    policies.replace([a_policy("odd", ingress=[{"ports": [{"protocol": "ICMP"}]}])], 5)
-    with pytest.raises(Unreadable, match="app/odd"):
-        list(policies.readable())
-    policies.event("MODIFIED", a_policy("odd", 6))
-    assert [policy.name for policy in policies.readable()] == ["odd"]
