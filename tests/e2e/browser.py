@@ -1,4 +1,4 @@
-"""Owns a real browser for tests: the system's Chromium, which trusts one authority and sees no network."""
+"""The system's Chromium for tests: it trusts one certificate authority and has no network."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ _ARGUMENTS = (
     "--disable-gpu",
     "--no-first-run",
     "--window-size=1280,900",
-    # What it would say to its maker goes nowhere. It takes names below localhost for this machine by itself.
+    # Requests to Google reach no server. Chromium resolves names below localhost to this machine.
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE *.localhost, EXCLUDE 127.0.0.1",
 )
 
 
 @dataclass(frozen=True)
 class Window:
-    """What a person does in it. Every wait says what was seen last."""
+    """Actions of a user in the browser. Every wait reports the last observation."""
 
     driver: Chrome
     evidence: Path
@@ -44,7 +44,7 @@ class Window:
         self.driver.get(url)
 
     def at(self, host: str) -> None:
-        """Wait until its address is of a host."""
+        """Wait until the address has a host."""
         self._until(f"a page of {host}", lambda: urlsplit(self.driver.current_url).hostname == host)
 
     def says(self, text: str) -> None:
@@ -52,7 +52,7 @@ class Window:
         self._until(f"a page that says {text}", lambda: text in self.text)
 
     def field(self, css: str) -> WebElement:
-        """Wait for an element people can use."""
+        """Wait for a visible and enabled element."""
         found: list[WebElement] = []
 
         def there() -> bool:
@@ -67,7 +67,7 @@ class Window:
         return self.driver.find_element(By.TAG_NAME, "body").text
 
     def keep(self, name: str) -> Path:
-        """A screenshot, as evidence."""
+        """Take a screenshot as evidence."""
         self.evidence.mkdir(parents=True, exist_ok=True)
         file = self.evidence / f"{name}.png"
         assert self.driver.save_screenshot(str(file))
@@ -78,22 +78,22 @@ class Window:
             try:
                 return True if test() else Pending(f"{self.driver.current_url}: {self.text[:200]!r}")
             except (StaleElementReferenceException, WebDriverException) as error:
-                return Pending(str(error.msg))  # the page changes under our hands
+                return Pending(str(error.msg))  # the page changed in between
 
         wait_until(what, look, seconds=_SECONDS)
 
 
 @contextmanager
 def chromium(folder: Path, authority: Path) -> Iterator[Window]:
-    """A browser with a profile of its own in `folder` that knows `authority`, a file."""
+    """Start a browser with its own profile in `folder` that trusts `authority`, a file."""
     home = folder / "home"
     database = home / ".pki/nssdb"
     database.mkdir(parents=True)
-    for words in (
+    for arguments in (
         ("-N", "--empty-password"),
         ("-A", "-t", "C,,", "-n", "platform", "-i", str(authority)),
     ):
-        subprocess.run(["certutil", "-d", f"sql:{database}", *words], check=True, timeout=60)
+        subprocess.run(["certutil", "-d", f"sql:{database}", *arguments], check=True, timeout=60)
     options = ChromeOptions()
     options.binary_location = "/usr/bin/chromium"
     for argument in (*_ARGUMENTS, f"--user-data-dir={folder / 'profile'}"):

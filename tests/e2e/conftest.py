@@ -1,4 +1,4 @@
-"""Owns the environment the e2e tests share: brought up once, taken down and looked after at the end."""
+"""The environment that the e2e tests share: `up` once, `down` and a search for leftovers at the end."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e import planted
-from tests.e2e.names import known
+from tests.e2e import secret_search
+from tests.e2e.names import local_names
 from tests.e2e.platform import ALL, Platform
 
 
 @pytest.fixture(scope="session")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    """An environment that is up. Whatever the tests did to it, it must go down clean."""
+    """An environment that is up. `down` must remove it completely after the tests."""
     made = Platform.make("e2e", tmp_path_factory.mktemp("e2e"), components=ALL)
     try:
         made.ok("up", "--yes")
         yield made
     finally:
         made.ok("down", "--yes")
-        planted.nowhere(planted.SEEN, planted.left(made.state))
+        secret_search.assert_absent(secret_search.SEEN, secret_search.run_files(made.state))
         assert not made.state.exists() or {p.name for p in made.state.iterdir()} <= {
             "runs",
             "environment.yaml",
@@ -30,11 +30,11 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
 
 @pytest.fixture(scope="session")
 def machine(platform: Platform) -> Iterator[None]:
-    """MLflow's clients of this process and of those it starts come as a machine the platform knows."""
+    """MLflow clients of this process and its children log in as a machine user."""
     platform.ok("user", "add", "tests", "--machine", "--group", "data-scientists")
     token = platform.ok("token", "tests").out.strip()
     platform.ok("trust")
-    with known(), pytest.MonkeyPatch.context() as patched:
+    with local_names(), pytest.MonkeyPatch.context() as patched:
         patched.setenv("MLFLOW_TRACKING_TOKEN", token)
         patched.setenv("MLFLOW_TRACKING_SERVER_CERT_PATH", str(platform.state / "authority.crt"))
         yield

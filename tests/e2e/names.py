@@ -1,4 +1,4 @@
-"""Owns names below localhost in Python: browsers take them for this machine, libc may not (RFC 6761)."""
+"""Resolves names below localhost in Python, as browsers do; libc may not (RFC 6761)."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from contextlib import contextmanager
 from typing import Any
 
 
-def _led(known: Callable[..., Any]) -> Callable[..., Any]:
-    def look(host: Any, *rest: Any, **more: Any) -> Any:
-        return known("127.0.0.1" if str(host).endswith(".localhost") else host, *rest, **more)
+def _resolver(getaddrinfo: Callable[..., Any]) -> Callable[..., Any]:
+    def resolve(host: Any, *rest: Any, **more: Any) -> Any:
+        return getaddrinfo("127.0.0.1" if str(host).endswith(".localhost") else host, *rest, **more)
 
-    return look
+    return resolve
 
 
-def known_here() -> None:
-    """For the rest of a process."""
-    socket.getaddrinfo = _led(socket.getaddrinfo)
+def resolve_localhost() -> None:
+    """Resolve the names for the rest of the process."""
+    socket.getaddrinfo = _resolver(socket.getaddrinfo)
 
 
 @contextmanager
-def known() -> Iterator[None]:
-    """For as long as the block runs."""
+def local_names() -> Iterator[None]:
+    """Resolve the names inside the block."""
     before = socket.getaddrinfo
-    known_here()
+    resolve_localhost()
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""Owns driving the real command line against an environment of the test's own."""
+"""Runs the real command line against a test environment."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ smoke:
   disruptive: {disruptive}
 """
 
-# What most tests are about, and what the shared platform has besides.
+# Components of most tests, and the additional ones of the shared platform.
 FEW = ("postgres", "minio", "mlflow")
 ALL = ("vault", *FEW, "airflow", "oauth2-proxy", "gateway")
 
@@ -50,7 +50,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Platform:
-    """One environment in a home of its own; the cache is the machine's, so nothing is built twice."""
+    """One environment in its own state folder; it uses the machine's cache."""
 
     name: str
     home: Path
@@ -76,7 +76,7 @@ class Platform:
 
     @property
     def place(self) -> Place:
-        """Where the node is: its cgroups and its interface are found by that."""
+        """The node's state folder, which names its cgroups and its interface."""
         return Place(self.name, self.state / "node")
 
     @property
@@ -102,13 +102,13 @@ class Platform:
         return Result(process.returncode, out, err, time.monotonic() - started)
 
     def ok(self, *args: str, seconds: float = 1500) -> Result:
-        """Run, and show everything when it did not end well."""
+        """Run a command that must succeed; a failure shows its output."""
         result = self.run(*args, seconds=seconds)
         assert result.code == 0, f"{args}: exit {result.code}\n{result.out}\n{result.err}"
         return result
 
     def killed(self, *args: str, after: float) -> bool:
-        """Start, and kill -9 after so many seconds; False when it ended before that."""
+        """Start a command and SIGKILL it after some seconds; False if it ended before."""
         process = self.start(*args)
         try:
             process.communicate(timeout=after)
@@ -120,7 +120,7 @@ class Platform:
 
     @contextmanager
     def opened(self, component: str, *args: str) -> Iterator[str]:
-        """`open COMPONENT` while the block runs; yields the address it prints."""
+        """Run `open COMPONENT` during the block and yield the printed address."""
         process = self.start("open", component, "--output", "json", *args)
         try:
             assert process.stdout and process.stderr

@@ -1,4 +1,4 @@
-"""Proves the way in as a person meets it: a browser, the login page, the UIs, and out again."""
+"""Login and sign-out with a real browser: the login page, every UI, sign-out."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ NAME = "ada"
 
 @pytest.fixture(scope="module")
 def password(platform: Platform) -> Iterator[str]:
-    """Of a user made for this module."""
+    """Password of a user of this module."""
     made = platform.ok("user", "add", NAME, "--group", "data-scientists", "--output", "json").envelope
     yield made["data"]["password"]
     platform.ok("user", "remove", NAME)
 
 
 @pytest.fixture(scope="module")
-def doors(platform: Platform) -> dict[str, str]:
-    """Every UI by its component's name, as `up` prints them."""
+def uis(platform: Platform) -> dict[str, str]:
+    """Addresses of all UIs by component, as `up` prints them."""
     said = platform.ok("up", "--yes", "--output", "json").envelope["data"]["doors"]
     return {door["what"]: door["where"] for door in said if door["where"].startswith("https://")}
 
@@ -37,11 +37,11 @@ def log_in(window: Window, password: str) -> None:
     window.field("button[type=submit]").click()
 
 
-def test_a_person_logs_in_once_sees_every_ui_and_is_out_of_all_of_them(
-    platform: Platform, password: str, doors: dict[str, str], tmp_path: Path
+def test_one_login_opens_every_ui_and_sign_out_closes_all(
+    platform: Platform, password: str, uis: dict[str, str], tmp_path: Path
 ) -> None:
-    """Screenshots stay in the test's folder: evidence/."""
-    hosts = {name: urlsplit(where).hostname or "" for name, where in doors.items()}
+    """Screenshots are in the test's folder evidence/."""
+    hosts = {name: urlsplit(where).hostname or "" for name, where in uis.items()}
     domain = hosts["mlflow"].partition(".")[2]
     with platform.opened("mlflow") as url, chromium(tmp_path, platform.state / "authority.crt") as window:
         window.go(url)
@@ -51,8 +51,8 @@ def test_a_person_logs_in_once_sees_every_ui_and_is_out_of_all_of_them(
         window.at(hosts["mlflow"])
         window.says("Experiments")
         window.keep("mlflow")
-        for name in sorted(set(doors) - {"mlflow"}):
-            window.go(doors[name])
+        for name in sorted(set(uis) - {"mlflow"}):
+            window.go(uis[name])
             window.at(hosts[name])
             window.says(MARKS[name])
             window.keep(name)
@@ -66,7 +66,7 @@ def test_a_person_logs_in_once_sees_every_ui_and_is_out_of_all_of_them(
         for (
             name,
             where,
-        ) in doors.items():  # asked for the password again: neither a UI nor the issuer knows anybody
+        ) in uis.items():  # the login page appears: neither the UI nor the issuer has a session
             window.go(where)
             window.at(f"login.{domain}")
             window.field("input[name=password]")

@@ -1,4 +1,4 @@
-"""Proves the local platform as its user meets it: up, used, killed, broken, down, and nothing left."""
+"""Environment `local` through the command line: up, use, kill, down, no leftovers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.e2e
 
 
 def processes(platform: Platform, program: bytes) -> list[int]:
-    """Host pids of this environment's processes that run a program."""
+    """Host pids of the environment's processes that run a program."""
     return [p for p in cgroups.processes(platform.place.group) if proc.argv(p)[0].endswith(program)]
 
 
@@ -37,7 +37,7 @@ def supervisors(platform: Platform) -> list[int]:
 
 
 def kill(pids: list[int]) -> None:
-    assert pids, "nothing to kill: the test would prove nothing"
+    assert pids, "no process to kill"
     for pid in pids:
         identity = ProcessId.of(pid)
         assert identity and identity.kill(signal.SIGKILL)
@@ -53,15 +53,15 @@ def journal(platform: Platform) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (last / "journal.jsonl").read_text().splitlines()]
 
 
-def test_up_again_has_nothing_to_do_and_starts_no_terraform(platform: Platform, tmp_path: Path) -> None:
-    """A wrapper in Terraform's place counts how often it is started; being another Terraform, once it is."""
+def test_noop_up_starts_no_terraform(platform: Platform, tmp_path: Path) -> None:
+    """A wrapper counts the starts of Terraform. The first `up` starts it once, because the binary changed."""
     count = tmp_path / "count"
     wrapper = tmp_path / "terraform"
     wrapper.write_text(f'#!/bin/sh\necho run >> {count}\nexec terraform "$@"\n')
     wrapper.chmod(0o755)
     counting = {"MLOPS_PLATFORM_TERRAFORM": str(wrapper)}
     assert platform.run("up", "--yes", env=counting).code == 0
-    assert count.read_text(), "the wrapper is what was started"
+    assert count.read_text(), "the wrapper was not started"
     count.unlink()
     result = platform.run("up", "--output", "json", env=counting)
     assert result.code == 0, result.err
@@ -70,7 +70,7 @@ def test_up_again_has_nothing_to_do_and_starts_no_terraform(platform: Platform, 
     assert not count.exists()
 
 
-def test_status_says_ready_and_proven(platform: Platform) -> None:
+def test_status_shows_all_components_ready_with_passed_smoke_tests(platform: Platform) -> None:
     rows = platform.ok("status", "--output", "json").envelope["data"]["rows"]
     assert {row["component"] for row in rows} == set(ALL)
     for row in rows:
@@ -79,7 +79,7 @@ def test_status_says_ready_and_proven(platform: Platform) -> None:
         assert row["smoke"].startswith("✔"), row
 
 
-def test_smoke_writes_junit_with_both_signs(platform: Platform, tmp_path: Path) -> None:
+def test_smoke_writes_positive_and_negative_tests_to_junit(platform: Platform, tmp_path: Path) -> None:
     report = tmp_path / "smoke.xml"
     platform.ok("smoke", "--junit", str(report))
     suites = ET.parse(report).getroot().findall("testsuite")
@@ -92,8 +92,8 @@ def test_smoke_writes_junit_with_both_signs(platform: Platform, tmp_path: Path) 
 
 CLIENT = """
 import sys, mlflow
-from tests.e2e.names import known_here
-known_here()
+from tests.e2e.names import resolve_localhost
+resolve_localhost()
 mlflow.set_tracking_uri(sys.argv[1])
 mlflow.set_experiment("outside")
 with mlflow.start_run() as run:
@@ -108,7 +108,7 @@ print(run.info.run_id)
 
 @pytest.fixture(scope="module")
 def outside(platform: Platform, machine: None) -> str:
-    """The id of a run that a client outside the cluster has logged: data that must survive everything."""
+    """Id of a run that a client outside the cluster has logged; this data must survive all tests."""
     with platform.opened("mlflow") as url:
         done = subprocess.run(
             [sys.executable, "-c", CLIENT, url],
@@ -131,11 +131,11 @@ def survives(platform: Platform, run: str) -> None:
         assert [a.path for a in client.list_artifacts(run)] == ["note.txt"]
 
 
-def test_a_real_client_from_outside_over_open(platform: Platform, outside: str) -> None:
+def test_mlflow_client_outside_the_cluster_works_over_open(platform: Platform, outside: str) -> None:
     survives(platform, outside)
 
 
-def test_open_says_when_its_port_is_taken(platform: Platform) -> None:
+def test_open_reports_a_port_in_use(platform: Platform) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -145,8 +145,8 @@ def test_open_says_when_its_port_is_taken(platform: Platform) -> None:
     assert port in result.err and "hint" in result.err
 
 
-def test_two_ups_at_once_one_works_the_other_says_who(platform: Platform) -> None:
-    """The first holds the lock for as long as it is stopped; the second must not touch anything."""
+def test_second_up_names_the_holder_of_the_lock(platform: Platform) -> None:
+    """The first `up` is stopped while it holds the lock; the second must change nothing."""
     first = platform.start("smoke", "minio")
     wait_until(
         "the lock",
@@ -167,14 +167,14 @@ def _holder(platform: Platform) -> int:
         return 0
 
 
-def test_the_supervisor_killed_comes_back_with_its_data(platform: Platform, outside: str) -> None:
+def test_up_restores_node_and_data_after_supervisor_kill(platform: Platform, outside: str) -> None:
     kill(supervisors(platform))
     assert platform.run("status").code != 0
     platform.ok("up")
     survives(platform, outside)
 
 
-def test_etcd_killed_comes_back_by_itself(platform: Platform) -> None:
+def test_killed_etcd_restarts_itself(platform: Platform) -> None:
     kill(processes(platform, b"/etcd/server"))
     wait_until(
         "the API after etcd's death",
@@ -184,10 +184,10 @@ def test_etcd_killed_comes_back_by_itself(platform: Platform) -> None:
     assert platform.ok("up", "--output", "json").envelope["outcome"] == "done"
 
 
-def test_minio_killed_while_an_artifact_is_uploaded_loses_nothing(
+def test_minio_killed_during_uploads_loses_no_artifact(
     platform: Platform, machine: None, tmp_path: Path
 ) -> None:
-    """The client retries; afterwards every artifact that was acknowledged is whole."""
+    """The client retries; afterwards every acknowledged artifact is complete."""
     import mlflow
 
     payload = random.Random(7).randbytes(20 * 2**20)
@@ -221,7 +221,7 @@ def test_minio_killed_while_an_artifact_is_uploaded_loses_nothing(
             assert Path(found).read_bytes() == payload
 
 
-def test_down_keeping_data_then_up_has_the_data(platform: Platform, outside: str) -> None:
+def test_up_after_down_keep_data_has_the_data(platform: Platform, outside: str) -> None:
     platform.ok("down", "--keep-data", "--yes")
     assert not cgroups.processes(platform.place.group)
     platform.ok("up")
@@ -230,7 +230,7 @@ def test_down_keeping_data_then_up_has_the_data(platform: Platform, outside: str
 
 @pytest.mark.parametrize("kills", [3])
 def test_up_killed_at_random_moments_resumes(tmp_path: Path, kills: int) -> None:
-    """kill -9 of the command line; nothing it had finished is done twice, nothing is lost."""
+    """SIGKILL of the command line: no finished step runs twice, no data is lost."""
     _kill_and_resume(Platform.make("e2e-kill", tmp_path), kills, longest=40)
 
 
@@ -262,8 +262,8 @@ def test_two_environments_side_by_side(platform: Platform, tmp_path: Path) -> No
     assert platform.ok("up", "--output", "json").envelope["data"]["changed"] == 0
 
 
-def test_a_leftover_is_listed_and_never_exit_0(tmp_path: Path) -> None:
-    """An interface with this environment's name, held by nobody the tool may stop."""
+def test_down_lists_a_leftover_with_exit_7(tmp_path: Path) -> None:
+    """The leftover is a foreign interface with this environment's name."""
     platform = Platform.make("e2e-left", tmp_path)
     platform.state.mkdir(parents=True)
     held = platform.state / "node" / "held"

@@ -1,4 +1,4 @@
-"""Proves secrets as an operator meets them: rotated on a busy platform, kept over kills, lying nowhere."""
+"""Secrets through the command line: rotation under load, kills, no value in any file or log."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mlops_platform.adapters.vault import VaultError
 from mlops_platform.adapters.wait import Pending, wait_until
 from mlops_platform.base.errors import StepError
 
-from tests.e2e import planted
+from tests.e2e import secret_search
 from tests.e2e.platform import ALL, Platform
 from tests.e2e.test_local import kill, processes
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.e2e
 
 @dataclass
 class Writer:
-    """A client that logs one metric after the other, and what became of each."""
+    """A client that logs metrics, with the result of each write."""
 
     written: int = 0
     failed: list[str] = field(default_factory=list)
@@ -30,7 +30,7 @@ class Writer:
 
 @contextmanager
 def writing(platform: Platform) -> Iterator[Writer]:
-    """Until the block ends; then every acknowledged write must be there."""
+    """Write until the block ends, then check that every acknowledged write exists."""
     import mlflow
 
     writer, stop = Writer(), threading.Event()
@@ -54,18 +54,20 @@ def writing(platform: Platform) -> Iterator[Writer]:
         finally:
             stop.set()
             thread.join()
-        kept = {metric.step for metric in client.get_metric_history(run, "step")}
-    assert kept == set(range(writer.written))
+        stored = {metric.step for metric in client.get_metric_history(run, "step")}
+    assert stored == set(range(writer.written))
 
 
 @pytest.fixture(scope="module")
-def rotated(platform: Platform, machine: None) -> tuple[Writer, planted.Words]:
-    """Every secret of whoever stands behind MLflow, and its own, while a client writes."""
-    before = planted.words(platform)
+def rotated(platform: Platform, machine: None) -> tuple[Writer, secret_search.Values]:
+    """Rotate the secrets of MLflow and of the components that it requires, while a client writes."""
+    before = secret_search.secret_values(platform)
     with writing(platform) as writer:
         for component in ("mlflow", "postgres", "minio", "vault"):
             platform.ok("secrets", "rotate", component)
-            planted.nowhere(before | planted.words(platform), planted.processes(platform))
+            secret_search.assert_absent(
+                before | secret_search.secret_values(platform), secret_search.processes(platform)
+            )
     return writer, before
 
 
@@ -74,13 +76,13 @@ def rows(platform: Platform) -> dict[tuple[str, str], dict[str, Any]]:
     return {(row["component"], row["name"]): row for row in found}
 
 
-def test_a_rotation_loses_no_write(rotated: tuple[Writer, planted.Words]) -> None:
+def test_rotation_loses_no_write(rotated: tuple[Writer, secret_search.Values]) -> None:
     writer, _ = rotated
     assert writer.written > 50 and not writer.failed, writer.failed
 
 
-def test_after_a_rotation_there_is_nothing_to_do(
-    platform: Platform, rotated: tuple[Writer, planted.Words]
+def test_up_after_rotation_has_nothing_to_do(
+    platform: Platform, rotated: tuple[Writer, secret_search.Values]
 ) -> None:
     assert "nothing to do" in platform.ok("up", "--yes").out
     listed = rows(platform)
@@ -89,22 +91,22 @@ def test_after_a_rotation_there_is_nothing_to_do(
         assert listed[secret]["version"] == listed[secret]["mirrored"]
     assert listed["mlflow", "database"]["mirrored"] == "not kept"
     text = platform.ok("secrets", "list").out.encode()
-    planted.nowhere(planted.words(platform), {"the list": text})
+    secret_search.assert_absent(secret_search.secret_values(platform), {"the list": text})
 
 
-def test_a_component_without_such_a_secret_is_told(platform: Platform) -> None:
+def test_rotate_rejects_an_unknown_secret(platform: Platform) -> None:
     wrong = platform.run("secrets", "rotate", "mlflow", "--only", "nothing")
     assert wrong.code == 2 and "database" in wrong.err and "bucket" in wrong.err
 
 
-def test_the_store_killed_opens_itself_and_has_lost_nothing(platform: Platform) -> None:
+def test_killed_vault_unseals_itself_with_all_secrets(platform: Platform) -> None:
     before = rows(platform)
     kill(processes(platform, b"/bao"))
 
     def opened() -> bool | Pending:
         try:
-            seen = planted.door(platform).health()
-        except (StepError, VaultError) as error:  # its pod is not ready, or does not answer yet
+            seen = secret_search.vault_connection(platform).health()
+        except (StepError, VaultError) as error:  # the pod is not ready, or does not answer yet
             return Pending(error.why)
         return Pending("sealed") if seen.sealed else True
 
@@ -115,17 +117,23 @@ def test_the_store_killed_opens_itself_and_has_lost_nothing(platform: Platform) 
     }
 
 
-def test_no_secret_lies_around(platform: Platform, rotated: tuple[Writer, planted.Words]) -> None:
-    """Every value there is or was is searched for in what runs leave and in what others can read."""
-    wanted = planted.words(platform) | rotated[1]
+def test_no_secret_value_is_in_files_processes_or_objects(
+    platform: Platform, rotated: tuple[Writer, secret_search.Values]
+) -> None:
+    """Search every value, current or old, in files of runs, processes and cluster objects."""
+    wanted = secret_search.secret_values(platform) | rotated[1]
     assert len(wanted) >= 12
-    places = planted.left(platform.state) | planted.processes(platform) | planted.inside(platform)
+    places = (
+        secret_search.run_files(platform.state)
+        | secret_search.processes(platform)
+        | secret_search.cluster_objects(platform)
+    )
     assert len(places) > 60 and {f"events of {namespace}" for namespace in ALL} <= places.keys()
-    planted.nowhere(wanted, places)
+    secret_search.assert_absent(wanted, places)
 
 
-def test_the_audit_log_has_every_request_and_no_value(platform: Platform) -> None:
-    log = planted.inside(platform)["log of vault-0"]
+def test_audit_log_has_every_request_and_no_value(platform: Platform) -> None:
+    log = secret_search.cluster_objects(platform)["log of vault-0"]
     assert b'"type":"request"' in log and b'"path":"auth/kubernetes/login"' in log
     assert b"hmac-sha256:" in log
-    planted.nowhere(planted.words(platform), {"audit": log})
+    secret_search.assert_absent(secret_search.secret_values(platform), {"audit": log})

@@ -1,4 +1,4 @@
-"""Proves what a user reads when the machine or the files are not right, and that nothing is touched."""
+"""Errors for a wrong machine or wrong files: the message, and that nothing is changed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def wrong(tmp_path: Path) -> Platform:
 
 
 def path_without(program: str, folder: Path) -> str:
-    """A PATH with every program this machine has, but one."""
+    """A PATH with all programs of this machine except one."""
     folder.mkdir()
     for place in ("/usr/sbin", "/usr/bin", "/sbin", "/bin", "/usr/local/go/bin", "/usr/local/bin"):
         for file in Path(place).iterdir() if Path(place).is_dir() else []:
@@ -31,14 +31,14 @@ def path_without(program: str, folder: Path) -> str:
     return str(folder)
 
 
-def test_no_terraform(wrong: Platform, tmp_path: Path) -> None:
+def test_up_without_terraform_ends_with_a_hint(wrong: Platform, tmp_path: Path) -> None:
     result = wrong.run("up", "--yes", env={"PATH": path_without("terraform", tmp_path / "bin")})
     assert result.code == 4
     assert "terraform" in result.err and "hint" in result.err
     assert not (wrong.state / "node").exists()
 
 
-def test_an_old_terraform(wrong: Platform, tmp_path: Path) -> None:
+def test_up_rejects_an_old_terraform(wrong: Platform, tmp_path: Path) -> None:
     old = tmp_path / "terraform"
     old.write_text('#!/bin/sh\necho \'{"terraform_version": "0.13.7"}\'\n')
     old.chmod(0o755)
@@ -47,7 +47,7 @@ def test_an_old_terraform(wrong: Platform, tmp_path: Path) -> None:
     assert "0.13.7" in result.err
 
 
-def test_twenty_mistakes_are_reported_at_once(wrong: Platform) -> None:
+def test_up_reports_twenty_mistakes_in_one_pass(wrong: Platform) -> None:
     case = Path(__file__).parent.parent / "cases/environments/twenty.yaml"
     shutil.copy(case, wrong.folder / "environments/twenty.yaml")
     result = wrong.run("up", "--env", "twenty", "--output", "json")
@@ -56,8 +56,8 @@ def test_twenty_mistakes_are_reported_at_once(wrong: Platform) -> None:
     assert not wrong.home.exists()
 
 
-def test_a_broken_component_is_reported_with_its_line(wrong: Platform, tmp_path: Path) -> None:
-    """The checkout a user has edited, not ours: the package runs from where it lies."""
+def test_up_reports_a_broken_component_with_its_line(wrong: Platform, tmp_path: Path) -> None:
+    """The package runs from a copy of the checkout that a user has edited."""
     root = ROOT
     for folder in ("installer", "helm-values", "images", "terraform"):
         shutil.copytree(root / folder, wrong.folder / folder, ignore=shutil.ignore_patterns("__pycache__"))
@@ -89,7 +89,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     ("variable", "least"),
     [("MLOPS_PLATFORM_CACHE", "12.0 GB needed"), ("MLOPS_PLATFORM_HOME", "3.0 GB needed")],
 )
-def test_a_disk_too_small_is_refused_with_figures(
+def test_up_rejects_a_small_disk_with_figures(
     wrong: Platform, small_disk: Path, variable: str, least: str
 ) -> None:
     result = wrong.run("up", "--yes", env={variable: str(small_disk / "folder")})
@@ -97,7 +97,7 @@ def test_a_disk_too_small_is_refused_with_figures(
     assert least in result.err and "MB free" in result.err
 
 
-def test_an_unknown_environment_names_the_known_ones(wrong: Platform) -> None:
+def test_unknown_environment_lists_the_known_ones(wrong: Platform) -> None:
     result = wrong.run("up", "--env", "stagign")
     assert result.code == 2
     assert "local" in result.err

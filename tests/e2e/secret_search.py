@@ -1,4 +1,4 @@
-"""Owns the search for secrets: every value there is or was, wherever a run leaves something."""
+"""Searches all traces of runs for values of secrets, current and old ones."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ from tests import proc
 from tests.e2e.platform import ALL, Platform
 
 _STORE, _PORT = "vault", 8200
-_SHORTEST = 16  # what is generated is longer; users' names and ports stand in the same Secrets
-# Not secret: addresses, names, dates, and a client's name at its issuer, which stands in every link to it.
+_SHORTEST = 16  # generated values are longer; user names and ports are in the same Secrets
+# Not secret: addresses, names, dates, and a client's id at its issuer, which is in every login link.
 _PLAIN = ("host", "user", "name", "uri", "endpoint", "region", "port", "client-id", "ends", "domain")
 
-# Values, and which secret each is of: a failure names that, never the value.
-Words = dict[bytes, str]
-# What the tests have seen, for the search after `down`.
-SEEN: Words = {}
+# Values with the name of their secret. A failure shows the name, never the value.
+Values = dict[bytes, str]
+# All values that the tests have read, for the search after `down`.
+SEEN: Values = {}
 
 
-def door(platform: Platform) -> VaultConnection:
+def vault_connection(platform: Platform) -> VaultConnection:
     return VaultConnection(Kube(platform.state / "kubeconfig"), _STORE, _STORE, _PORT)
 
 
-def words(platform: Platform) -> Words:
-    """Values in the store, of every version; in the cluster's Secrets; and passwords the store rotates."""
-    found: Words = {}
-    with door(platform).session() as vault:
+def secret_values(platform: Platform) -> Values:
+    """Values in Vault (every version), in Secrets of the cluster, and passwords that Vault rotates."""
+    found: Values = {}
+    with vault_connection(platform).session() as vault:
         for component in ALL:
-            found |= _kept(vault, component)
+            found |= _all_versions(vault, component)
         for role in (vault.client.list("database/static-roles") or {"data": {"keys": []}})["data"]["keys"]:
             password = (vault.read(f"database/static-creds/{role}") or {})["password"]
             found[password.encode()] = f"database of {role}"
-    for secret in door(platform).kube.list("v1", "Secret"):
+    for secret in vault_connection(platform).kube.list("v1", "Secret"):
         if secret["type"] == "Opaque":
             data = {k: base64.b64decode(v).decode() for k, v in (secret.get("data") or {}).items()}
             found |= _generated(data, f"Secret {secret['metadata']['name']}")
@@ -48,32 +48,32 @@ def words(platform: Platform) -> Words:
     return found
 
 
-def _kept(vault: Vault, component: str) -> Words:
+def _all_versions(vault: Vault, component: str) -> Values:
     listed = vault.client.list(f"secret/metadata/platform/{component}")
-    values: Words = {}
+    values: Values = {}
     for name in listed["data"]["keys"] if listed else []:
         path = f"platform/{component}/{name}"
         newest = vault.get(path)
         for version in range(1, newest.version + 1) if newest else ():
-            kept = vault.get(path, version=version)
-            values |= _generated(kept.values if kept else {}, path)
+            secret = vault.get(path, version=version)
+            values |= _generated(secret.values if secret else {}, path)
     return values
 
 
-def _generated(data: Mapping[str, str], whose: str) -> Words:
-    """Of a private key one line; whole files with a secret in them have it as a key of its own beside."""
-    found: Words = {}
+def _generated(data: Mapping[str, str], name: str) -> Values:
+    """Generated values of a Secret, without files; of a private key one line."""
+    found: Values = {}
     for key, value in data.items():
         lines = value.strip().splitlines()
         if "PRIVATE KEY" in value:
-            found[lines[1].encode()] = f"{whose}: {key}"
+            found[lines[1].encode()] = f"{name}: {key}"
         elif key not in _PLAIN and len(lines) == 1 and len(value) >= _SHORTEST:
-            found[value.encode()] = f"{whose}: {key}"
+            found[value.encode()] = f"{name}: {key}"
     return found
 
 
-def left(state: Path) -> dict[str, bytes]:
-    """Files of runs: journals, logs, evidence; Terraform's state; what Helm was given."""
+def run_files(state: Path) -> dict[str, bytes]:
+    """Files of runs: journals, logs, evidence, Terraform's state, values of Helm."""
     folders = ("runs", "terraform", "helm")
     return {
         str(file): file.read_bytes()
@@ -84,7 +84,7 @@ def left(state: Path) -> dict[str, bytes]:
 
 
 def processes(platform: Platform) -> dict[str, bytes]:
-    """What anybody on the machine can read of a process, and what it was given as environment."""
+    """Command lines and environments of all processes of the node."""
     found: dict[str, bytes] = {}
     for pid in cgroups.processes(platform.place.group):
         for what in ("cmdline", "environ"):
@@ -92,8 +92,8 @@ def processes(platform: Platform) -> dict[str, bytes]:
     return found
 
 
-def inside(platform: Platform) -> dict[str, bytes]:
-    """Helm's records, events, logs, and what Jobs and pods are made of."""
+def cluster_objects(platform: Platform) -> dict[str, bytes]:
+    """Helm's records, events, logs, ConfigMaps and pods of the cluster."""
     kube = Kube(platform.state / "kubeconfig")
     found: dict[str, bytes] = {}
     for secret in kube.list("v1", "Secret"):
@@ -109,11 +109,11 @@ def inside(platform: Platform) -> dict[str, bytes]:
     return found
 
 
-def nowhere(wanted: Words, places: Mapping[str, bytes]) -> None:
+def assert_absent(wanted: Values, places: Mapping[str, bytes]) -> None:
     hits = {
-        (place, whose)
+        (place, name)
         for place, content in places.items()
-        for word, whose in wanted.items()
-        if word in content
+        for value, name in wanted.items()
+        if value in content
     }
     assert not hits, sorted(hits)
