@@ -77,7 +77,13 @@ class Problem:
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}" if self.line else self.file
-        return f"{place}: {self.what}" + (f" ({self.hint})" if self.hint else "")
+        return _one_line(f"{place}: {self.what}" + (f" ({self.hint})" if self.hint else ""))
+
+
+def _one_line(text: str, most: int = 1000) -> str:
+    """Escape what would move a terminal's cursor or cannot be printed; files may hold any text."""
+    cut = text if len(text) <= most else f"{text[:most]}…"
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in cut)
 
 
 class ConfigurationError(PlatformError):

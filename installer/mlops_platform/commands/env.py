@@ -36,15 +36,14 @@ def run_remote(console: Console, region: str) -> int:
 
 
 def run_show(console: Console) -> int:
-    import yaml
-
+    from mlops_platform.base.yaml import dump
     from mlops_platform.environment.model import as_data
     from mlops_platform.run.open import open_environment
 
     opened = open_environment(console.environment)
     console.environment = opened.environment.name
     data = as_data(opened.environment)
-    text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True).rstrip()
+    text = dump(data).rstrip()
     return console.done(data, f"# {opened.file}\n{text}")
 
 

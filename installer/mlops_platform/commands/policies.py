@@ -21,10 +21,10 @@ def run_show(console: Console, *, as_yaml: bool) -> int:
     work = read_only(opened)
     manifests, unknown = _manifests(work)
     if as_yaml:
-        import yaml
+        from mlops_platform.base.yaml import dump_all
 
         head = f"# {unknown}\n" if unknown else ""
-        console.raw(head + yaml.safe_dump_all(manifests, sort_keys=False, width=110))
+        console.raw(head + dump_all(manifests))
         return 0
     flows = sorted(work.catalog.flows(work.environment.components))
     taken = {component.name: taken_of(work, component) for component in work.components}

@@ -11,6 +11,7 @@ from mlops_platform import clusters
 from mlops_platform.base.cancel import Cancel
 from mlops_platform.base.errors import UsageError
 from mlops_platform.base.paths import Paths
+from mlops_platform.base.yaml import read_text
 from mlops_platform.catalogue.catalogue import Catalog, read_catalog_leniently
 from mlops_platform.clusters.base import ClusterAccess
 from mlops_platform.engine.graph import Slot
@@ -34,6 +35,7 @@ class Opened:
     environment: Environment
     file: Path
     beside: Path | None = None  # the folder that paths in the file start from
+    text: str = ""
 
     @property
     def state(self) -> Path:
@@ -45,7 +47,7 @@ class Opened:
         target = self.state / RECORDED
         if self.file != target:
             beside = f"{_FROM}{self.beside}\n" if self.beside else ""
-            target.write_text(f"{self.file.read_text().rstrip()}\n{beside}")
+            target.write_text(f"{self.text.rstrip()}\n{beside}")
 
 
 def shipped_environments() -> Path:
@@ -75,13 +77,14 @@ def open_file(file: Path, name: str, where: Paths) -> Opened:
     )
     chosen = loaded.environment
     more = {name: spec.egress for name, spec in chosen.components.items() if spec.egress}
-    return Opened(where, catalog.with_egress(more), chosen, file, beside)
+    return Opened(where, catalog.with_egress(more), chosen, file, beside, loaded.document.text)
 
 
 def _beside(file: Path) -> Path:
-    last = file.read_text(errors="replace").rstrip().rpartition("\n")[2]
-    if file.name == RECORDED and last.startswith(_FROM):
-        return Path(last.removeprefix(_FROM))
+    if file.name == RECORDED:
+        last = read_text(file).rstrip().rpartition("\n")[2]
+        if last.startswith(_FROM):
+            return Path(last.removeprefix(_FROM))
     return file.resolve().parent
 
 

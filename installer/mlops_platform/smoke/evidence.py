@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mlops_platform.adapters.kube import Kube, KubeError
+from mlops_platform.base.yaml import dump_all
 
 # A list of what is kept, not of what is left out: a kind that is not here cannot leak.
 _KINDS = (
@@ -42,12 +43,10 @@ def _event(event: Mapping[str, Any]) -> str:
 
 
 def _objects(kube: Kube, namespace: str) -> str:
-    import yaml
-
     found = [each for version, kind in _KINDS for each in kube.list(version, kind, namespace)]
     for each in found:
         each["metadata"].pop("managedFields", None)
-    return yaml.safe_dump_all(found, sort_keys=False, width=110)
+    return dump_all(found)
 
 
 def _logs(kube: Kube, namespace: str, pod: Mapping[str, Any], folder: Path) -> None:

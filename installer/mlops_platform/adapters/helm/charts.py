@@ -15,8 +15,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import yaml
-
 from mlops_platform.adapters.buildonce import build_once
 from mlops_platform.adapters.helm.release import Release
 from mlops_platform.adapters.helm.sources import ChartSource, InTreeChart, KustomizeTree, RepositoryChart
@@ -24,12 +22,12 @@ from mlops_platform.adapters.process import Completed
 from mlops_platform.base.cancel import Cancel
 from mlops_platform.base.errors import StepError
 from mlops_platform.base.progress import Progress
+from mlops_platform.base.yaml import kubernetes_objects, load_kubernetes
 
 Build = Callable[[Progress, Cancel], Path]  # makes a program when it is not there yet
 
 _DOWNLOAD_SECONDS = 300.0
 _CONNECT_SECONDS = 30.0
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass(frozen=True)
@@ -119,13 +117,13 @@ class Charts:
     def _definitions(self, chart: Path) -> tuple[Mapping[str, Any], ...]:
         """Those of its subcharts too: Helm installs them whether or not the subchart is wanted."""
         text = self._helm(["show", "crds", str(chart)], seconds=60).stdout
-        return tuple(found for found in yaml.load_all(text, Loader=_Loader) if found)
+        return tuple(kubernetes_objects(text, f"the definitions of {chart.name}"))
 
 
 def title_of(source: ChartSource) -> str:
     """Name and version, for people: 'minio-17.0.1'."""
     if isinstance(source, InTreeChart):
-        chart = yaml.load((source.folder / "Chart.yaml").read_bytes(), Loader=_Loader)  # noqa: S506
+        chart = load_kubernetes(source.folder / "Chart.yaml")
         return f"{chart['name']}-{chart['version']}"
     if isinstance(source, RepositoryChart):
         return f"{source.name}-{source.version}"

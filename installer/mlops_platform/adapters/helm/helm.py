@@ -29,6 +29,7 @@ from mlops_platform.adapters.wait import Pending, wait_until
 from mlops_platform.base.cancel import Cancel
 from mlops_platform.base.errors import CommandFailed
 from mlops_platform.base.progress import Progress
+from mlops_platform.base.yaml import dump
 
 if TYPE_CHECKING:
     from mlops_platform.adapters.kube import Kube
@@ -204,12 +205,12 @@ class Helm:
         )
 
     def _values_file(self, release: Release) -> Path:
-        """JSON is YAML. A file, so that the command in an error can be pasted."""
+        """Write the values to a file, so that the command in an error can be pasted."""
         file = self._folder / "values" / f"{release.namespace}.{release.name}.yaml"
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w") as opened:
-            json.dump(dict(release.values), opened, indent=1)
+            opened.write(dump(release.values))
         return file
 
     def _change(

@@ -10,14 +10,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from mlops_platform.adapters.helm.sources import KustomizeTree
 from mlops_platform.adapters.process import run
 from mlops_platform.base.errors import StepError
+from mlops_platform.base.yaml import dump, kubernetes_objects, load_kubernetes
 
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 _SECONDS = 120.0
 _DEFINITION = "CustomResourceDefinition"
 _FILES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
@@ -46,7 +43,7 @@ def render(kustomize: Path, archive: Path, tree: KustomizeTree) -> list[Object]:
         _require_whole(folder, Path(work).resolve(), tree, set())
         what = f"kustomize build {tree.path}"
         text = run([str(kustomize), "build", str(folder)], env=_OFFLINE, seconds=_SECONDS, what=what).stdout
-    return [found for found in yaml.load_all(text, Loader=_Loader) if found]
+    return kubernetes_objects(text, what)
 
 
 def _require_whole(folder: Path, root: Path, tree: KustomizeTree, seen: set[Path]) -> None:
@@ -57,7 +54,7 @@ def _require_whole(folder: Path, root: Path, tree: KustomizeTree, seen: set[Path
     file = next((folder / name for name in _FILES if (folder / name).is_file()), None)
     if not file:
         raise StepError(f"{tree.url}: {folder.relative_to(root)} has no kustomization")
-    content = yaml.load(file.read_bytes(), Loader=_Loader) or {}  # noqa: S506 - a safe loader
+    content = load_kubernetes(file) or {}
     named = [entry for key in _FOLDERS for entry in content.get(key) or []]
     outside = [entry for entry in named if not (folder / entry).exists()]
     outside += [entry for entry in _strings(content) if re.match(r"([\w.-]+=)?https?://", entry)]
@@ -98,10 +95,10 @@ def write_chart(
     # The letter: an identifier of digits alone must not begin with 0. https://semver.org/#spec-item-9
     version = f"0.0.0-d{tree.digest.removeprefix('sha256:')[:12]}"
     about = {"apiVersion": "v2", "name": name, "version": version, "appVersion": tree.ref}
-    (folder / "Chart.yaml").write_text(yaml.dump(about))
+    (folder / "Chart.yaml").write_text(dump(about))
     own = [o for o in objects if o["kind"] != _DEFINITION and not _is_namespace(o, namespace)]
     for number, each in enumerate(own):
-        text = yaml.dump(each, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+        text = dump(each)
         file = folder / "templates" / f"{number:04}-{each['kind'].lower()}.yaml"
         file.write_text(escaped(text))
     return tuple(o for o in objects if o["kind"] == _DEFINITION)

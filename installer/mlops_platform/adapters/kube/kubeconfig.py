@@ -13,12 +13,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import yaml
-
-from mlops_platform.base.errors import StepError
-
-# The C loader reads a kubeconfig with its certificates several times faster; not every build has it.
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+from mlops_platform.base.errors import ConfigurationError, StepError
+from mlops_platform.base.yaml import load_kubernetes
 
 
 @dataclass(frozen=True)
@@ -44,7 +40,7 @@ def read(path: Path, token: Callable[[], str] | None = None) -> Server:
     Raises StepError, saying what it lacks.
     """
     try:
-        data = yaml.load(path.read_bytes(), Loader=_Loader)  # noqa: S506 - a safe loader
+        data = load_kubernetes(path)
         context = _named(data, "context", data["current-context"])
         cluster, user = _named(data, "cluster", context["cluster"]), _named(data, "user", context["user"])
         address = urlsplit(cluster["server"])
@@ -58,10 +54,10 @@ def read(path: Path, token: Callable[[], str] | None = None) -> Server:
             tls_name=cluster.get("tls-server-name"),
             token=token or _token(path, user),
         )
-    except (OSError, ssl.SSLError, binascii.Error, yaml.YAMLError, KeyError, TypeError) as error:
+    except (OSError, ConfigurationError, binascii.Error, KeyError, TypeError, AttributeError) as error:
         raise StepError(
             f"{path}: cannot be used as a kubeconfig",
-            why=f"{type(error).__name__}: {error}",
+            why=getattr(error, "why", "") or f"{type(error).__name__}: {error}",
             hint="run up again: it writes the file anew",
         ) from error
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
 
 from mlops_platform.adapters.kube.client import Kube, KubeError, Object
 from mlops_platform.adapters.kube.patience import Patience
@@ -25,6 +24,7 @@ from mlops_platform.adapters.wait import Pending, wait_until
 from mlops_platform.base.cancel import Cancel
 from mlops_platform.base.errors import StepError, WaitTimedOut
 from mlops_platform.base.progress import Progress
+from mlops_platform.base.yaml import kubernetes_objects
 
 WORKLOADS_LABEL = "mlops-platform/workloads"  # on Helm's record: how many a release has in its namespace
 _LOG_LINES = 20
@@ -42,10 +42,7 @@ def waiting_for(kube: Kube, namespace: str, name: str = "") -> str:
 
 def workload_count(manifest: str, namespace: str) -> int:
     """How many workloads a rendered release has in its own namespace."""
-    import yaml
-
-    loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    objects = [o for o in yaml.load_all(manifest, Loader=loader) if o and o["kind"] in WORKLOADS]
+    objects = [o for o in kubernetes_objects(manifest, "the release") if o["kind"] in WORKLOADS]
     return sum(1 for o in objects if o["metadata"].get("namespace", namespace) == namespace)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
 
 from mlops_platform.base.errors import UsageError
+from mlops_platform.base.yaml import parse
 from mlops_platform.clusters.aws.ownership import Ownership
 from mlops_platform.clusters.aws.session import Session, session_of
 from mlops_platform.clusters.aws.state.bucket import (
@@ -54,15 +55,15 @@ def _recorded(bucket: StateBucket, objects: int) -> RemoteEnvironment:
 def _hourly(file: str) -> float | None:
     """What a recorded environment costs at the least, without its disks; None for a file that an earlier
     version understood, and this one does not."""
-    import yaml
     from pydantic import ValidationError
 
     from mlops_platform.clusters.aws.cost.cost import bill
     from mlops_platform.clusters.aws.options import Options
 
+    data = parse(file, "record").data
     try:
-        options = Options.model_validate((yaml.safe_load(file) or {}).get("cluster"))
-    except (ValidationError, yaml.YAMLError):
+        options = Options.model_validate(data.get("cluster") if isinstance(data, dict) else None)
+    except ValidationError:
         return None
     return bill(options, 0).paid.least
 

@@ -10,8 +10,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from mlops_platform.adapters.kube.namespaces import ENVIRONMENT_LABEL
 from mlops_platform.adapters.programs import Program
 from mlops_platform.adapters.registry import Registry
@@ -21,6 +19,7 @@ from mlops_platform.base.files import write_private
 from mlops_platform.base.labels import PLATFORM_NAMESPACE
 from mlops_platform.base.paths import Paths
 from mlops_platform.base.progress import Progress
+from mlops_platform.base.yaml import load_kubernetes
 from mlops_platform.clusters.base import Check, ClusterAccess, Leftover, Network
 from mlops_platform.clusters.existing.login import Asked
 from mlops_platform.clusters.existing.options import Options
@@ -204,14 +203,16 @@ class ExistingProvider(NothingElsewhere):
     def _chosen(self) -> dict[str, Any]:
         """A kubeconfig of the one context, its cluster and its user; files it names by their full path.
 
-        Raises StepError, saying what the user's file lacks.
+        Raises ConfigurationError for a file that cannot be read, StepError for one without the context.
         """
+        data = load_kubernetes(self._theirs)
         try:
-            data = yaml.safe_load(self._theirs.read_text())
             context = _named(data, "contexts", self.options.context)
             cluster = _named(data, "clusters", context["context"]["cluster"])
             user = _named(data, "users", context["context"]["user"])
-        except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
+            clusters = [_absolute(cluster, "cluster", self._theirs.parent)]
+            users = [_absolute(user, "user", self._theirs.parent)]
+        except (KeyError, TypeError, AttributeError) as error:
             raise StepError(
                 f"{self._theirs}: no context {self.options.context}",
                 why=f"{type(error).__name__}: {error}",
@@ -221,8 +222,8 @@ class ExistingProvider(NothingElsewhere):
         return {
             "apiVersion": "v1",
             "kind": "Config",
-            "clusters": [_absolute(cluster, "cluster", self._theirs.parent)],
-            "users": [_absolute(user, "user", self._theirs.parent)],
+            "clusters": clusters,
+            "users": users,
             "contexts": [context],
             "current-context": self.options.context,
         }

@@ -61,4 +61,4 @@ def test_a_file_that_is_none_says_so(tmp_path: Path, text: str) -> None:
 def test_a_file_that_is_not_there_says_so(tmp_path: Path) -> None:
     with pytest.raises(StepError) as refused:
         kubeconfig.read(tmp_path / "absent")
-    assert "FileNotFoundError" in refused.value.why
+    assert "No such file" in refused.value.why

@@ -9,10 +9,10 @@ from datetime import date
 from functools import lru_cache
 from pathlib import Path
 
-import yaml
 from pydantic import ConfigDict, Field
 
-from mlops_platform.base.yaml import Strict
+from mlops_platform.base.errors import ConfigurationError
+from mlops_platform.base.yaml import Strict, load
 from mlops_platform.clusters.bill import Bill, Charge, Span
 
 FILE = Path(__file__).with_name("prices.yaml")
@@ -81,9 +81,10 @@ class Pool:
 
 @lru_cache(maxsize=1)
 def table() -> Table:
-    # The loader in C where PyYAML has it: every command that reads an environment on AWS comes here.
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    return Table.model_validate(yaml.load(FILE.read_text(), Loader=loader))  # noqa: S506 - both are safe
+    document = load(FILE)
+    if document.problems:
+        raise ConfigurationError(document.problems)
+    return Table.model_validate(document.data)
 
 
 def family(instance_type: str) -> str:
