@@ -1,7 +1,7 @@
-"""Owns the proof of who reaches whom: case files of policies, and packets through a real nft.
+"""Case files of policies, checked with packets through a real nft.
 
-Case files (tests/cases/firewall) name all that is allowed, as `from to protocol port`; every other attempt
-of everybody on everybody must fail.
+A case file (tests/cases/firewall) lists every allowed connection, as `from to protocol port`; every other
+attempt between any two endpoints must fail.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from mlops_platform.clusters.host.firewall.model import Policy
 from mlops_platform.clusters.host.firewall.render import render
 
 import tests
-from tests.integration.firewall.cast import ADDRESSES, NODE, RANGE, everybody
-from tests.integration.firewall.member import PORTS
-from tests.integration.firewall.stage import GATEWAY, Attempt, Stage, a_stage
+from tests.integration.firewall.endpoint import PORTS
+from tests.integration.firewall.pods import ADDRESSES, NODE, RANGE, snapshot_with
+from tests.integration.firewall.topology import GATEWAY, Attempt, Topology, running_topology
 
 pytestmark = pytest.mark.integration
 CASES = sorted((tests.CASES / "firewall").glob("*.yaml"))
@@ -31,7 +31,7 @@ import socket
 where = "ff02::1", 9, 0, socket.if_nametoindex("eth0")
 socket.socket(socket.AF_INET6, socket.SOCK_DGRAM).sendto(b"x", where)
 """
-# The node's own packets are never filtered: probes, webhooks, port-forwards.
+# Packets that the node sends are never filtered: probes, webhooks, port-forwards.
 _ALWAYS = "node * * *"
 ALL = {
     (sender, to, protocol, port)
@@ -44,32 +44,32 @@ ALL = {
 
 
 @pytest.fixture(scope="module")
-def stage() -> Iterator[Stage]:
-    with a_stage(NODE, ADDRESSES) as made:
+def topology() -> Iterator[Topology]:
+    with running_topology(NODE, ADDRESSES) as made:
         yield made
 
 
 @pytest.mark.parametrize("file", CASES, ids=lambda file: file.stem)
-def test_exactly_what_the_case_allows(stage: Stage, file: Path) -> None:
+def test_rules_allow_exactly_the_connections_of_the_case(topology: Topology, file: Path) -> None:
     case = yaml.safe_load(file.read_text())
     expected = {attempt for line in (*case["allowed"], _ALWAYS) for attempt in _meant(line)}
-    stage.load(render(everybody(tuple(map(Policy.of, case["policies"]))), RANGE))
-    found = stage.opened(sorted(ALL), expected)
-    assert (found - expected, expected - found) == (set(), set()), "(allowed by mistake, refused by mistake)"
+    topology.load(render(snapshot_with(tuple(map(Policy.of, case["policies"]))), RANGE))
+    found = topology.opened(sorted(ALL), expected)
+    assert (found - expected, expected - found) == (set(), set()), "(allowed by mistake, denied by mistake)"
 
 
-def test_nothing_slips_through_while_rules_are_replaced(stage: Stage) -> None:
+def test_no_denied_connection_succeeds_while_rules_are_replaced(topology: Topology) -> None:
     case = yaml.safe_load((CASES[0].parent / "03-ingress.yaml").read_text())
     policies = tuple(map(Policy.of, case["policies"]))
     unrelated = replace(policies[0], namespace="strange", name="unrelated")
-    both = [render(everybody(given), RANGE) for given in (policies, (*policies, unrelated))]
-    stage.load(both[0])
+    both = [render(snapshot_with(given), RANGE) for given in (policies, (*policies, unrelated))]
+    topology.load(both[0])
     loaded, stop = 0, threading.Event()
 
     def reload() -> None:
         nonlocal loaded
         while not stop.is_set():
-            stage.load(both[loaded % 2])
+            topology.load(both[loaded % 2])
             loaded += 1
 
     allowed: set[Attempt] = {("client", "web", "tcp", 8080)}
@@ -78,42 +78,42 @@ def test_nothing_slips_through_while_rules_are_replaced(stage: Stage) -> None:
         reloading = pool.submit(reload)
         try:
             for _ in range(40):
-                assert stage.opened(allowed | refused, allowed) == allowed
+                assert topology.opened(allowed | refused, allowed) == allowed
         finally:
             stop.set()
         reloading.result()
-    assert loaded > 10, "too few to prove anything"
+    assert loaded > 10, "too few reloads for a result"
 
 
-def test_a_pod_cannot_speak_with_anothers_address(stage: Stage) -> None:
-    """Its capabilities may allow it to: only the way its answers would take says who it is."""
-    stage.load(render(everybody(()), RANGE))
-    impostor = stage.members["impostor"]
+def test_pod_cannot_use_the_address_of_another_pod(topology: Topology) -> None:
+    """Its capabilities may allow that; the firewall drops packets whose replies would take another path."""
+    topology.load(render(snapshot_with(()), RANGE))
+    impostor = topology.endpoints["impostor"]
     attempts: set[Attempt] = {("impostor", "web", "tcp", 8080), ("impostor", "web", "udp", 53)}
     impostor.run("ip", "addr", "add", f"{ADDRESSES['client']}/32", "dev", "lo")
     impostor.run("ip", "route", "replace", "default", "via", GATEWAY, "src", ADDRESSES["client"])
     try:
-        assert stage.opened(attempts, set()) == set()
-        assert stage.dropped("not the sender's address") > 0
+        assert topology.opened(attempts, set()) == set()
+        assert topology.dropped("not the sender's address") > 0
     finally:
         impostor.run("ip", "route", "replace", "default", "via", GATEWAY)
         impostor.run("ip", "addr", "delete", f"{ADDRESSES['client']}/32", "dev", "lo")
-    assert stage.opened(attempts, attempts) == attempts
+    assert topology.opened(attempts, attempts) == attempts
 
 
-def test_version_6_is_no_way_around(stage: Stage) -> None:
-    """Every pod has a link-local address, and the node's programs listen on version 6 too."""
-    stage.load(render(everybody(()), RANGE))
+def test_ipv6_does_not_bypass_policies(topology: Topology) -> None:
+    """Every pod has a link-local address, and the node's programs listen on IPv6 too."""
+    topology.load(render(snapshot_with(()), RANGE))
 
     def heard() -> int | Pending:
-        stage.members["client"].run(sys.executable, "-ISs", "-c", _SEND, ok=(0, 1))  # 1: no address yet
-        return stage.dropped("version 6 has no policies here") or Pending("nothing was sent")
+        topology.endpoints["client"].run(sys.executable, "-ISs", "-c", _SEND, ok=(0, 1))  # 1: no address yet
+        return topology.dropped("no policies for IPv6") or Pending("nothing was sent")
 
     assert wait_until("a packet", heard, seconds=20)
 
 
 def _meant(line: str) -> set[Attempt]:
-    """`*`: everyone, every port; `a,b`: either; `*-a`: everyone but a."""
+    """Expand a line of a case. `*`: all endpoints or ports; `a,b`: either; `*-a`: all except a."""
     columns = [_names(column) for column in line.split()]
     found = {
         attempt
@@ -122,7 +122,7 @@ def _meant(line: str) -> set[Attempt]:
             name in names if names else True for name, names in zip(map(str, attempt), columns, strict=True)
         )
     }
-    assert found, f"{line}: means nothing"
+    assert found, f"{line}: matches no attempt"
     return found
 
 

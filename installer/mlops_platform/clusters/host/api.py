@@ -1,4 +1,4 @@
-"""Owns the node's small way to its API server: JSON over TLS with the standard library only."""
+"""A small client of the node's API server: JSON over TLS with the standard library only."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Unreachable(StepError):
 
 
 class Api:
-    """One identity's way to the API server. Every call opens a connection; thread-safe."""
+    """A client with one identity. Every call opens a connection; thread-safe."""
 
     def __init__(self, node: Node, pki: Path, identity: str, *, seconds: float = 5) -> None:
         self._address = str(node.address)
@@ -30,7 +30,7 @@ class Api:
         self._tls.load_cert_chain(pki / f"{identity}.crt", pki / f"{identity}.key")
 
     def request(self, method: str, path: str, body: object = None) -> tuple[int, dict[str, Any]]:
-        """Status and answer ({} when it is not JSON). Raises Unreachable."""
+        """Return status and answer ({} when it is not JSON). Raises Unreachable."""
         connection = self._connection(self._seconds)
         try:
             response = self._send(connection, method, path, body)
@@ -45,7 +45,7 @@ class Api:
         return response.status, answer
 
     def get(self, path: str) -> dict[str, Any] | None:
-        """None: there is no such thing. Raises Unreachable, also for an answer that is neither."""
+        """Return the object, or None for 404. Raises Unreachable, also for every other status."""
         status, answer = self.request("GET", path)
         if status == 404:
             return None
@@ -54,7 +54,7 @@ class Api:
         return answer
 
     def watch(self, path: str, version: str, *, seconds: int = 300) -> Iterator[dict[str, Any]]:
-        """Events since `version`, until the server ends the watch. Raises Unreachable."""
+        """Yield events since `version`, until the server ends the watch. Raises Unreachable."""
         connection = self._connection(seconds + 30)
         query = f"{path}?watch=1&timeoutSeconds={seconds}&resourceVersion={version}"
         try:

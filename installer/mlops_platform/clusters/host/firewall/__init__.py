@@ -1,2 +1,2 @@
-"""Owns the node's firewall: an agent that turns NetworkPolicies into one nft table, and the CNI plugin that
-keeps a new pod waiting until the table knows it."""
+"""The node's firewall: an agent that renders NetworkPolicies as one nft table, and a CNI plugin that delays
+the start of a pod until that table has its address."""

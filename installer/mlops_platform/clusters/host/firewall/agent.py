@@ -1,7 +1,7 @@
-"""Owns the agent's process: three watches, the socket, and the loop that puts the newest state in force.
+"""The process of the agent: three watches, the socket, and the loop that puts the newest state in force.
 
 Runs on the node: `python -m mlops_platform.clusters.host.firewall.agent --config FILE --listen DESCRIPTOR`.
-Rules live in the kernel: when this process dies they stay as they are, and no new pod starts.
+The rules are in the kernel: when this process dies, they stay as they are, and no new pod starts.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ log = logging.getLogger("firewall")
 
 
 def enforce(state: State, pods: IPv4Network, stop: Cancel) -> None:
-    """For ever: the newest state, rendered whole, as one transaction of nft."""
+    """Render the whole newest state and load it as one nft transaction, forever."""
     in_force = ""
     while True:
         if not state.awaited():
-            stop.pause(_DEBOUNCE_SECONDS)  # objects of one change come a few at a time
+            stop.pause(_DEBOUNCE_SECONDS)  # one change often brings several objects
         started, generation = time.monotonic(), state.newest()
         try:
             snapshot = state.snapshot()
@@ -49,7 +49,7 @@ def enforce(state: State, pods: IPv4Network, stop: Cancel) -> None:
         except (CommandFailed, PreflightError) as error:
             why = error.why or error.what
             log.error("policies are not put in force: %s", why)
-            in_force = ""  # nobody knows what is there now
+            in_force = ""  # the table may have any content now
             state.failed(generation, why)
             stop.pause(_RETRY_SECONDS)
             continue
@@ -64,7 +64,7 @@ def enforce(state: State, pods: IPv4Network, stop: Cancel) -> None:
 
 
 def main() -> str:
-    """Serves until one of its parts ends, which only a fault makes it do: PID 1 starts it again."""
+    """Serve until one part ends, which only a fault causes; PID 1 then starts this process again."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--config", type=Path, required=True)
     parser.add_argument("--listen", type=int, required=True, help="a listening socket, kept by PID 1")

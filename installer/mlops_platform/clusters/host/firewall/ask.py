@@ -1,4 +1,4 @@
-"""Owns asking a node's firewall, from the host, whether policies are in force."""
+"""Ask a node's firewall, from the host, whether the policies are in force."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _SECONDS = 3.0
 
 
 def wrong(init: int) -> str:
-    """'' or why not. `init`: the node's PID 1 as the host knows it."""
+    """Return '' when they are, else the reason. `init`: the host's process id of the node's PID 1."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as agent:
         agent.settimeout(_SECONDS)
         try:
@@ -19,5 +19,5 @@ def wrong(init: int) -> str:
             agent.sendall(b'{"act": "status"}\n')
             answer = agent.makefile("rb").readline()
         except OSError as error:
-            return f"its agent does not answer: {error}"
-    return str(json.loads(answer)["failure"]) if answer else "its agent ended before it answered"
+            return f"the agent does not answer: {error}"
+    return str(json.loads(answer)["failure"]) if answer else "the agent ended before it answered"

@@ -52,7 +52,7 @@ class Requirement:
 
 @dataclass(frozen=True)
 class Selector:
-    """A label selector; one without requirements matches everything."""
+    """A label selector; without requirements it matches everything."""
 
     requirements: tuple[Requirement, ...] = ()
 
@@ -72,7 +72,7 @@ class Selector:
 
 @dataclass(frozen=True)
 class Pod:
-    """One pod of this node that has a network of its own. `ports`: (name, protocol) -> number."""
+    """One pod of this node with its own network. `ports`: (name, protocol) -> number."""
 
     uid: str
     namespace: str
@@ -82,7 +82,7 @@ class Pod:
 
     @classmethod
     def of(cls, found: Object) -> Pod | None:
-        """None: it uses the host's network, or has ended and given its address back."""
+        """None: the pod uses the host's network, or it has ended and its address is free again."""
         meta, spec = found["metadata"], found["spec"]
         if spec.get("hostNetwork") or found.get("status", {}).get("phase") in _ENDED:
             return None
@@ -108,7 +108,7 @@ class Namespace:
 
 @dataclass(frozen=True)
 class Peer:
-    """Who is at the other end: a block of addresses, or pods. `namespaces` None: the policy's own only."""
+    """The other end: a block of addresses, or pods. `namespaces` None: the policy's own namespace."""
 
     block: IPv4Network | None = None
     excepted: tuple[IPv4Network, ...] = ()
@@ -129,7 +129,7 @@ class Peer:
 
 @dataclass(frozen=True)
 class Port:
-    """`first` None: every port of the protocol; `name`: what the pod calls it."""
+    """Ports of a rule. `first` None: every port of the protocol; `name`: a named port of the pod."""
 
     protocol: str
     first: int | None = None
@@ -146,7 +146,7 @@ class Port:
 
 @dataclass(frozen=True)
 class Rule:
-    """None: everybody, every port. An empty tuple of peers is nobody that has an address here."""
+    """One rule. None: every peer, every port. An empty tuple of peers: no peer that has an address here."""
 
     peers: tuple[Peer, ...] | None
     ports: tuple[Port, ...] | None
@@ -162,7 +162,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Policy:
-    """None as a direction: the policy says nothing about it."""
+    """One policy. None as a direction: the policy does not isolate its pods in that direction."""
 
     namespace: str
     name: str

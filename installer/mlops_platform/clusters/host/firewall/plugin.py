@@ -1,7 +1,7 @@
-"""Owns the CNI plugin that stands behind the others: no pod starts before the firewall's rules know it.
+"""The last CNI plugin of the chain: it holds the start of a pod until the firewall's rules have its address.
 
-Runs alone, as `python -ISs` with nothing but built-in modules at hand that are quick to load: its start is
-part of every pod's. Configuration: https://www.cni.dev/docs/spec (version 0.4.0).
+Runs as `python -ISs`, with modules of the standard library that load fast, because its start is part of
+the start of every pod. Configuration: https://www.cni.dev/docs/spec (version 0.4.0).
 """
 
 import json
@@ -9,8 +9,8 @@ import os
 import socket
 import sys
 
-SECONDS = 20  # longer than the agent takes to say why not, shorter than kubelet waits for a sandbox
-FAILED = 100  # below are the specification's own codes
+SECONDS = 20  # longer than the agent waits, to get its reason; shorter than kubelet waits for a sandbox
+FAILED = 100  # lower codes are reserved by the specification
 
 
 def main() -> int:
@@ -19,7 +19,7 @@ def main() -> int:
         say({"cniVersion": "0.4.0", "supportedVersions": ["0.3.1", "0.4.0"]})
         return 0
     configuration = json.load(sys.stdin)
-    if command != "ADD":  # DEL, CHECK: an address ends with its pod, as the API server tells
+    if command != "ADD":  # DEL, CHECK: the watch of pods reports the end of an address
         return 0
     result = configuration["prevResult"]
     failure = ask(configuration["socket"], newcomer(result["ips"][0]["address"]))
@@ -31,7 +31,7 @@ def main() -> int:
 
 
 def newcomer(network: str) -> dict[str, str]:
-    """What the agent needs to know of the pod; CNI_ARGS as Kubernetes' runtimes give it."""
+    """Return the request to the agent. Kubernetes runtimes name the pod in CNI_ARGS."""
     given = dict(pair.split("=", 1) for pair in os.environ["CNI_ARGS"].split(";") if "=" in pair)
     return {
         "act": "admit",
@@ -43,7 +43,7 @@ def newcomer(network: str) -> dict[str, str]:
 
 
 def ask(path: str, question: dict[str, str]) -> str:
-    """'' once the pod may start. An agent that is being started again answers a little later."""
+    """Return '' when the pod may start, else the reason. A restarting agent answers a little later."""
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as agent:
             agent.settimeout(SECONDS)

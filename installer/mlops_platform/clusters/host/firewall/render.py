@@ -1,6 +1,6 @@
-"""Owns the nft table: pure text made of pods, namespaces and policies, replaced as one transaction.
+"""The nft table as text, a pure function of pods, namespaces and policies; one transaction replaces it.
 
-Hooked behind the translation of service addresses, so rules see the pod and the port in the end
+Its hooks run after the translation of Service addresses, so rules see the pod's own address and port
 (docs/host-node.md, "Network policies").
 """
 
@@ -13,7 +13,7 @@ from ipaddress import IPv4Address, IPv4Network
 from mlops_platform.clusters.host.firewall.model import Labels, Peer, Pod, Policy, Port, Rule, Selector
 
 TABLE = "policies"
-# Interfaces of the node that no pod is behind.
+# Interfaces of the node that lead to no pod.
 _NOT_PODS = '{ "lo", "eth0" }'
 _ADDRESS, _PAIR, _ENDPOINT = "ipv4_addr", "ipv4_addr . ipv4_addr", "ipv4_addr . inet_proto . inet_service"
 _MOST_COMMENT = 120  # nft takes 128
@@ -21,7 +21,7 @@ _MOST_COMMENT = 120  # nft takes 128
 
 @dataclass(frozen=True)
 class Snapshot:
-    """All that the table depends on. `addresses`: uid -> address, of the pods that have one."""
+    """The input of the table. `addresses`: uid -> address, of the pods that have one."""
 
     pods: Sequence[Pod]
     addresses: Mapping[str, IPv4Address]
@@ -31,7 +31,7 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class _Placed:
-    """A pod with its address. Written and sorted often, which IPv4Address is slow at."""
+    """A pod with its address as number and text: IPv4Address is slow to sort and to print."""
 
     number: int
     text: str
@@ -44,7 +44,7 @@ def _by_number(placed: _Placed) -> int:
 
 @dataclass
 class _Table:
-    """Collects sets and chains; the same elements are one set."""
+    """Collector of sets and chains; equal elements share one set."""
 
     sets: dict[tuple[str, tuple[str, ...]], str] = field(default_factory=dict)
     chains: list[str] = field(default_factory=list)
@@ -81,7 +81,7 @@ def render(snapshot: Snapshot, pods: IPv4Network) -> str:
 
 
 class _World:
-    """Answers which pods a peer means."""
+    """The pods with their addresses, found by the selectors of policies and peers."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         have = ((snapshot.addresses.get(pod.uid), pod) for pod in snapshot.pods)
@@ -98,7 +98,7 @@ class _World:
         return self._chosen(policy.pods, policy.namespace)
 
     def meant(self, peer: Peer, own: str) -> list[_Placed]:
-        # A namespace that is not known yet is none that a selector chooses: nothing is known of it.
+        # A namespace that no watch has reported yet matches no selector: its labels are unknown.
         spaces = (
             [own]
             if peer.namespaces is None
@@ -112,7 +112,7 @@ class _World:
 
 
 def _direction(table: _Table, world: _World, way: str, field_: str, verdict: str) -> dict[str, str]:
-    """Address of each pod that a policy isolates -> the chain of all policies that select it."""
+    """Map the address of each pod that a policy isolates to a chain of all policies that select the pod."""
     chains_of: dict[str, list[str]] = {}
     for number, policy in enumerate(world.policies):
         rules = policy.ingress if way == "in" else policy.egress
@@ -124,7 +124,7 @@ def _direction(table: _Table, world: _World, way: str, field_: str, verdict: str
             for rule in rules or ()
             for match in _matches(table, world, policy, rule, field_, selected)
         ]
-        # Nothing in it but names of Kubernetes objects, which have no quotes.
+        # Names of Kubernetes objects have no quotes.
         comment = f'comment "{policy.namespace}/{policy.name}'[:_MOST_COMMENT] + '"'
         jump = f"jump {table.chain(f'{way}_policy{number}', *lines)} {comment}"
         for placed in selected:
@@ -140,10 +140,10 @@ def _direction(table: _Table, world: _World, way: str, field_: str, verdict: str
 def _matches(
     table: _Table, world: _World, policy: Policy, rule: Rule, field_: str, selected: list[_Placed]
 ) -> list[str]:
-    """Every combination of a peer and a port of a rule, as nft text that ends with a blank."""
+    """Return every combination of a peer and a port of the rule, as nft text that ends with a blank."""
     found = []
     for peer, others in _peers(table, world, policy, rule, field_):
-        # A named port is one of the pod that is called: who is selected, or whom the peer means.
+        # A named port belongs to the receiving pod: the selected one, or the one that the peer names.
         named = selected if field_ == "saddr" else others
         found += [peer + port for port in _ports(table, rule.ports, named)]
     return found
@@ -203,7 +203,7 @@ def _map(name: str, chains: Mapping[str, str]) -> str:
     return f"  map {name} {{ type ipv4_addr : verdict;{have} }}\n"
 
 
-# The kernel sends few refusals by ICMP (icmp_ratelimit), so the rest times out; resets it sends always.
+# The kernel limits ICMP rejects (icmp_ratelimit), and the rest times out; it does not limit TCP resets.
 _REFUSE = """\
   chain refuse {
     meta l4proto tcp counter reject with tcp reset
@@ -219,10 +219,10 @@ _TO_POD = """\
 
 
 def _hooks(pods: str, known: str, itself: str) -> str:
-    """Where packets come in. What the node itself sends (probes, the API server) passes neither hook."""
+    """Return the base chains. Packets that the node sends (probes, the API server) pass neither hook."""
     return f"""\
   chain from_pod {{
-    meta nfproto ipv6 counter drop comment "version 6 has no policies here"
+    meta nfproto ipv6 counter drop comment "no policies for IPv6"
     fib saddr . iif oif missing counter drop comment "not the sender's address"
     jump filter
   }}

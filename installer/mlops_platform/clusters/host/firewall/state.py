@@ -1,4 +1,4 @@
-"""Owns what the agent knows and has done: objects, the addresses of pods, and which state is in force.
+"""The state of the agent: objects, addresses of pods, and which generation of the rules is in force.
 
 Thread-safe: watches and admissions write, one loop reads and applies.
 """
@@ -21,10 +21,10 @@ PODS, NAMESPACES, POLICIES = "pods", "namespaces", "networkpolicies"
 
 
 class State:
-    """Every change makes a new generation; whoever needs it in force waits for its number."""
+    """Every change makes a new generation; an admission waits until its generation is in force."""
 
     def __init__(self, claims: Path) -> None:
-        """`claims`: where addresses are kept for the next life of this process; gone with the node."""
+        """`claims`: the file of addresses for the next start of this process; it ends with the node."""
         self._changed = threading.Condition()
         self._pods = Cache(Pod.of)
         self._namespaces = Cache(Namespace.of)
@@ -56,13 +56,13 @@ class State:
                 self._forget([item["metadata"]["uid"]])
 
     def offer(self, kind: str, items: Sequence[Object]) -> None:
-        """Objects read by themselves."""
+        """Take single reads of objects."""
         with self._changed:
             for item in items:
                 self._note(self._caches[kind].offer(item))
 
     def lost(self, kind: str, why: str) -> None:
-        """A watch that has ended by a fault, until its next list."""
+        """Report a failed watch; the next list clears it."""
         with self._changed:
             self._lost[kind] = why
 
@@ -71,7 +71,7 @@ class State:
             return uid in self._pods
 
     def claim(self, uid: str, address: IPv4Address) -> int:
-        """A pod was given an address, which nobody else has then; returns the generation that knows."""
+        """Give an address to a pod, and to no other pod; return the generation that includes it."""
         with self._changed:
             for other in [u for u, a in self._claims.items() if a == address]:
                 del self._claims[other]
@@ -82,7 +82,7 @@ class State:
             return self._wanted
 
     def awaited(self) -> bool:
-        """Returns when something is to be done; True: a pod waits for it."""
+        """Wait until the rules are out of date; return whether a pod waits for them."""
         with self._changed:
             self._changed.wait_for(
                 lambda: self._applied < self._wanted and all(c.listed for c in self._caches.values())
@@ -90,7 +90,7 @@ class State:
             return self._urgent
 
     def newest(self) -> int:
-        """The generation that a snapshot from now on holds, at least."""
+        """Return the generation that a later snapshot includes at least."""
         with self._changed:
             self._urgent = False
             return self._wanted
@@ -112,19 +112,19 @@ class State:
             self._changed.notify_all()
 
     def failed(self, generation: int, why: str) -> None:
-        """It could not be put in force: what was in force still is."""
+        """Report that nft rejected a generation: the rules are as before."""
         with self._changed:
             self._tried, self._failure = generation, why
             self._changed.notify_all()
 
     def in_force(self, generation: int, seconds: float) -> str:
-        """'' once a generation is in force, or why it is not within `seconds`."""
+        """Return '' when the generation is in force, or the reason why it is not within `seconds`."""
         with self._changed:
             self._changed.wait_for(lambda: self._tried >= generation, timeout=seconds)
             return "" if self._applied >= generation else self._wrong() or _LATE
 
     def settled(self, seconds: float) -> str:
-        """'' once what is known now is in force and nothing keeps us from knowing more, or why not."""
+        """Return '' when the present state is in force and every watch works, else the reason."""
         with self._changed:
             now = self._wanted
             self._changed.wait_for(lambda: self._applied >= now and not self._wrong(), timeout=seconds)
@@ -152,7 +152,7 @@ class State:
             self._note(True)
 
     def _keep(self) -> None:
-        """In memory of the node, so it takes no fsync: it only has to outlive this process."""
+        """Write the addresses, without fsync: the file is on a tmpfs and must outlive only this process."""
         new = self._file.with_suffix(".new")
         new.write_text(json.dumps({uid: str(address) for uid, address in self._claims.items()}))
         new.replace(self._file)

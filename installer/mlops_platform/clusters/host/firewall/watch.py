@@ -1,4 +1,4 @@
-"""Owns following one kind of objects: list, then watch, again and again."""
+"""List and watch one kind of objects, in a loop."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ PATHS: Mapping[str, str] = {
     NAMESPACES: "/api/v1/namespaces",
     POLICIES: "/apis/networking.k8s.io/v1/networkpolicies",
 }
-# A watch that has died without a word is noticed after this long.
+# A watch whose connection died silently ends after this long.
 _WATCH_SECONDS = 120
 _RETRY_SECONDS = 0.25
 log = logging.getLogger("firewall")
 
 
 def follow(api: Api, kind: str, state: State, stop: Cancel) -> None:
-    """For ever. What goes wrong is logged once and told by the state until the next list."""
-    said = ""
+    """Run forever. A fault is logged once, and the state reports it until the next list."""
+    logged = ""
     while True:
         try:
             _round(api, kind, state)
-            said = ""
+            logged = ""
             continue
         except Unreachable as error:
             state.lost(kind, error.why)
-            if error.why != said:
-                said = error.why
-                log.warning("%s: %s", kind, said)
+            if error.why != logged:
+                logged = error.why
+                log.warning("%s: %s", kind, logged)
         stop.pause(_RETRY_SECONDS)
 
 
 def _round(api: Api, kind: str, state: State) -> None:
-    """One list and its watch. Raises Unreachable."""
+    """Run one list and its watch. Raises Unreachable."""
     listed = api.get(PATHS[kind])
     if listed is None:
         raise Unreachable(f"{PATHS[kind]}: not served yet")

@@ -1,4 +1,4 @@
-"""Owns pods, namespaces and policies as the API server would give them."""
+"""Pods, namespaces and policies as the API server returns them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the proof that a pod is admitted only as the one the API server knows, with the policies it has."""
+"""Admission accepts only a pod that the API server knows, and reads the policies of its namespace first."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 from mlops_platform.clusters.host.api import Api
-from mlops_platform.clusters.host.firewall.admission import Admission, Newcomer
+from mlops_platform.clusters.host.firewall.admission import Admission, NewPod
 from mlops_platform.clusters.host.firewall.state import NAMESPACES, PODS, POLICIES, State
 
 from tests.unit.clusters.host.firewall.objects import a_namespace, a_pod, a_policy
@@ -19,7 +19,7 @@ _POLICIES = "/apis/networking.k8s.io/v1/namespaces/app/networkpolicies"
 
 
 class Answers:
-    """Stands where the API server would, and knows a few things only."""
+    """A stand-in for the API client with fixed answers."""
 
     def __init__(self, found: Mapping[str, dict[str, Any]]) -> None:
         self._found = found
@@ -29,7 +29,7 @@ class Answers:
 
 
 class Immediate(State):
-    """Whatever is asked for is in force at once: the loop that applies it is not what is tried here."""
+    """A state whose generations are in force at once; the loop that loads rules is not under test here."""
 
     def in_force(self, generation: int, seconds: float) -> str:
         self.applied(generation)
@@ -47,10 +47,10 @@ def state(tmp_path: Path) -> State:
 
 def _admit(state: State, found: Mapping[str, dict[str, Any]], uid: str = "1") -> str:
     admission = Admission(cast(Api, Answers(found)), state)
-    return admission.admit(Newcomer("app", "pod-1", uid, IPv4Address("10.77.128.2")))
+    return admission.admit(NewPod("app", "pod-1", uid, IPv4Address("10.77.128.2")))
 
 
-def test_what_no_watch_has_told_yet_is_read(state: State) -> None:
+def test_admission_reads_what_no_watch_has_reported_yet(state: State) -> None:
     found = {_POD: a_pod("1", 8), _POLICIES: {"items": [a_policy("deny", 7)]}}
     assert _admit(state, found) == ""
     snapshot = state.snapshot()
@@ -60,8 +60,8 @@ def test_what_no_watch_has_told_yet_is_read(state: State) -> None:
 
 
 @pytest.mark.parametrize("found", [{}, {_POD: a_pod("another", 8)}])
-def test_a_pod_the_api_server_does_not_know_is_refused(
+def test_admission_rejects_pod_that_api_server_does_not_know(
     state: State, found: Mapping[str, dict[str, Any]]
 ) -> None:
-    assert _admit(state, found) == "the API server has no such pod any more"
+    assert _admit(state, found) == "the API server has no such pod"
     assert state.snapshot().addresses == {}

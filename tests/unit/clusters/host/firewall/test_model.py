@@ -1,4 +1,4 @@
-"""Owns the proof of what is read of objects; what selectors choose, the case files of the firewall show."""
+"""Reading of objects; the case files of tests/cases/firewall show what selectors match."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mlops_platform.clusters.host.firewall.model import Peer, Pod, Policy, Selec
 from tests.unit.clusters.host.firewall.objects import a_pod, a_policy
 
 
-def test_named_ports_also_of_sidecars_but_not_of_what_ends_before_the_pod_serves() -> None:
+def test_named_ports_include_sidecars_but_no_other_init_containers() -> None:
     def ports(name: str, number: int) -> dict[str, object]:
         return {"ports": [{"name": name, "containerPort": number}, {"containerPort": 1}]}
 
@@ -34,7 +34,9 @@ def test_named_ports_also_of_sidecars_but_not_of_what_ends_before_the_pod_serves
         ({"policyTypes": ["Ingress", "Egress"]}, (True, True)),
     ],
 )
-def test_which_directions_a_policy_is_about(spec: dict[str, Any], directions: tuple[bool, bool]) -> None:
+def test_policy_isolates_the_directions_of_its_types(
+    spec: dict[str, Any], directions: tuple[bool, bool]
+) -> None:
     policy = Policy.of(a_policy("p", **spec))
     assert (policy.ingress is not None, policy.egress is not None) == directions
 

@@ -1,4 +1,4 @@
-"""Owns the proof of the CNI plugin: the real program, asked as containerd would, and a socket to ask at."""
+"""The CNI plugin as a real process, called as containerd calls it, with an agent's socket."""
 
 from __future__ import annotations
 
@@ -57,28 +57,26 @@ def _plugin(place: Path, command: str, args: str = ARGS) -> tuple[int, dict[str,
     return done.returncode, json.loads(done.stdout or "{}")
 
 
-def test_an_admitted_pod_keeps_what_the_plugins_before_gave_it(
-    place: Path, heard: list[dict[str, Any]]
-) -> None:
+def test_admitted_pod_keeps_result_of_earlier_plugins(place: Path, heard: list[dict[str, Any]]) -> None:
     assert _plugin(place, "ADD") == (0, RESULT)
     asked = {"act": "admit", "namespace": "app", "name": "web", "uid": "u1", "address": "10.77.128.2"}
     assert heard == [asked]
 
 
-def test_a_refused_pod_gets_the_reason(place: Path, heard: list[dict[str, Any]]) -> None:
+def test_rejected_pod_gets_the_reason(place: Path, heard: list[dict[str, Any]]) -> None:
     status, said = _plugin(place, "ADD", ARGS.replace("NAME=web", "NAME=other"))
     assert (status, said["msg"]) == (1, "firewall: no such pod")
 
 
-def test_no_agent_no_pod(place: Path) -> None:
+def test_no_pod_starts_without_agent(place: Path) -> None:
     status, said = _plugin(place, "ADD")
     assert status == 1 and said["msg"].startswith("firewall: the agent does not answer")
 
 
 @pytest.mark.parametrize("command", ["DEL", "CHECK"])
-def test_the_end_of_a_pod_needs_no_agent(place: Path, command: str) -> None:
+def test_end_of_pod_needs_no_agent(place: Path, command: str) -> None:
     assert _plugin(place, command) == (0, {})
 
 
-def test_versions(place: Path) -> None:
+def test_plugin_supports_cni_version_of_containerd(place: Path) -> None:
     assert "0.4.0" in _plugin(place, "VERSION")[1]["supportedVersions"]

@@ -1,4 +1,4 @@
-"""Owns the table as text: what it decides is proven with packets (tests/integration/firewall)."""
+"""The table as text; tests/integration/firewall checks its decisions with packets."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from mlops_platform.clusters.host.firewall.model import Policy
 from mlops_platform.clusters.host.firewall.render import Snapshot, render
 
-from tests.integration.firewall.cast import RANGE, everybody
+from tests.integration.firewall.pods import RANGE, snapshot_with
 from tests.unit.clusters.host.firewall.objects import a_policy
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -34,17 +34,17 @@ def _policies() -> tuple[Policy, ...]:
     )
 
 
-def test_a_table(golden: Golden) -> None:
-    golden(GOLDEN / "table.nft", render(everybody(_policies()), RANGE))
+def test_table_of_two_policies(golden: Golden) -> None:
+    golden(GOLDEN / "table.nft", render(snapshot_with(_policies()), RANGE))
 
 
-def test_nobody_and_nothing(golden: Golden) -> None:
+def test_table_without_pods_and_policies(golden: Golden) -> None:
     golden(GOLDEN / "empty.nft", render(Snapshot((), {}, {}, ()), RANGE))
 
 
-def test_the_order_in_which_things_are_known_does_not_matter() -> None:
-    """Or every list that comes in another order would be a new table."""
-    snapshot = everybody(_policies())
+def test_order_of_objects_does_not_change_the_table() -> None:
+    """Otherwise every list in another order would load a new table."""
+    snapshot = snapshot_with(_policies())
     turned = Snapshot(
         snapshot.pods[::-1],
         dict(reversed(list(snapshot.addresses.items()))),
@@ -54,8 +54,8 @@ def test_the_order_in_which_things_are_known_does_not_matter() -> None:
     assert render(turned, RANGE) == render(snapshot, RANGE)
 
 
-def test_a_name_as_long_as_kubernetes_allows_fits_a_comment() -> None:
+def test_longest_policy_name_fits_a_comment() -> None:
     long = a_policy("p" * 253)
     long["metadata"]["namespace"] = "app"
-    text = render(everybody((Policy.of(long),)), RANGE)
+    text = render(snapshot_with((Policy.of(long),)), RANGE)
     assert max(len(line.split('comment "')[1]) for line in text.splitlines() if "comment" in line) <= 128

@@ -1,4 +1,4 @@
-"""Owns the proof of whom an address belongs to, and that a failure is told to whoever waits."""
+"""The owner of an address, and the reports of failures to admissions that wait."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _listed(state: State, *pods: str) -> State:
     return state
 
 
-def test_an_address_is_of_the_last_pod_it_was_given_to(state: State) -> None:
+def test_address_belongs_to_the_last_pod_that_claimed_it(state: State) -> None:
     state.claim("1", ONE)
     state.claim("2", ONE)
     assert state.snapshot().addresses == {"2": ONE}
@@ -33,7 +33,7 @@ def test_an_address_is_of_the_last_pod_it_was_given_to(state: State) -> None:
     assert state.snapshot().addresses == {"1": TWO, "2": ONE}
 
 
-def test_the_next_life_knows_addresses_but_for_those_of_pods_that_went(state: State, tmp_path: Path) -> None:
+def test_restarted_agent_knows_addresses_except_of_deleted_pods(state: State, tmp_path: Path) -> None:
     state.claim("1", ONE)
     state.claim("2", TWO)
     assert _listed(State(tmp_path / "claims.json"), "2").snapshot().addresses == {"2": TWO}
@@ -41,7 +41,7 @@ def test_the_next_life_knows_addresses_but_for_those_of_pods_that_went(state: St
     assert State(tmp_path / "claims.json").snapshot().addresses == {"2": TWO}
 
 
-def test_nothing_is_put_in_force_before_all_lists_are_there(tmp_path: Path) -> None:
+def test_no_rules_are_in_force_before_all_lists_arrived(tmp_path: Path) -> None:
     state = State(tmp_path / "claims.json")
     state.listed(PODS, [], 5)
     state.listed(POLICIES, [], 5)
@@ -52,7 +52,7 @@ def test_nothing_is_put_in_force_before_all_lists_are_there(tmp_path: Path) -> N
     assert state.settled(0) == ""
 
 
-def test_a_failure_is_told_at_once_to_whom_it_concerns_and_to_nobody_later(state: State) -> None:
+def test_failure_reaches_the_waiting_pod_at_once_and_no_later_pod(state: State) -> None:
     generation = state.claim("1", ONE)
     state.failed(state.newest(), "nft: no")
     assert state.in_force(generation, 60) == "nft: no"
@@ -62,16 +62,16 @@ def test_a_failure_is_told_at_once_to_whom_it_concerns_and_to_nobody_later(state
     assert state.in_force(later, 60) == state.in_force(generation, 60) == state.settled(60) == ""
 
 
-def test_a_pod_does_not_fail_for_a_try_that_did_not_have_it(state: State) -> None:
+def test_pod_does_not_fail_for_an_attempt_before_its_claim(state: State) -> None:
     tried = state.newest()
     generation = state.claim("1", ONE)
     state.failed(tried, "nft: no")
-    assert state.in_force(generation, 0) == "nft: no", "late is no success"
+    assert state.in_force(generation, 0) == "nft: no", "a late answer is a failure"
     state.applied(generation)
     assert state.in_force(generation, 60) == ""
 
 
-def test_a_watch_that_is_lost_is_told_until_its_next_list(state: State) -> None:
+def test_failed_watch_is_reported_until_its_next_list(state: State) -> None:
     state.applied(state.newest())
     state.lost(POLICIES, "403 forbidden")
     assert state.settled(0) == "networkpolicies: 403 forbidden"
@@ -79,7 +79,7 @@ def test_a_watch_that_is_lost_is_told_until_its_next_list(state: State) -> None:
     assert state.settled(60) == ""
 
 
-def test_only_a_pod_that_waits_is_urgent(state: State) -> None:
+def test_only_a_waiting_pod_is_urgent(state: State) -> None:
     state.applied(state.newest())
     state.event(POLICIES, "ADDED", a_policy("p", 9))
     assert state.awaited() is False

@@ -1,4 +1,4 @@
-"""Owns one member of a stage, alone in its network namespace: it listens, and tries what it is told to.
+"""One endpoint of the topology, alone in its network namespace: it listens, and connects on request.
 
 Runs as `python -ISs`; ends with its standard input.
 """
@@ -10,14 +10,14 @@ import socket
 import time
 
 PORTS = {"tcp": (8080, 9090, 9091), "udp": (53,)}
-SECONDS = 30.0  # an attempt that must succeed gets this long; the others end with the last of those
+SECONDS = 30.0  # limit for the attempts that must succeed; all others end with the last of those
 KINDS = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}
 
 
-class Member:
+class Endpoint:
     def __init__(self) -> None:
         self.selector = selectors.DefaultSelector()
-        # One used again within half a minute belongs to a flow the kernel still knows: it is let in unasked.
+        # A port used again within 30 s belongs to a flow that conntrack still accepts as established.
         self.sources = iter(range(20000, 32768))
         for protocol, ports in PORTS.items():
             for port in ports:
@@ -40,7 +40,7 @@ class Member:
             listening.sendto(data, sender)
 
     def attempt(self, tries: list[list[str]], expected: list[int]) -> list[str]:
-        """'open', 'refused', or 'silent' for each (protocol, address, port)."""
+        """Return 'open', 'refused', or 'silent' for each (protocol, address, port)."""
         results = ["silent"] * len(tries)
         sockets = [self._begin(n, each, results) for n, each in enumerate(tries)]
         deadline = time.monotonic() + SECONDS
@@ -73,7 +73,7 @@ class Member:
         return trying
 
     def turn(self, seconds: float, results: list[str]) -> bool:
-        """One look at all sockets; True: there is something to read on standard input."""
+        """Handle ready sockets once; True: standard input has a line."""
         for key, _ in self.selector.select(seconds):
             what, which = key.data
             if what == "ask":
@@ -88,7 +88,7 @@ class Member:
 
 
 def _error(trying: socket.socket) -> int:
-    """For UDP also what came back: an ICMP error is told by the next call."""
+    """Return the error of a socket. A UDP socket reports an ICMP error with the next call."""
     error = trying.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
     if not error and trying.type == socket.SOCK_DGRAM:
         try:
@@ -99,15 +99,15 @@ def _error(trying: socket.socket) -> int:
 
 
 def main() -> None:
-    member, asking = Member(), os.fdopen(0, "rb", buffering=0)
-    member.selector.register(asking, selectors.EVENT_READ, ("ask", ""))
+    endpoint, asking = Endpoint(), os.fdopen(0, "rb", buffering=0)
+    endpoint.selector.register(asking, selectors.EVENT_READ, ("ask", ""))
     print("ready", flush=True)
     while True:
-        if member.turn(60, []):
+        if endpoint.turn(60, []):
             line = asking.readline()
             if not line:
                 return
-            print(json.dumps(member.attempt(**json.loads(line))), flush=True)
+            print(json.dumps(endpoint.attempt(**json.loads(line))), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Owns a stage of network namespaces: a router with the rules under test, and members around it.
+"""A topology of network namespaces: a router with the rules under test, and endpoints around it.
 
-It stands as the node does: every member behind a veth pair of its own, a /32 route to each, no bridge.
+Its network is like the node's: a veth pair and a /32 route for every endpoint, no bridge.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from pathlib import Path
 
 from mlops_platform.adapters import process
 
-PROGRAM = Path(__file__).with_name("member.py")
+PROGRAM = Path(__file__).with_name("endpoint.py")
 GATEWAY = "169.254.1.1"
 Attempt = tuple[str, str, str, int]  # from, to, protocol, port
 
 
 @dataclass(frozen=True)
-class Member:
-    """One namespace and the program in it."""
+class Endpoint:
+    """One network namespace and the program in it."""
 
     address: str
     program: subprocess.Popen[str]
@@ -43,22 +43,22 @@ class Member:
 
 
 @dataclass(frozen=True)
-class Stage:
-    """The router and its members by name."""
+class Topology:
+    """The router, and the endpoints by name."""
 
-    router: Member
-    members: Mapping[str, Member]
+    router: Endpoint
+    endpoints: Mapping[str, Endpoint]
 
     def load(self, rules: str) -> None:
         self.router.run("nft", "-f", "-", stdin=rules)
 
     def dropped(self, comment: str) -> int:
-        """Packets that met the rule with this comment since the rules were loaded."""
+        """Return the packets that matched the rule with this comment since the rules were loaded."""
         (line,) = [line for line in self.router.run("nft", "list", "ruleset").splitlines() if comment in line]
         return int(line.split("packets ")[1].split()[0])
 
     def opened(self, attempts: Iterable[Attempt], expected: set[Attempt]) -> set[Attempt]:
-        """All at once; those of `attempts` that reached somebody."""
+        """Make all attempts at once; return those that reached their target."""
         by_sender: dict[str, list[Attempt]] = {}
         for attempt in attempts:
             by_sender.setdefault(attempt[0], []).append(attempt)
@@ -72,36 +72,36 @@ class Stage:
             found |= {attempt for attempt, said in zip(mine, results, strict=True) if said == "open"}
         return found
 
-    def _of(self, name: str) -> Member:
-        return self.router if name == "node" else self.members[name]
+    def _of(self, name: str) -> Endpoint:
+        return self.router if name == "node" else self.endpoints[name]
 
 
 @contextmanager
-def a_stage(node: str, addresses: Mapping[str, str]) -> Iterator[Stage]:
-    """`addresses`: of the members by name. Everything ends with it."""
+def running_topology(node: str, addresses: Mapping[str, str]) -> Iterator[Topology]:
+    """Run a topology. `addresses`: of the endpoints by name."""
     with ExitStack() as stack:
-        router = _member(stack, node)
+        router = _endpoint(stack, node)
         router.run("sh", "-c", "cd /proc/sys/net/ipv4; echo 1 >ip_forward; echo 0 >conf/default/rp_filter")
         router.run("ip", "-batch", "-", stdin=f"link set lo up\naddr add {node}/32 dev lo\n")
-        members = {}
+        endpoints = {}
         for number, (name, address) in enumerate(addresses.items()):
-            members[name] = member = _member(stack, address)
+            endpoints[name] = endpoint = _endpoint(stack, address)
             link = f"veth{number}"
             router.run(
                 *("ip", "-batch", "-"),
-                stdin=f"link add {link} type veth peer name eth0 netns {member.program.pid}\n"
+                stdin=f"link add {link} type veth peer name eth0 netns {endpoint.program.pid}\n"
                 f"addr add {GATEWAY}/32 dev {link}\nlink set {link} up\n"
                 f"route add {address} dev {link} src {node}\n",
             )
-            member.run(
+            endpoint.run(
                 *("ip", "-batch", "-"),
                 stdin=f"link set lo up\naddr add {address}/32 dev eth0\nlink set eth0 up\n"
                 f"route add {GATEWAY} dev eth0\nroute add default via {GATEWAY}\n",
             )
-        yield Stage(router, members)
+        yield Topology(router, endpoints)
 
 
-def _member(stack: ExitStack, address: str) -> Member:
+def _endpoint(stack: ExitStack, address: str) -> Endpoint:
     program = subprocess.Popen(
         ["unshare", "--net", "--", sys.executable, "-ISs", str(PROGRAM)],
         stdin=subprocess.PIPE,
@@ -113,4 +113,4 @@ def _member(stack: ExitStack, address: str) -> Member:
     stack.callback(program.stdout.close)
     stack.callback(program.stdin.close)
     assert program.stdout.readline() == "ready\n"
-    return Member(address, program)
+    return Endpoint(address, program)

@@ -1,4 +1,4 @@
-"""Owns who is on the stage: pods of three namespaces, one that nobody knows, two hosts outside, the node."""
+"""Endpoints of the case files: pods of three namespaces, an unknown address, two hosts outside, the node."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mlops_platform.clusters.host.firewall.render import Snapshot
 NODE = "10.77.0.2"
 RANGE = IPv4Network("10.77.128.0/17")
 _WEB_PORTS = [{"name": "http", "containerPort": 8080}, {"name": "metrics", "containerPort": 9090}]
-# Of one name, another number: what a named port means is the affair of whoever is called.
+# The same name for another number: the receiving pod decides what a named port means.
 _DB_PORTS = [{"name": "http", "containerPort": 9091}, {"name": "dns", "containerPort": 53, "protocol": "UDP"}]
 
 
@@ -41,6 +41,6 @@ ADDRESSES = {pod.name: address for address, pod in PODS.items()} | {
 }
 
 
-def everybody(policies: tuple[Policy, ...]) -> Snapshot:
+def snapshot_with(policies: tuple[Policy, ...]) -> Snapshot:
     addresses = {pod.uid: IPv4Address(address) for address, pod in PODS.items()}
     return Snapshot(tuple(PODS.values()), addresses, NAMESPACES, policies)
