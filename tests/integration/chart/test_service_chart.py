@@ -14,6 +14,7 @@ from mlops_platform.adapters.helm import HELM
 from mlops_platform.base.paths import Paths
 from mlops_platform.base.values import merge, substitute
 from mlops_platform.catalogue.catalogue import read_catalog, values_file
+from mlops_platform.catalogue.service import complete
 
 from tests import ROOT
 from tests.integration.apiserver import built
@@ -67,7 +68,7 @@ def values_of(name: str) -> dict[str, Any]:
     assert component.embedded
     known = {"name": name, "namespace": component.namespace, "version": "0", "environment": "test"}
     known |= {"domain": "example.com", "site": "example.com:8443", "machines": "issuer=audience"}
-    values = substitute(values_file(folder / component.embedded.values), known)
+    values = substitute(complete(values_file(folder / component.embedded.values), component), known)
     files = dict.fromkeys(component.embedded.files, "its text")
     return merge(values, {"image": f"docker.io/local/{name}:0", "checksum": "0", "files": files})
 

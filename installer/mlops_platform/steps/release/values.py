@@ -17,6 +17,7 @@ from mlops_platform.base.labels import OWNED
 from mlops_platform.base.quantities import to_bytes, to_cores
 from mlops_platform.base.values import merge, substitute
 from mlops_platform.catalogue.catalogue import Component, SmokeSpec, values_file
+from mlops_platform.catalogue.service import complete
 from mlops_platform.environment.model import ComponentSpec
 from mlops_platform.run.context import Context
 from mlops_platform.run.variables import template_variables
@@ -86,7 +87,8 @@ def values_of(context: Context, component: Component) -> dict[str, Any]:
     if not embedded:
         known |= texts(context.catalog.folder(component.name), component)
         known |= template_variables_of(context, component)
-    values = substitute(values_file(context.catalog.folder(component.name) / file), known)
+    values = values_file(context.catalog.folder(component.name) / file)
+    values = substitute(complete(values, component) if embedded else values, known)
     spec = context.environment.components[component.name]
     if embedded:
         values = merge(values, sizes(values, spec))

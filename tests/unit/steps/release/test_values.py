@@ -8,6 +8,7 @@ import pytest
 from mlops_platform.base.paths import Paths
 from mlops_platform.base.values import merge, substitute
 from mlops_platform.catalogue.catalogue import read_catalog
+from mlops_platform.catalogue.service import complete
 from mlops_platform.environment.model import ComponentSpec
 from mlops_platform.steps.release.values import sizes, texts, used_secrets
 
@@ -33,6 +34,16 @@ def test_words_are_filled_in_everywhere() -> None:
 def test_an_unknown_word_is_an_error_not_an_empty_text() -> None:
     with pytest.raises(KeyError, match="nmae"):
         substitute("${nmae}", {"name": "n"})
+
+
+def test_ports_resources_and_disk_come_from_component_yaml() -> None:
+    postgres = CATALOG["postgres"]
+    values = complete({"ports": {"health": 80}, "volumes": {"data": {"path": "/data"}}}, postgres)
+    assert values == {
+        "ports": {"sql": 5432, "health": 80},
+        "resources": {"requests": {"cpu": "100m", "memory": "512Mi"}, "limits": {"memory": "512Mi"}},
+        "volumes": {"data": {"path": "/data", "size": "10Gi"}},
+    }
 
 
 def test_nothing_asked_for_changes_nothing() -> None:
