@@ -1,4 +1,4 @@
-"""Owns what every host cluster is given: DNS, a default storage class, rights of the node's programs."""
+"""Add-ons of every host cluster: DNS, a default StorageClass, and RBAC for the node's programs."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ STORAGE_CLASS = "standard"
 _NAMESPACE = "kube-system"
 _RBAC = "rbac.authorization.k8s.io"
 _DNS = "coredns"
-# The usual one also in the pod: network policies are about the port in the end, and everybody's say 53.
-# The pod's own setting lets it have that without a capability.
+# Also the port in the pod: network policies see the pod's port, and the usual ones allow 53.
+# The pod's sysctl lets CoreDNS listen there without a capability.
 _DNS_PORT = 53
 _LOW_PORTS = {"name": "net.ipv4.ip_unprivileged_port_start", "value": str(_DNS_PORT)}
-_LABELS = {"k8s-app": "kube-dns"}  # by which network policies everywhere know the cluster's DNS
+_LABELS = {"k8s-app": "kube-dns"}  # network policies select the cluster's DNS by this label
 _READ = ["get", "list", "watch"]
 
 # Two blocks: `template` beside `kubernetes` would run before it and answer NXDOMAIN for every Service.
-# Nothing outside can be reached, so names that are not the cluster's do not exist; without `template`
-# they would be SERVFAIL, which clients take for a fault and retry. The cache keeps no answer about the
-# cluster, or a name asked for a second too early would stay unknown for half a minute.
+# Nothing outside can be reached, so other names than the cluster's do not exist; without `template` the
+# answer would be SERVFAIL, which clients retry. The cache keeps no answer about the cluster: a Service
+# whose name was looked up too early would stay unknown for 30 s.
 _COREFILE = """\
 cluster.local:{port} in-addr.arpa:{port} ip6.arpa:{port} {{
     errors
@@ -48,9 +48,9 @@ Manifest = dict[str, Any]
 
 
 def manifests(node: Node, coredns: str) -> Sequence[Mapping[str, Any]]:
-    """In the order of applying. `coredns` is its image's reference."""
+    """Return the add-ons in the order to apply them. `coredns`: the image reference of CoreDNS."""
     return (
-        # Logs, exec and port-forward: the API server asks the kubelet, which asks who may.
+        # For logs, exec and port-forward the API server calls kubelet, which checks these rights.
         _binding(API_SERVER_USER, "system:kubelet-api-admin", _user(API_SERVER_USER)),
         *_rights(VOLUMES_USER, _VOLUME_RULES, _user(VOLUMES_USER)),
         *firewall_rights(),
@@ -66,7 +66,7 @@ def manifests(node: Node, coredns: str) -> Sequence[Mapping[str, Any]]:
 
 
 def firewall_rights() -> Sequence[Mapping[str, Any]]:
-    """Also needed by themselves: no pod starts before the firewall knows who may speak to whom."""
+    """Return the firewall's RBAC, which `node start` creates first: without it no pod starts."""
     return _rights(FIREWALL_USER, _FIREWALL_RULES, _user(FIREWALL_USER))
 
 
@@ -104,7 +104,7 @@ def _binding(name: str, role: str, subject: Manifest) -> Manifest:
 
 
 def _rights(name: str, rules: Sequence[Manifest], subject: Manifest) -> tuple[Manifest, Manifest]:
-    """A ClusterRole, and who has it."""
+    """Return a ClusterRole and the binding of its subject."""
     return _object(f"{_RBAC}/v1", "ClusterRole", name, rules=list(rules)), _binding(name, name, subject)
 
 

@@ -1,4 +1,4 @@
-"""Owns the list of programs the node runs: their command lines, and what each must wait for."""
+"""The programs of the node: their command lines, and which of them need the API server first."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 
 from mlops_platform.clusters.host.layout import API_PORT, FIREWALL_SOCKET, INSIDE, INSIDE_PROGRAMS, Node
 
-# What `go build` calls the main package go.etcd.io/etcd/server/v3 depends on how it is asked:
-# by the last element of the path, or by the one before a version suffix.
+# The name that `go build` gives to go.etcd.io/etcd/server/v3 depends on the call: the last element of
+# the path, or the one before a version suffix.
 ETCD_NAMES = ("etcd", "server", "v3")
 _PKI = INSIDE / "pki"
 _ETCD = "http://127.0.0.1:2379"
@@ -20,8 +20,8 @@ _ETCD_PEER = "http://127.0.0.1:2380"
 class Daemon:
     """One long-running program. `needs_api`: started once the API server is ready.
 
-    `socket`: PID 1 listens there and hands the descriptor over (`--listen`), so that callers wait, and
-    are not refused, while the program is being started again.
+    `socket`: PID 1 listens there and passes the descriptor on (`--listen`), so that callers wait, and get
+    no error, while the program restarts.
     """
 
     name: str
@@ -31,7 +31,7 @@ class Daemon:
 
 
 def daemons(node: Node) -> tuple[Daemon, ...]:
-    """In the order of starting; stopped by the kernel, but for kubelet and etcd, which get to say goodbye."""
+    """Return the programs in the order of starting. PID 1 stops kubelet and etcd, the kernel the others."""
     return (
         _etcd(node),
         _apiserver(node),
@@ -46,7 +46,7 @@ def daemons(node: Node) -> tuple[Daemon, ...]:
 
 
 def etcd_binary(folder: Path) -> Path | None:
-    """The etcd server in a folder of built programs."""
+    """Return the etcd server in a folder of built programs."""
     return next((folder / name for name in ETCD_NAMES if (folder / name).is_file()), None)
 
 
@@ -102,8 +102,8 @@ def _apiserver(node: Node) -> Daemon:
         requestheader_username_headers="X-Remote-User",
         proxy_client_cert_file=_PKI / "front-proxy.crt",
         proxy_client_key_file=_PKI / "front-proxy.key",
-        # A list from the cache waits up to 0.1 s until that is fresh (2026-11-24), and every pod that
-        # starts waits for the list of its policies: none are cached, etcd itself answers in 3 ms.
+        # A list from the watch cache waits up to 0.1 s until the cache is fresh (2026-11-24), and every
+        # pod start waits for the list of its policies: without a cache, etcd answers in 3 ms.
         watch_cache_sizes="networkpolicies.networking.k8s.io#0",
         profiling="false",
     )
@@ -131,13 +131,13 @@ def _controller_manager(node: Node) -> Daemon:
         cluster_cidr=node.pods,
         service_cluster_ip_range=node.services,
         use_service_account_credentials="true",
-        # An account of its own for every controller: by the default of 20 calls a second it took 4 s
-        # until the first controller worked (2026-11-24), and until then no pod could be made.
+        # Every controller first gets its own account: with the default of 20 calls a second that took 4 s
+        # (2026-11-24), and until then no controller could create a pod.
         kube_api_qps=500,
         kube_api_burst=1000,
         leader_elect="false",
         bind_address="127.0.0.1",
-        # The default lies in /usr/libexec and would be made on the host.
+        # The default is in /usr/libexec, a folder that would be created on the host.
         flex_volume_plugin_dir="/var/lib/kubelet/volume-plugins",
         profiling="false",
     )

@@ -1,6 +1,6 @@
-"""Owns the node's volume provisioner: a folder for every claim, removed when its volume is released.
+"""The node's volume provisioner: a folder for every claim, removed when its volume is released.
 
-Runs on the node as a process of its own: `python -m mlops_platform.clusters.host.volumes --config FILE`.
+Runs on the node as its own process: `python -m mlops_platform.clusters.host.volumes --config FILE`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ log = logging.getLogger("volumes")
 
 
 class Volumes:
-    """Makes and removes volumes. Every act can be repeated: events come twice, and after a kill again."""
+    """Creation and removal of volumes. Both can be repeated: events come twice, and again after a kill."""
 
     def __init__(self, api: Api, node: str, root: Path) -> None:
         self._api = api
@@ -51,7 +51,7 @@ class Volumes:
         name = f"pvc-{meta['uid']}"
         folder = self._root / name
         folder.mkdir(exist_ok=True)
-        folder.chmod(0o770)  # kubelet gives it to the pod's fsGroup
+        folder.chmod(0o770)  # kubelet sets the group to the pod's fsGroup
         volume = _volume(name, folder, claim, found, self._node)
         status, answer = self._api.request("POST", _VOLUMES, volume)
         if status not in (201, 409):
@@ -59,7 +59,7 @@ class Volumes:
         log.info("%s for %s/%s", name, meta["namespace"], meta["name"])
 
     def reclaim(self, volume: Object) -> None:
-        """Remove the folder of a released volume, then the volume. A path that is not ours is refused."""
+        """Remove the folder of a released volume, then the volume. Another path is left alone."""
         meta, spec = volume["metadata"], volume["spec"]
         ours = meta.get("annotations", {}).get(_PROVISIONED_BY) == PROVISIONER
         released = volume.get("status", {}).get("phase") == "Released"
@@ -67,7 +67,7 @@ class Volumes:
             return
         folder = self._root / meta["name"]
         given = Path(spec.get("local", {}).get("path", ""))
-        # Whoever may write volumes could name any path: only the one we gave, and not through a link.
+        # A user who may write volumes could name any path: only our own counts, and not through a link.
         if given != folder or folder.is_symlink() or folder.resolve() != self._root.resolve() / meta["name"]:
             log.error("%s: %s is not a folder of ours, left alone", meta["name"], given)
             return
@@ -79,7 +79,7 @@ class Volumes:
         log.info("%s removed", meta["name"])
 
     def follow(self, path: str, act: Callable[[Object], None], stop: Cancel) -> None:
-        """List, then watch, for ever; what goes wrong is logged and tried again with the next list."""
+        """List, then watch, forever; a fault is logged, and the next list tries again."""
         while True:
             try:
                 if self._round(path, act):
@@ -89,16 +89,16 @@ class Volumes:
             stop.pause(_RETRY_SECONDS)
 
     def _round(self, path: str, act: Callable[[Object], None]) -> bool:
-        """One list and its watch. False: something failed, so list again after a pause."""
+        """Run one list and its watch. False: something failed, so list again after a pause."""
         listed = self._api.get(path)
         if listed is None:
             return False
-        # All of the list first: one claim that cannot be served must not keep others waiting.
+        # Serve the whole list: one claim that fails must not delay the others.
         served = [self._one(act, each) for each in listed["items"]]
         if not all(served):
             return False
         for event in self._api.watch(path, listed["metadata"]["resourceVersion"]):
-            if event["type"] == "ERROR":  # the version is too old by now
+            if event["type"] == "ERROR":  # the version is too old
                 return True
             if event["type"] in ("ADDED", "MODIFIED") and not self._one(act, event["object"]):
                 return False
@@ -142,7 +142,7 @@ def _volume(name: str, folder: Path, claim: Object, storage_class: Object, node:
 
 
 def main() -> str:
-    """Serves until one of the two loops ends, which only a fault makes it do: PID 1 starts it again."""
+    """Serve until one loop ends, which only a fault causes; PID 1 then starts this process again."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--config", type=Path, required=True)
     node = Node.read(parser.parse_args().config)

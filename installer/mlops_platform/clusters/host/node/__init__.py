@@ -1,1 +1,1 @@
-"""Owns the node's life: starting and stopping it from the host, and its PID 1."""
+"""Start and stop of the node from the host, and the node's PID 1."""

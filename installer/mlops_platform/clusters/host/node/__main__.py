@@ -1,4 +1,4 @@
-"""Owns the node's own command line: start and stop for Terraform and people, the rest for ourselves.
+"""The node's command line: `start` and `stop` for Terraform and people, the rest for internal use.
 
 python -m mlops_platform.clusters.host.node start|stop --config FILE
 """
@@ -22,7 +22,7 @@ _UNSHARE = (
     *("--fork", "--kill-child=KILL", "--propagation", "private"),
 )
 
-# All the node's programs inherit: nothing of the caller's, whose variables may hold credentials.
+# Inherited by all programs of the node: no variable of the caller, because it may be a credential.
 _ENVIRONMENT = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "HOME": "/run/tmp",
@@ -41,7 +41,7 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         if arguments.act == "stop" and not arguments.config.exists():
-            _say(f"{arguments.config} is gone: the sweep ends what may still run")
+            _say(f"{arguments.config} is missing: the sweep of `down` ends processes that still run")
             return 0
         node = Node.read(arguments.config)
         if arguments.act == "start":
@@ -51,7 +51,7 @@ def main() -> int:
         elif arguments.act == "supervise":
             _supervise(node, arguments.gate, arguments.lock)
         else:
-            os.set_inheritable(arguments.lock, False)  # held by us, never by the programs we start
+            os.set_inheritable(arguments.lock, False)  # only PID 1 holds it, not the programs that it starts
             init.main(node, arguments.gate)
     except PlatformError as error:
         _complain(error)

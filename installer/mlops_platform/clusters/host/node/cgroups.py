@@ -1,4 +1,4 @@
-"""Owns the node's cgroups: one folder in every hierarchy of this machine, version 1, 2 or both."""
+"""The node's cgroups: one folder in every hierarchy of this machine, version 1, 2 or both."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LEAF = "init"
 
 @dataclass(frozen=True)
 class Hierarchy:
-    """One mounted cgroup hierarchy; `options` are what mounting it again takes."""
+    """One mounted cgroup hierarchy; `options` are the options to mount it again."""
 
     mount: Path
     version: int
@@ -23,26 +23,26 @@ class Hierarchy:
 
     @property
     def controllers(self) -> tuple[str, ...]:
-        """What must be handed down to child groups: only version 2 asks for it, and only where it is
-        the machine's one hierarchy. Beside version 1 it controls nothing that the node needs."""
+        """Controllers to enable for child groups: only version 2 needs that, and only as the machine's one
+        hierarchy. Beside version 1 it controls nothing that the node needs."""
         alone = self.version == 2 and self.mount == ROOT
         return tuple((self.mount / "cgroup.controllers").read_text().split()) if alone else ()
 
 
 def hierarchies() -> tuple[Hierarchy, ...]:
-    """All hierarchies mounted at or below /sys/fs/cgroup."""
+    """Return all hierarchies mounted at or below /sys/fs/cgroup."""
     return parse(Path("/proc/self/mountinfo").read_text())
 
 
 def parse(mountinfo: str) -> tuple[Hierarchy, ...]:
-    """proc_pid_mountinfo(5): fields, " - ", then type, source and options of the file system."""
+    """Parse proc_pid_mountinfo(5): fields, " - ", then type, source and options of the file system."""
     found = []
     for line in mountinfo.splitlines():
         left, right = line.split(" - ", 1)
         kind, _, options = right.split(" ", 2)
         mount = Path(left.split()[4])
         if kind in ("cgroup", "cgroup2") and (mount == ROOT or ROOT in mount.parents):
-            # A release agent may only be named in the machine's own cgroup namespace.
+            # A release agent may only be set in the machine's own cgroup namespace.
             wanted = ",".join(
                 o for o in options.split(",") if o not in ("rw", "ro") and not o.startswith("release_agent=")
             )
@@ -51,16 +51,16 @@ def parse(mountinfo: str) -> tuple[Hierarchy, ...]:
 
 
 def folders(group: str) -> tuple[Path, ...]:
-    """The group's folders that exist."""
+    """Return the existing folders of the group."""
     return tuple(h.mount / group for h in hierarchies() if (h.mount / group).is_dir())
 
 
 def create(group: str) -> None:
-    """Make the group in every hierarchy. Running it twice is running it once."""
+    """Create the group in every hierarchy, if it does not exist."""
     for hierarchy in hierarchies():
         folder = hierarchy.mount / group
         folder.mkdir(exist_ok=True)
-        # A new cpuset has neither processors nor memory, and no process may join it.
+        # A new cpuset has no processors and no memory, and no process may join it.
         for name in ("cpuset.cpus", "cpuset.mems"):
             if hierarchy.version == 1 and (folder / name).exists():
                 (folder / name).write_text((hierarchy.mount / name).read_text())
@@ -76,9 +76,9 @@ def join(group: str) -> None:
 
 
 def retreat(group: str, pid: int) -> None:
-    """Version 2 allows no process beside child groups with controllers: move it to a leaf of its own.
+    """Move a process to a leaf group: version 2 allows no process beside child groups with controllers.
 
-    Only after the cgroup namespace was made, whose root is the group that the process was in then.
+    Call it after the cgroup namespace exists: its root is the group that the process was in at that time.
     """
     for hierarchy in hierarchies():
         if hierarchy.controllers:
@@ -88,19 +88,19 @@ def retreat(group: str, pid: int) -> None:
 
 
 def processes(group: str) -> frozenset[int]:
-    """Ids of all processes in the group, in any hierarchy, as this pid namespace sees them."""
+    """Return the ids of all processes in the group, in any hierarchy, as this pid namespace sees them."""
     found: set[int] = set()
     for top in folders(group):
         for folder, _, _ in os.walk(top):
             try:
                 found.update(map(int, (Path(folder) / "cgroup.procs").read_text().split()))
-            except OSError:  # it was removed while we looked (ENODEV for a dying one)
+            except OSError:  # removed meanwhile (ENODEV while it is being removed)
                 continue
     return frozenset(found - {0})
 
 
 def kill(group: str, *, seconds: float = 20) -> None:
-    """SIGKILL every process of the group until there is none. Raises WaitTimedOut."""
+    """Send SIGKILL to every process of the group until none is left. Raises WaitTimedOut."""
 
     def gone() -> bool | Pending:
         left = processes(group)
@@ -124,7 +124,7 @@ def remove(group: str, *, seconds: float = 10) -> None:
                     Path(folder).rmdir()
                 except FileNotFoundError:
                     continue
-                except OSError as error:  # busy for a moment after its last process has gone
+                except OSError as error:  # busy for a moment after its last process ended
                     return Pending(f"{folder}: {error.strerror}")
         return True
 

@@ -1,6 +1,6 @@
-"""Owns the node's PID 1: it makes the node's world, runs its programs, starts again what dies, and stops.
+"""The node's PID 1: it builds mounts and network, runs the programs, restarts those that die, and stops all.
 
-This process lives outside the command line: it writes to its own log, and waits on signals itself.
+This process is not part of the command line: it writes to its own log, and waits for signals itself.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ _ETCD_SECONDS = 2.0
 _POLL_SECONDS = 0.1
 _MOST_FILES = 1 << 20
 _LOG_BYTES = 20_000_000
-_CALLERS = 128  # that wait for a program which is being started again
-_IDLE_SECONDS = 600  # then only the sizes of logs are looked at
+_CALLERS = 128  # that wait while a program restarts
+_IDLE_SECONDS = 600  # then only the sizes of logs are checked
 LOGS = INSIDE / "logs"
 
 
 def main(node: Node, gate: int) -> None:
-    """PID 1's whole life. Returns when the node has been stopped; the kernel ends what is left."""
+    """Run PID 1. Returns when the node has stopped; the kernel ends the processes that are left."""
     signals = Signals()
     if os.read(gate, 1) != b"1":
-        log("the start was given up before the node was connected")
+        log("the start ended before the node was connected")
         return
     os.close(gate)
     hierarchies = cgroups.hierarchies()
@@ -61,7 +61,7 @@ def log(text: str) -> None:
 
 
 def shorten(folder: Path, most_bytes: int) -> None:
-    """Keep one older part of each log. Programs append to a file they hold open: copied, then emptied."""
+    """Keep one older part of each log. Programs append to an open file: it is copied, then emptied."""
     for file in folder.glob("*.log"):
         if file.stat().st_size > most_bytes:
             shutil.copyfile(file, file.with_suffix(".log.1"))
@@ -69,7 +69,7 @@ def shorten(folder: Path, most_bytes: int) -> None:
 
 
 class Signals:
-    """Turns SIGCHLD and SIGTERM into something one can wait for, with a deadline."""
+    """SIGCHLD and SIGTERM as an event to wait for, with a deadline."""
 
     def __init__(self) -> None:
         read, write = socket.socketpair()
@@ -88,13 +88,13 @@ class Signals:
         self.stopping = True
 
     def wait(self, seconds: float) -> None:
-        """Return after `seconds`, or earlier when a signal has come."""
+        """Return after `seconds`, or earlier when a signal arrives."""
         if self._selector.select(max(0.0, seconds)):
             self._read.recv(4096)
 
 
 class Init:
-    """Runs the daemons. Single-threaded: whatever happens, happens in `_turn`."""
+    """The supervisor of the daemons. Single-threaded: every change happens in `_turn`."""
 
     def __init__(self, node: Node, signals: Signals) -> None:
         self._node = node
@@ -118,7 +118,7 @@ class Init:
         self._stop()
 
     def _until(self, done: Callable[[], bool]) -> None:
-        """Serve until `done`, or until asked to stop. Polls only while something is awaited or due."""
+        """Serve until `done`, or until a stop. Polls only while a start or restart is pending."""
         while not self._signals.stopping and not done():
             self._turn()
             shorten(LOGS, _LOG_BYTES)
@@ -145,7 +145,7 @@ class Init:
         log(f"{daemon.name} started, pid {child.pid}")
 
     def _reap(self) -> None:
-        """Ours, and whatever orphan of a pod came to PID 1."""
+        """Reap the daemons, and the orphans of pods, whose parent is PID 1."""
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
@@ -158,7 +158,7 @@ class Init:
 
     def _ended(self, pid: int, code: int) -> None:
         name, child = self._running.pop(pid)
-        child.returncode = code  # or it would look for its child when it is collected
+        child.returncode = code  # else Popen would wait for the child in its destructor
         ended = f"exit {code}" if code >= 0 else f"killed by {signal.Signals(-code).name}"
         self._record(name, DaemonState(self._states[name].starts, ended))
         log(f"{name} ended: {ended}")
@@ -170,13 +170,13 @@ class Init:
 
     def _api_ready(self) -> bool:
         try:
-            # Plain text "ok": everyone who is authenticated may ask.
+            # Plain text "ok", for every authenticated user.
             return Api(self._node, INSIDE / "pki", "kubelet", seconds=2).request("GET", "/readyz")[0] == 200
         except Unreachable:
             return False
 
     def _stop(self) -> None:
-        """kubelet first, or it would start pods again; etcd last, for a clean end; the rest needs none."""
+        """Stop kubelet first, which would start pods again, and etcd last; the others need no clean end."""
         log("stopping")
         self._end("kubelet", _KUBELET_SECONDS)
         for pid in _containers():
@@ -188,7 +188,7 @@ class Init:
         left = _containers()
         if left:
             log(f"{len(left)} containers did not end within {GRACE_SECONDS} s")
-        # Its open watches would make etcd's farewell 2 s longer, and it has nothing to save.
+        # Its open watches would delay etcd's end by 2 s, and it has no data to write.
         self._end("apiserver", _ETCD_SECONDS, signal.SIGKILL)
         self._end("etcd", _ETCD_SECONDS)
         log("stopped")
@@ -215,7 +215,7 @@ def _listen(path: Path) -> socket.socket:
 
 
 def _containers() -> list[int]:
-    """First processes of containers: children of a shim, but for the pause process of each pod."""
+    """Return the first process of each container: the children of shims, without the pause processes."""
     parents, names = {}, {}
     for folder in Path("/proc").glob("[0-9]*"):
         try:

@@ -1,4 +1,4 @@
-"""Owns the node's view of the file system: built once by its PID 1, gone with its mount namespace."""
+"""The node's view of the file system: PID 1 builds it once, and it ends with the mount namespace."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mlops_platform.clusters.host.node.cgroups import Hierarchy
 _RDONLY, _NOSUID, _NODEV, _NOEXEC, _REMOUNT = 0x1, 0x2, 0x4, 0x8, 0x20
 _BIND, _REC, _SHARED, _DETACH = 0x1000, 0x4000, 0x100000, 0x2
 
-# kubelet writes these, and they are the whole machine's: it gets copies that already say what it wants.
+# kubelet writes these settings of the whole machine: it gets copies that already have the values it wants.
 GLOBAL_SETTINGS = {
     "vm/overcommit_memory": "1",
     "vm/panic_on_oom": "0",
@@ -27,16 +27,16 @@ GLOBAL_SETTINGS = {
     "kernel/keys/root_maxkeys": "1000000",
     "kernel/keys/root_maxbytes": "25000000",
 }
-# These belong to the node's network namespace. No bridge is used, so bridge-nf-call-iptables is not needed.
+# These belong to the node's network namespace. There is no bridge, so bridge-nf-call-iptables is not needed.
 NETWORK_SETTINGS = {
     "net/ipv4/ip_forward": "1",
     "net/ipv4/conf/all/rp_filter": "0",
     "net/ipv4/conf/default/rp_filter": "0",
-    # After a kill, a connection whose other end has died too kept the namespace, and with it the interface
-    # on the host, for more than 10 s, one time in three (2026-11-24): give such a one up after one retry.
+    # After a kill, one time in three a connection without a peer kept the namespace, and with it the
+    # interface on the host, for more than 10 s (2026-11-24): give up such a connection after one retry.
     "net/ipv4/tcp_orphan_retries": "1",
 }
-# What stays: folder of the state -> where the node's programs look for it.
+# Persistent folders: folder of the state -> the path that the node's programs use.
 KEPT = {
     "etcd": Path("/var/lib/etcd"),
     "containerd": Path("/var/lib/containerd"),
@@ -49,7 +49,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def build(node: Node, hierarchies: Sequence[Hierarchy]) -> None:
-    """From a private copy of the host's mounts to the node's. Raises OSError naming the mount."""
+    """Turn a private copy of the host's mounts into the node's. Raises OSError that names the mount."""
     state = _open(node.folder)
     programs = {"kubernetes": _open(node.kubernetes), "etcd": _open(node.etcd.parent)}
     _kernel(hierarchies)
@@ -58,7 +58,7 @@ def build(node: Node, hierarchies: Sequence[Hierarchy]) -> None:
     _private_var()
     for name in ("netns", "lock", "tmp"):
         Path("/run", name).mkdir()
-    # Through descriptors: the state may lie below /var or /run, which have just been covered.
+    # Through descriptors: the state may be below /var or /run, which are covered now.
     _bind(f"/proc/self/fd/{state}", INSIDE)
     for name, target in KEPT.items():
         (INSIDE / name).mkdir(exist_ok=True, mode=0o700)
@@ -68,9 +68,9 @@ def build(node: Node, hierarchies: Sequence[Hierarchy]) -> None:
     _plugins(node)
     _files()
     _settings()
-    # Nothing of the node writes to the machine's own root: what is not mounted above is read-only.
+    # No program of the node writes to the machine's own root: everything not mounted above is read-only.
     mount("", Path("/"), "", _REMOUNT | _BIND | _RDONLY)
-    # Mounts of pods must spread to their containers; the host is no peer of these.
+    # Mounts of pods must propagate to their containers; the host is not in this peer group.
     mount("", Path("/"), "", _REC | _SHARED)
     for descriptor in (state, *programs.values()):
         os.close(descriptor)
@@ -81,21 +81,21 @@ def _open(folder: Path) -> int:
 
 
 def _kernel(hierarchies: Sequence[Hierarchy]) -> None:
-    """/proc, /sys and cgroups as the new namespaces see them."""
+    """Mount /proc, /sys and cgroups as the new namespaces see them."""
     mount("proc", Path("/proc"), "proc", _NOSUID | _NODEV | _NOEXEC)
     _call("umount2", Path("/sys"), _libc.umount2(b"/sys", _DETACH))
     mount("sysfs", Path("/sys"), "sysfs", _NOSUID | _NODEV | _NOEXEC)
     if all(hierarchy.mount != CGROUPS for hierarchy in hierarchies):
         mount("tmpfs", CGROUPS, "tmpfs", _NOSUID | _NODEV | _NOEXEC, "mode=755")
     for hierarchy in hierarchies:
-        # The cgroup namespace makes our group the root here, so pods' groups land below it.
+        # The cgroup namespace makes our group the root here, so the groups of pods are below it.
         hierarchy.mount.mkdir(exist_ok=True)
         kind = "cgroup2" if hierarchy.version == 2 else "cgroup"
         mount(kind, hierarchy.mount, kind, _NOSUID | _NODEV | _NOEXEC, hierarchy.options)
 
 
 def _private_var() -> None:
-    """The machine's /var, with the folders the node needs in it only here."""
+    """Mount an overlay on /var, so that folders which the node creates there exist only in the node."""
     upper, work = Path("/run/var/upper"), Path("/run/var/work")
     for folder in (upper, work):
         folder.mkdir(parents=True)
@@ -108,7 +108,7 @@ def _bind(source: str, target: Path) -> None:
 
 
 def _plugins(node: Node) -> None:
-    """containerd 1.6 takes one folder only: the machine's plugins by links, and ours beside them."""
+    """Make one folder of CNI plugins, as containerd 1.6 takes only one: links to the machine's, and ours."""
     INSIDE_PLUGINS.mkdir()
     for plugin in node.plugins.iterdir():
         (INSIDE_PLUGINS / plugin.name).symlink_to(plugin)
@@ -119,7 +119,7 @@ def _plugins(node: Node) -> None:
 
 
 def _files() -> None:
-    """The node's own name and hosts; the machine's would end up in pods that use the host's network."""
+    """Mount the node's hosts and name over the machine's, which pods with hostNetwork would get."""
     for name in ("hosts", "hostname", "resolv.conf"):
         target = Path("/etc", name).resolve()
         if target.is_file():
@@ -130,7 +130,7 @@ def _settings() -> None:
     copies = Path("/run/settings")
     copies.mkdir()
     for name, value in GLOBAL_SETTINGS.items():
-        if not Path("/proc/sys", name).exists():  # a kernel without key rings, say
+        if not Path("/proc/sys", name).exists():  # for example a kernel without key rings
             continue
         copy = copies / name.replace("/", ".")
         copy.write_text(f"{value}\n")

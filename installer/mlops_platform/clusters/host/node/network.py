@@ -1,4 +1,4 @@
-"""Owns the node's network: one veth pair between the host and the node's own namespace."""
+"""The node's network: one veth pair between the host and the node's namespace."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ INSIDE_INTERFACE = "eth0"
 
 
 class Link(Enum):
-    """Whose the interface with the node's name is."""
+    """The owner of the interface that has the node's name."""
 
     NONE = ""
     OURS = "ours"
-    FOREIGN = "not made by us: it has another alias"
+    FOREIGN = "not ours: it has another alias"
 
 
 def connect(node: Node, pid: int) -> None:
-    """From the host, for the network namespace of process `pid`. Raises CommandFailed."""
+    """Make the veth pair from the host, for the network namespace of process `pid`. Raises CommandFailed."""
     _ip(
         f"link add {node.interface} type veth peer name {INSIDE_INTERFACE} netns {pid}",
         f"link set {node.interface} alias {node.alias}",
@@ -32,12 +32,12 @@ def connect(node: Node, pid: int) -> None:
 
 
 def configure(node: Node) -> None:
-    """From within. There is no default route: pods learn at once that nothing outside can be reached."""
+    """Configure the network inside the node. Without a default route, calls outside fail at once."""
     _ip(
         "link set lo up",
         f"addr add {node.address}/{node.link.prefixlen} dev {INSIDE_INTERFACE}",
         f"link set {INSIDE_INTERFACE} up",
-        # A packet needs a route before the service's address is translated, else the node's own calls fail.
+        # A packet needs a route before the Service address is translated, else the node's own calls fail.
         f"route add {node.services} dev {INSIDE_INTERFACE} src {node.address}",
     )
 
@@ -48,7 +48,7 @@ def find(place: Place) -> Link:
 
 
 def judge(rows: list[dict[str, object]], place: Place) -> Link:
-    """From what `ip -json link` lists. Somebody may have made an interface of our name by hand."""
+    """Return the owner from the output of `ip -json link`. Another program may use our interface name."""
     named = [row for row in rows if row.get("ifname") == place.interface]
     if not named:
         return Link.NONE
@@ -56,23 +56,23 @@ def judge(rows: list[dict[str, object]], place: Place) -> Link:
 
 
 def remove(place: Place) -> None:
-    """It goes with the node's namespace, a moment after its last process; an orphan of ours is deleted."""
+    """Delete our interface, and wait until it is gone. Normally it ends with the node's last process."""
     if find(place) is not Link.OURS:
         return
     process.run(["ip", "link", "delete", place.interface], ok=(0, 1), seconds=10)
     wait_until(
         f"interface {place.interface} gone",
-        lambda: Pending("it is still there") if find(place) is Link.OURS else True,
+        lambda: Pending("it still exists") if find(place) is Link.OURS else True,
         seconds=10,
         command=f"ip link show {place.interface}",
     )
 
 
 def refuse_foreign(place: Place) -> None:
-    """Raises StepError where the node's name is taken by somebody else's interface."""
+    """Raise StepError if another program's interface has the node's interface name."""
     if find(place) is Link.FOREIGN:
         raise StepError(
-            f"an interface named {place.interface} exists, and this tool did not make it",
+            f"an interface named {place.interface} exists, and mlops-platform did not make it",
             why="the node needs one of that name",
             hint="rename or delete it",
             command=f"ip -details link show {place.interface}",

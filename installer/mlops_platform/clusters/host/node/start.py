@@ -1,4 +1,4 @@
-"""Owns starting a node from the host: cgroups, namespaces, the veth pair, then waiting until it is Ready."""
+"""Start a node from the host: cgroups, namespaces, the veth pair, then wait until the node is Ready."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from mlops_platform.clusters.host.node import cgroups, network
 from mlops_platform.clusters.host.node.supervision import Running, Supervision
 
 READY_SECONDS = 120
-# A program that ends this often in one start will not stay up by itself.
+# A program that ends this often during one start will not stay up.
 _MOST_STARTS = 4
 _HEARTBEAT_SECONDS = 45
 
@@ -30,7 +30,7 @@ Say = Callable[[str], None]
 
 
 def start(node: Node, say: Say) -> None:
-    """Start the node, or join a start that is under way; return when it is Ready. Raises StepError."""
+    """Start the node, or join a start in progress; return when it is Ready. Raises StepError."""
     supervision = Supervision(node)
     with supervision.changing():
         running = supervision.running()
@@ -42,7 +42,7 @@ def start(node: Node, say: Say) -> None:
 
 
 def not_ready(node: Node, api: Api, since: float) -> str:
-    """'' when the node is Ready by a heartbeat younger than `since` (epoch seconds), else what it is."""
+    """Return '' if a heartbeat after `since` (epoch seconds) says Ready, else the reason."""
     found = api.get(f"/api/v1/nodes/{node.name}")
     if found is None:
         return f"node {node.name} has not registered"
@@ -50,7 +50,7 @@ def not_ready(node: Node, api: Api, since: float) -> str:
     ready = conditions.get("Ready")
     if ready is None:
         return f"node {node.name} has no condition yet"
-    # Ready=True of an earlier life is still in etcd after a kill. Heartbeats are in whole seconds.
+    # After a kill etcd still has the old Ready=True. Heartbeats are in whole seconds.
     heartbeat = datetime.fromisoformat(ready["lastHeartbeatTime"]).timestamp()
     if heartbeat <= int(since):
         return f"node {node.name}: its last heartbeat is {time.time() - heartbeat:.0f} s old"
@@ -58,30 +58,30 @@ def not_ready(node: Node, api: Api, since: float) -> str:
 
 
 def unknown_pods(api: Api, since: float) -> str:
-    """'' when no pod is shown as it was before `since` (epoch seconds), else how many still are.
+    """Return '' if kubelet has updated every pod since `since` (epoch seconds), else the pods it has not.
 
-    After a kill etcd still calls them Running and Ready: whoever believes it says "done" too early.
+    After a kill etcd still has them as Running and Ready.
     """
     found = api.get("/api/v1/pods") or {"items": ()}
     old = [p["metadata"]["name"] for p in found["items"] if _before(p.get("status", {}), int(since))]
-    return f"{len(old)} pods not looked after since the start: {', '.join(old[:3])}" if old else ""
+    return f"{len(old)} pods not updated since the start: {', '.join(old[:3])}" if old else ""
 
 
 def unfiltered(running: Running) -> str:
-    """'' when NetworkPolicies are in force as they are now, else why not."""
+    """Return '' if the present NetworkPolicies are in force, else the reason."""
     why = ask.wrong(running.init.pid)
     return f"network policies are not enforced: {why}" if why else ""
 
 
 def _before(status: dict[str, Any], since: int) -> bool:
-    """Has a container that runs since before. Times are in whole seconds."""
+    """Return whether a container runs since before `since`. Times are in whole seconds."""
     states = [c.get("state", {}).get("running") for c in status.get("containerStatuses", ())]
     starts = [datetime.fromisoformat(s["startedAt"]).timestamp() for s in states if s and s.get("startedAt")]
     return any(start < since for start in starts)
 
 
 def wrong(node: Node) -> str:
-    """'' when the node is Ready by a recent heartbeat and knows its pods, else what is wrong."""
+    """Return '' if the node is Ready by a recent heartbeat and has updated its pods, else the fault."""
     running = Supervision(node).running()
     if not running:
         return "the node is not running"
@@ -95,14 +95,14 @@ def wrong(node: Node) -> str:
     except Unreachable as error:
         return f"the API server does not answer: {error.why}"
     except OSError as error:  # TLS files that are missing or broken
-        return f"no way to the API server: {error}"
+        return f"the API server cannot be called: {error}"
 
 
 def _begin(node: Node, supervision: Supervision, say: Say) -> Running:
-    """What an earlier life left goes first: its lock is free, so all of it is dead or dying."""
+    """Remove the rest of an earlier start, whose lock is free, then start the supervisor."""
     lock = wait_until(
         "the end of an earlier supervisor",
-        lambda: supervision.take() or Pending("its start was killed half-way, or it is just ending"),
+        lambda: supervision.take() or Pending("its start was killed, or it is just ending"),
         seconds=10,
         command=f"fuser -v {node.folder}/supervisor.lock",
     )
@@ -114,7 +114,7 @@ def _begin(node: Node, supervision: Supervision, say: Say) -> Running:
             raise StepError(
                 f"the node's address {node.host_address} is taken on this machine",
                 why=taken,
-                hint="take it away from there, or run `mlops-platform down`, then `up`, which picks others",
+                hint="remove it there, or run `mlops-platform down`, then `up`, which picks another one",
                 command=f"ip -4 addr show to {node.link}; ip -4 route show to match {node.address}",
             )
         say("starting the node's namespaces")
@@ -124,7 +124,7 @@ def _begin(node: Node, supervision: Supervision, say: Say) -> Running:
 
 
 def clear(node: Place, supervision: Supervision) -> None:
-    """End and remove everything of a node whose supervisor is dead. Raises WaitTimedOut."""
+    """End and remove all parts of a node whose supervisor is dead. Raises WaitTimedOut."""
     cgroups.kill(node.group)
     network.remove(node)
     cgroups.remove(node.group)
@@ -132,9 +132,9 @@ def clear(node: Place, supervision: Supervision) -> None:
 
 
 def _spawn(node: Node, supervision: Supervision, lock: int) -> Running:
-    """Start supervisor and PID 1; PID 1 waits at the gate until all that only the host can do is done.
+    """Start supervisor and PID 1. PID 1 waits at the gate until the host has done its part.
 
-    If we die before that, the gate closes and PID 1 ends: nothing half-made stays.
+    If this process dies before that, the gate closes and PID 1 ends.
     """
     node.logs.mkdir(exist_ok=True, mode=0o700)
     started = time.time()
@@ -173,9 +173,9 @@ def command(act: str, node: Place, *more: str) -> list[str]:
 
 
 def _first_child(pid: int, ended: int | None, started: float) -> Running | Pending:
-    """unshare(1) forks once, after it has made the namespaces: its child is their PID 1."""
+    """Return the processes: unshare(1) forks once, after it made the namespaces, and its child is PID 1."""
     if ended is not None:
-        raise StepError(f"the node's supervisor ended: exit {ended}", hint="its log says why")
+        raise StepError(f"the node's supervisor ended: exit {ended}", hint="read its log")
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     supervisor = ProcessId.of(pid)
     init = ProcessId.of(int(children[0])) if children else None
@@ -185,12 +185,12 @@ def _first_child(pid: int, ended: int | None, started: float) -> Running | Pendi
 
 
 def _load_pause(node: Node, running: Running, say: Say) -> None:
-    """Without the pause image no pod starts, and nothing can be pulled: ask containerd, trust no marker."""
+    """Load the pause image unless containerd lists it: without it no pod starts, and it cannot be pulled."""
     socket = containerd.Socket(running.init.pid)
 
     def serving() -> bool | Pending:
         _still_up(node, Supervision(node))
-        return socket.serving or Pending("containerd's socket is not there")
+        return socket.serving or Pending("containerd's socket does not exist")
 
     wait_until(
         "containerd", serving, seconds=30, longest_delay=0.1, command=f"cat {node.logs}/containerd.log"
@@ -208,12 +208,12 @@ def _wait_ready(node: Node, supervision: Supervision, running: Running, say: Say
         nonlocal granted
         _still_up(node, supervision)
         try:
-            # Needs no node and no pod; without it, on a node's first day, no pod can start.
+            # At the first start, no pod can start without these rights.
             granted = granted or _grant(api)
             seen = not_ready(node, api, running.started) or unfiltered(running)
             if not seen and api.get("/api/v1/namespaces/default/serviceaccounts/default") is None:
-                # Ready a second earlier than this, and a pod that comes in between is refused.
-                seen = "the default ServiceAccount is not there"
+                # The node is Ready 1 s earlier, and until then the API server rejects every pod.
+                seen = "the default ServiceAccount does not exist"
         except Unreachable as error:
             seen = f"waiting for the API server: {error.why}"
         return Pending(seen) if seen else True
@@ -225,16 +225,13 @@ def _wait_ready(node: Node, supervision: Supervision, running: Running, say: Say
         on_seen=say,
         first_delay=0.1,
         longest_delay=0.2,
-        hint="the logs of the node's programs say more",
+        hint="read the logs of the node's programs",
         command=f"tail -n 30 {node.logs}/*.log",
     )
 
 
 def _grant(api: Api) -> bool:
-    """The firewall's rights. Those that are there already stay: the add-ons keep them as they should be.
-
-    Raises Unreachable.
-    """
+    """Create the firewall's RBAC, unless it exists: the add-ons keep it up to date. Raises Unreachable."""
     for manifest in addons.firewall_rights():
         kind = f"{manifest['kind'].lower()}s"
         status, answer = api.request("POST", f"/apis/{manifest['apiVersion']}/{kind}", manifest)
@@ -244,7 +241,7 @@ def _grant(api: Api) -> bool:
 
 
 def _still_up(node: Node, supervision: Supervision) -> None:
-    """Raises StepError at once where waiting is in vain: the node has ended, or a program keeps ending."""
+    """Raise StepError if waiting is useless: the node has ended, or a program keeps ending."""
     if not supervision.alive():
         log = node.logs / "init.log"
         raise StepError("the node ended while it started", why=_end_of(log), command=f"cat {log}")
@@ -254,13 +251,13 @@ def _still_up(node: Node, supervision: Supervision) -> None:
             raise StepError(
                 f"the node's {name} does not stay up: {state.ended}, started {state.starts} times",
                 why=_end_of(log),
-                hint="the node keeps trying; mend what the log says, then run the same command again",
+                hint="fix the fault in the log, then run the same command again; the node keeps trying",
                 command=f"less +G {log}",
             )
 
 
 def _end_of(path: Path, lines: int = 15, most_bytes: int = 16384) -> str:
-    """The last lines of a log, '' when there is none yet."""
+    """Return the last lines of a log, '' if it does not exist."""
     try:
         with path.open("rb") as file:
             file.seek(max(0, path.stat().st_size - most_bytes))

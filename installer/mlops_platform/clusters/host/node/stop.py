@@ -1,4 +1,4 @@
-"""Owns stopping a node from the host: gracefully, then by force, then nothing of it is left."""
+"""Stop a node from the host: gracefully, then by force, then remove its cgroups and interface."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _END_SECONDS = GRACE_SECONDS + 6
 
 
 def stop(node: Node, say: Say) -> None:
-    """Stop the node; one that does not run is fine. Data stays. Raises WaitTimedOut."""
+    """Stop the node, if it runs. Data stays. Raises WaitTimedOut."""
     supervision = Supervision(node)
     with supervision.changing():
         running = supervision.running()
@@ -30,6 +30,6 @@ def stop(node: Node, say: Say) -> None:
                     longest_delay=0.05,
                 )
             except WaitTimedOut:
-                say(f"it did not end within {_END_SECONDS} s: killing it")
+                say(f"the node did not end within {_END_SECONDS} s: killing it")
         clear(node, supervision)
     say(f"node {node.name} is stopped")

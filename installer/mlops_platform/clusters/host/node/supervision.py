@@ -1,4 +1,4 @@
-"""Owns who runs a node: the lock its supervisor holds, and which processes those are."""
+"""The supervision of a node: the lock that its supervisor holds, and the ids of its processes."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from mlops_platform.base.files import write_private
 from mlops_platform.clusters.host.layout import Place
 
 _CHANGE_SECONDS = 180
-# struct flock: type, whence, start, length, pid (0: a lock of the open file, not of a process). Such a
-# lock is inherited by fork and exec, and can be asked for without being taken, which flock(2) cannot.
+# struct flock: type, whence, start, length, pid (0: a lock of the open file, not of a process). Fork and
+# exec inherit such a lock, and it can be tested without taking it, which flock(2) cannot do.
 _LOCK = "hhqqi4x"
 
 
 @dataclass(frozen=True)
 class Running:
-    """The supervisor, the node's PID 1 as the host sees it, and when they were started (epoch seconds)."""
+    """The supervisor, the node's PID 1 as the host sees it, and their start time (epoch seconds)."""
 
     supervisor: ProcessId
     init: ProcessId
@@ -33,14 +33,14 @@ class Running:
 
 @dataclass(frozen=True)
 class DaemonState:
-    """How often PID 1 has started one program, and how it ended last ('' while the first one runs)."""
+    """How often PID 1 started one program, and its last end ('' while the first process runs)."""
 
     starts: int
     ended: str
 
 
 class Supervision:
-    """Process ids in files can be reused, a lock cannot: it is free exactly when its holders are dead."""
+    """Files and locks of a supervisor. A process id can be reused; a lock is free only after its holders."""
 
     def __init__(self, node: Place) -> None:
         self._folder = node.folder
@@ -51,12 +51,12 @@ class Supervision:
 
     @contextmanager
     def changing(self) -> Iterator[None]:
-        """Only one start or stop at a time; a second one waits for the first. Raises WaitTimedOut."""
+        """Allow one start or stop at a time; a second one waits for the first. Raises WaitTimedOut."""
         descriptor = os.open(self._change, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             wait_until(
                 "another start or stop of this node ended",
-                lambda: True if _try_lock(descriptor) else Pending("it is still at work"),
+                lambda: True if _try_lock(descriptor) else Pending("it still runs"),
                 seconds=_CHANGE_SECONDS,
             )
             yield
@@ -64,7 +64,7 @@ class Supervision:
             os.close(descriptor)
 
     def alive(self) -> bool:
-        """Whether a supervisor or its PID 1 holds the lock. Asking never stands in the way of a start."""
+        """Return whether a supervisor or its PID 1 holds the lock. The test never blocks a start."""
         try:
             descriptor = os.open(self._lock, os.O_RDWR | os.O_CLOEXEC)
         except FileNotFoundError:
@@ -76,7 +76,7 @@ class Supervision:
             os.close(descriptor)
 
     def take(self) -> int | None:
-        """The lock as a descriptor for the supervisor to inherit; None when there is one already."""
+        """Take the lock as a descriptor for the supervisor to inherit; None if another one holds it."""
         descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, _lock_of_all(fcntl.F_WRLCK))
@@ -91,7 +91,7 @@ class Supervision:
         write_private(self._running, json.dumps({**data, "started": running.started}))
 
     def running(self) -> Running | None:
-        """Who runs the node now; None when nobody does, or a start has only just begun."""
+        """Return the processes of the running node; None if it does not run or its start has just begun."""
         if not self.alive() or not self._running.exists():
             return None
         data = json.loads(self._running.read_text())
@@ -99,7 +99,7 @@ class Supervision:
         return running if running.init.alive else None
 
     def record_daemons(self, states: dict[str, DaemonState], folder: Path | None = None) -> None:
-        """Called by PID 1, which sees the state folder elsewhere."""
+        """Write the states; PID 1 passes `folder`, because it sees the state folder at another path."""
         file = (folder or self._folder) / self._daemons.name
         write_private(file, json.dumps({name: [s.starts, s.ended] for name, s in states.items()}))
 
@@ -109,7 +109,7 @@ class Supervision:
         return {n: DaemonState(*state) for n, state in json.loads(self._daemons.read_text()).items()}
 
     def forget(self) -> None:
-        """After the end: ids and counts of processes that are no more."""
+        """Remove the ids and counts of processes that ended."""
         for file in (self._running, self._daemons):
             file.unlink(missing_ok=True)
 
