@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -117,7 +117,8 @@ def test_its_name_is_in_no_code_but_its_own(name: str) -> None:
     assert not found, "\n".join(found)
 
 
-def _strings(file: Path) -> Iterator[tuple[int, str]]:
+@cache
+def _strings(file: Path) -> tuple[tuple[int, str], ...]:
     """String literals of the code: comments and docstrings are for readers."""
     tree = ast.parse(file.read_text())
     texts = {
@@ -125,6 +126,8 @@ def _strings(file: Path) -> Iterator[tuple[int, str]]:
         for node in ast.walk(tree)
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
     }
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in texts:
-            yield node.lineno, node.value
+    return tuple(
+        (node.lineno, node.value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in texts
+    )

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import yaml
 from mlops_platform.adapters.programs import ARCHITECTURE
+from mlops_platform.cli import main
 
 import tests
 
@@ -53,22 +54,24 @@ def home(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def run(tmp_path: Path, home: Path) -> Run:
-    """The command line in a folder of its own, with a home that does not exist yet."""
+def run(
+    tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Run:
+    """The console script in this process: in a folder of its own, with a home that does not exist yet."""
+    monkeypatch.chdir(tmp_path)
+    own = {"MLOPS_PLATFORM_HOME": str(home), "MLOPS_PLATFORM_CACHE": str(tmp_path / "cache")}
 
     def call(*args: str, **env: str) -> Said:
-        own = {"MLOPS_PLATFORM_HOME": str(home), "MLOPS_PLATFORM_CACHE": str(tmp_path / "cache"), **env}
-        done = subprocess.run(
-            [*CLI, *args],
-            cwd=tmp_path,
-            env={**os.environ, **own},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        return Said(done.returncode, done.stdout, done.stderr)
+        with monkeypatch.context() as patch, Path(os.devnull).open() as stdin:
+            patch.setattr(sys, "argv", ["mlops-platform", *args])
+            patch.setattr(sys, "stdin", stdin)
+            for name, value in (own | env).items():
+                patch.setenv(name, value)
+            with pytest.raises(SystemExit) as ended:
+                main()
+        out, err = capsys.readouterr()
+        assert isinstance(ended.value.code, int)
+        return Said(ended.value.code, out, err)
 
     return call
 
