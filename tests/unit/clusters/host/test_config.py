@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from mlops_platform.clusters.host import addons, config
 from mlops_platform.clusters.host.daemons import daemons
+from mlops_platform.clusters.host.provider import COREDNS
 
 from tests.unit.clusters.host.made import a_node
 
@@ -29,6 +31,15 @@ def test_command_lines(golden: Golden) -> None:
 def test_addons(golden: Golden) -> None:
     manifests = addons.manifests(a_node(), "docker.io/local/coredns:1")
     golden(GOLDEN / "addons.json", json.dumps(manifests, indent=1) + "\n")
+
+
+def test_coredns_is_built_with_the_plugins_of_its_corefile() -> None:
+    manifests = addons.manifests(a_node(), "docker.io/local/coredns:1")
+    (corefile,) = [m["data"]["Corefile"] for m in manifests if m["kind"] == "ConfigMap"]
+    # The outermost blocks are servers, the lines in them plugins, deeper ones properties of a plugin.
+    used = set(re.findall(r"^ {4}(\w+)", corefile, re.MULTILINE))
+    main = (COREDNS.module / "main.go").read_text()
+    assert used == set(re.findall(r'_ "github.com/coredns/coredns/plugin/(\w+)"', main)) != set()
 
 
 def test_images_are_never_collected() -> None:
