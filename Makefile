@@ -8,7 +8,7 @@ LOCK := $(BIN)/uv pip compile -q pyproject.toml --universal --python-version 3.1
 # Tests that start their own nodes; all others share one node.
 ON_NODES := tests/integration/host tests/integration/firewall
 
-.PHONY: up host test test-platform test-parts unit check fix bench soak lock clean
+.PHONY: up host test test-platform test-parts unit check check-code check-terraform fix bench soak lock clean
 
 up: $(VENV)/.ready host    ## virtual environment, pinned dependencies, environment `local`
 	$(BIN)/mlops-platform up --env local --yes
@@ -27,18 +27,23 @@ $(VENV)/.ready-dev: requirements-dev.txt $(VENV)/.ready
 	touch $@
 
 check: $(VENV)/.ready-dev  ## format, lint, types, Terraform, unit tests: required for every commit
+	@$(MAKE) -j3 --output-sync=target --no-print-directory check-code check-terraform unit
+
+check-code:
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	MYPY=$(BIN)/mypy sh scripts/check-scripts
+
+check-terraform:
 	sh scripts/terraform-check
-	$(BIN)/pytest -q tests/unit
 
 fix: $(VENV)/.ready-dev    ## formats the code and fixes lint findings
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 unit: $(VENV)/.ready-dev
-	$(BIN)/pytest -q tests/unit
+	$(BIN)/pytest -q -n logical tests/unit
 
 test: check host           ## all tests of this machine, in two parallel lanes
 	@sh scripts/host-packages test

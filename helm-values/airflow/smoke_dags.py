@@ -39,7 +39,7 @@ with DAG("platform_smoke_lasts", **COMMON):
     @task(retries=2, retry_delay=datetime.timedelta(0))
     def last() -> int:
         """The first try ends only by being killed, whenever that is; another ends at once."""
-        tried = get_current_context()["ti"].try_number
+        tried: int = get_current_context()["ti"].try_number
         if tried == 1:
             Event().wait(SECONDS)
         return tried

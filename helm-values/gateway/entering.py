@@ -51,12 +51,12 @@ def enter(who: Browser, person: Mapping[str, str], page: str) -> Answer:
 
 
 def token(who: Browser, person: Mapping[str, str]) -> str:
-    return login.token_of(who, ISSUER, person["name"], person["password"])
+    return str(login.token_of(who, ISSUER, person["name"], person["password"]))
 
 
 def bearer(person: Mapping[str, str], role: str = "machine") -> str:
     who = browser()
-    return login.machine_token(who, ISSUER, token(who, person), role)
+    return str(login.machine_token(who, ISSUER, token(who, person), role))
 
 
 def whoami(who: Browser, **headers: str) -> dict[str, str]:

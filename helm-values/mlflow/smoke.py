@@ -8,6 +8,7 @@ import random
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import requests
@@ -136,7 +137,7 @@ class Refused(Exception):
     """The server's answer to a request a browser might be tricked into."""
 
 
-def _ask(method: str, path: str, **options: object) -> None:
+def _ask(method: str, path: str, **options: Any) -> None:
     answer = requests.request(method, f"{URL}/{path}", timeout=30, **options)
     if answer.status_code >= 400:
         raise Refused(f"{answer.status_code} {answer.text[:200]}")
