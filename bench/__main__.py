@@ -95,11 +95,11 @@ def warm(bench: Bench) -> tuple[list[Figure], dict[str, float]]:
     down = bench.cli("down", "--yes")
     alone = bench.cli("up", "--yes", "--parallel", "1")
     return [
-        Figure("warm `up`, nothing to proven", parallel.wall, "s", 120),
+        Figure("warm `up`, from nothing", parallel.wall, "s", 120),
         Figure("warm `up` ÷ its critical path", parallel.wall / finished["critical_seconds"], "", 1.15),
         Figure("warm `up` ÷ its steps one after another", parallel.wall / alone.wall, "", 0.6),
         Figure("the matrix, every pair and port", record.durations["matrix/smoke"], "s", 60),
-        Figure("`secrets rotate mlflow`, proof included", rotation.wall, "s", 30),
+        Figure("`secrets rotate mlflow`, with smoke tests", rotation.wall, "s", 30),
         Figure("`down` of the whole environment", down.wall, "s", 10),
     ], record.durations
 
