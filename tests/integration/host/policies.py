@@ -1,4 +1,4 @@
-"""Owns the policies of the firewall's tests and figures, all of one namespace."""
+"""The policies of the firewall's tests and benchmark, all of one namespace."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the proof that NetworkPolicies hold on a real node: for new pods, after kills, when nft fails."""
+"""NetworkPolicies on a real node: for new pods, after kills, when nft fails."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ ELSEWHERE = "elsewhere"
 
 
 @dataclass(frozen=True)
-class Cast:
+class Pods:
     """Two pods behind a default deny, and one with the labels of one of them in another namespace."""
 
     web: Speaker
@@ -51,9 +51,9 @@ class Cast:
 
 
 @pytest.fixture(scope="module")
-def cast(world: World) -> Iterator[Cast]:
+def pods(world: World) -> Iterator[Pods]:
     world.kube.apply(namespace(GUARDED), namespace(ELSEWHERE), DENY)
-    yield Cast(
+    yield Pods(
         listener(world, GUARDED, "web"),
         listener(world, GUARDED, "client"),
         listener(world, ELSEWHERE, "client"),
@@ -63,8 +63,8 @@ def cast(world: World) -> Iterator[Cast]:
 
 
 @pytest.fixture
-def only_deny(world: World, cast: Cast) -> Iterator[None]:
-    """Whatever policies a test makes go with it."""
+def only_deny(world: World, pods: Pods) -> Iterator[None]:
+    """Remove the policies that the test made."""
     yield
     for found in world.kube.list("networking.k8s.io/v1", "NetworkPolicy", GUARDED):
         if found["metadata"]["name"] != "default-deny":
@@ -83,7 +83,7 @@ def _enforced(world: World) -> None:
 
 
 def _unenforced(world: World, *why: str) -> None:
-    """Until the provider says so: a busy machine may have something else to say first."""
+    """Wait until the provider reports it; a busy machine may report another fault first."""
 
     def observe() -> bool | Pending:
         said = world.provider.alive()
@@ -96,7 +96,7 @@ def _to(speaker: Speaker, *ports: int) -> list[End]:
     return [(speaker.address, port) for port in ports]
 
 
-def test_the_agent_may_read_three_kinds_and_nothing_else(world: World) -> None:
+def test_agent_may_read_three_kinds_and_nothing_else(world: World) -> None:
     api = Api(world.node, world.node.pki, "firewall")
     assert api.request("GET", "/api/v1/pods?limit=1")[0] == 200
     for method, path in (
@@ -108,9 +108,9 @@ def test_the_agent_may_read_three_kinds_and_nothing_else(world: World) -> None:
         assert api.request(method, path, {})[0] == 403, path
 
 
-def test_only_what_a_policy_names_is_reached(world: World, cast: Cast, only_deny: None) -> None:
-    web = _to(cast.web, 8080, 9090)
-    cast.client.settles(dict.fromkeys(web, False))
+def test_only_connections_that_policies_allow_succeed(world: World, pods: Pods, only_deny: None) -> None:
+    web = _to(pods.web, 8080, 9090)
+    pods.client.settles(dict.fromkeys(web, False))
     from_client = [{"podSelector": {"matchLabels": {"app": "client"}}}]
     world.kube.apply(
         policy(GUARDED, "web", {**TO_WEB, "ingress": [{"from": from_client, "ports": [{"port": 8080}]}]}),
@@ -124,10 +124,10 @@ def test_only_what_a_policy_names_is_reached(world: World, cast: Cast, only_deny
     service = world.kube.get("v1", "Service", "web", GUARDED)
     assert service
     through = service["spec"]["clusterIP"], 80
-    cast.client.settles({web[0]: True, web[1]: False, through: True})
-    cast.stranger.settles({web[0]: False, web[1]: False, through: False})
-    # It may not call anybody, but for itself, also in a roundabout way.
-    cast.web.settles({through: True, _to(cast.client, 8080)[0]: False, _to(cast.stranger, 8080)[0]: False})
+    pods.client.settles({web[0]: True, web[1]: False, through: True})
+    pods.stranger.settles({web[0]: False, web[1]: False, through: False})
+    # It may call only itself, also through its Service.
+    pods.web.settles({through: True, _to(pods.client, 8080)[0]: False, _to(pods.stranger, 8080)[0]: False})
 
 
 def _service() -> dict[str, object]:
@@ -136,8 +136,8 @@ def _service() -> dict[str, object]:
     return {"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": spec}
 
 
-def test_names_resolve_where_a_policy_says_port_53(world: World, cast: Cast, only_deny: None) -> None:
-    """The port that everybody's policies name, whatever a DNS server without privileges listens on."""
+def test_names_resolve_if_a_policy_allows_port_53(world: World, pods: Pods, only_deny: None) -> None:
+    """Usual policies allow port 53, so CoreDNS must listen there, also without privileges."""
     dns = {
         "to": [
             {
@@ -151,9 +151,9 @@ def test_names_resolve_where_a_policy_says_port_53(world: World, cast: Cast, onl
     ends: dict[End, bool] = {
         (str(world.node.dns_service), 53): True,
         (str(world.node.api_service), 443): False,
-        (cast.web.address, 8080): False,
+        (pods.web.address, 8080): False,
     }
-    cast.client.settles(ends)
+    pods.client.settles(ends)
     world.kube.apply(
         pod(world.images.reference(PROBE), "asks", ("lookup=kubernetes.default",), space=GUARDED)
     )
@@ -161,16 +161,14 @@ def test_names_resolve_where_a_policy_says_port_53(world: World, cast: Cast, onl
     assert f"[{world.node.api_service}] <nil>" in world.kube.logs(GUARDED, "asks")
 
 
-def test_outside_and_the_api_server_only_by_their_addresses(
-    world: World, cast: Cast, only_deny: None
-) -> None:
+def test_outside_and_api_server_are_allowed_by_address(world: World, pods: Pods, only_deny: None) -> None:
     api_server = (str(world.node.address), API_PORT)
     service = (str(world.node.api_service), 443)
     kubelet = (str(world.node.address), 10250)
     with outside_host(world) as outside:
         (host,) = _to(outside, 8080)
-        cast.stranger.settles({host: True, api_server: True})
-        cast.client.settles({host: False, api_server: False, service: False, kubelet: False})
+        pods.stranger.settles({host: True, api_server: True})
+        pods.client.settles({host: False, api_server: False, service: False, kubelet: False})
         world.kube.apply(
             policy(
                 GUARDED,
@@ -185,48 +183,48 @@ def test_outside_and_the_api_server_only_by_their_addresses(
                 },
             )
         )
-        cast.client.settles({host: True, api_server: True, service: True, kubelet: False})
-        assert cast.web.reaches(host, api_server) == [False, False]
-        assert outside.reaches(*_to(cast.web, 8080), *_to(cast.stranger, 8080)) == [False, True]
+        pods.client.settles({host: True, api_server: True, service: True, kubelet: False})
+        assert pods.web.reaches(host, api_server) == [False, False]
+        assert outside.reaches(*_to(pods.web, 8080), *_to(pods.stranger, 8080)) == [False, True]
 
 
-def test_rules_stay_when_the_agent_is_killed_and_it_comes_back(world: World, cast: Cast) -> None:
-    web = _to(cast.web, 8080)
+def test_rules_stay_when_agent_is_killed_and_restarts(world: World, pods: Pods) -> None:
+    web = _to(pods.web, 8080)
     starts = world.supervision.daemons()["firewall"].starts
     kill(_agent(world))
-    assert cast.stranger.reaches(*web, *_to(cast.client, 8080)) == [False, False]
+    assert pods.stranger.reaches(*web, *_to(pods.client, 8080)) == [False, False]
     wait_until(
         "another agent",
         lambda: world.supervision.daemons()["firewall"].starts > starts or Pending("not yet"),
         seconds=20,
     )
     _enforced(world)
-    # What it knew of pods that run is still known: the web pod's own egress, the stranger's freedom.
+    # The new agent knows the running pods: web is still isolated, the pod elsewhere is not.
     api_server = (str(world.node.address), API_PORT)
-    cast.stranger.settles({api_server: True, web[0]: False})
-    assert cast.web.reaches(api_server) == [False]
+    pods.stranger.settles({api_server: True, web[0]: False})
+    assert pods.web.reaches(api_server) == [False]
 
 
-def test_no_pod_starts_while_the_agent_does_not_answer(world: World, cast: Cast) -> None:
+def test_no_pod_starts_while_agent_does_not_answer(world: World, pods: Pods) -> None:
     agent = _agent(world)
     os.kill(agent.pid, signal.SIGSTOP)
     try:
         world.kube.apply(pod(world.images.reference(PROBE), "late", ("wait",), space=GUARDED))
         _unenforced(world)
-        # The sandbox has been asked for: the plugin of this pod is waiting.
+        # containerd makes the sandbox: the plugin of this pod is waiting.
         plugin = (world.node.group, "/firewall/plugin.py")
-        wait_until("it", lambda: with_argument(*plugin) or Pending("not asked for"), seconds=120)
+        wait_until("the plugin", lambda: with_argument(*plugin) or Pending("not called"), seconds=120)
         found = world.kube.get("v1", "Pod", "late", GUARDED)
         assert found and found["status"]["phase"] == "Pending" and not found["status"].get("podIP")
-        assert cast.stranger.reaches(*_to(cast.web, 8080)) == [False]
+        assert pods.stranger.reaches(*_to(pods.web, 8080)) == [False]
     finally:
         os.kill(agent.pid, signal.SIGCONT)
     until(world, GUARDED, "late", lambda status: status.get("phase") == "Running")
     _enforced(world)
 
 
-def test_rules_that_nft_refuses_are_told_and_tried_until_they_hold(world: World, cast: Cast) -> None:
-    """Somebody else takes the table: only the owner of one that is owned may change it."""
+def test_rejected_rules_are_reported_and_retried_until_they_load(world: World, pods: Pods) -> None:
+    """Another process takes the table with the flag `owner`, so that the agent may not change it."""
     running = world.supervision.running()
     assert running
     inside = ["nsenter", "-t", str(running.init.pid), "-n", "--", "nft", "--interactive"]
@@ -237,7 +235,7 @@ def test_rules_that_nft_refuses_are_told_and_tried_until_they_hold(world: World,
         assert owner.stdin
         owner.stdin.write("delete table inet policies\nadd table inet policies { flags owner; }\n")
         owner.stdin.flush()
-        wait_until("the theft", lambda: _owned(running.init.pid) or Pending("not yet"), seconds=20)
+        wait_until("the other owner", lambda: _owned(running.init.pid) or Pending("not yet"), seconds=20)
         world.kube.apply(pod(world.images.reference(PROBE), "refused", ("wait",), space=GUARDED))
         _unenforced(world, "not permitted")
         event = wait_until("the pod's event", lambda: _event(world, "refused"), seconds=120)
@@ -245,7 +243,7 @@ def test_rules_that_nft_refuses_are_told_and_tried_until_they_hold(world: World,
     finally:
         owner.communicate(timeout=20)
     _enforced(world)
-    assert cast.stranger.reaches(*_to(cast.web, 8080)) == [False]
+    assert pods.stranger.reaches(*_to(pods.web, 8080)) == [False]
     world.kube.delete("v1", "Pod", "refused", GUARDED)
 
 
@@ -264,15 +262,15 @@ def _event(world: World, name: str) -> str | Pending:
     return Pending("no event")
 
 
-def test_a_policy_is_enforced_moments_after_it_is_applied(world: World, cast: Cast, only_deny: None) -> None:
-    """The figure is the bench's; here it only has to be so every time."""
+def test_applied_policy_is_enforced_every_time(world: World, pods: Pods, only_deny: None) -> None:
+    """The benchmark measures how fast; here it must happen every time."""
     world.kube.apply(OPEN_EGRESS)
-    took = latencies(world, cast.client, cast.web.address, OPEN_INGRESS, times=5)
+    took = latencies(world, pods.client, pods.web.address, OPEN_INGRESS, times=5)
     print(f"\npolicy to enforced: {statistics.median(took) * 1000:.0f} ms, {max(took) * 1000:.0f} at most")
     assert len(took) == 10
 
 
-def test_no_pod_may_use_the_hosts_network_which_no_policy_filters(world: World, cast: Cast) -> None:
+def test_pod_security_rejects_host_network_which_no_policy_filters(world: World, pods: Pods) -> None:
     asked = pod(world.images.reference(PROBE), "host", ("wait",), space=GUARDED)
     asked["spec"]["hostNetwork"] = True
     with pytest.raises(KubeError) as caught:
@@ -281,11 +279,11 @@ def test_no_pod_may_use_the_hosts_network_which_no_policy_filters(world: World, 
 
 
 @pytest.mark.parametrize("number", [6, pytest.param(1000, marks=pytest.mark.soak)])
-def test_a_new_pod_sends_nothing_it_may_not_and_loses_nothing_it_may(
-    world: World, cast: Cast, only_deny: None, number: int
+def test_new_pod_has_no_free_and_no_lost_first_connection(
+    world: World, pods: Pods, only_deny: None, number: int
 ) -> None:
     world.kube.apply(*TO_WEB_ONLY)
-    cast.client.settles({(cast.web.address, 8080): True, (cast.web.address, 9090): False})
-    seen = first_connections(world, GUARDED, cast.web.address, number)
+    pods.client.settles({(pods.web.address, 8080): True, (pods.web.address, 9090): False})
+    seen = first_connections(world, GUARDED, pods.web.address, number)
     print(f"\n{seen.free} free and {seen.lost} lost first connections in {number} pod starts")
     assert seen == FirstConnections(free=0, lost=0)

@@ -1,4 +1,4 @@
-"""Owns pods that listen, and a host outside the cluster; asking is done from their network namespaces."""
+"""Pods that listen, and a host outside the cluster; connections are made from their network namespaces."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.integration.host.world import PROBE, World, pod, with_argument
 
 OUTSIDE = "192.0.2.9"
 _INTERFACE = "outside0"
-# TCP connections, one after another, each given up after 2 s; prints which were accepted.
+# Opens TCP connections, one after another, each for at most 2 s; prints which of them succeeded.
 _ASK = """
 import json, socket, sys
 def reached(end):
@@ -29,7 +29,7 @@ def reached(end):
     return True
 print(json.dumps([reached(end) for end in json.loads(sys.argv[1])]))
 """
-# Says when connections to port 8080 begin to be accepted or refused; the clock is the whole machine's.
+# Prints the times when connections to port 8080 begin to succeed or fail, by the clock of the machine.
 _WATCH = """
 import select, socket, sys, time
 last = ""
@@ -56,7 +56,7 @@ End = tuple[str, int]
 
 @dataclass(frozen=True)
 class Speaker:
-    """A process whose network namespace we speak from."""
+    """A process whose network namespace the connections come from."""
 
     pid: int
     address: str
@@ -68,18 +68,18 @@ class Speaker:
         return found
 
     def settles(self, expected: Mapping[End, bool]) -> None:
-        """It may take rules a moment to be there; then they stay."""
+        """Wait until the connections are as expected, then check that they stay so."""
 
         def observe() -> bool | Pending:
             found = dict(zip(expected, self.reaches(*expected), strict=True))
             return found == expected or Pending(f"{found}")
 
-        wait_until("what policies say", observe, seconds=60)
+        wait_until("the expected connections", observe, seconds=60)
         assert dict(zip(expected, self.reaches(*expected), strict=True)) == expected
 
 
 def listener(world: World, space: str, name: str) -> Speaker:
-    """A pod that listens on 8080 and 9090 and goes on until it is deleted."""
+    """Start a pod that listens on 8080 and 9090 until it is deleted."""
     mark = f"name={space}/{name}"
     args = ("listen=tcp:8080", "listen=tcp:9090", mark, "wait")
     world.kube.apply(pod(world.images.reference(PROBE), name, args, space=space))
@@ -105,15 +105,14 @@ def until(
 
 @dataclass(frozen=True)
 class FirstConnections:
-    """Of new pods: those that got through and should not have, and those that did not and should have."""
+    """First connections of new pods: denied ones that succeeded (free), allowed ones that failed (lost)."""
 
     free: int
     lost: int
 
 
 def first_connections(world: World, space: str, address: str, number: int) -> FirstConnections:
-    """Start pods whose first act is a connection that is denied (9090), and the second one that is not
-    (8080), twenty at a time: none may be early, none late."""
+    """Start pods, twenty at a time; their first connection (9090) is denied, the second (8080) allowed."""
     args = [f"connect={address}:{port}" for port in (9090, 8080)]
     free = lost = 0
     for first in range(0, number, 20):
@@ -129,7 +128,7 @@ def first_connections(world: World, space: str, address: str, number: int) -> Fi
 
 
 def latencies(world: World, asks: Speaker, address: str, allows: dict[str, Any], times: int) -> list[float]:
-    """Seconds from asking for a policy, or for its end, to the first connection that is otherwise."""
+    """Return the seconds from a request for a policy, or for its end, to the first changed connection."""
     watch = subprocess.Popen(
         ["nsenter", "-t", str(asks.pid), "-n", "--", sys.executable, "-ISs", "-c", _WATCH, address],
         stdout=subprocess.PIPE,
@@ -158,7 +157,7 @@ def latencies(world: World, asks: Speaker, address: str, allows: dict[str, Any],
 
 @contextmanager
 def outside_host(world: World) -> Iterator[Speaker]:
-    """A machine beside the node, as the node sees it: an interface, a route, somebody who listens on 8080."""
+    """Run a host outside the cluster: an interface and a route of the node, and a server on port 8080."""
     running = world.supervision.running()
     assert running
     host = subprocess.Popen(

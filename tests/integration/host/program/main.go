@@ -1,4 +1,4 @@
-// Hostprobe does what its arguments say, one after another, and prints what it saw; then it ends.
+// Hostprobe runs its arguments as commands, in order, prints their results, and exits.
 package main
 
 import (
@@ -41,7 +41,7 @@ func main() {
 	}
 }
 
-// listen says back what it hears on a port, for as long as the program lives.
+// listen serves a port until the program exits: an echo for UDP, one word for TCP.
 func listen(network, address string) error {
 	if network == "udp" {
 		socket, err := net.ListenPacket(network, address)
