@@ -1,4 +1,4 @@
-"""Owns a real API server for tests: etcd and kube-apiserver on loopback, a throw-away PKI, no kubelet."""
+"""A real API server for tests: etcd and kube-apiserver on loopback, a temporary PKI, no kubelet."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _PROGRAMS = ROOT / "installer/mlops_platform/clusters/host/programs"
 
 @dataclass
 class ApiServer:
-    """A running server; `stop` and `start` make it unreachable and reachable again, with its objects."""
+    """A running server; its objects survive `stop` and `start`."""
 
     folder: Path
     programs: Path
@@ -62,7 +62,7 @@ class ApiServer:
             "service-account-signing-key-file": pki / "accounts.key",
             "service-cluster-ip-range": "10.96.0.0/24",
             "endpoint-reconciler-type": "none",
-            # No controller makes service accounts here, and every pod would be refused for want of one.
+            # No controller creates service accounts here, and admission would reject every pod.
             "disable-admission-plugins": "ServiceAccount",
         }
         argv = [str(self.programs / "kube-apiserver"), *(f"--{k}={v}" for k, v in flags.items())]
@@ -87,7 +87,7 @@ class ApiServer:
 
 @contextmanager
 def running(folder: Path) -> Iterator[ApiServer]:
-    """Start both programs, built first on a machine that has not got them; stop them at the end."""
+    """Run both programs, and build them first if they are missing."""
     etcd_folder, kubernetes = (_built(name) for name in ("etcd", "kubernetes"))
     binary = etcd_binary(etcd_folder)
     assert binary
@@ -116,7 +116,7 @@ def running(folder: Path) -> Iterator[ApiServer]:
 
 
 def built(program: Program) -> Path:
-    """A program of the shared cache."""
+    """Path of a program in the shared cache."""
     return Programs(Paths.default().cache).build(program, Silent(), Cancel())
 
 
@@ -140,7 +140,7 @@ def free_port() -> int:
 
 
 def _write_pki(folder: Path, port: int) -> None:
-    """An authority, a server and an administrator, for a day; and the kubeconfig that says so."""
+    """Write certificates of an authority, a server and an administrator for a day, and a kubeconfig."""
     pki = folder / "pki"
     pki.mkdir()
     authority_key = ec.generate_private_key(ec.SECP256R1())

@@ -1,4 +1,4 @@
-"""Owns what the integration tests share: one API server, one node, for all that need one."""
+"""The API server and the node that the integration tests share."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def kube(apiserver: ApiServer) -> Kube:
 
 @pytest.fixture
 def namespace(kube: Kube) -> str:
-    """The test's own. It stays: nothing here finishes namespaces, and the server is thrown away."""
+    """A new namespace. It stays, because no controller deletes namespaces here."""
     name = f"test-{secrets.token_hex(4)}"
     kube.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
     return name
@@ -33,6 +33,6 @@ def namespace(kube: Kube) -> str:
 
 @pytest.fixture(scope="session")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
-    """Where pods run: slower to come than `apiserver`, for what that cannot show."""
+    """A node that runs pods; it starts slower than `apiserver`."""
     with running_node("inode", tmp_path_factory.mktemp("node")) as running:
         yield running

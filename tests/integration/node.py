@@ -1,4 +1,4 @@
-"""Owns a real node for tests that need running pods: the host cluster, its add-ons, one image with Python."""
+"""A real node for tests with running pods: the host cluster, its add-ons, an image with Python."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Node:
 
 @contextmanager
 def running_node(name: str, folder: Path) -> Iterator[Node]:
-    """Bring it up from what the cache has or can build; leave nothing."""
+    """Run a node with programs of the cache; remove it afterwards."""
     quiet, paths = Silent(), Paths.default()
     programs = Programs(paths.cache)
     images = Images(paths.cache, programs, find_recipes(RECIPES, paths.assets / "images"))

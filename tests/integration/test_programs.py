@@ -1,4 +1,4 @@
-"""Proves programs with the real Go: the smallest there is, built by two processes, killed, cancelled."""
+"""Builds of the smallest program with the real Go: two processes, kills, Ctrl-C."""
 
 from __future__ import annotations
 
@@ -45,15 +45,15 @@ def build(cache: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
 
 
-def test_killed_then_two_at_once_build_one_program_and_no_cache_is_left(tmp_path: Path) -> None:
+def test_two_processes_build_once_after_a_kill_and_leave_no_cache(tmp_path: Path) -> None:
     programs = Programs(tmp_path)
     killed = build(tmp_path)
-    assert killed.stdout and killed.stdout.readline(), "it compiles"
+    assert killed.stdout and killed.stdout.readline(), "the build must be running"
     gos = _running_below(tmp_path)
     killed.send_signal(signal.SIGKILL)
     killed.communicate()
     assert gos and not programs.built(PAUSE)
-    assert (tmp_path / "build/go").is_dir(), "what was compiled is not lost"
+    assert (tmp_path / "build/go").is_dir(), "compiled packages must be kept"
 
     both = [build(tmp_path), build(tmp_path)]
     said = [each.communicate()[0] for each in both]
@@ -62,18 +62,18 @@ def test_killed_then_two_at_once_build_one_program_and_no_cache_is_left(tmp_path
     assert programs.built(PAUSE) and programs.folder(PAUSE).is_dir()
     assert [p.name for p in (tmp_path / "programs").iterdir()] == [programs.key(PAUSE)]
     assert list((tmp_path / "build").iterdir()) == []
-    assert not [pid for pid in gos if pid.alive], "no compiler outlives who asked for it"
+    assert not [pid for pid in gos if pid.alive], "no compiler may outlive its parent"
 
 
-def test_the_built_program_runs_without_anything_around_it(tmp_path: Path) -> None:
+def test_built_program_is_static(tmp_path: Path) -> None:
     binary = Programs(Paths.default().cache).build(PAUSE, Silent(), Cancel()) / "pause"
-    assert b"ld-linux" not in binary.read_bytes(), "statically linked"
+    assert b"ld-linux" not in binary.read_bytes(), "the program must be statically linked"
     process = subprocess.Popen([str(binary)])
     os.kill(process.pid, signal.SIGTERM)
     assert process.wait(10) in (0, -signal.SIGTERM)
 
 
-def test_ctrl_c_ends_a_build_within_seconds(tmp_path: Path) -> None:
+def test_ctrl_c_stops_a_build_within_seconds(tmp_path: Path) -> None:
     cancel = Cancel()
 
     class RecordingProgress(Silent):
@@ -87,7 +87,7 @@ def test_ctrl_c_ends_a_build_within_seconds(tmp_path: Path) -> None:
     assert not Programs(tmp_path).built(PAUSE)
 
 
-def test_a_failed_build_says_why_and_keeps_go_s_cache_for_the_next_try(tmp_path: Path) -> None:
+def test_failed_build_has_the_reason_and_keeps_the_go_cache(tmp_path: Path) -> None:
     (tmp_path / "module").mkdir()
     (tmp_path / "module/go.mod").write_text("module test/broken\n\ngo 1.22\n")
     (tmp_path / "module/main.go").write_text("package main\n\nfunc main() { undefined() }\n")
@@ -97,7 +97,7 @@ def test_a_failed_build_says_why_and_keeps_go_s_cache_for_the_next_try(tmp_path:
     assert (tmp_path / "cache/build/go").is_dir()
 
 
-def test_several_programs_of_one_run_share_go_s_cache_until_the_last_is_built(tmp_path: Path) -> None:
+def test_programs_of_one_run_share_the_go_cache(tmp_path: Path) -> None:
     modules = []
     for name in ("one", "two"):
         folder = tmp_path / name
@@ -116,11 +116,11 @@ def test_several_programs_of_one_run_share_go_s_cache_until_the_last_is_built(tm
 
 
 def _running_below(folder: Path) -> list[ProcessId]:
-    """Processes that have the folder in their environment: Go's caches are there."""
+    """Processes with the folder, where Go's caches are, in their environment."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         pid = int(process.name)
-        with suppress(PermissionError):  # of others' processes, even root may not
+        with suppress(PermissionError):  # even root may not read some processes
             if f"GOCACHE={folder}".encode() in proc.read(pid, "environ") and (it := ProcessId.of(pid)):
                 found.append(it)
     return found

@@ -1,4 +1,4 @@
-"""Owns the one node that all tests of the host cluster share, and what the machine was like before it."""
+"""The node that all tests of the host cluster share, and the state of the machine before it."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ def before() -> dict[str, object]:
 
 @pytest.fixture(scope="package")
 def world(before: dict[str, object], tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """A node with its add-ons, a namespace of the strictest kind, and a claim in it."""
+    """A node with its add-ons, a `restricted` namespace, and a claim in it."""
     made = World.make("itest", tmp_path_factory.mktemp("host"))
     try:
         with pytest.MonkeyPatch.context() as patched:
             patched.setenv("SOME_TOKEN", SECRET)
             seconds = made.start()
-        print(f"\nnode Ready {seconds:.1f} s after nothing")  # whether that is quick, the bench says
+        print(f"\nnode Ready from nothing in {seconds:.1f} s")  # `make bench` compares it with the target
         made.furnish()
         made.kube.apply(namespace("test"), claim("data"))
         yield made

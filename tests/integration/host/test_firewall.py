@@ -43,7 +43,7 @@ ELSEWHERE = "elsewhere"
 
 @dataclass(frozen=True)
 class Pods:
-    """Two pods behind a default deny, and one with the labels of one of them in another namespace."""
+    """Two pods behind a default deny, and a pod with the same labels in another namespace."""
 
     web: Speaker
     client: Speaker

@@ -1,4 +1,4 @@
-"""Owns the proof of the host cluster: a real node comes up, works, survives kills and leaves nothing."""
+"""The host cluster: start, use, kills, stop, no leftovers."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from tests.integration.host.world import QUIET, SECRET, World, claim, found_in, 
 pytestmark = pytest.mark.integration
 
 
-def test_the_node_says_what_it_is(world: World) -> None:
+def test_node_has_version_and_private_kubeconfig(world: World) -> None:
     node = world.kube.get("v1", "Node", "itest")
     assert node and node["status"]["nodeInfo"]["kubeletVersion"].startswith("v1.")
     assert world.provider.alive() == ""
     assert world.provider.kubeconfig.stat().st_mode & 0o777 == 0o600
 
 
-def test_nothing_of_the_callers_environment_reaches_the_node(world: World) -> None:
+def test_node_has_no_variables_of_the_caller(world: World) -> None:
     pids = cgroups.processes(world.node.group)
     assert len(pids) > 10
     assert not [pid for pid in pids if SECRET.encode() in proc.read(pid, "environ")]
 
 
-def test_names_of_services_resolve_others_do_not_exist_and_nothing_outside_is_reached(world: World) -> None:
+def test_only_service_names_resolve_and_outside_is_unreachable(world: World) -> None:
     lookups = ("lookup=kubernetes.default", "lookup=kube-dns.kube-system.svc.cluster.local")
     log = world.run("dns", *lookups, "lookup=example.com.", "connect=192.0.2.9:80")
     lines = log.splitlines()
@@ -45,7 +45,7 @@ def test_names_of_services_resolve_others_do_not_exist_and_nothing_outside_is_re
     assert "unreachable" in lines[3]
 
 
-def test_a_restricted_pod_writes_to_a_volume_of_the_default_class(world: World) -> None:
+def test_restricted_pod_writes_to_a_default_volume(world: World) -> None:
     assert "<nil>" in world.run("writer", "write=/data/kept:precious", claim="data")
     found = world.kube.get("v1", "PersistentVolumeClaim", "data", "test")
     assert found and found["status"]["phase"] == "Bound"
@@ -54,7 +54,7 @@ def test_a_restricted_pod_writes_to_a_volume_of_the_default_class(world: World) 
     assert (folder / "kept").read_text() == "precious"
 
 
-def test_a_deleted_claim_takes_its_folder_along(world: World) -> None:
+def test_deleted_claim_deletes_its_folder(world: World) -> None:
     world.kube.apply(claim("short"))
     world.run("short", "write=/data/x:y", claim="short")
     found = world.kube.get("v1", "PersistentVolumeClaim", "short", "test")
@@ -71,10 +71,10 @@ def test_a_deleted_claim_takes_its_folder_along(world: World) -> None:
     )
 
 
-def test_a_killed_program_is_started_again_and_pods_do_not_notice(world: World) -> None:
+def test_killed_programs_restart_without_effect_on_pods(world: World) -> None:
     world.run("lasting", "wait", wait=False)
     container = world.until("lasting", "Running")["status"]["containerStatuses"][0]["containerID"]
-    # With its folder: "server" alone is how the API server's name ends too, and numbers of processes wrap.
+    # With the folder, because "server" is also the end of the API server's name, and pids wrap around.
     etcd = f"etcd/{world.node.etcd.name}"
     for name, program in (("containerd", "containerd"), ("apiserver", "kube-apiserver"), ("etcd", etcd)):
         starts = world.supervision.daemons()[name].starts
@@ -89,7 +89,7 @@ def test_a_killed_program_is_started_again_and_pods_do_not_notice(world: World) 
     assert (after["containerID"], after["restartCount"]) == (container, 0)
 
 
-def test_a_killed_supervisor_leaves_nothing_and_all_data_comes_back(world: World) -> None:
+def test_killed_supervisor_leaves_nothing_and_keeps_data(world: World) -> None:
     world.kube.apply(
         {
             "apiVersion": "v1",
@@ -115,16 +115,16 @@ def test_a_killed_supervisor_leaves_nothing_and_all_data_comes_back(world: World
 
 
 def _alive_parts(world: World) -> list[str]:
-    """All but the empty cgroup folders, which nobody is left to remove: the next start or down does."""
+    """Everything except empty cgroups, which the next start or `down` removes."""
     return [f"{found.kind} {found.id}" for found in world.outside() if found.kind != "cgroup"]
 
 
-def test_the_machine_is_as_before_but_for_one_interface(world: World, before: dict[str, object]) -> None:
+def test_node_adds_only_one_interface_to_the_machine(world: World, before: dict[str, object]) -> None:
     assert machine() == before
     assert [found.id for found in world.outside() if found.kind == "interface"] == [world.node.interface]
 
 
-def test_a_second_node_beside_it_by_terraform(world: World, tmp_path: Path) -> None:
+def test_terraform_runs_a_second_node_beside_the_first(world: World, tmp_path: Path) -> None:
     other = World.make("itest-two", tmp_path)
     terraform = Terraform(other.provider.root, tmp_path / "terraform")
     try:
@@ -145,8 +145,8 @@ def test_a_second_node_beside_it_by_terraform(world: World, tmp_path: Path) -> N
     assert world.provider.alive() == ""
 
 
-def test_what_somebody_else_planted_is_listed_and_left_alone(tmp_path: Path) -> None:
-    """No node was ever made here: nothing but names is known."""
+def test_foreign_objects_are_listed_and_not_touched(tmp_path: Path) -> None:
+    """No node ran here, so only names are known."""
     other = World.make("itest-left", tmp_path)
     held = other.provider.folder / "held"
     held.mkdir(parents=True)
@@ -172,9 +172,7 @@ def test_what_somebody_else_planted_is_listed_and_left_alone(tmp_path: Path) -> 
     assert list(other.provider.inventory()) == []
 
 
-def test_a_stop_leaves_nothing_and_the_data_alone_bring_it_back(
-    world: World, before: dict[str, object]
-) -> None:
+def test_stop_leaves_only_data_and_start_restores_it(world: World, before: dict[str, object]) -> None:
     world.provider.sweep(world.provider.inventory(), QUIET)
     assert world.outside() == []
     assert machine() == before

@@ -1,4 +1,4 @@
-"""Owns a host cluster of the tests' own, and what the machine looks like from outside of it."""
+"""A host cluster of the tests, and the state of the machine outside it."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ from tests import proc
 PROBE = "hostprobe"
 QUIET = Silent()
 SECRET = "of-whoever-runs-the-command"
-# What a program on the node may want to set for the whole machine.
+# Settings of the whole machine that a program of the node may want to change.
 _SETTINGS = ("vm/overcommit_memory", "kernel/panic", "kernel/panic_on_oops", "net/ipv4/ip_forward")
 
 
 @dataclass(frozen=True)
 class World:
-    """One environment with only a host cluster in it."""
+    """One environment with only a host cluster."""
 
     provider: HostProvider
     images: Images
@@ -64,13 +64,13 @@ class World:
         return Kube(self.provider.kubeconfig)
 
     def start(self) -> float:
-        """Bring the node up, or back; returns the seconds until it was Ready."""
+        """Start the node; return the seconds until it is Ready."""
         started = time.monotonic()
         self.provider.revive(QUIET, Cancel())
         return time.monotonic() - started
 
     def furnish(self) -> None:
-        """Images and add-ons."""
+        """Load images and apply add-ons."""
         names = (*self.provider.images, PROBE)
         archives = [self.images.build(name, QUIET, Cancel()) for name in names]
         self.provider.load_images(archives, QUIET, Cancel())
@@ -78,11 +78,11 @@ class World:
         wait_ready(self.kube, "kube-system", progress=QUIET, cancel=Cancel())
 
     def outside(self) -> list[Leftover]:
-        """What the inventory finds but for files."""
+        """Leftovers of the inventory, without files."""
         return [found for found in self.provider.inventory() if found.kind != "file"]
 
     def run(self, name: str, *args: str, claim: str = "", wait: bool = True) -> str:
-        """A pod that does what `args` say, by the rules of `restricted`; returns its log once it ended."""
+        """Run a `restricted` pod with `args`; return its log after its end."""
         self.kube.apply(pod(self.images.reference(PROBE), name, args, claim))
         if wait:
             self.until(name, "Succeeded")
@@ -98,13 +98,13 @@ class World:
 
 
 def namespace(name: str) -> dict[str, Any]:
-    """Of the strictest kind."""
+    """A namespace with pod security `restricted`."""
     labels = {"pod-security.kubernetes.io/enforce": "restricted"}
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
 
 
 def claim(name: str) -> dict[str, Any]:
-    """Without a class: the default one must take it."""
+    """A claim without a class, so that the default class is used."""
     return {
         "apiVersion": "v1",
         "kind": "PersistentVolumeClaim",
@@ -145,7 +145,7 @@ def pod(image: str, name: str, args: Sequence[str], claim: str = "", space: str 
 
 
 def machine(besides: Sequence[str] = ()) -> dict[str, Any]:
-    """What a node must not change on the machine. `besides`: interfaces that may come and go."""
+    """State that a node must not change. `besides`: interfaces that may change."""
     links = json.loads(process.run(["ip", "-json", "link"]).stdout)
     routes = json.loads(process.run(["ip", "-json", "-4", "route"]).stdout)
     others = [link["ifname"] for link in links if not link["ifname"].startswith("mlops-")]
@@ -163,19 +163,19 @@ def machine(besides: Sequence[str] = ()) -> dict[str, Any]:
 
 
 def kill(identity: ProcessId) -> None:
-    """SIGKILL, and wait for the death."""
-    assert identity.kill(9), "nothing to kill: the test would prove nothing"
+    """Send SIGKILL and wait until the process is dead."""
+    assert identity.kill(9), "no process to kill"
     proc.wait_gone([identity])
 
 
 def with_argument(group: str, word: str) -> list[int]:
-    """Processes of a node that were started with an argument of this end."""
+    """Pids of the node's processes with an argument that ends with a word."""
     pids = sorted(cgroups.processes(group))
     return [pid for pid in pids if any(argument.endswith(word.encode()) for argument in proc.argv(pid))]
 
 
 def found_in(group: str, program: str) -> ProcessId:
-    """The one process of a node that runs a program, by the end of its command."""
+    """The node's process that runs a program, found by the end of its command."""
     for pid in sorted(cgroups.processes(group)):
         identity = ProcessId.of(pid)
         if proc.argv(pid)[0].decode().endswith(program) and identity:
