@@ -1,4 +1,4 @@
-"""Where tests find the checkout, their case files and golden files."""
+"""Paths of the checkout, of case files and of golden files."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Owns what every test may use: rewriting golden files, and a state and cache of one's own."""
+"""Fixtures of all tests: golden files, a separate state folder and cache."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure() -> None:
-    """A shell gives what it starts in the background an ignored SIGINT, and so do we what we start, unless
-    somebody handles it here: tests press Ctrl-C."""
+    """A background process of a shell ignores SIGINT, and so do its children, unless
+    this process handles it. Tests send Ctrl-C."""
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -26,7 +26,7 @@ def update_golden(request: pytest.FixtureRequest) -> bool:
 
 @pytest.fixture
 def golden(update_golden: bool) -> object:
-    """golden(path, seen): the file must hold exactly that, or is written with --update-golden."""
+    """golden(path, seen): the file must be equal; --update-golden writes it."""
 
     def compare(path: Path, seen: str) -> None:
         if update_golden:

@@ -1,4 +1,4 @@
-"""Owns looking at processes that may end, and fork, while one looks."""
+"""Reads processes that may end or fork at the same time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _VANISHED = (FileNotFoundError, ProcessLookupError)
 
 
 def read(pid: int, what: str) -> bytes:
-    """A file of /proc/PID; empty of a process that has ended since it was listed."""
+    """Contents of a file of /proc/PID; empty if the process has ended."""
     try:
         return Path(f"/proc/{pid}/{what}").read_bytes()
     except _VANISHED:
@@ -33,7 +33,7 @@ def children(pid: int, *, recursive: bool = False) -> list[ProcessId]:
 
 
 def wait_gone(processes: Iterable[ProcessId], *, seconds: float = 30) -> None:
-    """Until none of them lives."""
+    """Wait until none of the processes is alive."""
 
     def gone() -> bool | Pending:
         left = [each.pid for each in processes if each.alive]

@@ -1,4 +1,4 @@
-"""Owns a web server on loopback for the files of a folder, which remembers what was asked of it."""
+"""A web server on loopback for the files of a folder that records its requests."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 
 class FileServer:
-    """`url` serves the folder; `asked` has every path in order."""
+    """`url` serves the folder; `asked` has every requested path in order."""
 
     def __init__(self, url: str) -> None:
         self.url = url

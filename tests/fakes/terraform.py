@@ -1,4 +1,4 @@
-"""Owns finding Terraform's providers on this machine: a mirror of the user's, or one that lies about."""
+"""Finds Terraform's providers on this machine, in the user's mirror or another one."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _DEPTH = 4
 
 
 def mirror() -> Path | None:
-    """The folder of a filesystem mirror; None when there is none within reach."""
+    """Folder of a filesystem mirror, or None."""
     return next((found for place in _PLACES for found in _below(Path(place), _DEPTH)), None)
 
 
 def configuration(folder: Path) -> dict[str, str]:
-    """Variables that make `terraform init` find its providers; the user's own configuration goes first."""
+    """Variables for `terraform init` to find its providers; the user's configuration has precedence."""
     own = os.environ.get("TF_CLI_CONFIG_FILE")
     if own and Path(own).is_file():
         return {"TF_CLI_CONFIG_FILE": own}
@@ -34,7 +34,7 @@ def configuration(folder: Path) -> dict[str, str]:
 
 
 def _below(place: Path, depth: int) -> Iterator[Path]:
-    """Folders that hold one named after the registry."""
+    """Folders that contain a folder with the registry's name."""
     try:
         entries = [Path(entry.path) for entry in os.scandir(place) if entry.is_dir(follow_symlinks=False)]
     except OSError:
