@@ -1,4 +1,4 @@
-"""Proves the in-tree chart as the real Helm renders it: every component's objects, and what is refused."""
+"""The in-tree chart rendered by the real Helm: objects of every component, and rejected values."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def pod(rendered: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def values_of(name: str) -> dict[str, Any]:
-    """As the installer would give them, the digests and texts of files made constant."""
+    """Values as mlops-platform sets them, with constant digests and file texts."""
     component, folder = CATALOG[name], CATALOG.folder(name)
     assert component.embedded
     known = {"name": name, "namespace": component.namespace, "version": "0", "environment": "test"}
@@ -74,7 +74,7 @@ def values_of(name: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", EMBEDDED)
-def test_a_components_objects(
+def test_objects_of_a_component(
     name: str, helm: Path, tmp_path: Path, golden: Callable[[Path, str], None]
 ) -> None:
     rendered = objects(helm, tmp_path, values_of(name), name)
@@ -82,8 +82,8 @@ def test_a_components_objects(
 
 
 @pytest.mark.parametrize("name", EMBEDDED)
-def test_a_components_pod_meets_the_restricted_standard(name: str, helm: Path, tmp_path: Path) -> None:
-    """https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted, and a little more."""
+def test_pods_of_a_component_meet_the_restricted_standard(name: str, helm: Path, tmp_path: Path) -> None:
+    """https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted, and more."""
     for each in pods(objects(helm, tmp_path, values_of(name), name)):
         _restricted(each["spec"])
 
@@ -114,8 +114,8 @@ SEVERAL = {
 }
 
 
-def test_several_workloads_have_pods_of_their_own_and_one_service(helm: Path, tmp_path: Path) -> None:
-    """The Service's selector takes all of them: a port leads to the pods that have one of its name."""
+def test_workloads_share_one_service(helm: Path, tmp_path: Path) -> None:
+    """The Service selects all pods; a port goes to the pods that have a port of this name."""
     rendered = objects(helm, tmp_path, SEVERAL)
     (service,) = (o for o in rendered if o["kind"] == "Service")
     deployments = {o["metadata"]["name"]: o["spec"] for o in rendered if o["kind"] == "Deployment"}
@@ -145,16 +145,14 @@ def test_several_workloads_have_pods_of_their_own_and_one_service(helm: Path, tm
     ],
     ids=["port", "key", "volume"],
 )
-def test_several_workloads_that_are_refused(
-    wrong: dict[str, Any], said: str, helm: Path, tmp_path: Path
-) -> None:
+def test_rejects_wrong_workloads(wrong: dict[str, Any], said: str, helm: Path, tmp_path: Path) -> None:
     refused = template(helm, tmp_path, {**SEVERAL, **wrong})
     assert refused.returncode != 0
     assert said in refused.stderr
 
 
 @pytest.mark.parametrize("kind", ["Deployment", "StatefulSet"])
-def test_data_outlives_the_release_and_has_one_writer(kind: str, helm: Path, tmp_path: Path) -> None:
+def test_volume_stays_after_uninstall_and_has_one_writer(kind: str, helm: Path, tmp_path: Path) -> None:
     values = {**SMALL, "kind": kind, "volumes": {"data": {"path": "/data", "size": "1Gi"}}}
     rendered = {each["kind"]: each for each in objects(helm, tmp_path, values)}
     claim = rendered["PersistentVolumeClaim"]
@@ -165,7 +163,9 @@ def test_data_outlives_the_release_and_has_one_writer(kind: str, helm: Path, tmp
 
 
 @pytest.mark.parametrize("changed", [{"checksum": "2"}, {"files": {"a": "2"}}], ids=lambda c: next(iter(c)))
-def test_pods_roll_when_what_they_mount_changes(changed: dict[str, Any], helm: Path, tmp_path: Path) -> None:
+def test_pods_restart_if_a_mounted_file_or_secret_changes(
+    changed: dict[str, Any], helm: Path, tmp_path: Path
+) -> None:
     before = {**SMALL, "checksum": "1", "files": {"a": "1"}}
     assert pod(objects(helm, tmp_path, before)) != pod(objects(helm, tmp_path, {**before, **changed}))
 
@@ -187,14 +187,14 @@ def test_pods_roll_when_what_they_mount_changes(changed: dict[str, Any], helm: P
     ],
     ids=lambda value: json.dumps(value) if isinstance(value, dict) else "",
 )
-def test_values_that_are_refused(wrong: dict[str, Any], said: str, helm: Path, tmp_path: Path) -> None:
+def test_rejects_wrong_values(wrong: dict[str, Any], said: str, helm: Path, tmp_path: Path) -> None:
     assert template(helm, tmp_path, SMALL).returncode == 0
     refused = template(helm, tmp_path, {**SMALL, **wrong})
     assert refused.returncode != 0
     assert said in refused.stderr
 
 
-def test_the_chart_is_linted(helm: Path, tmp_path: Path) -> None:
+def test_helm_lint_passes(helm: Path, tmp_path: Path) -> None:
     file = tmp_path / "values.json"
     file.write_text(json.dumps(SMALL))
     argv = [str(helm), "lint", "--strict", str(CHART), "--values", str(file)]

@@ -1,4 +1,4 @@
-"""Proves that a database killed while it is being made is made whole, with the shipped image and script."""
+"""Kills of PostgreSQL during its first start and later, with the shipped image and script."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ pytestmark = pytest.mark.integration
 
 PATHS = Paths.default()
 USER = 10001
-# All processes end with the first of the new namespace, and all mounts with them. It must be killed itself:
-# chroot changes the user, and that makes the kernel forget the death signal of --kill-child.
+# All processes and mounts end with the first process of the namespace. The test kills that process itself:
+# chroot changes the user, and then the kernel drops the death signal of --kill-child.
 ENTER = """
 mount --bind "$1" "$1" && mount -t proc proc "$1/proc" && mount --rbind /dev "$1/dev" &&
 exec chroot --userspec=10001:10001 --groups= "$1" sh /files/start.sh
@@ -55,13 +55,13 @@ class Database:
 
     @property
     def first(self) -> ProcessId:
-        """The first process of the namespace, to which kubelet would send its signals."""
+        """First process of the namespace, which gets the kubelet's signals in a pod."""
         assert self.process
         (found,) = proc.children(self.process.pid)
         return found
 
     def kill(self) -> None:
-        """All of it; the kernel ends the first process of a namespace after all others."""
+        """Kill the namespace; the kernel ends its first process after all others."""
         assert self.process
         first = self.first
         assert first.kill(signal.SIGKILL)
@@ -91,7 +91,7 @@ class Database:
 
 
 def unpacked(name: str, folder: Path) -> Path:
-    """The root file system of a shipped image."""
+    """Unpack the root file system of a shipped image."""
     images = find_recipes(PATHS.assets / "images", PATHS.assets / "helm-values")
     archive = Images(PATHS.cache, Programs(PATHS.cache), images).build(name, Silent(), Cancel())
     unpack(plain_layers(archive, folder / f"{name}-layers"), folder / name)
@@ -128,21 +128,21 @@ def exists(file: Path) -> bool | Pending:
     return True if file.exists() else Pending(f"no {file.name}")
 
 
-def test_killed_in_the_middle_it_is_made_anew_and_whole(database: Database) -> None:
-    """Early, later and late: each file is the first sign of another part of initdb."""
+def test_kill_during_initdb_is_followed_by_a_complete_start(database: Database) -> None:
+    """Kill early, later and late: each file marks another phase of initdb."""
     new, data = database.root / "data/pgdata.new", database.root / "data/pgdata"
     for sign in ("PG_VERSION", "pg_hba.conf", "global/pg_control"):
         database.start()
         there = partial(exists, new / sign)
         wait_until(sign, there, seconds=30, first_delay=0.001, longest_delay=0.005)
         database.kill()
-        assert new.exists() and not data.exists(), "it was quicker than the kill"
+        assert new.exists() and not data.exists(), "initdb ended before the kill"
     database.start()
     wait_until("an answer", database.answers, seconds=60)
     assert data.exists() and not new.exists()
 
 
-def test_killed_while_it_serves_it_keeps_what_was_committed(database: Database) -> None:
+def test_kill_of_the_server_loses_no_committed_row(database: Database) -> None:
     database.start()
     wait_until("an answer", database.answers, seconds=60)
     assert database.ask("CREATE TABLE kept AS SELECT 42 AS answer").returncode == 0
@@ -152,7 +152,7 @@ def test_killed_while_it_serves_it_keeps_what_was_committed(database: Database) 
     assert database.ask("SELECT answer FROM kept").stdout == "42\n"
 
 
-def test_nobody_comes_in_without_the_password(database: Database) -> None:
+def test_rejects_wrong_password(database: Database) -> None:
     database.start()
     wait_until("an answer", database.answers, seconds=60)
     assert "password authentication failed" in database.ask("SELECT 1", "wrong").stderr
@@ -160,7 +160,7 @@ def test_nobody_comes_in_without_the_password(database: Database) -> None:
     assert methods == "scram-sha-256\n"
 
 
-def test_accounts_are_made_by_who_is_no_superuser_as_in_a_cloud(database: Database, tmp_path: Path) -> None:
+def test_accounts_script_works_without_superuser(database: Database, tmp_path: Path) -> None:
     database.start()
     wait_until("an answer", database.answers, seconds=60)
     database.ask("CREATE ROLE master LOGIN CREATEROLE CREATEDB PASSWORD 'secret'")
@@ -178,16 +178,16 @@ def test_accounts_are_made_by_who_is_no_superuser_as_in_a_cloud(database: Databa
         subprocess.run(argv, check=True, timeout=60, env={"HOME": "/", "PATH": os.environ["PATH"]})
 
     act("ensure", admin={"user": "master", "password": "secret"}, account=account)
-    act("ensure", account={**account, "password": "another"})  # the same once more, with a new password
+    act("ensure", account={**account, "password": "another"})  # again, with a new password
     act("prove", account={**account, "password": "another"}, old=account)
     owner = "SELECT pg_get_userbyid(datdba), has_database_privilege('public', 'tracker', 'CONNECT')"
     assert database.ask(f"{owner} FROM pg_database WHERE datname = 'tracker'").stdout == "tracker|f\n"
     members = "SELECT count(*) FROM pg_auth_members WHERE member = 'master'::regrole"
-    assert database.ask(members).stdout == "0\n", "nobody stays a member of its role"
+    assert database.ask(members).stdout == "0\n", "no user may stay a member of the role"
 
 
-def test_asked_to_stop_it_does_so_while_a_client_is_connected(database: Database) -> None:
-    """Its own reaction to SIGTERM would be to wait for the client."""
+def test_stops_while_a_client_is_connected(database: Database) -> None:
+    """PostgreSQL itself waits for the client after SIGTERM."""
     database.start()
     wait_until("an answer", database.answers, seconds=60)
     idle = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""Proves that what was proven is found again, and that proofs at the same time do not lose each other."""
+"""Stored smoke results on a real API server, also written at the same time."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ GOOD = [Result("rows", True), Result("refused: nobody", True, refusal=True)]
 
 @pytest.fixture
 def server(kube: Kube) -> Iterator[Kube]:
-    """With the platform's namespace and without a record."""
+    """API server with the platform's namespace and no stored result."""
     ensure_namespace(kube, NAMESPACE, "test")
     yield kube
     kube.delete("v1", "ConfigMap", NAME, NAMESPACE)
 
 
-def test_nothing_is_proven_at_first(server: Kube) -> None:
+def test_no_result_is_stored_at_first(server: Kube) -> None:
     assert read(server) == {}
     assert not passed(server, "store", "1")
 
 
-def test_a_proof_is_of_one_digest(server: Kube) -> None:
+def test_result_is_valid_for_one_digest(server: Kube) -> None:
     write(server, "store", "1", GOOD)
     assert passed(server, "store", "1") and not passed(server, "store", "2")
     record = read(server)["store"]
@@ -38,14 +38,14 @@ def test_a_proof_is_of_one_digest(server: Kube) -> None:
     assert datetime.now(UTC) - datetime.fromisoformat(record.when) < timedelta(minutes=1)
 
 
-def test_a_failure_is_recorded_and_proves_nothing(server: Kube) -> None:
+def test_failure_is_stored_and_is_not_passed(server: Kube) -> None:
     write(server, "store", "1", GOOD)
     write(server, "store", "1", [*GOOD, Result("more", False, "it broke")])
     assert not passed(server, "store", "1")
     assert read(server)["store"].failed == 1
 
 
-def test_proofs_at_the_same_time_are_all_kept(server: Kube) -> None:
+def test_results_stored_at_the_same_time_are_all_kept(server: Kube) -> None:
     names = [f"component-{i}" for i in range(8)]
     threads = [threading.Thread(target=write, args=(server, name, name, GOOD)) for name in names]
     for thread in threads:

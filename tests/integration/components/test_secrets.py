@@ -1,4 +1,4 @@
-"""Proves that secrets are made once, kept, and told apart, on a real API server."""
+"""Generated Secrets on a real API server: created once, never overwritten, digests."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def source(kube: Kube) -> KubernetesSecrets:
     return KubernetesSecrets(kube)
 
 
-def test_every_key_is_random_and_its_own(source: KubernetesSecrets, namespace: str) -> None:
+def test_every_key_has_its_own_random_value(source: KubernetesSecrets, namespace: str) -> None:
     source.ensure(namespace, "app-admin", NEED)
     found = source.read(namespace, "app-admin")
     assert found.keys() == {"user", "password", "token"} and found["user"] == "admin"
@@ -27,14 +27,14 @@ def test_every_key_is_random_and_its_own(source: KubernetesSecrets, namespace: s
     assert source.names(namespace) == {"app-admin"}
 
 
-def test_what_is_there_is_never_overwritten(source: KubernetesSecrets, namespace: str) -> None:
+def test_existing_secret_is_not_overwritten(source: KubernetesSecrets, namespace: str) -> None:
     source.ensure(namespace, "app-admin", NEED)
     before = source.read(namespace, "app-admin")
     source.ensure(namespace, "app-admin", NEED)
     assert source.read(namespace, "app-admin") == before
 
 
-def test_two_runs_at_once_end_with_one_secret(source: KubernetesSecrets, namespace: str) -> None:
+def test_two_runs_create_one_secret(source: KubernetesSecrets, namespace: str) -> None:
     seen: list[str] = []
 
     def make() -> None:
@@ -49,7 +49,7 @@ def test_two_runs_at_once_end_with_one_secret(source: KubernetesSecrets, namespa
     assert len(seen) == 8 and len(set(seen)) == 1
 
 
-def test_what_is_written_replaces_all_of_it(source: KubernetesSecrets, namespace: str) -> None:
+def test_write_replaces_all_keys(source: KubernetesSecrets, namespace: str) -> None:
     source.write(namespace, "account", {"host": "old", "port": "1"})
     source.write(namespace, "account", {"host": "new"})
     assert source.read(namespace, "account") == {"host": "new"}
@@ -58,7 +58,7 @@ def test_what_is_written_replaces_all_of_it(source: KubernetesSecrets, namespace
     source.delete(namespace, "account")
 
 
-def test_the_digest_follows_the_contents(source: KubernetesSecrets, namespace: str) -> None:
+def test_digest_changes_with_the_values(source: KubernetesSecrets, namespace: str) -> None:
     source.write(namespace, "one", {"key": "value"})
     before = source.digest(namespace, ["one", "missing"])
     assert before == source.digest(namespace, ["missing", "one"])
@@ -67,7 +67,7 @@ def test_the_digest_follows_the_contents(source: KubernetesSecrets, namespace: s
     assert "other" not in before
 
 
-def test_secrets_of_others_are_not_counted(source: KubernetesSecrets, kube: Kube, namespace: str) -> None:
+def test_foreign_secrets_are_not_listed(source: KubernetesSecrets, kube: Kube, namespace: str) -> None:
     kube.create(
         {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "theirs", "namespace": namespace}}
     )

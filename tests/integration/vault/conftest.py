@@ -1,4 +1,4 @@
-"""Owns the stores of these tests: one set up for all that only use it."""
+"""Vault servers of these tests; tests that only use one share it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def new_namespace(kube: Kube) -> str:
 
 @pytest.fixture(scope="session")
 def reviewer(kube: Kube) -> str:
-    """A token with which the store may ask whose a token is: in a pod it is the pod's own."""
+    """A token for TokenReview; in a pod it is the pod's own token."""
     namespace = new_namespace(kube)
     account(kube, namespace, "reviewer")
     kube.apply(
@@ -55,7 +55,7 @@ def reviewer(kube: Kube) -> str:
 
 
 def requests(apiserver: ApiServer, reviewer: str, namespace: str) -> Requests:
-    """The shipped bootstrap, led to this API server and this namespace."""
+    """The shipped bootstrap requests, for this API server and this namespace."""
     told = {each["path"]: dict(each["data"]) for each in json.loads((FOLDER / "bootstrap.json").read_text())}
     told["auth/kubernetes/config"] = {
         "kubernetes_host": f"https://127.0.0.1:{apiserver.port}",
@@ -71,7 +71,7 @@ def requests(apiserver: ApiServer, reviewer: str, namespace: str) -> Requests:
 
 @pytest.fixture
 def bao(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Bao]:
-    """A new store, started; `indirect` says whether it has a static seal."""
+    """A new running server; the parameter is whether it has a static seal."""
     made = Bao.make(tmp_path / "bao", static=getattr(request, "param", True))
     made.start()
     try:
@@ -84,7 +84,7 @@ def bao(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Bao]:
 def connection(
     apiserver: ApiServer, kube: Kube, reviewer: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[LoopbackVault]:
-    """A store that has begun, with versions of secrets and a login by accounts."""
+    """A configured Vault with secret versions and login by service accounts."""
     made = Bao.make(tmp_path_factory.mktemp("bao") / "bao", static=True)
     made.start()
     try:

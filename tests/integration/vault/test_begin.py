@@ -1,4 +1,4 @@
-"""Proves the beginning of a store that does not begin by itself, and that no kill in it is the end of it."""
+"""Initialization of a Vault without self-initialization, also after kills."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def kept(kube: Kube, namespace: str) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("bao", "key"), [(True, "recovery"), (False, "unseal")], indirect=["bao"], ids=["static", "shamir"]
 )
-def test_it_begins_and_its_root_token_ends(
+def test_vault_is_initialized_and_root_token_revoked(
     bao: Bao, key: str, apiserver: ApiServer, kube: Kube, reviewer: str, namespace: str
 ) -> None:
     account(kube, namespace, INSTALLER)
     connection, told = LoopbackVault(kube, namespace, bao), requests(apiserver, reviewer, namespace)
-    beginning._initialise(connection, bao.address)  # a run that was killed right after it
+    beginning._initialise(connection, bao.address)  # as after a kill directly after the initialization
     root = kept(kube, namespace)["root"]
     begin(connection, told, Cancel())
     assert kept(kube, namespace).keys() == {key}
@@ -42,7 +42,7 @@ def test_it_begins_and_its_root_token_ends(
         assert INSTALLER in vault.client.auth.token.lookup_self()["data"]["policies"]
         with pytest.raises(hvac.exceptions.Forbidden):
             vault.write(f"auth/kubernetes/role/{INSTALLER}", token_policies=["root"])
-    begin(connection, told, Cancel())  # nothing is left to do
+    begin(connection, told, Cancel())  # nothing to do
     bao.kill()
     bao.start()
     begin(connection, told, Cancel())
@@ -52,7 +52,7 @@ def test_it_begins_and_its_root_token_ends(
     assert all(value not in bao.log for value in kept(kube, namespace).values())
 
 
-def test_one_that_lost_its_key_says_so(bao: Bao, kube: Kube, namespace: str) -> None:
+def test_lost_seal_key_is_reported(bao: Bao, kube: Kube, namespace: str) -> None:
     account(kube, namespace, INSTALLER)
     connection = LoopbackVault(kube, namespace, bao)
     beginning._initialise(connection, bao.address)
@@ -69,7 +69,7 @@ def test_one_that_lost_its_key_says_so(bao: Bao, kube: Kube, namespace: str) -> 
 
 
 @pytest.mark.parametrize("bao", [False], indirect=True)
-def test_one_whose_share_is_not_kept_says_so(bao: Bao, kube: Kube, namespace: str) -> None:
+def test_lost_unseal_share_is_reported(bao: Bao, kube: Kube, namespace: str) -> None:
     connection = LoopbackVault(kube, namespace, bao)
     beginning._initialise(connection, bao.address)
     kube.delete("v1", "Secret", "keeper-recovery", namespace)

@@ -1,4 +1,4 @@
-"""Proves who gets what from the store: a pod's own account its own secrets, everybody else nothing."""
+"""Identities in Vault: a pod's service account reads its own secrets and no others."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def component(name: str) -> Component:
 
 @pytest.fixture(scope="module")
 def apps(connection: LoopbackVault, kube: Kube) -> list[str]:
-    """Three components with a secret each."""
+    """Three components with one secret each."""
     names = [new_namespace(kube) for _ in range(3)]
     keeper = component("keeper")
     with connection.session() as vault:
@@ -55,7 +55,7 @@ def apps(connection: LoopbackVault, kube: Kube) -> list[str]:
     return names
 
 
-def test_each_reads_its_own_and_no_other(connection: LoopbackVault, apps: list[str]) -> None:
+def test_component_reads_only_its_own_secrets(connection: LoopbackVault, apps: list[str]) -> None:
     seen: dict[tuple[str, str], str] = {}
     for name in apps:
         with (
@@ -66,7 +66,7 @@ def test_each_reads_its_own_and_no_other(connection: LoopbackVault, apps: list[s
                 try:
                     found = vault.get(f"platform/{other}/admin")
                     seen[name, other] = found.values["password"] if found else "nothing"
-                except Exception as error:  # noqa: BLE001 - which one is what is asked
+                except Exception as error:  # noqa: BLE001 - the type is checked below
                     seen[name, other] = type(error).__name__
     assert seen == {(a, b): f"of-{a}" if a == b else "Forbidden" for a in apps for b in apps}
 
@@ -86,7 +86,7 @@ def enter(connection: LoopbackVault, role: str, token: str) -> None:
         pytest.param(lambda d, a: "nothing", id="no-token"),
     ],
 )
-def test_strangers_do_not_get_in(
+def test_rejects_other_identities(
     connection: LoopbackVault, apps: list[str], token: Callable[[LoopbackVault, list[str]], str]
 ) -> None:
     enter(connection, apps[0], connection.token(apps[0], apps[0], "keeper"))
@@ -95,7 +95,7 @@ def test_strangers_do_not_get_in(
     assert caught.value.status in (400, 403)
 
 
-def test_the_same_account_elsewhere_is_another(
+def test_account_of_another_namespace_is_rejected(
     connection: LoopbackVault, kube: Kube, apps: list[str]
 ) -> None:
     elsewhere = new_namespace(kube)
@@ -105,7 +105,9 @@ def test_the_same_account_elsewhere_is_another(
     assert caught.value.status in (400, 403)
 
 
-def test_a_token_ends_with_its_account(connection: LoopbackVault, kube: Kube, apps: list[str]) -> None:
+def test_token_is_rejected_after_its_account_is_deleted(
+    connection: LoopbackVault, kube: Kube, apps: list[str]
+) -> None:
     account(kube, apps[0], f"{apps[0]}-worker")
     token = connection.token(apps[0], f"{apps[0]}-worker", "keeper")
     enter(connection, apps[0], token)
@@ -116,15 +118,13 @@ def test_a_token_ends_with_its_account(connection: LoopbackVault, kube: Kube, ap
             enter(connection, apps[0], token)
         except VaultError as error:
             return error.status
-        return Pending("let in")  # the API server remembers for ten seconds that a token was good
+        return Pending("accepted")  # the API server caches token reviews for ten seconds
 
-    assert wait_until("the token is refused", refused, seconds=60) in (400, 403)
+    assert wait_until("a rejection of the token", refused, seconds=60) in (400, 403)
 
 
-def test_an_expired_token_is_refused(
-    apiserver: ApiServer, connection: LoopbackVault, apps: list[str]
-) -> None:
-    """Signed by the cluster's own key, so that only its time speaks against it."""
+def test_expired_token_is_rejected(apiserver: ApiServer, connection: LoopbackVault, apps: list[str]) -> None:
+    """Signed by the cluster's key, so that only the time is wrong."""
     token = connection.token(apps[0], apps[0], "keeper")
     enter(connection, apps[0], resigned(apiserver, token, {}))
     past = int(time.time()) - 120
@@ -151,7 +151,7 @@ def _encoded(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).decode().rstrip("=")
 
 
-def test_a_session_ends_with_its_token(connection: LoopbackVault) -> None:
+def test_session_revokes_its_token(connection: LoopbackVault) -> None:
     with connection.session() as vault:
         token = vault.client.token
         assert vault.client.is_authenticated()

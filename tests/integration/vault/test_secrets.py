@@ -1,4 +1,4 @@
-"""Proves secrets behind the store: made once, taken over, mirrored; nothing is asked in vain."""
+"""Secrets in Vault: created once, taken from the cluster, mirrored, without needless requests."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NEED = SecretNeed(keys=["password"], fixed={"user": "admin"})
 
 
 class Counted:
-    """Sessions of a store, counted: none is the quick way."""
+    """Counts the sessions of a Vault; a no-op opens none."""
 
     def __init__(self, connection: LoopbackVault) -> None:
         self._connection, self.count = connection, 0
@@ -54,7 +54,7 @@ def kept(connection: LoopbackVault, namespace: str, name: str) -> tuple[dict[str
     return dict(found.values), found.version
 
 
-def test_made_once_in_the_store_and_shown_in_the_cluster(
+def test_secret_is_created_once_in_vault_and_mirrored(
     source: VaultSecrets,
     mirror: KubernetesSecrets,
     connection: LoopbackVault,
@@ -69,10 +69,10 @@ def test_made_once_in_the_store_and_shown_in_the_cluster(
     source.ensure(namespace, name, NEED)
     assert source.names(namespace) == {name} and source.read(namespace, name) == values
     assert source.digest(namespace, [name]) == mirror.digest(namespace, [name])
-    assert sessions.count == asked, "the store was asked though nothing had changed"
+    assert sessions.count == asked, "Vault was called although nothing has changed"
 
 
-def test_what_the_cluster_has_already_is_taken_over_as_it_is(
+def test_existing_secret_of_the_cluster_is_copied_to_vault(
     source: VaultSecrets, mirror: KubernetesSecrets, connection: LoopbackVault, namespace: str
 ) -> None:
     name = f"{namespace}-admin"
@@ -84,7 +84,7 @@ def test_what_the_cluster_has_already_is_taken_over_as_it_is(
     assert mirror.read(namespace, name) == before and source.names(namespace) == {name}
 
 
-def test_a_mirror_that_is_gone_comes_back_with_the_same_values(
+def test_deleted_mirror_is_restored_with_the_same_values(
     source: VaultSecrets, mirror: KubernetesSecrets, namespace: str
 ) -> None:
     name = f"{namespace}-admin"
@@ -95,7 +95,7 @@ def test_a_mirror_that_is_gone_comes_back_with_the_same_values(
     assert mirror.read(namespace, name) == before
 
 
-def test_two_runs_at_once_end_with_one_value(
+def test_two_runs_store_one_value(
     source: VaultSecrets, mirror: KubernetesSecrets, connection: LoopbackVault, namespace: str
 ) -> None:
     name = f"{namespace}-admin"
@@ -104,7 +104,7 @@ def test_two_runs_at_once_end_with_one_value(
     def make() -> None:
         try:
             source.ensure(namespace, name, NEED)
-        except BaseException as error:  # noqa: BLE001 - told below
+        except BaseException as error:  # noqa: BLE001 - reported below
             failed.append(error)
 
     threads = [threading.Thread(target=make) for _ in range(6)]
@@ -117,7 +117,7 @@ def test_two_runs_at_once_end_with_one_value(
     assert version == 1 and mirror.read(namespace, name) == values
 
 
-def test_the_same_again_is_no_new_version(
+def test_same_value_is_no_new_version(
     source: VaultSecrets, connection: LoopbackVault, namespace: str
 ) -> None:
     name = f"{namespace}-account"
@@ -130,7 +130,7 @@ def test_the_same_again_is_no_new_version(
         assert vault.get(kv_path(namespace, name)) is None
 
 
-def test_the_stores_own_have_nothing_behind_them(
+def test_secrets_of_vault_itself_are_only_in_the_cluster(
     source: VaultSecrets, mirror: KubernetesSecrets, sessions: Counted, kube: Kube
 ) -> None:
     kube.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "keeper"}})

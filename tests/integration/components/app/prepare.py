@@ -1,4 +1,4 @@
-"""Says that it was run, and with what."""
+"""Prints its arguments."""
 
 import sys
 from pathlib import Path

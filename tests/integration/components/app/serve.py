@@ -1,4 +1,4 @@
-"""Keeps what is PUT with the password, and gives it to everybody."""
+"""Stores a body that is PUT with the password; answers every GET with it."""
 
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Probes of both signs."""
+"""Positive and negative tests."""
 
 import os
 import sys
@@ -6,7 +6,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from probes import Probes, patiently  # type: ignore[import-not-found]  # it lies beside it in the Job
+from probes import Probes, patiently  # type: ignore[import-not-found]  # it is beside this file in the Job
 
 PASSWORD = Path("/run/secrets/admin/password").read_text()
 probes = Probes()

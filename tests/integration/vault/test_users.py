@@ -1,4 +1,4 @@
-"""Proves the issuer and its users on a real store, with the installer's own rights: made, changed, gone."""
+"""The issuer and its users in a real Vault, with the installer's policy."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ def claims(token: str) -> dict[str, Any]:
     return found
 
 
-def test_made_again_it_is_the_same_client(connection: LoopbackVault) -> None:
+def test_second_creation_returns_the_same_client(connection: LoopbackVault) -> None:
     with connection.session() as vault:
         assert configure(vault.client, WANTED) == configure(vault.client, WANTED)
 
 
-def test_a_person_comes_changes_and_goes(connection: LoopbackVault) -> None:
+def test_user_is_created_changed_and_removed(connection: LoopbackVault) -> None:
     with known(connection) as users:
         users.put(ADA, "correct horse")
         assert users.find("ada") == ADA
@@ -56,7 +56,7 @@ def test_a_person_comes_changes_and_goes(connection: LoopbackVault) -> None:
         users.put(User("ada", "person", ("viewers",), "ada@example.com"))
         found = users.find("ada")
         assert found and found.groups == ("viewers",)
-        assert login(connection, "ada", "correct horse"), "the password stays"
+        assert login(connection, "ada", "correct horse"), "the password must stay"
         users.set_password("ada", "battery staple")
         with pytest.raises(VaultError):
             login(connection, "ada", "correct horse")
@@ -68,7 +68,7 @@ def test_a_person_comes_changes_and_goes(connection: LoopbackVault) -> None:
             api.auth.token.lookup_self()
 
 
-def test_a_machines_token_names_it_and_its_groups_alone(connection: LoopbackVault) -> None:
+def test_machine_token_has_only_name_and_groups(connection: LoopbackVault) -> None:
     with known(connection) as users:
         users.put(User("robot", "machine", ("viewers",), "robot@example.com"))
         said = claims(users.token("robot"))
@@ -80,7 +80,7 @@ def test_a_machines_token_names_it_and_its_groups_alone(connection: LoopbackVaul
         users.remove("robot")
 
 
-def test_a_person_may_change_their_own_password_and_nobody_elses(connection: LoopbackVault) -> None:
+def test_user_changes_only_its_own_password(connection: LoopbackVault) -> None:
     with known(connection) as users:
         users.put(ADA, "correct horse")
         users.put(User("bob", "person", ("viewers",), "bob@example.com"), "tromboning")
@@ -100,7 +100,7 @@ def test_a_person_may_change_their_own_password_and_nobody_elses(connection: Loo
         users.remove("bob")
 
 
-def test_people_of_a_smoke_test_that_was_killed_go_with_the_next(connection: LoopbackVault) -> None:
+def test_users_of_a_killed_smoke_test_are_removed_by_the_next(connection: LoopbackVault) -> None:
     with known(connection) as users:
         first, second = users.begin_trial("one"), users.begin_trial("two")
         assert set(first) == set(second) == {"platform-admins", "data-scientists", "viewers", ""}
@@ -111,7 +111,7 @@ def test_people_of_a_smoke_test_that_was_killed_go_with_the_next(connection: Loo
         assert not [user for user in users.list() if user.kind == "trial"]
 
 
-def test_whom_others_have_made_is_not_ours_to_list(connection: LoopbackVault) -> None:
+def test_foreign_users_are_not_listed(connection: LoopbackVault) -> None:
     with known(connection) as users, connection.session() as vault:
         vault.client.write_data(
             "identity/entity/name/somebody", data={"metadata": {"email": "x@example.com"}}
