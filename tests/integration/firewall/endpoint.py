@@ -93,8 +93,8 @@ def _error(trying: socket.socket) -> int:
     if not error and trying.type == socket.SOCK_DGRAM:
         try:
             trying.recv(100)
-        except OSError as refused:
-            return refused.errno or 1
+        except OSError as rejected:
+            return rejected.errno or 1
     return error
 
 

@@ -73,12 +73,12 @@ def test_no_denied_connection_succeeds_while_rules_are_replaced(topology: Topolo
             loaded += 1
 
     allowed: set[Attempt] = {("client", "web", "tcp", 8080)}
-    refused = {("other", "web", "tcp", 8080), ("outside", "web", "tcp", 9090), ("client", "web", "tcp", 9091)}
+    denied = {("other", "web", "tcp", 8080), ("outside", "web", "tcp", 9090), ("client", "web", "tcp", 9091)}
     with ThreadPoolExecutor(1) as pool:
         reloading = pool.submit(reload)
         try:
             for _ in range(40):
-                assert topology.opened(allowed | refused, allowed) == allowed
+                assert topology.opened(allowed | denied, allowed) == allowed
         finally:
             stop.set()
         reloading.result()

@@ -236,15 +236,15 @@ def test_rejected_rules_are_reported_and_retried_until_they_load(world: World, p
         owner.stdin.write("delete table inet policies\nadd table inet policies { flags owner; }\n")
         owner.stdin.flush()
         wait_until("the other owner", lambda: _owned(running.init.pid) or Pending("not yet"), seconds=20)
-        world.kube.apply(pod(world.images.reference(PROBE), "refused", ("wait",), space=GUARDED))
+        world.kube.apply(pod(world.images.reference(PROBE), "rejected", ("wait",), space=GUARDED))
         _unenforced(world, "not permitted")
-        event = wait_until("the pod's event", lambda: _event(world, "refused"), seconds=120)
+        event = wait_until("the pod's event", lambda: _event(world, "rejected"), seconds=120)
         assert "firewall: " in event and "not permitted" in event
     finally:
         owner.communicate(timeout=20)
     _enforced(world)
     assert pods.stranger.reaches(*_to(pods.web, 8080)) == [False]
-    world.kube.delete("v1", "Pod", "refused", GUARDED)
+    world.kube.delete("v1", "Pod", "rejected", GUARDED)
 
 
 def _owned(init: int) -> bool:

@@ -30,7 +30,7 @@ from tests import proc
 
 PROBE = "hostprobe"
 QUIET = Silent()
-SECRET = "of-whoever-runs-the-command"
+SECRET = "a-secret-of-the-caller"
 # Settings of the whole machine that a program of the node may want to change.
 _SETTINGS = ("vm/overcommit_memory", "kernel/panic", "kernel/panic_on_oops", "net/ipv4/ip_forward")
 

@@ -72,7 +72,7 @@ def render(snapshot: Snapshot, pods: IPv4Network) -> str:
         f"table inet {TABLE}\ndelete table inet {TABLE}\ntable inet {TABLE} {{\n{sets}"
         + _map("of_source", egress)
         + _map("of_destination", ingress)
-        + _REFUSE
+        + _DENY
         + _TO_POD
         + "".join(table.chains)
         + _hooks(str(pods), known, itself)
@@ -133,7 +133,7 @@ def _direction(table: _Table, world: _World, way: str, field_: str, verdict: str
         jumps: f"{way}_group{n}" for n, jumps in enumerate(dict.fromkeys(map(tuple, chains_of.values())))
     }
     for jumps, name in groups.items():
-        table.chain(name, *jumps, "goto refuse")
+        table.chain(name, *jumps, "goto deny")
     return {address: groups[tuple(jumps)] for address, jumps in chains_of.items()}
 
 
@@ -204,8 +204,8 @@ def _map(name: str, chains: Mapping[str, str]) -> str:
 
 
 # The kernel limits ICMP rejects (icmp_ratelimit), and the rest times out; it does not limit TCP resets.
-_REFUSE = """\
-  chain refuse {
+_DENY = """\
+  chain deny {
     meta l4proto tcp counter reject with tcp reset
     counter reject with icmpx admin-prohibited
   }

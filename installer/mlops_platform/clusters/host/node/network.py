@@ -68,7 +68,7 @@ def remove(place: Place) -> None:
     )
 
 
-def refuse_foreign(place: Place) -> None:
+def require_free_interface(place: Place) -> None:
     """Raise StepError if another program's interface has the node's interface name."""
     if find(place) is Link.FOREIGN:
         raise StepError(

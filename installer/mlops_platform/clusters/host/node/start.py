@@ -108,7 +108,7 @@ def _begin(node: Node, supervision: Supervision, say: Say) -> Running:
     )
     try:
         clear(node, supervision)
-        network.refuse_foreign(node)
+        network.require_free_interface(node)
         taken = addresses.conflict(node)
         if taken:
             raise StepError(
