@@ -1,7 +1,7 @@
 """Owns a component's own database and role: made, or brought to what they should be; and removed.
 
 As a script it makes the one account that is mounted (`ensure`), or the role that may change the passwords
-of all others (`keeper`), or proves that a password was changed (`prove`); the smoke test imports it for
+of all others (`db-admin`), or proves that a password was changed (`prove`); the smoke test imports it for
 accounts of its own.
 """
 
@@ -55,11 +55,11 @@ def ensure(admin: Mapping[str, str], account: Mapping[str, str]) -> None:
         session.execute(SQL("{} ROLE {} " + rights).format(SQL("ALTER" if found else "CREATE"), role))
         if account.get("password"):  # else somebody else keeps it
             set_password(session, account)
-        if account.get("keeper") and session.info.server_version >= 160000:
+        if account.get("dbAdmin") and session.info.server_version >= 160000:
             # Before 16 whoever may make roles may change any; since then only those it administers.
             session.execute(
                 SQL("GRANT {} TO {} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE").format(
-                    role, Identifier(account["keeper"])
+                    role, Identifier(account["dbAdmin"])
                 )
             )
         with _acting_for(session, role):
@@ -93,7 +93,7 @@ def _acting_for(session: psycopg.Connection[Any], role: Identifier) -> Iterator[
         session.execute(SQL("REVOKE {} FROM CURRENT_USER").format(role))
 
 
-def keeper(admin: Mapping[str, str], account: Mapping[str, str]) -> None:
+def db_admin(admin: Mapping[str, str], account: Mapping[str, str]) -> None:
     """The role of the secret store: it changes the passwords of others, and enters no database of theirs."""
     role = Identifier(account["user"])
     with connect(account, admin, "postgres") as session:
@@ -160,4 +160,4 @@ if __name__ == "__main__":
     if act == "prove":
         prove(read(ACCOUNT), read(OLD))
     else:
-        {"ensure": ensure, "keeper": keeper}[act](read(ADMIN), read(ACCOUNT))
+        {"ensure": ensure, "db-admin": db_admin}[act](read(ADMIN), read(ACCOUNT))

@@ -1,45 +1,44 @@
-"""Owns the plan of a rotation: new values, the roll, the ends of the old ones, and the proof."""
+"""The plan of a rotation: new values, one restart of the pods, the end of the old values, a smoke test."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from mlops_platform.catalogue.catalogue import Component
-from mlops_platform.engine.graph import Graph, Step
+from mlops_platform.engine.graph import Graph, Part, after, chain, parallel
+from mlops_platform.environment.uis import gateway
 from mlops_platform.run.context import Context
-from mlops_platform.steps.access.routes import gateway
-from mlops_platform.steps.access.steps import CollectProxySecrets
-from mlops_platform.steps.component import InstallRelease, SmokeTest
-from mlops_platform.steps.secrets.rotation import RotatableSecret
-from mlops_platform.steps.secrets.rotation_steps import ChangeSecret, EndSecret
+from mlops_platform.smoke.component import component_tests
+from mlops_platform.smoke.verify import Verify
+from mlops_platform.steps.access.proxy_secrets import CollectProxySecrets
+from mlops_platform.steps.release.install import InstallRelease
+from mlops_platform.steps.secrets.rotation import ChangeSecret, EndSecret, RotatableSecret
 
 
 def plan_rotation(context: Context, name: str, secrets: Iterable[RotatableSecret], *, new: bool) -> Graph:
-    """New values of one component's secrets: all of them, one roll, then the ends of the old ones; proven.
+    """New values of one component's secrets: all of them, one restart, then the end of the old ones.
 
-    The proof deletes no pod: that is for `up` and `smoke`, where nobody counts on an answer.
+    The smoke test deletes no pod: that is for `up` and `smoke`, where no client expects an answer.
     """
-    component, secrets = context.catalog[name], tuple(secrets)
-    steps: list[Step] = [ChangeSecret(context, component, secret, (), new) for secret in secrets]
-    steps.append(InstallRelease(context, component, tuple(step.id for step in steps)))
-    rolled = (steps[-1].id,)
-    if new:
-        steps += [EndSecret(context, component, secret, rolled) for secret in secrets]
-    if component.smoke:
-        steps.append(SmokeTest(context, component, rolled, always=new, gentle=True))
-    return Graph.of([*steps, *_shown(context, component, secrets, rolled)])
-
-
-def _shown(
-    context: Context, component: Component, secrets: Iterable[RotatableSecret], rolled: tuple[str, ...]
-) -> list[Step]:
-    """The way in shows a UI a proof of itself: it is told a new one too, or nobody enters any more."""
-    proofs = {served.proxy_secret for served in component.serves.values() if served.proxy_secret}
-    found = gateway(context)
-    if found is None or not proofs & {secret.name for secret in secrets}:
-        return []
-    entrance, _ = found
-    collect = CollectProxySecrets(context, entrance, rolled)
-    release = InstallRelease(context, entrance, (collect.id,))
-    after = (release.id, *((f"{component.name}/smoke",) if component.smoke else ()))
-    return [collect, release, SmokeTest(context, entrance, after, always=True, gentle=True)]
+    resolved, secrets = context.resolved[name], tuple(secrets)
+    tests = component_tests(context, gentle=True)
+    rolled = chain(
+        parallel(*(ChangeSecret(context, resolved, secret, new) for secret in secrets)),
+        InstallRelease(context, resolved),
+    )
+    ended = parallel(*(EndSecret(context, resolved, secret) for secret in secrets if new))
+    verify = [Verify(context, tests[name], always=new)] if resolved.component.smoke else []
+    verified = chain(rolled, *verify)
+    parts = [chain(rolled, ended), verified]
+    proxy_secrets = {served.proxy_secret for served in resolved.component.serves.values()} - {""}
+    ingress = gateway(context.environment, context.catalog)
+    if ingress and proxy_secrets & {secret.name for secret in secrets}:
+        # The gateway authenticates to each UI with this secret. Reload the gateway too, or every login fails.
+        front = context.resolved[ingress[0].name]
+        parts.append(
+            chain(
+                after(CollectProxySecrets(context, front), rolled),
+                InstallRelease(context, front),
+                after(Verify(context, tests[front.name], always=True), Part(last=verified.last)),
+            )
+        )
+    return Graph.of(*parts)

@@ -38,8 +38,8 @@ def ids(found: Graph) -> list[str]:
 
 def before(found: Graph, first: str, second: str) -> bool:
     """Is the first done whenever the second begins?"""
-    steps = {step.id: step for step in found.steps}
-    return first in steps[second].requires or any(before(found, first, r) for r in steps[second].requires)
+    requires = found.requires[second]
+    return first in requires or any(before(found, first, each) for each in requires)
 
 
 def test_where_things_are_made_outside_they_go_before_who_made_them() -> None:

@@ -53,10 +53,12 @@ def run(console: Console, component: str, *, port: int) -> int:
 
 def _entrance(work: Context, component: str) -> tuple[Component, Served] | None:
     """The UI of a component, where people come in at a gateway."""
-    from mlops_platform.steps.access.routes import exposed_uis, gateway
+    from mlops_platform.environment.uis import exposed_uis, gateway
 
-    opened = ((c, s) for c, s in exposed_uis(work) if c.name == component and not s.public)
-    return next(opened, None) if gateway(work) else None
+    opened = (
+        (c, s) for c, s in exposed_uis(work.environment, work.catalog) if c.name == component and not s.public
+    )
+    return next(opened, None) if gateway(work.environment, work.catalog) else None
 
 
 def _through_gateway(
@@ -68,9 +70,10 @@ def _through_gateway(
     from mlops_platform.base.cancel import Cancel
     from mlops_platform.base.signals import cancelling
     from mlops_platform.environment.issuer import origin
-    from mlops_platform.steps.access.routes import authority_file, gateway, sign_out
+    from mlops_platform.environment.uis import gateway, sign_out
+    from mlops_platform.steps.access.certificate import authority_file
 
-    environment, entrance = work.environment, gateway(work)
+    environment, entrance = work.environment, gateway(work.environment, work.catalog)
     assert entrance
     if port not in (0, environment.port):
         raise UsageError(

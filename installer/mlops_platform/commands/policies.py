@@ -14,7 +14,6 @@ def run_show(console: Console, *, as_yaml: bool) -> int:
     from mlops_platform.console import firewall
     from mlops_platform.run.connect import read_only
     from mlops_platform.run.open import open_environment
-    from mlops_platform.steps.accounts.managed import taken_of
 
     opened = open_environment(console.environment)
     console.environment = opened.environment.name
@@ -27,7 +26,7 @@ def run_show(console: Console, *, as_yaml: bool) -> int:
         console.raw(head + dump_all(manifests))
         return 0
     flows = sorted(work.catalog.flows(work.environment.components))
-    taken = {component.name: taken_of(work, component) for component in work.components}
+    taken = {name: tuple(resolved.outside) for name, resolved in work.resolved.items()}
     data = {
         "flows": [{"from": f.source, "to": f.target, "port": f.port} for f in flows],
         "components": [_entry(c) | {"given": list(taken[c.name])} for c in work.components],
@@ -54,13 +53,12 @@ def _manifests(work: Context) -> tuple[list[dict[str, Any]], str]:
     """All of them, and what cannot be said of them while the cluster is not up."""
     from mlops_platform.base.errors import PlatformError
     from mlops_platform.run.connect import reach
-    from mlops_platform.steps.accounts.managed import taken_of
     from mlops_platform.steps.network.policies import Addresses, base, policies_of, render
 
     wanting = {"the API server": [c.name for c in work.components if c.kube_api]}
-    for component in work.components:
-        for word in taken_of(work, component):
-            wanting.setdefault(f"the cluster's {word}", []).append(component.name)
+    for resolved in work.resolved.values():
+        for capability in resolved.outside:
+            wanting.setdefault(f"the cluster's {capability}", []).append(resolved.name)
     unknown = ""
     if any(wanting.values()):
         try:
@@ -69,11 +67,11 @@ def _manifests(work: Context) -> tuple[list[dict[str, Any]], str]:
             told = "; of ".join(f"{what}, for {', '.join(names)}" for what, names in wanting.items() if names)
             unknown = f"addresses of {told}: the cluster is not up"
     found: list[dict[str, Any]] = []
-    for component in work.components:
+    for resolved in work.resolved.values():
         if unknown:
             addresses = Addresses(pods=work.cluster.network().pods)
             chosen = work.environment.components
-            found += render(work.catalog, component, chosen, addresses, base(work))
+            found += render(work.catalog, resolved.component, chosen, addresses, base(work))
         else:
-            found += policies_of(work, component)
+            found += policies_of(work, resolved)
     return found, unknown

@@ -43,10 +43,10 @@ def _run(console: Console, component: str, only: str, *, new: bool) -> int:
 
 
 def _chosen(work: Context, component: str, only: str) -> tuple[RotatableSecret, ...]:
-    from mlops_platform.steps.secrets.rotation import held
+    from mlops_platform.steps.secrets.rotation import rotatable
 
     _need_store(work)
-    found = held(work, work.catalog[component])
+    found = rotatable(work, work.resolved[component])
     names = [secret.name for secret in found]
     if not found:
         raise UsageError(f"{component} has no secret that can be rotated")

@@ -7,17 +7,20 @@ from mlops_platform.console import Console
 
 def run(console: Console) -> int:
     """Writes one file, in the environment's state folder; what is trusted stays everybody's own decision."""
+    from mlops_platform.environment.uis import exposed_uis, sign_out
     from mlops_platform.run.connect import reach, read_only
     from mlops_platform.run.open import open_environment
-    from mlops_platform.steps.access.routes import authority_file, exposed_uis, sign_out
+    from mlops_platform.steps.access.certificate import authority_file
 
     opened = open_environment(console.environment)
     name = console.environment = opened.environment.name
     work = read_only(opened)
     reach(work)
     file = authority_file(work)
-    hosts = [f"{s.host or c.name}.{work.environment.domain}" for c, s in exposed_uis(work)]
-    hosts.append(sign_out(work.environment).split("/")[2].partition(":")[0])
+    environment = work.environment
+    uis = exposed_uis(environment, work.catalog)
+    hosts = [f"{served.host or component.name}.{environment.domain}" for component, served in uis]
+    hosts.append(sign_out(environment).split("/")[2].partition(":")[0])
     text = _TEXT.format(file=file, name=f"mlops-platform-{name}", hosts=" ".join(hosts))
     return console.done({"authority": str(file), "hosts": hosts}, text)
 

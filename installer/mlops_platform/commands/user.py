@@ -95,12 +95,12 @@ def token(console: Console, name: str) -> int:
 def _users(console: Console) -> Iterator[tuple[Context, Users]]:
     from mlops_platform.run.connect import reach, read_only
     from mlops_platform.run.open import open_environment
-    from mlops_platform.steps.access.users import require_same_location, users
+    from mlops_platform.steps.access.users import require_own_issuer, users
 
     opened = open_environment(console.environment)
     console.environment = opened.environment.name
     work = read_only(opened)
-    require_same_location(work)
+    require_own_issuer(work)
     reach(work)
     with users(work) as known:
         yield work, known

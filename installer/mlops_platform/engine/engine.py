@@ -6,6 +6,7 @@ import queue
 import threading
 import time
 import traceback
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from mlops_platform.base.cancel import Cancel
@@ -68,6 +69,7 @@ class Engine:
         workers: int = 16,
     ) -> None:
         self._steps = {step.id: step for step in graph.steps}
+        self._requires = graph.requires
         self._journal = journal
         self._listeners = listeners
         self._cancel = cancel
@@ -84,9 +86,8 @@ class Engine:
 
     def run(self) -> RunResult:
         """Run to the end, whatever fails. Never raises for a step: see RunResult.raise_first."""
-        edges = {step.id: tuple(step.requires) for step in self._steps.values()}
         for listener in self._listeners:
-            listener.begin(tuple((s.id, s.layer) for s in self._steps.values()), edges)
+            listener.begin(tuple((s.id, s.layer) for s in self._steps.values()), dict(self._requires))
         waiting, running = dict(self._steps), 0
         while waiting or running:
             for step in self._startable(waiting, running):
@@ -113,7 +114,7 @@ class Engine:
             return []
         chosen: list[Step] = []
         for step in waiting.values():
-            settled = all(self._outcome.get(r) in ("done", "unchanged") for r in step.requires)
+            settled = all(self._outcome.get(r) in ("done", "unchanged") for r in self._requires[step.id])
             lane = self._lanes.get(step.id)
             if settled and lane not in self._taken and len(chosen) < self._workers - running:
                 chosen.append(step)
@@ -126,7 +127,7 @@ class Engine:
         while again:
             again = False
             for step in list(waiting.values()):
-                broken = [r for r in step.requires if self._outcome.get(r) in ("failed", "skipped")]
+                broken = [r for r in self._requires[step.id] if self._outcome.get(r) in ("failed", "skipped")]
                 if broken:
                     del waiting[step.id]
                     self._end(step, "skipped", f"after {broken[0]}")
@@ -200,7 +201,7 @@ class Engine:
             tuple(self._failures),
             time.monotonic() - self._zero,
             dict(self._times),
-            critical_path(self._times, {s.id: tuple(s.requires) for s in self._steps.values()}),
+            critical_path(self._times, self._requires),
         )
 
 
@@ -232,7 +233,7 @@ def _fields(text: str, seconds: float, error: BaseException | None) -> dict[str,
 
 
 def critical_path(
-    times: dict[str, tuple[float, float]], edges: dict[str, tuple[str, ...]]
+    times: dict[str, tuple[float, float]], edges: Mapping[str, tuple[str, ...]]
 ) -> tuple[str, ...]:
     """The chain of steps that decided the run's length, found backwards from the last to end."""
     if not times:
@@ -246,7 +247,7 @@ def critical_path(
 
 
 def _ran_before(
-    step: str, times: dict[str, tuple[float, float]], edges: dict[str, tuple[str, ...]]
+    step: str, times: dict[str, tuple[float, float]], edges: Mapping[str, tuple[str, ...]]
 ) -> set[str]:
     """Nearest requirements that did something, looking through those that were unchanged."""
     found: set[str] = set()
@@ -264,7 +265,7 @@ def observe_all(graph: Graph) -> tuple[StepPlan, ...]:
     planned: list[StepPlan] = []
     until: dict[str, str] = {}  # the step whose change all is unsettled by
     for step in graph.steps:
-        before = next((until[r] for r in step.requires if r in until), "")
+        before = next((until[r] for r in graph.requires[step.id] if r in until), "")
         try:
             found = StepPlan(step.id, step.layer, step.observe())
         except (LookupError, StepError) as error:

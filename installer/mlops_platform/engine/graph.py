@@ -1,8 +1,8 @@
-"""Owns the step protocol: observe, act only on a difference, report; and slots for typed values."""
+"""The step protocol, the graph of steps, and the three words a plan is written in: chain, parallel, after."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
@@ -21,7 +21,7 @@ class Difference:
 
 
 class Slot(Generic[T]):
-    """A typed value one step fills (in observe or run) and later steps read."""
+    """A typed value that one step fills (in observe or run) and later steps read."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -35,7 +35,7 @@ class Slot(Generic[T]):
         return self._value is not None
 
     def get(self) -> T:
-        """Raises LookupError, a bug in the plan's edges, when nobody filled it yet."""
+        """Raises LookupError, a bug in the plan's order, when no step has filled it yet."""
         if self._value is None:
             raise LookupError(f"{self.name} was read before the step that makes it ran")
         return self._value
@@ -44,52 +44,125 @@ class Slot(Generic[T]):
 class Step(Protocol):
     """One node of the run graph. Running it twice is running it once.
 
-    `id` is "component/act" or "cluster/act"; `layer` groups steps on the screen; `requires` names the
-    ids that must be done before. `observe` is cheap, changes nothing and returns None when all is as
-    it should be; `run` makes it so, waits until it is, and raises a StepError otherwise.
+    `id` is "component/act" or "cluster/act"; `layer` groups steps on the screen. `observe` is cheap, changes
+    nothing and returns None when all is as it should be; `run` makes it so, waits until it is, and raises a
+    StepError otherwise. The order between steps is no matter of theirs: see Part.
     """
 
     @property
     def id(self) -> str: ...
     @property
     def layer(self) -> str: ...
-    @property
-    def requires(self) -> tuple[str, ...]: ...
     def observe(self) -> Difference | None: ...
     def run(self, progress: Progress) -> None: ...
 
 
 @dataclass(frozen=True)
-class Graph:
-    """Steps in an order in which each stands after what it requires.
+class Part:
+    """Steps, and the order between them.
 
-    `lanes` maps ids to the name of a lane: steps of one run one at a time, in this order. It is no
-    requirement: a step that failed, or is not ready to run yet, keeps nobody waiting.
+    `first` are the ids that start it, `last` those that end it: what a neighbor in a chain is tied to. A part
+    without steps still passes on in `last` what the next one waits for.
     """
 
-    steps: tuple[Step, ...] = field(default=())
+    steps: tuple[Step, ...] = ()
+    edges: frozenset[tuple[str, str]] = frozenset()  # (a step, the step it requires)
+    first: tuple[str, ...] = ()
+    last: tuple[str, ...] = ()
+
+
+Node = Step | Part
+
+
+def chain(*nodes: Node) -> Part:
+    """Each node starts when the one before it has ended."""
+    whole = Part()
+    for part in map(_part, nodes):
+        edges = whole.edges | part.edges | {(start, end) for start in part.first for end in whole.last}
+        last = part.last if part.steps else (*whole.last, *part.last)
+        whole = Part(_once(whole.steps, part.steps), edges, whole.first or part.first, last)
+    return whole
+
+
+def parallel(*nodes: Node) -> Part:
+    """Nothing is ordered between the nodes."""
+    parts = [_part(node) for node in nodes]
+    return Part(
+        _once(*(part.steps for part in parts)),
+        frozenset().union(*(part.edges for part in parts)),
+        tuple(dict.fromkeys(id_ for part in parts for id_ in part.first)),
+        tuple(dict.fromkeys(id_ for part in parts for id_ in part.last)),
+    )
+
+
+def after(node: Node, *required: Node) -> Part:
+    """The node, started when `required` have ended too; those are in another part of the graph."""
+    part, ends = _part(node), parallel(*required).last
+    if not part.steps:
+        return Part(last=(*part.last, *ends))
+    edges = part.edges | {(start, end) for start in part.first for end in ends}
+    return Part(part.steps, edges, part.first, part.last)
+
+
+def _part(node: Node) -> Part:
+    return node if isinstance(node, Part) else Part((node,), frozenset(), (node.id,), (node.id,))
+
+
+def _once(*groups: Iterable[Step]) -> tuple[Step, ...]:
+    return tuple({id(step): step for group in groups for step in group}.values())
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Steps in an order in which each stands after what it requires; `requires` maps each id to those ids.
+
+    `lanes` maps ids to the name of a lane: the steps of a lane run one at a time, in this order. It is no
+    requirement: a step that failed, or is not ready to run yet, holds up no other.
+    """
+
+    steps: tuple[Step, ...] = ()
+    requires: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     lanes: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, steps: list[Step], lanes: Mapping[str, str] | None = None) -> Graph:
-        """Sort; raises ValueError on an unknown requirement, a duplicate id or a cycle."""
-        by_id = {step.id: step for step in steps}
-        if len(by_id) != len(steps):
-            ids = [step.id for step in steps]
+    def of(cls, *nodes: Node, lanes: Mapping[str, str] | None = None) -> Graph:
+        """Sort; raises ValueError on a requirement that is no step, an id used twice or a cycle."""
+        whole = parallel(*nodes)
+        by_id = {step.id: step for step in whole.steps}
+        if len(by_id) != len(whole.steps):
+            ids = [step.id for step in whole.steps]
             raise ValueError(f"step twice: {sorted({i for i in ids if ids.count(i) > 1})}")
-        done: dict[str, Step] = {}
+        place = {id_: n for n, id_ in enumerate(by_id)}
+        unknown = sorted(edge for edge in whole.edges if edge[1] not in place)
+        if unknown:
+            raise ValueError(f"{unknown[0][0]} requires {unknown[0][1]}, which is no step")
+        found: dict[str, list[str]] = {id_: [] for id_ in by_id}
+        for step, needed in sorted(whole.edges, key=lambda edge: place[edge[1]]):
+            found[step].append(needed)
+        order = _sorted(found)
+        requires = {id_: tuple(found[id_]) for id_ in order}
+        return cls(tuple(by_id[id_] for id_ in order), requires, dict(lanes or {}))
 
-        def visit(step: Step, trail: tuple[str, ...]) -> None:
-            if step.id in trail:
-                raise ValueError("cycle of steps: " + " → ".join([*trail, step.id]))
-            for needed in step.requires:
-                if needed not in by_id:
-                    raise ValueError(f"{step.id} requires {needed}, which is no step")
-                if needed not in done:
-                    visit(by_id[needed], (*trail, step.id))
-            done[step.id] = step
+    def up_to(self, last: str) -> Graph:
+        """A step and all it stands on."""
+        kept = [last]
+        for id_ in kept:
+            kept += [needed for needed in self.requires[id_] if needed not in kept]
+        steps = tuple(step for step in self.steps if step.id in kept)
+        return Graph(steps, {step.id: self.requires[step.id] for step in steps}, self.lanes)
 
-        for step in steps:
-            if step.id not in done:
-                visit(step, ())
-        return cls(tuple(done.values()), dict(lanes or {}))
+
+def _sorted(requires: Mapping[str, Iterable[str]]) -> list[str]:
+    done: dict[str, None] = {}
+
+    def visit(id_: str, trail: tuple[str, ...]) -> None:
+        if id_ in trail:
+            raise ValueError("cycle of steps: " + " → ".join([*trail, id_]))
+        for needed in requires[id_]:
+            if needed not in done:
+                visit(needed, (*trail, id_))
+        done.setdefault(id_)
+
+    for id_ in requires:
+        visit(id_, ()) if id_ not in done else None
+    return list(done)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mlops_platform.catalogue.catalogue import IDENTITY, Catalog, Component
+from mlops_platform.environment.chosen import chosen_provider
 from mlops_platform.environment.model import Environment
 
 if TYPE_CHECKING:
@@ -34,8 +35,7 @@ def origin(environment: Environment, component: Component, served: Served) -> st
 
 def provider(environment: Environment, catalog: Catalog) -> Component | None:
     """The chosen component that is the issuer; None when the environment names its own, or has none."""
-    names = [n for n in catalog.providers(IDENTITY) if n in environment.components]
-    return catalog[names[0]] if names and not environment.oidc else None
+    return None if environment.oidc else chosen_provider(environment, catalog, IDENTITY)
 
 
 def issuer_of(environment: Environment, catalog: Catalog) -> Issuer | None:

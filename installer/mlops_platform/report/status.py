@@ -12,6 +12,7 @@ from mlops_platform.base.humanize import age, ago
 from mlops_platform.catalogue.catalogue import Component
 from mlops_platform.catalogue.component import LAYERS
 from mlops_platform.run.context import Context
+from mlops_platform.run.resolved import ResolvedComponent
 
 if TYPE_CHECKING:
     from mlops_platform.adapters.helm.release import Installed
@@ -50,24 +51,25 @@ def rows_of(context: Context) -> Sequence[Row]:
         installed = pool.submit(context.helm.installed)
         records = pool.submit(read, context.clients.kube)
         known, proofs = installed.result(), records.result()
-        ordered = sorted(context.components, key=lambda c: LAYERS.index(c.layer))
-        return tuple(pool.map(lambda c: _row(context, c, known, proofs), ordered))
+        ordered = sorted(context.resolved.values(), key=lambda each: LAYERS.index(each.layer))
+        return tuple(pool.map(lambda each: _row(context, each, known, proofs), ordered))
 
 
 def _row(
     context: Context,
-    component: Component,
+    resolved: ResolvedComponent,
     known: Mapping[tuple[str, str], Installed],
     proofs: Mapping[str, Record],
 ) -> Row:
     from mlops_platform.adapters.kube import KubeError
 
+    component = resolved.component
     found = known.get((component.namespace, component.name))
     if not found:
         return _plain(component, NONE, "not installed; run up", drift="missing")
     try:
         ready, note = _ready(context, component)
-        drift = _drift(context, component, found)
+        drift = _drift(context, resolved, found)
     except KubeError as error:
         return _plain(component, UNAVAILABLE, f"{error.what}: {error.why}")
     proof = proofs.get(component.name)
@@ -123,8 +125,8 @@ def _smoke(record: Record | None) -> str:
     return f"{'✘' if record.failed else '✔'} {ago(datetime.fromisoformat(record.when))}"
 
 
-def _drift(context: Context, component: Component, found: Installed) -> str:
+def _drift(context: Context, resolved: ResolvedComponent, found: Installed) -> str:
     """What is wanted now against what was installed, by digest: no Helm is started."""
     from mlops_platform.steps.release.values import release_of
 
-    return NONE if found.digest == context.helm.digest(release_of(context, component)) else "values"
+    return NONE if found.digest == context.helm.digest(release_of(context, resolved)) else "values"

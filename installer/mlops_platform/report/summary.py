@@ -51,11 +51,14 @@ class Summary:
 def summary_of(context: Context) -> Summary:
     name = context.environment.name
     from mlops_platform.environment.issuer import origin
-    from mlops_platform.steps.access.routes import exposed_uis as exposed_uis
-    from mlops_platform.steps.access.routes import gateway
+    from mlops_platform.environment.uis import exposed_uis, gateway
 
-    opened = [(component, served) for component, served in exposed_uis(context) if not served.public]
-    way_in = gateway(context)
+    opened = [
+        (component, served)
+        for component, served in exposed_uis(context.environment, context.catalog)
+        if not served.public
+    ]
+    way_in = gateway(context.environment, context.catalog)
     endpoints = [
         Endpoint(
             c.name,

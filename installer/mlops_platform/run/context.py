@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +15,9 @@ from mlops_platform.base.progress import Silent
 from mlops_platform.catalogue.catalogue import SECRET_STORE, Catalog, Component
 from mlops_platform.clusters.base import ClusterAccess, ClusterProvider
 from mlops_platform.engine.graph import Slot
+from mlops_platform.environment.chosen import chosen_components, chosen_provider
 from mlops_platform.environment.model import Environment
+from mlops_platform.run.resolved import ResolvedComponent, Surroundings, resolve
 
 if TYPE_CHECKING:
     from mlops_platform.adapters.helm import Helm
@@ -95,29 +97,26 @@ class Context:
     @property
     def components(self) -> tuple[Component, ...]:
         """The chosen components, in the catalogue's order."""
-        chosen = self.environment.components
-        return tuple(e.component for n, e in self.catalog.entries.items() if n in chosen)
+        return chosen_components(self.environment, self.catalog)
 
-    def provider_of(self, capability: str) -> Component:
-        """The chosen component behind a capability; the environment check has proven there is one.
-
-        Where the cluster has a server of the kind, the one that knows how accounts are made in it.
-        """
-        able = self.catalog.providers(capability)
-        chosen = [n for n in able if n in self.environment.components]
-        return self.catalog[(chosen or able)[0]]
-
-    def in_tree(self, component: Component) -> bool:
-        """True: its release is the in-tree chart with an image built here. Where charts can be reached, the
-        official one comes first."""
-        official = not self.cluster.embedded and (component.chart or component.kustomize)
-        return bool(component.embedded and self.cluster.takes_images and not official)
+    @cached_property
+    def resolved(self) -> Mapping[str, ResolvedComponent]:
+        """The chosen components, with everything that this environment decides about each."""
+        cluster = self.cluster
+        around = Surroundings(
+            managed=cluster.given,
+            servers=cluster.servers,
+            charts=not cluster.embedded,
+            takes_images=cluster.takes_images,
+            reference=self.images.reference,
+            beside=self.beside,
+        )
+        return resolve(self.environment, self.catalog, around)
 
     @property
     def store(self) -> Component | None:
         """The chosen component that keeps the secrets, if there is one."""
-        names = [n for n in self.catalog.providers(SECRET_STORE) if n in self.environment.components]
-        return self.catalog[names[0]] if names else None
+        return chosen_provider(self.environment, self.catalog, SECRET_STORE)
 
     @cached_property
     def vault(self) -> VaultConnection:

@@ -6,9 +6,11 @@ little; a connection that is refused after a policy, and let through after anoth
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,22 +18,64 @@ from mlops_platform.adapters.kube import Kube
 from mlops_platform.adapters.kube.namespaces import passing_namespace
 from mlops_platform.adapters.wait import Pending, wait_until
 from mlops_platform.base.cancel import Cancel
-from mlops_platform.base.errors import WaitTimedOut
+from mlops_platform.base.errors import SmokeError, WaitTimedOut
 from mlops_platform.base.labels import OWNED
 from mlops_platform.base.progress import Progress
+from mlops_platform.catalogue.checks import CANARY
 from mlops_platform.engine.result import Result
+from mlops_platform.run.context import Context
 from mlops_platform.steps.jobs.manifest import ScriptJob, pod_spec, scripts_of
+from mlops_platform.steps.network.platform import LAYER
 from mlops_platform.steps.network.policies import EVERY_POD, Manifest, namespace_peer, placed
 
 SCRIPT = Path(__file__).with_name("reaching.py")
 PURPOSE = "mlops-platform-canary"
 PORT = 8080
+PROBE_IMAGE = "toolbox"
 _SECONDS = 30.0  # some plugins take this long to take a policy to their nodes
 _WAY_SECONDS = 120.0
 
 
+@dataclass(frozen=True)
+class CanaryTest:
+    """Two pods and four policies: whether this cluster enforces network policies at all."""
+
+    context: Context
+    name: str = CANARY
+    id: str = "policies/enforced"
+    layer: str = LAYER
+    what: str = "check that policies are enforced"
+
+    @cached_property
+    def digest(self) -> str:
+        return hashlib.sha256((SCRIPT.read_text() + repr(phases("canary"))).encode()).hexdigest()[:16]
+
+    def run(self, kube: Kube, progress: Progress) -> list[Result]:
+        context = self.context
+        image = context.images.reference(PROBE_IMAGE)
+        return run(kube, context.environment.name, image, progress, context.cancel)
+
+    def error(self, results: Sequence[Result]) -> SmokeError:
+        failed = next(result for result in results if not result.ok)
+        kube = self.context.clients.kube
+        if not failed.refusal:
+            return SmokeError(
+                f"the network lets nothing through: {failed.name}",
+                why=failed.detail,
+                hint="find the policy or network plugin that stops pods from connecting to each other",
+                command=kube.kubectl("get", "pods", "--all-namespaces", "--output", "wide"),
+            )
+        return SmokeError(
+            "this cluster does not enforce network policies",
+            why=f"{failed.name.removeprefix('refused: ')}: {failed.detail}",
+            hint="turn on policy enforcement of its network plugin, or install one that has it "
+            "(docs/security.md); until then every pod can connect to every other",
+            command=kube.kubectl("get", "pods", "--namespace", "kube-system"),
+        )
+
+
 def run(kube: Kube, environment: str, image: str, progress: Progress, cancel: Cancel) -> list[Result]:
-    """Probes of both signs, up to the first that fails: what comes after it would prove nothing."""
+    """Positive and negative tests, up to the first that fails: later ones would show nothing."""
     with passing_namespace(kube, PURPOSE, environment) as namespace:
         pods = _Pods(kube, namespace, image, progress, cancel)
         pods.start()

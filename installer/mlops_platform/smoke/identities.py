@@ -1,55 +1,84 @@
-"""Owns the proof of who reads what in the secret store: every pair of components, and tokens of strangers.
-
-It is asked from outside, over a port-forward: only here are tokens of every component to be had.
-"""
+"""The smoke test of identities: which component reads which secrets in Vault, and which tokens it refuses."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mlops_platform.adapters.kube import Kube
 from mlops_platform.adapters.kube.namespaces import JOBS_ACCOUNT
 from mlops_platform.adapters.vault import VaultError
 from mlops_platform.base.digest import short_digest
+from mlops_platform.base.errors import SmokeError
 from mlops_platform.base.progress import Progress
+from mlops_platform.catalogue.catalogue import Component
+from mlops_platform.catalogue.checks import IDENTITIES
 from mlops_platform.engine.result import Result
+from mlops_platform.run.context import Context
+from mlops_platform.steps.secrets.vault import policy
 
 if TYPE_CHECKING:
     from mlops_platform.adapters.vault.session import Vault
-    from mlops_platform.catalogue.catalogue import Component
-    from mlops_platform.run.context import Context
 
 _REFUSED = (400, 403)
-_NOBODYS = "https://nobody.invalid"  # an audience
+_OTHER = "https://other.invalid"  # an audience
 
 
-def digest(context: Context) -> str:
-    """Of whom it is asked, and how."""
-    from mlops_platform.steps.secrets.vault import policy
+@dataclass(frozen=True)
+class IdentitiesTest:
+    """Every pair of components and Vault's secrets: each reads its own, and is refused those of all others.
 
-    assert context.store, "identities without a store"
-    parts = [policy(c, context.store) for c in context.components]
-    return short_digest([*parts, Path(__file__).read_text()])
+    It runs on this machine, over a port-forward: only here are tokens of every component to be had.
+    """
 
+    context: Context
+    name: str = IDENTITIES
+    id: str = f"{IDENTITIES}/smoke"
+    what: str = "test every pair of components and secrets"
 
-def run(context: Context, progress: Progress) -> list[Result]:
-    """Each component logs in as its Jobs do, reads its own secrets, and is refused everybody else's."""
-    from mlops_platform.adapters.vault.session import login
+    @property
+    def _vault(self) -> Component:
+        assert self.context.store, "planned only with Vault"
+        return self.context.store
 
-    connection = context.vault
-    results: list[Result] = []
-    with connection.open() as address:
-        for component in context.components:
-            progress.say(component.name)
-            token = connection.token(component.namespace, JOBS_ACCOUNT, connection.name)
-            with login(address, component.name, token, context.redact) as vault:
-                results += _pairs(context, component, vault)
-            results += _strangers(context, component, address)
-        results += _ended(context, address)
-    return results
+    @property
+    def layer(self) -> str:
+        return self._vault.layer
+
+    @cached_property
+    def digest(self) -> str:
+        """Covers the policies and this script."""
+        policies = [policy(component, self._vault) for component in self.context.components]
+        return short_digest([*policies, Path(__file__).read_text()])
+
+    def run(self, kube: Kube, progress: Progress) -> list[Result]:
+        """Log in as each component's Jobs do."""
+        from mlops_platform.adapters.vault.session import login  # loads hvac
+
+        context, connection = self.context, self.context.vault
+        results: list[Result] = []
+        with connection.open() as address:
+            for component in context.components:
+                progress.say(component.name)
+                token = connection.token(component.namespace, JOBS_ACCOUNT, connection.name)
+                with login(address, component.name, token, context.redact) as vault:
+                    results += _pairs(context, component, vault)
+                results += _strangers(context, component, address)
+            results += _revoked(context, address)
+        return results
+
+    def error(self, results: Sequence[Result]) -> SmokeError:
+        failed = [result for result in results if not result.ok]
+        return SmokeError(
+            f"Vault: {len(failed)} of {len(results)} tests failed",
+            why="\n".join(f"{result.name}: {result.detail}" for result in failed),
+            hint="its policies or roles were changed: run up, which writes them again",
+            command=f"mlops-platform up --env {self.context.environment.name}",
+        )
 
 
 def _pairs(context: Context, component: Component, vault: Vault) -> Iterator[Result]:
@@ -66,11 +95,11 @@ def _pairs(context: Context, component: Component, vault: Vault) -> Iterator[Res
 
 
 def _strangers(context: Context, component: Component, address: str) -> Iterator[Result]:
-    """Tokens the cluster itself gave out, and not for this."""
+    """Tokens that the cluster issued for another purpose."""
     connection = context.vault
     elsewhere = next((c for c in context.components if c != component), None)
     tokens: dict[str, Callable[[], str]] = {
-        "a token for somebody else": lambda: connection.token(component.namespace, JOBS_ACCOUNT, _NOBODYS),
+        "a token for another audience": lambda: connection.token(component.namespace, JOBS_ACCOUNT, _OTHER),
         "the namespace's default account": lambda: connection.token(
             component.namespace, "default", connection.name
         ),
@@ -83,8 +112,8 @@ def _strangers(context: Context, component: Component, address: str) -> Iterator
         yield _probe(f"{what} as {component.name}", True, partial(_enter, address, component.name, token))
 
 
-def _ended(context: Context, address: str) -> Iterator[Result]:
-    """A login that was revoked from outside stops working, and what it was good for ends with it."""
+def _revoked(context: Context, address: str) -> Iterator[Result]:
+    """A revoked login must stop working."""
     from mlops_platform.adapters.vault.session import client
 
     connection, component = context.vault, context.components[0]
@@ -104,7 +133,7 @@ def _enter(address: str, role: str, token: Callable[[], str]) -> None:
 
 
 def _probe(name: str, refusal: bool, act: Callable[[], object]) -> Result:
-    """Refused is a refusal by the store, in those words; anything else went wrong."""
+    """Only an explicit denial by Vault counts as refused; any other error is a failure."""
     from hvac.exceptions import Forbidden, InvalidRequest
 
     started, title = time.monotonic(), f"refused: {name}" if refusal else name

@@ -13,23 +13,26 @@ import socket
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mlops_platform.adapters.kube import Kube, KubeError
 from mlops_platform.adapters.kube.namespaces import passing_namespace
 from mlops_platform.base.digest import short_digest
+from mlops_platform.base.errors import SmokeError
+from mlops_platform.base.progress import Progress, Silent
+from mlops_platform.catalogue.catalogue import Component
+from mlops_platform.catalogue.checks import MATRIX
 from mlops_platform.engine.result import Result
+from mlops_platform.run.context import Context
 from mlops_platform.smoke.answers import Report, Source, Target, at_own_node, judged, parse
+from mlops_platform.smoke.canary import PROBE_IMAGE
 from mlops_platform.steps.jobs.manifest import ScriptJob
 from mlops_platform.steps.jobs.run import JobFailed, run_job
+from mlops_platform.steps.network.platform import LAYER
 from mlops_platform.steps.network.policies import policies_of, unrestricted
-
-if TYPE_CHECKING:
-    from mlops_platform.base.progress import Progress
-    from mlops_platform.catalogue.catalogue import Component
-    from mlops_platform.run.context import Context
 
 SCRIPT = Path(__file__).with_name("reaching.py")
 API_SERVER, NODE, OUTSIDE = "the API server", "a node's kubelet", "a host outside the cluster"
@@ -37,41 +40,71 @@ STRANGER = "a stranger's pod"
 _PURPOSE = "mlops-platform-stranger"
 _SECONDS = 120
 PATIENCE = 30.0
+_SHOWN = 12  # failures in the message; a network that enforces nothing fails them all
 _FORBIDDEN = 403
 _KUBELET = 10250
 
 
-def digest(context: Context) -> str:
-    """Of what a passed matrix was a proof of: every policy, every port, and how it was asked."""
-    parts: list[Any] = [SCRIPT.read_text()]
-    for component in context.components:
-        parts += [policies_of(context, component), [s.port for s in component.serves.values()]]
-    return short_digest(parts)
+@dataclass(frozen=True)
+class MatrixTest:
+    """Every ordered pair of components: allowed connections work, all others do not.
 
-
-def run(
-    context: Context, kube: Kube, image: str, progress: Progress, patience: float = PATIENCE
-) -> list[Result]:
-    """Every answer as a probe. What the pods said is kept in evidence/matrix/ when one of them is wrong.
-
-    `patience` in seconds: how long what is allowed may take to be reached.
+    `patience` in seconds: how long an allowed connection may take; `image`: of the pods that connect, by
+    default the toolbox. After a failure, evidence/matrix/ in the run's folder has the output of the pods.
     """
-    with _outside(context, progress) as outside, _strangers(context, kube) as strangers:
-        targets, results = _targets(context, kube)
-        targets += outside
-        sources = [*_components(context), *strangers]
-        progress.say(f"{len(sources)} pods ask {len(targets)} addresses")
-        with ThreadPoolExecutor(len(sources)) as pool:
-            works = [_work(source, image, targets, patience) for source in sources]
-            reports = list(pool.map(lambda s, w: _ask(context, kube, s, w, targets), sources, works))
-    provable = _provable(reports, progress)
-    if context.cluster.network().own_node:
-        provable = _without_own_node(provable, progress)
-    results += [result for report in provable for result in judged(report)]
-    results += [_no_host_network(kube, component) for component in context.components]
-    if any(not result.ok for result in results):
-        _keep(context.run_folder / "evidence" / "matrix", reports)
-    return results
+
+    context: Context
+    patience: float = PATIENCE
+    image: str = ""
+    name: str = MATRIX
+    id: str = "matrix/smoke"
+    layer: str = LAYER
+    what: str = "test every pair of components"
+
+    @cached_property
+    def digest(self) -> str:
+        """Covers every policy, every port, and the script."""
+        parts: list[Any] = [SCRIPT.read_text()]
+        for resolved in self.context.resolved.values():
+            ports = [served.port for served in resolved.component.serves.values()]
+            parts += [policies_of(self.context, resolved), ports]
+        return short_digest(parts)
+
+    def run(self, kube: Kube, progress: Progress) -> list[Result]:
+        context = self.context
+        image = self.image or context.images.reference(PROBE_IMAGE)
+        with _outside(context, progress) as outside, _strangers(context, kube) as strangers:
+            targets, results = _targets(context, kube)
+            targets += outside
+            sources = [*_components(context), *strangers]
+            progress.say(f"{len(sources)} pods connect to {len(targets)} addresses")
+            with ThreadPoolExecutor(len(sources)) as pool:
+                jobs = [_job(source, image, targets, self.patience) for source in sources]
+                reports = list(pool.map(lambda s, j: _ask(context, kube, s, j, targets), sources, jobs))
+        counted = _without_unreachable(reports, progress)
+        if context.cluster.network().own_node:
+            counted = _without_own_node(counted, progress)
+        results += [result for report in counted for result in judged(report)]
+        results += [_no_host_network(kube, component) for component in context.components]
+        if any(not result.ok for result in results):
+            _keep(self._evidence, reports)
+        return results
+
+    @property
+    def _evidence(self) -> Path:
+        return self.context.run_folder / "evidence" / "matrix"
+
+    def error(self, results: Sequence[Result]) -> SmokeError:
+        failed = [result for result in results if not result.ok]
+        lines = [f"{result.name}: {result.detail}" for result in failed[:_SHOWN]]
+        lines += [f"and {len(failed) - _SHOWN} more"] if len(failed) > _SHOWN else []
+        return SmokeError(
+            f"the network: {len(failed)} of {len(results)} tests failed",
+            why="\n".join(lines),
+            hint="`policies show` prints the allowed connections; fix the difference, and run smoke again",
+            command=f"mlops-platform smoke matrix --env {self.context.environment.name}",
+            evidence=self._evidence,
+        )
 
 
 def _components(context: Context) -> list[Source]:
@@ -166,7 +199,7 @@ def _pods(slices: Sequence[Mapping[str, Any]], port: int) -> list[str]:
     )
 
 
-def _work(source: Source, image: str, targets: Sequence[Target], patience: float) -> ScriptJob:
+def _job(source: Source, image: str, targets: Sequence[Target], patience: float) -> ScriptJob:
     asked = [
         {"id": i, "host": t.host, "port": t.port, "expected": t.what in source.allowed}
         for i, t in enumerate(targets)
@@ -185,18 +218,16 @@ def _work(source: Source, image: str, targets: Sequence[Target], patience: float
     )
 
 
-def _ask(context: Context, kube: Kube, source: Source, work: ScriptJob, targets: Sequence[Target]) -> Report:
+def _ask(context: Context, kube: Kube, source: Source, job: ScriptJob, targets: Sequence[Target]) -> Report:
     """Run one probe pod. It fails alone: the others' answers are worth having."""
-    from mlops_platform.base.progress import Silent
-
     try:
-        log = run_job(kube, work, Silent(), context.cancel)
+        log = run_job(kube, job, Silent(), context.cancel)
     except JobFailed as error:
         return Report(source, broken=f"{error.what}: {error.why}", log=error.log)
     return parse(source, targets, log)
 
 
-def _provable(reports: Sequence[Report], progress: Progress) -> list[Report]:
+def _without_unreachable(reports: Sequence[Report], progress: Progress) -> list[Report]:
     """Without OUTSIDE where not even a stranger gets there: then a refusal is not the policies' work."""
     stranger = next(r for r in reports if r.source.name == STRANGER)
     if all(a.reached for a in stranger.answers if a.target.what == OUTSIDE):

@@ -19,7 +19,6 @@ class BuildProgram:
     context: Context
     program: Program
     layer: str = PROGRAMS
-    requires: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:
@@ -41,7 +40,6 @@ class BuildImage:
 
     context: Context
     name: str
-    requires: tuple[str, ...] = ()
     layer: str = IMAGES
 
     @property

@@ -101,7 +101,6 @@ class CheckMachine:
     context: Context
     id: str = "check/machine"
     layer: str = "check"
-    requires: tuple[str, ...] = ()
 
     def observe(self) -> Difference | None:
         context = self.context

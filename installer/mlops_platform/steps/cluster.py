@@ -6,7 +6,6 @@ import hashlib
 import json
 from dataclasses import dataclass
 
-from mlops_platform.adapters.registry import ORAS
 from mlops_platform.base.labels import PLATFORM_NAMESPACE
 from mlops_platform.base.progress import Progress
 from mlops_platform.engine.graph import Difference
@@ -21,7 +20,6 @@ class CreateCluster:
     """Terraform's part. Unchanged inputs and state start no Terraform at all."""
 
     context: Context
-    requires: tuple[str, ...]
     id: str = "cluster/terraform"
     layer: str = CLUSTER
 
@@ -45,7 +43,6 @@ class ReviveCluster:
     """What Terraform has made can have died since: a killed node comes back with its data."""
 
     context: Context
-    requires: tuple[str, ...] = ("cluster/terraform",)
     id: str = "cluster/node"
     layer: str = CLUSTER
 
@@ -70,11 +67,6 @@ class LoadImage:
     def id(self) -> str:
         return f"cluster/image-{self.name}"
 
-    @property
-    def requires(self) -> tuple[str, ...]:
-        pusher = (f"program/{ORAS.name}",) if self.context.cluster.registry else ()
-        return (f"image/{self.name}", "cluster/node", *pusher)
-
     def observe(self) -> Difference | None:
         reference = self.context.images.reference(self.name)
         if reference in self.context.clients.images(self.context.cluster):
@@ -91,7 +83,6 @@ class ApplyAddons:
     """Manifests every cluster of this kind needs; a record of their digest makes the second run free."""
 
     context: Context
-    requires: tuple[str, ...] = ("cluster/node",)
     id: str = "cluster/addons"
     layer: str = CLUSTER
 

@@ -32,7 +32,6 @@ class Uninstall:
 
     context: Context
     component: Component
-    requires: tuple[str, ...]
     layer: str = "releases"
 
     @property
@@ -53,7 +52,6 @@ class SuspendCronJobs:
     """Whatever would start anew what is being stopped: nothing scheduled begins any more."""
 
     context: Context
-    requires: tuple[str, ...] = ()
     id: str = "drain/schedules"
     layer: str = "drain"
 
@@ -82,7 +80,6 @@ class DeleteCustom:
     """
 
     context: Context
-    requires: tuple[str, ...] = ("drain/schedules",)
     kept: frozenset[str] = frozenset()
     id: str = "drain/custom"
     layer: str = "drain"
@@ -104,7 +101,6 @@ class DeleteEntrances:
     """Gateways, Ingresses, Services of type LoadBalancer: their controllers remove what they made outside."""
 
     context: Context
-    requires: tuple[str, ...] = ("drain/custom",)
     id: str = "drain/entrances"
     layer: str = "drain"
 
@@ -125,7 +121,6 @@ class DeleteVolumes:
     """
 
     context: Context
-    requires: tuple[str, ...]
     retain: bool = False
     id: str = "drain/volumes"
     layer: str = "drain"
@@ -190,7 +185,6 @@ class DeleteNamespaces:
     """
 
     context: Context
-    requires: tuple[str, ...]
     id: str = "drain/namespaces"
     layer: str = "drain"
 

@@ -23,10 +23,6 @@ class IgnoreErrors:
     def layer(self) -> str:
         return self.step.layer
 
-    @property
-    def requires(self) -> tuple[str, ...]:
-        return self.step.requires
-
     def observe(self) -> Difference | None:
         try:
             return self.step.observe()

@@ -24,7 +24,6 @@ class KeepSnapshots:
     """Each is let go of: it stays also where a chart or a namespace takes its VolumeSnapshot along."""
 
     context: Context
-    requires: tuple[str, ...] = ("drain/schedules",)
     id: str = "drain/snapshots"
     layer: str = "drain"
 

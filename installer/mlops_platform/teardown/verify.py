@@ -43,7 +43,6 @@ class Retain:
 
     context: Context
     options: DownOptions
-    requires: tuple[str, ...]
     id: str = "cluster/retain"
     layer: str = "cluster"
 
@@ -66,7 +65,6 @@ class RemoveBlockers:
 
     context: Context
     outcome: Outcome
-    requires: tuple[str, ...]
     blocking: Slot[list[Leftover]] = field(default_factory=lambda: Slot("what blocks Terraform"))
     id: str = "cluster/unblock"
     layer: str = "sweep"
@@ -97,7 +95,6 @@ class DestroyCluster:
     """
 
     context: Context
-    requires: tuple[str, ...]
     id: str = "cluster/destroy"
     layer: str = "cluster"
 
@@ -139,7 +136,6 @@ class Sweep:
     context: Context
     options: DownOptions
     outcome: Outcome
-    requires: tuple[str, ...] = ("cluster/destroy",)
     found: Slot[list[Leftover]] = field(default_factory=lambda: Slot("what there is to sweep"))
     id: str = "cluster/sweep"
     layer: str = "sweep"
@@ -203,7 +199,6 @@ class VerifyDestroyed:
     context: Context
     options: DownOptions
     outcome: Outcome
-    requires: tuple[str, ...] = ("cluster/sweep",)
     id: str = "cluster/proof"
     layer: str = "proof"
 
@@ -236,7 +231,6 @@ class Forget:
     """Where the environment is recorded outside of this machine: last, since all else is found through it."""
 
     context: Context
-    requires: tuple[str, ...] = ("cluster/proof",)
     id: str = "cluster/record"
     layer: str = "proof"
 

@@ -33,10 +33,11 @@ from mlops_platform.environment.model import ClusterSpec, ComponentSpec, Environ
 from mlops_platform.run.context import Context
 from mlops_platform.run.open import Opened, context
 from mlops_platform.smoke import canary, matrix
-from mlops_platform.steps.component import PrepareNamespace
+from mlops_platform.smoke.verify import Verify
 from mlops_platform.steps.jobs.manifest import ScriptJob, pod_spec, scripts_of
+from mlops_platform.steps.namespace import PrepareNamespace
+from mlops_platform.steps.network.platform import ClosePlatformNamespace
 from mlops_platform.steps.network.policies import API, KIND
-from mlops_platform.steps.network.steps import VerifyEnforcement
 
 from tests import proc
 from tests.integration.host.traffic import OUTSIDE, outside_host
@@ -89,7 +90,7 @@ def work(node: Node, tmp_path_factory: pytest.TempPathFactory) -> Context:
 
 
 def namespaces(work: Context) -> Mapping[str, PrepareNamespace]:
-    return {c.name: PrepareNamespace(work, c, ()) for c in work.components}
+    return {name: PrepareNamespace(work, resolved) for name, resolved in work.resolved.items()}
 
 
 def served(name: str, port: int, image: str) -> list[Mapping[str, Any]]:
@@ -132,7 +133,7 @@ def failed(results: list[Result]) -> set[str]:
 
 
 def test_every_pair_is_asked_and_every_answer_is_right(up: Node, work: Context) -> None:
-    results = matrix.run(work, up.kube, up.image, QUIET)
+    results = matrix.MatrixTest(work, image=up.image).run(up.kube, QUIET)
     assert not failed(results), [r for r in results if not r.ok]
     assert {r.name for r in results if " reaches " in r.name} == ALLOWED
     # 5 sources ask 3 ports, the API server, the kubelet and the host outside.
@@ -149,7 +150,7 @@ def test_a_hole_and_a_gap_are_both_found_and_up_again_closes_what_is_ours(up: No
     spec = {"podSelector": {}, "policyTypes": ["Ingress"], "ingress": [{}]}
     up.kube.create({"apiVersion": API, "kind": KIND, "metadata": meta, "spec": spec})
     up.kube.delete(API, KIND, "flows", "reader")
-    results = matrix.run(work, up.kube, up.image, QUIET, patience=3)
+    results = matrix.MatrixTest(work, 3, up.image).run(up.kube, QUIET)
     assert failed(results) == {  # nothing else, though all ask at the same time
         *(f"refused: {other} to store:8080" for other in OTHERS),
         "reader reaches reader:8081",
@@ -166,7 +167,7 @@ def test_a_hole_and_a_gap_are_both_found_and_up_again_closes_what_is_ours(up: No
     assert difference and difference.summary == "apply network policies flows"
     reader.run(QUIET)
     assert MATRIX not in record.read(up.kube), "what was proven of other rules is not remembered"
-    assert not failed(matrix.run(work, up.kube, up.image, QUIET))
+    assert not failed(matrix.MatrixTest(work, image=up.image).run(up.kube, QUIET))
 
 
 def test_a_label_for_pod_security_somebody_changed_is_put_right(up: Node, work: Context) -> None:
@@ -183,7 +184,8 @@ def test_the_canary_sees_policies_enforced_and_is_not_asked_again(
     up: Node, work: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Images, "reference", lambda _, name: up.image)
-    step = VerifyEnforcement(work, ())
+    step, closing = Verify(work, canary.CanaryTest(work)), ClosePlatformNamespace(work)
+    closing.run(QUIET)
     up.kube.delete("v1", "ConfigMap", record.NAME, record.NAMESPACE)
     assert step.observe() is not None
     step.run(QUIET)
@@ -191,7 +193,7 @@ def test_the_canary_sees_policies_enforced_and_is_not_asked_again(
     assert [(r.ok, r.refusal) for r in results] == [(True, False), (True, True)] * 2 + [(True, False)]
     assert step.observe() is None
     up.kube.delete(API, KIND, "default-deny", record.NAMESPACE)
-    assert step.observe() == Difference("apply network policies default-deny")
+    assert closing.observe() == Difference("apply network policies default-deny")
 
 
 @contextmanager
@@ -237,7 +239,7 @@ def test_a_network_that_enforces_nothing_is_a_failure_that_says_so(
     monkeypatch.setattr(canary, "_SECONDS", 5.0)
     monkeypatch.setitem(vars(work.clients), "kube", kube)
     monkeypatch.setattr(Images, "reference", lambda _, name: up.image)
-    step = VerifyEnforcement(work, ())
+    step = Verify(work, canary.CanaryTest(work))
     with (
         kube.until_then,
         pytest.raises(SmokeError, match="this cluster does not enforce network policies") as caught,

@@ -21,8 +21,8 @@ from mlops_platform.clusters.managed import Server
 from mlops_platform.environment.model import ClusterSpec, ComponentSpec, Environment
 from mlops_platform.run.context import Context
 from mlops_platform.run.open import Opened, context
-from mlops_platform.steps.accounts.accounts import accounts_of
-from mlops_platform.steps.component import MakeAccount, PrepareNamespace
+from mlops_platform.steps.accounts.accounts import MakeAccount
+from mlops_platform.steps.namespace import PrepareNamespace
 
 from tests.integration.node import Node
 
@@ -146,10 +146,10 @@ def work(node: Node, tmp_path: Path) -> Iterator[Context]:
 
 
 def test_a_component_has_its_database_in_the_clouds_server(node: Node, work: Context) -> None:
-    component = CATALOG["mlflow"]
-    PrepareNamespace(work, component, ()).run(QUIET)
-    (account,) = [a for a in accounts_of(work, component) if a.kind == "database"]
-    step = MakeAccount(work, account, "tracking", ())
+    resolved = work.resolved["mlflow"]
+    PrepareNamespace(work, resolved).run(QUIET)
+    (account,) = [a for a in resolved.accounts if a.kind == "database"]
+    step = MakeAccount(work, account, "tracking")
     assert step.observe()
     step.run(QUIET)
     assert step.observe() is None

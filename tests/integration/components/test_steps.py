@@ -20,7 +20,11 @@ from mlops_platform.engine.stored_results import NAMESPACE, read
 from mlops_platform.environment.model import ClusterSpec, ComponentSpec, Environment, SmokeChoice
 from mlops_platform.run.context import Context
 from mlops_platform.run.open import Opened, context
-from mlops_platform.steps.component import InstallRelease, PrepareNamespace, RunJob, SmokeTest
+from mlops_platform.smoke.component import component_tests
+from mlops_platform.smoke.verify import Verify
+from mlops_platform.steps.jobs.run import RunJob
+from mlops_platform.steps.namespace import PrepareNamespace
+from mlops_platform.steps.release.install import InstallRelease
 
 from tests.integration.apiserver import built
 from tests.integration.node import Node
@@ -66,13 +70,13 @@ def opened(node: Node, folder: Path, *, disruptive: bool = True) -> Context:
     return made
 
 
-def steps(made: Context) -> tuple[PrepareNamespace, RunJob, InstallRelease, SmokeTest]:
-    app = made.catalog["app"]
+def steps(made: Context) -> tuple[PrepareNamespace, RunJob, InstallRelease, Verify]:
+    app = made.resolved["app"]
     return (
-        PrepareNamespace(made, app, ("cluster/addons",)),
-        RunJob(made, app, app.jobs[0], ()),
-        InstallRelease(made, app, ()),
-        SmokeTest(made, app, ()),
+        PrepareNamespace(made, app),
+        RunJob(made, app, app.component.jobs[0]),
+        InstallRelease(made, app),
+        Verify(made, component_tests(made)["app"]),
     )
 
 

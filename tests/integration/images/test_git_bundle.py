@@ -19,7 +19,7 @@ from mlops_platform.catalogue.catalogue import read_catalog
 from mlops_platform.steps.release import bundle as bundled
 
 from tests.integration.images.test_shipped import Root
-from tests.unit.steps.release.test_bundle import context
+from tests.unit.steps.release.test_bundle import resolved
 
 pytestmark = pytest.mark.integration
 
@@ -109,7 +109,7 @@ def look(root: Root, url: str, password: str) -> Completed:
     for key, value in account.items():
         (root.folder / "run/secrets/bundle" / key).write_text(value)
     spec = {"git": {"url": url, "ref": "main", "path": "jobs", "secret": "dags-account"}}
-    values = bundled.values(context("airflow", spec, embedded=True), COMPONENT, {"name": "airflow"})
+    values = bundled.values(resolved("airflow", spec, in_tree=True))
     assert values["secrets"] == {"dags-account": "/run/secrets/bundle"}
     settings = {
         **values["env"],

@@ -137,7 +137,7 @@ def test_snapshots_that_are_to_be_kept_are_let_go_of_and_stay(world: World) -> N
         for each in world.kube.list(content["apiVersion"], content["kind"])
     }
     assert policies == {f"of-{world.ours}": "Retain", f"of-{world.theirs}": "Delete"}
-    assert DeleteCustom(world.context, (), GROUPS).observe() is None
+    assert DeleteCustom(world.context, GROUPS).observe() is None
     assert DeleteCustom(world.context).observe(), "without the word they go as all else does"
 
 
@@ -199,7 +199,7 @@ def test_what_mounts_a_claim_is_stopped_and_a_retained_volume_is_let_go(world: W
     path = f"/api/v1/persistentvolumes/{volume}"
     world.kube.raw("PATCH", f"{path}/status", {"status": {"phase": "Released"}}, content_type=_MERGE)
 
-    DeleteVolumes(world.context, (), retain=True).run(Silent())
+    DeleteVolumes(world.context, retain=True).run(Silent())
 
     found = world.kube.get("v1", "PersistentVolume", volume)
     assert found and found["spec"]["persistentVolumeReclaimPolicy"] == "Retain"

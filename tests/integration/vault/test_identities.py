@@ -17,7 +17,7 @@ from mlops_platform.adapters.vault import VaultError
 from mlops_platform.adapters.vault.session import login
 from mlops_platform.adapters.wait import Pending, wait_until
 from mlops_platform.catalogue.component import Component
-from mlops_platform.steps.secrets.vault import _role, policy
+from mlops_platform.steps.secrets.vault import policy, role
 
 from tests.integration.apiserver import ApiServer
 from tests.integration.vault.bao import LoopbackVault
@@ -50,7 +50,7 @@ def apps(connection: LoopbackVault, kube: Kube) -> list[str]:
             account(kube, name, name)
             account(kube, name, "default")
             vault.write(f"sys/policies/acl/platform-{name}", policy=policy(component(name), keeper))
-            vault.write(f"auth/kubernetes/role/{name}", **_role(component(name), keeper))
+            vault.write(f"auth/kubernetes/role/{name}", **role(component(name), keeper))
             vault.put(f"platform/{name}/admin", {"password": f"of-{name}"})
     return names
 

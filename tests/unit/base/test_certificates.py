@@ -8,7 +8,7 @@ import pytest
 from cryptography import x509
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 from mlops_platform.base.certificates import authority, certificate
-from mlops_platform.steps.access.steps import RENEW, _due
+from mlops_platform.steps.access.certificate import RENEW, due
 
 NOW = datetime.now(UTC)
 DOMAIN = "mlops.localhost"
@@ -48,10 +48,10 @@ def test_an_ended_certificate_is_not_believed_and_was_renewed_long_before() -> N
     ends = datetime.fromisoformat(made["ends"])
     with pytest.raises(VerificationError):
         verified(made, DOMAIN, ends + timedelta(days=1), root["ca.crt"])
-    assert not _due(made, DOMAIN)
+    assert not due(made, DOMAIN)
     old = certificate(root, DOMAIN, now=NOW - (ends - NOW) + RENEW - timedelta(days=1))
-    assert "renew" in _due(old, DOMAIN)
-    assert _due(made, "mlops.example.com") and _due({}, DOMAIN)
+    assert "renew" in due(old, DOMAIN)
+    assert due(made, "mlops.example.com") and due({}, DOMAIN)
 
 
 def test_a_certificate_signs_nothing_and_the_authority_only_servers() -> None:

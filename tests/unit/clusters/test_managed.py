@@ -14,7 +14,6 @@ from mlops_platform.plan import image_names, plan_up
 from mlops_platform.run.connect import read_only
 from mlops_platform.run.context import Context
 from mlops_platform.run.open import open_environment
-from mlops_platform.steps.accounts.managed import outside_of
 from mlops_platform.steps.release.values import values_of
 
 from tests.unit.environment.test_model import CATALOG
@@ -49,11 +48,11 @@ def graph(work: Context) -> Graph:
 
 
 def test_accounts_are_made_in_its_server_without_the_component(graph: Graph) -> None:
-    steps = {step.id: step for step in graph.steps}
-    assert set(steps["mlflow/database"].requires) == {"mlflow/namespace", "cluster/image-toolbox"}
-    assert steps["mlflow/bucket"].requires == ("mlflow/namespace",)
-    assert {"mlflow/database", "mlflow/bucket"} <= set(steps["mlflow/migrate"].requires)
-    assert not [id_ for id_ in steps if id_.startswith(("postgres/", "minio/"))]
+    requires = graph.requires
+    assert set(requires["mlflow/database"]) == {"mlflow/namespace", "cluster/image-toolbox"}
+    assert requires["mlflow/bucket"] == ("mlflow/namespace",)
+    assert {"mlflow/database", "mlflow/bucket"} <= set(requires["mlflow/migrate"])
+    assert not [id_ for id_ in requires if id_.startswith(("postgres/", "minio/"))]
 
 
 def test_two_of_a_kind_are_refused(tmp_path: Path) -> None:
@@ -66,13 +65,12 @@ def test_two_of_a_kind_are_refused(tmp_path: Path) -> None:
 
 
 def test_who_scales_the_pools_is_let_in_before_it_starts(graph: Graph) -> None:
-    steps = {step.id: step for step in graph.steps}
-    assert steps[f"{SCALER}/pools"].requires == (f"{SCALER}/namespace",)
-    assert f"{SCALER}/pools" in steps[f"{SCALER}/release"].requires
+    assert graph.requires[f"{SCALER}/pools"] == (f"{SCALER}/namespace",)
+    assert f"{SCALER}/pools" in graph.requires[f"{SCALER}/release"]
 
 
 def test_it_is_told_whose_pools_they_are_and_gets_the_size_that_was_asked_for(work: Context) -> None:
-    values = values_of(work, work.catalog[SCALER])
+    values = values_of(work.resolved[SCALER])
     told = {"cloudProvider": "aws", "awsRegion": "eu-central-1"}
     assert told.items() <= values.items()
     assert values["autoDiscovery"] == {"clusterName": "mlops-cloudy"}
@@ -80,7 +78,7 @@ def test_it_is_told_whose_pools_they_are_and_gets_the_size_that_was_asked_for(wo
 
 
 def test_it_gets_out_to_the_clouds_services(work: Context) -> None:
-    ends = {end for there in outside_of(work, work.catalog[SCALER]) for end in there.ends}
+    ends = {end for there in work.resolved[SCALER].outside.values() for end in there.ends}
     assert ends == {("169.254.170.23/32", 80), ("0.0.0.0/0", 443)}
 
 

@@ -16,7 +16,7 @@ from mlops_platform.catalogue.catalogue import Catalog
 from mlops_platform.cli import guarded
 from mlops_platform.commands._run import counts, running
 from mlops_platform.console import Console, Output
-from mlops_platform.engine.graph import Difference, Graph
+from mlops_platform.engine.graph import Difference, Graph, chain
 from mlops_platform.environment.model import ClusterSpec, ComponentSpec, Environment
 from mlops_platform.run.open import Opened
 
@@ -31,7 +31,6 @@ class Waits:
     manners: str
     id: str = "test/wait"
     layer: str = "test"
-    requires: tuple[str, ...] = ()
 
     def observe(self) -> Difference:
         return Difference("wait")
@@ -61,7 +60,6 @@ class Next:
 
     id: str = "test/next"
     layer: str = "test"
-    requires: tuple[str, ...] = ("test/wait",)
 
     def observe(self) -> Difference:
         return Difference("go on")
@@ -91,7 +89,7 @@ def main(home: Path, manners: str) -> int:
 
     def act(console: Console) -> int:
         with running(console, opened(home)) as run:
-            result = run.engine(Graph.of([Waits(run.context.cancel, manners), Next()]))
+            result = run.engine(Graph.of(chain(Waits(run.context.cancel, manners), Next())))
         return console.done(counts(result))
 
     return guarded(Console("up", "signals", Output.JSON), act)

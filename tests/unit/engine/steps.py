@@ -1,18 +1,18 @@
-"""Owns small real steps for the engine's tests: they record what was done to them."""
+"""Small real steps for the engine's tests: they record what was done to them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from mlops_platform.base.progress import Progress
 from mlops_platform.engine.events import StepEvent
-from mlops_platform.engine.graph import Difference
+from mlops_platform.engine.graph import Difference, Graph, Part
 
 
 @dataclass
 class Act:
-    """A step that differs until it has run; `work` is what running it does."""
+    """A step that differs until it has run; `work` is run, `requires` are its edges in `graph`."""
 
     id: str
     requires: tuple[str, ...] = ()
@@ -28,6 +28,11 @@ class Act:
         self.runs += 1
         self.work(progress)
         self.settled = True
+
+
+def graph(*acts: Act, lanes: Mapping[str, str] | None = None) -> Graph:
+    edges = frozenset((act.id, needed) for act in acts for needed in act.requires)
+    return Graph.of(Part(acts, edges), lanes=lanes)
 
 
 @dataclass

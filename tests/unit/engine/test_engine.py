@@ -12,15 +12,15 @@ from mlops_platform.base.cancel import Cancel
 from mlops_platform.base.errors import Interrupted, PlatformError, StepError
 from mlops_platform.base.progress import Progress
 from mlops_platform.engine.engine import Engine, RunResult, critical_path, observe_all
-from mlops_platform.engine.graph import Graph
+from mlops_platform.engine.graph import Graph, after, chain, parallel
 from mlops_platform.engine.journal import Journal, Redactor, runs
 
-from tests.unit.engine.steps import Act, Heard
+from tests.unit.engine.steps import Act, Heard, graph
 
 
 def run(*steps: Act, cancel: Cancel | None = None, journal: Journal | None = None) -> tuple[RunResult, Heard]:
     heard = Heard()
-    engine = Engine(Graph.of(list(steps)), journal, (heard,), cancel or Cancel())
+    engine = Engine(graph(*steps), journal, (heard,), cancel or Cancel())
     return engine.run(), heard
 
 
@@ -70,8 +70,8 @@ def test_steps_of_one_lane_run_one_at_a_time_in_order_and_wait_for_nobody_else()
 
     steps = [Act(n, work=work(n)) for n in "ab"] + [Act("s", work=slow), Act("c", ("s",), work("c"))]
     steps.append(Act("d", work=work("d")))
-    graph = Graph.of(list(steps), dict.fromkeys("abcd", "one"))
-    result = Engine(graph, None, (), Cancel()).run()
+    lanes = dict.fromkeys("abcd", "one")
+    result = Engine(graph(*steps, lanes=lanes), None, (), Cancel()).run()
     assert (order, result.failures) == (["a", "b", "d", "c"], ())
 
 
@@ -166,9 +166,7 @@ class Reads(Act):
 
 
 def test_the_plan_says_what_it_cannot_know_before_others_have_run() -> None:
-    planned = observe_all(
-        Graph.of([Act("a"), Act("b", settled=True), Reads("c", ("a",)), Reads("d", ("c",))])
-    )
+    planned = observe_all(graph(Act("a"), Act("b", settled=True), Reads("c", ("a",)), Reads("d", ("c",))))
     assert [(p.step, bool(p.difference), p.unknown) for p in planned] == [
         ("a", True, ""),
         ("b", False, ""),
@@ -179,7 +177,7 @@ def test_the_plan_says_what_it_cannot_know_before_others_have_run() -> None:
 
 def test_the_plan_hides_no_error_of_a_step_on_settled_ground() -> None:
     with pytest.raises(StepError, match="not running"):
-        observe_all(Graph.of([Act("b", settled=True), Reads("c", ("b",))]))
+        observe_all(graph(Act("b", settled=True), Reads("c", ("b",))))
 
 
 def test_the_critical_path_is_the_chain_that_decided_the_length() -> None:
@@ -203,4 +201,28 @@ def test_the_critical_path_is_the_chain_that_decided_the_length() -> None:
 )
 def test_a_graph_that_cannot_be_run_is_refused(steps: list[Act], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        Graph.of(list(steps))
+        graph(*steps)
+
+
+def test_chain_waits_for_every_end_of_the_part_before() -> None:
+    a, b, c, d = (Act(name) for name in "abcd")
+    found = Graph.of(chain(a, parallel(b, c), d))
+    assert found.requires == {"a": (), "b": ("a",), "c": ("a",), "d": ("b", "c")}
+
+
+def test_an_empty_part_passes_on_what_the_next_one_waits_for() -> None:
+    a, b, c = (Act(name) for name in "abc")
+    nothing = after(parallel(), b)
+    assert Graph.of(b, chain(a, nothing, c)).requires["c"] == ("b", "a")
+
+
+def test_after_adds_no_step_of_the_other_part() -> None:
+    a, b = Act("a"), Act("b")
+    with pytest.raises(ValueError, match="b requires a, which is no step"):
+        Graph.of(after(b, a))
+
+
+def test_up_to_keeps_a_step_and_all_it_stands_on() -> None:
+    a, b, c, d = (Act(name) for name in "abcd")
+    found = Graph.of(chain(a, b, c), chain(a, d)).up_to("b")
+    assert [step.id for step in found.steps] == ["a", "b"]

@@ -92,7 +92,8 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tupl
             run_folder=tmp_path,
         )
         notes = Notes()
-        results = matrix.run(cast(Context, context), cast(Kube, TwoNodes()), "image", notes)
+        test = matrix.MatrixTest(cast(Context, context), image="image")
+        results = test.run(cast(Kube, TwoNodes()), notes)
         left_out = [note for note in notes.told if note.startswith("left out")]
         assert [r.ok for r in results if r.name == f"{matrix.STRANGER} reaches a node's kubelet"] == [True]
         return [r for r in results if r.name == REFUSED], left_out

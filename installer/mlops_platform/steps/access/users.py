@@ -1,4 +1,4 @@
-"""Owns local users: made at the platform's own issuer, and nowhere else."""
+"""Local users, stored at the platform's own issuer."""
 
 from __future__ import annotations
 
@@ -9,33 +9,33 @@ from secrets import token_hex
 from typing import TYPE_CHECKING
 
 from mlops_platform.base.errors import UsageError
-from mlops_platform.catalogue.catalogue import Component
 from mlops_platform.environment.issuer import provider
 
 if TYPE_CHECKING:
     from mlops_platform.adapters.vault.users import Users
     from mlops_platform.run.context import Context
+    from mlops_platform.run.resolved import ResolvedComponent
 
 PEOPLE = "people"
 
 
-def require_same_location(context: Context) -> None:
-    """Raises UsageError when who people are is not decided here."""
+def require_own_issuer(context: Context) -> None:
+    """Raises UsageError when another issuer manages the users of this environment."""
     if oidc := context.environment.oidc:
         raise UsageError(
-            "users of this environment are not made here",
+            "this environment manages no users",
             why=f"they come from {oidc.issuer}",
-            hint="make them there, in one of the groups the platform knows",
+            hint="add them there, to one of the groups that the platform knows",
             command=f"mlops-platform env show {context.environment.name}",
         )
     if not provider(context.environment, context.catalog):
-        raise UsageError("nothing here knows users", hint="choose a component that provides identity")
+        raise UsageError("this environment has no users", hint="choose a component that provides identity")
 
 
 @contextmanager
 def users(context: Context) -> Iterator[Users]:
     """A session with the platform's own issuer. Raises UsageError where there is none."""
-    require_same_location(context)
+    require_own_issuer(context)
     from mlops_platform.adapters.vault.users import Users
 
     with context.vault.session() as vault:
@@ -43,23 +43,23 @@ def users(context: Context) -> Iterator[Users]:
 
 
 @contextmanager
-def trial(context: Context, component: Component) -> Iterator[None]:
-    """People for a component's smoke test, in its Secret `<name>-people`; gone at the end.
+def trial(context: Context, resolved: ResolvedComponent) -> Iterator[None]:
+    """Users for a component's smoke test, in its Secret `<name>-people`; deleted at the end.
 
-    What a run that was killed left goes with the next one. Where people come from elsewhere there are none.
+    Users that a killed run left are deleted by the next one. With another issuer there are none.
     """
     people: dict[str, dict[str, str]] = {}
-    name = f"{component.name}-{PEOPLE}"
+    name = resolved.secret(PEOPLE)
     local = provider(context.environment, context.catalog) is not None
     try:
         if local:
             with users(context) as known:
                 people = known.begin_trial(token_hex(4))
-        # In the cluster alone: it lives for minutes, and nothing is to be kept of it.
-        context.cluster_secrets.write(component.namespace, name, {f"{PEOPLE}.json": json.dumps(people)})
+        # In the cluster only: it exists for minutes, and Vault stores no version of it.
+        context.cluster_secrets.write(resolved.namespace, name, {f"{PEOPLE}.json": json.dumps(people)})
         yield
     finally:
         if local:
             with users(context) as known:
                 known.end_trial()
-        context.cluster_secrets.delete(component.namespace, name)
+        context.cluster_secrets.delete(resolved.namespace, name)

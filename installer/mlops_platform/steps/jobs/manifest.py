@@ -1,4 +1,4 @@
-"""Owns what a script of ours runs as: the work, and the ConfigMap, Job and pod that are made of it."""
+"""Owns what a script of ours runs as: the job, and the ConfigMap, Job and pod that are made of it."""
 
 from __future__ import annotations
 
@@ -44,42 +44,42 @@ class ScriptJob:
         return short_digest(asdict(self))
 
 
-def _meta(work: ScriptJob) -> dict[str, Any]:
-    return {"name": work.name, "namespace": work.namespace, "labels": OWNED}
+def _meta(job: ScriptJob) -> dict[str, Any]:
+    return {"name": job.name, "namespace": job.namespace, "labels": OWNED}
 
 
-def scripts_of(work: ScriptJob) -> dict[str, Any]:
-    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": _meta(work), "data": dict(work.scripts)}
+def scripts_of(job: ScriptJob) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": _meta(job), "data": dict(job.scripts)}
 
 
-def job_of(work: ScriptJob, *, keep: bool) -> dict[str, Any]:
+def job_of(job: ScriptJob, *, keep: bool) -> dict[str, Any]:
     spec: dict[str, Any] = {
         "backoffLimit": 0,
-        "activeDeadlineSeconds": work.seconds,
-        "template": {"metadata": {"labels": {**OWNED, **work.labels}}, "spec": pod_spec(work)},
+        "activeDeadlineSeconds": job.seconds,
+        "template": {"metadata": {"labels": {**OWNED, **job.labels}}, "spec": pod_spec(job)},
     }
     if not keep:
         spec["ttlSecondsAfterFinished"] = _KEPT_SECONDS
-    meta = {**_meta(work), "annotations": {DIGEST: work.digest}}
+    meta = {**_meta(job), "annotations": {DIGEST: job.digest}}
     return {"apiVersion": "batch/v1", "kind": "Job", "metadata": meta, "spec": spec}
 
 
-def pod_spec(work: ScriptJob) -> dict[str, Any]:
+def pod_spec(job: ScriptJob) -> dict[str, Any]:
     """As restricted as pod security asks for; nothing to write to but /tmp. It is told its node's address."""
-    main = next(iter(work.scripts))
+    main = next(iter(job.scripts))
     mounts = [
         {"name": "scripts", "mountPath": _SCRIPTS, "readOnly": True},
         {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108
     ]
     volumes: list[dict[str, Any]] = [
-        {"name": "scripts", "configMap": {"name": work.name}},
+        {"name": "scripts", "configMap": {"name": job.name}},
         {"name": "tmp", "emptyDir": {}},
     ]
-    for secret, folder in work.secrets.items():
+    for secret, folder in job.secrets.items():
         mounts.append({"name": folder, "mountPath": f"{_SECRETS}/{folder}", "readOnly": True})
         volumes.append({"name": folder, "secret": {"secretName": secret, "defaultMode": 0o440}})
-    if work.audience:
-        token = {"path": "token", "audience": work.audience, "expirationSeconds": 600}
+    if job.audience:
+        token = {"path": "token", "audience": job.audience, "expirationSeconds": 600}
         projected = {"defaultMode": 0o440, "sources": [{"serviceAccountToken": token}]}
         mounts.append({"name": "identity", "mountPath": f"{_SECRETS}/identity", "readOnly": True})
         volumes.append({"name": "identity", "projected": projected})
@@ -99,14 +99,14 @@ def pod_spec(work: ScriptJob) -> dict[str, Any]:
         "containers": [
             {
                 "name": "script",
-                "image": work.image,
+                "image": job.image,
                 "imagePullPolicy": "IfNotPresent",
-                "command": ["python3", f"{_SCRIPTS}/{main}", *work.arguments],
+                "command": ["python3", f"{_SCRIPTS}/{main}", *job.arguments],
                 "env": [{"name": "HOME", "value": "/tmp"}, _NODE]  # noqa: S108
-                + [{"name": name, "value": value} for name, value in work.env.items()],
+                + [{"name": name, "value": value} for name, value in job.env.items()],
                 "resources": {
-                    "requests": {"cpu": "50m", "memory": work.memory},
-                    "limits": {"memory": work.memory},
+                    "requests": {"cpu": "50m", "memory": job.memory},
+                    "limits": {"memory": job.memory},
                 },
                 "securityContext": {
                     "allowPrivilegeEscalation": False,

@@ -1,8 +1,9 @@
-"""Owns running a script in the cluster: one Job, waited for by its pod, its log read, and then gone."""
+"""A script run as a Kubernetes Job: created, waited for, its log read, then deleted."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from mlops_platform.adapters.kube import Kube
@@ -14,10 +15,10 @@ from mlops_platform.base.cancel import Cancel
 from mlops_platform.base.errors import StepError
 from mlops_platform.base.progress import Progress
 from mlops_platform.base.values import substitute
-from mlops_platform.catalogue.catalogue import Component, JobSpec
+from mlops_platform.catalogue.catalogue import JobSpec
 from mlops_platform.engine.graph import Difference
-from mlops_platform.run.context import Context
-from mlops_platform.run.variables import template_variables
+from mlops_platform.run.resolved import ResolvedComponent
+from mlops_platform.steps.base import ComponentStep
 from mlops_platform.steps.jobs.manifest import DIGEST, ScriptJob, job_of, scripts_of
 
 _GOING_SECONDS = 60.0
@@ -25,167 +26,170 @@ _LONGEST_POLL = 0.25
 
 
 class JobFailed(StepError):
-    """The script ended with an error, or could not be started; `log` is all it said."""
+    """The script ended with an error, or could not be started; `log` is its whole output."""
 
     log = ""
 
 
-def run_job(kube: Kube, work: ScriptJob, progress: Progress, cancel: Cancel, *, keep: bool = False) -> str:
+def run_job(kube: Kube, job: ScriptJob, progress: Progress, cancel: Cancel, *, keep: bool = False) -> str:
     """Run it and return its log. Raises JobFailed with the log's end, WaitTimedOut, Interrupted.
 
-    With `keep` a Job that succeeded stays, as the record that it ran; `Work.digest` is on it.
+    With `keep` a Job that succeeded stays, as the record that it ran; its digest is on it.
     """
-    _clear(kube, work, cancel)
-    kube.apply(scripts_of(work))
-    job = kube.create(job_of(work, keep=keep))
+    _clear(kube, job, cancel)
+    kube.apply(scripts_of(job))
+    created = kube.create(job_of(job, keep=keep))
     succeeded, patience = False, Patience()
     try:
         pod = wait_until(
-            f"job {work.name}",
-            lambda: _finished(kube, work, job, patience),
-            seconds=work.seconds + _GOING_SECONDS,
+            f"job {job.name}",
+            lambda: _finished(kube, job, created, patience),
+            seconds=job.seconds + _GOING_SECONDS,
             cancel=cancel,
             on_seen=progress.say,
             longest_delay=_LONGEST_POLL,
-            command=kube.kubectl("--namespace", work.namespace, "describe", "job", work.name),
+            command=kube.kubectl("--namespace", job.namespace, "describe", "job", job.name),
         )
-        log = _log(kube, work, pod)
+        log = _log(kube, job, pod)
         if _ended(pod).get("exitCode") != 0:
-            raise _failed(kube, work, pod, log)
+            raise _failed(kube, job, pod, log)
         succeeded = True
         return log
     finally:
         if not (keep and succeeded):
-            _delete(kube, work, "Background")
+            _delete(kube, job, "Background")
 
 
-def component_work(context: Context, component: Component, job: JobSpec) -> ScriptJob:
-    folder, known = context.catalog.folder(component.name), template_variables(context, component)
+def job_of_component(resolved: ResolvedComponent, job: JobSpec) -> ScriptJob:
+    """The manifest of one of a component's jobs."""
     return ScriptJob(
-        name=f"{component.name}-{job.name}",
-        namespace=component.namespace,
-        image=context.images.reference(job.image),
-        scripts={job.script: (folder / job.script).read_text()},
+        name=f"{resolved.name}-{job.name}",
+        namespace=resolved.namespace,
+        image=resolved.reference(job.image),
+        scripts={job.script: resolved.text(job.script)},
         arguments=(job.name,),
-        secrets={f"{component.name}-{name}": name for name in job.secrets},
-        env=substitute(job.env, known),
+        secrets={resolved.secret(key): key for key in job.secrets},
+        env=substitute(job.env, resolved.variables),
         memory=job.memory,
         seconds=job.seconds,
-        audience=audience(context) if job.identity else "",
+        audience=resolved.audience if job.identity else "",
     )
 
 
-def audience(context: Context) -> str:
-    """Whom a pod's token is for: the chosen secret store, by its name; '' when there is none."""
-    return context.store.name if context.store else ""
+@dataclass(frozen=True)
+class RunJob(ComponentStep):
+    """A Job that must complete before the release rolls; a digest on the Job records that it ran."""
+
+    job: JobSpec
+
+    @property
+    def id(self) -> str:
+        return f"{self.resolved.name}/{self.job.name}"
+
+    def observe(self) -> Difference | None:
+        wanted = job_of_component(self.resolved, self.job)
+        found = self.context.clients.kube.get("batch/v1", "Job", wanted.name, wanted.namespace)
+        if not found:
+            return Difference("run")
+        if (found["metadata"].get("annotations") or {}).get(DIGEST) != wanted.digest:
+            return Difference("run again: it changed")
+        done = any(c["type"] == "Complete" and c["status"] == "True" for c in _conditions(found))
+        return None if done else Difference("run again: it did not end")
+
+    def run(self, progress: Progress) -> None:
+        kube = self.context.clients.kube_for_write()
+        run_job(kube, job_of_component(self.resolved, self.job), progress, self.context.cancel, keep=True)
 
 
-def observe_job(context: Context, component: Component, job: JobSpec) -> Difference | None:
-    work = component_work(context, component, job)
-    found = context.clients.kube.get("batch/v1", "Job", work.name, work.namespace)
-    if not found:
-        return Difference("run")
-    if (found["metadata"].get("annotations") or {}).get(DIGEST) != work.digest:
-        return Difference("run again: it changed")
-    done = any(c["type"] == "Complete" and c["status"] == "True" for c in _conditions(found))
-    return None if done else Difference("run again: it did not end")
-
-
-def run_component_job(
-    context: Context, kube: Kube, component: Component, job: JobSpec, progress: Progress
-) -> None:
-    run_job(kube, component_work(context, component, job), progress, context.cancel, keep=True)
-
-
-def _clear(kube: Kube, work: ScriptJob, cancel: Cancel) -> None:
-    """An earlier Job of this name, and its pods: two at once would work against each other."""
-    if not _delete(kube, work, "Foreground"):
+def _clear(kube: Kube, job: ScriptJob, cancel: Cancel) -> None:
+    """An earlier Job of this name, and its pods: two at once would job against each other."""
+    if not _delete(kube, job, "Foreground"):
         return
 
     def gone() -> bool | Pending:
-        found = kube.get("batch/v1", "Job", work.name, work.namespace)
-        return Pending("the earlier one still ends") if found else True
+        found = kube.get("batch/v1", "Job", job.name, job.namespace)
+        return Pending("the earlier Job is ending") if found else True
 
-    wait_until(f"job {work.name} of an earlier run gone", gone, seconds=_GOING_SECONDS, cancel=cancel)
+    wait_until(f"job {job.name} of an earlier run gone", gone, seconds=_GOING_SECONDS, cancel=cancel)
 
 
-def _delete(kube: Kube, work: ScriptJob, propagation: str) -> bool:
-    kube.delete("v1", "ConfigMap", work.name, work.namespace)
-    return kube.delete("batch/v1", "Job", work.name, work.namespace, propagation=propagation)
+def _delete(kube: Kube, job: ScriptJob, propagation: str) -> bool:
+    kube.delete("v1", "ConfigMap", job.name, job.namespace)
+    return kube.delete("batch/v1", "Job", job.name, job.namespace, propagation=propagation)
 
 
 def _finished(
-    kube: Kube, work: ScriptJob, job: Mapping[str, Any], patience: Patience
+    kube: Kube, job: ScriptJob, created: Mapping[str, Any], patience: Patience
 ) -> dict[str, Any] | Pending:
-    """The pod once its container has ended. The pod's phase says so a second later, the Job two.
+    """The pod once its container has ended: the phase of the pod shows it a second later, the Job two.
 
-    By the Job's uid: a pod of an earlier one of this name may still be on its way out, with its own end.
+    Found by the Job's uid: a pod of an earlier Job of this name may still be terminating.
     """
-    uid = job["metadata"]["uid"]
-    pods = kube.list("v1", "Pod", work.namespace, labels=f"batch.kubernetes.io/controller-uid={uid}")
+    uid = created["metadata"]["uid"]
+    pods = kube.list("v1", "Pod", job.namespace, labels=f"batch.kubernetes.io/controller-uid={uid}")
     for pod in pods:
         if _ended(pod) or pod["status"].get("phase") == "Failed":
             return pod
         state = pod_state(pod)
         if state and patience.exhausted([state]):
-            raise _unstartable(kube, work, str(state))
+            raise _unstartable(kube, job, str(state))
         return Pending(str(state) if state else "running")
-    return Pending(_podless(kube, work))
+    return Pending(_podless(kube, job))
 
 
 def _ended(pod: Mapping[str, Any]) -> Mapping[str, Any]:
-    """How its one container ended; empty while it has not."""
+    """The `terminated` state of its one container; empty while it runs."""
     for container in pod["status"].get("containerStatuses") or []:
         found: Mapping[str, Any] = container.get("state", {}).get("terminated") or {}
         return found
     return {}
 
 
-def _log(kube: Kube, work: ScriptJob, pod: Mapping[str, Any]) -> str:
-    """'' of a container that never was, as when the node evicted the pod."""
+def _log(kube: Kube, job: ScriptJob, pod: Mapping[str, Any]) -> str:
+    """The pod's log; '' when the container never ran, as after an eviction."""
     if not _ended(pod).get("containerID"):
         return ""
-    return kube.logs(work.namespace, pod["metadata"]["name"])
+    return kube.logs(job.namespace, pod["metadata"]["name"])
 
 
-def _podless(kube: Kube, work: ScriptJob) -> str:
-    """Why there is no pod; raises when there will be none."""
-    job = kube.get("batch/v1", "Job", work.name, work.namespace)
-    if job is None:
-        raise _unstartable(kube, work, "somebody deleted it")
-    for condition in _conditions(job):
+def _podless(kube: Kube, job: ScriptJob) -> str:
+    """The reason why there is no pod yet; raises when there will be none."""
+    found = kube.get("batch/v1", "Job", job.name, job.namespace)
+    if found is None:
+        raise _unstartable(kube, job, "it was deleted")
+    for condition in _conditions(found):
         if condition["type"] == "Failed" and condition["status"] == "True":
-            raise _unstartable(kube, work, condition.get("message", "failed"))
-    refusals = [e for e in kube.events(work.namespace, about=work.name) if e.get("reason") == "FailedCreate"]
-    if refusals:
-        raise _unstartable(kube, work, refusals[-1].get("message", "no pod could be made"))
+            raise _unstartable(kube, job, condition.get("message", "failed"))
+    rejected = [e for e in kube.events(job.namespace, about=job.name) if e.get("reason") == "FailedCreate"]
+    if rejected:
+        raise _unstartable(kube, job, rejected[-1].get("message", "no pod could be created"))
     return "no pod yet"
 
 
-def _conditions(job: Mapping[str, Any]) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = job.get("status", {}).get("conditions") or []
-    return found
+def _conditions(found: Mapping[str, Any]) -> list[dict[str, Any]]:
+    conditions: list[dict[str, Any]] = found.get("status", {}).get("conditions") or []
+    return conditions
 
 
-def _unstartable(kube: Kube, work: ScriptJob, why: str) -> JobFailed:
-    command = kube.kubectl("--namespace", work.namespace, "get", "events")
-    return JobFailed(f"job {work.name} cannot run", why=why, command=command)
+def _unstartable(kube: Kube, job: ScriptJob, why: str) -> JobFailed:
+    command = kube.kubectl("--namespace", job.namespace, "get", "events")
+    return JobFailed(f"job {job.name} cannot run", why=why, command=command)
 
 
-def _failed(kube: Kube, work: ScriptJob, pod: Mapping[str, Any], log: str) -> JobFailed:
+def _failed(kube: Kube, job: ScriptJob, pod: Mapping[str, Any], log: str) -> JobFailed:
     ended = _ended(pod)
     reason = ended.get("reason") or pod["status"].get("reason") or "Error"
     how = f"exit {ended.get('exitCode', '?')}" if reason == "Error" else reason
     hint = "give it more memory in component.yaml" if reason == "OOMKilled" else ""
     if "deletionTimestamp" in pod["metadata"]:
-        how = _why_deleted(kube, work)
-    error = JobFailed(f"job {work.name} failed ({how})", why=tail(log) or "it said nothing", hint=hint)
+        how = _why_deleted(kube, job)
+    error = JobFailed(f"job {job.name} failed ({how})", why=tail(log) or "no output", hint=hint)
     error.log = log
     return error
 
 
-def _why_deleted(kube: Kube, work: ScriptJob) -> str:
-    """Ended from outside, by its own deadline or by somebody."""
-    job = kube.get("batch/v1", "Job", work.name, work.namespace) or {}
-    late = any(c.get("reason") == "DeadlineExceeded" for c in _conditions(job))
-    return f"still running after {work.seconds} s" if late else "somebody deleted its pod"
+def _why_deleted(kube: Kube, job: ScriptJob) -> str:
+    """The reason a pod was deleted: the deadline of its Job, or a deletion."""
+    found = kube.get("batch/v1", "Job", job.name, job.namespace) or {}
+    late = any(c.get("reason") == "DeadlineExceeded" for c in _conditions(found))
+    return f"still running after {job.seconds} s" if late else "its pod was deleted"

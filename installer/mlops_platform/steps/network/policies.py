@@ -16,7 +16,7 @@ from mlops_platform.adapters.kube.endpoints import Address
 from mlops_platform.base.errors import StepError
 from mlops_platform.base.labels import OWNED
 from mlops_platform.catalogue.catalogue import Catalog, Component, values_file
-from mlops_platform.steps.accounts.managed import outside_of
+from mlops_platform.run.resolved import ResolvedComponent
 
 if TYPE_CHECKING:
     from mlops_platform.adapters.kube import Kube
@@ -44,10 +44,10 @@ class Addresses:
     given: tuple[tuple[str, int], ...] = ()
 
 
-def policies_of(context: Context, component: Component) -> tuple[Manifest, ...]:
-    """Everything that applies to a component's namespace. Raises StepError when the API server's
-    address is needed and the cluster does not tell it."""
-    addresses = addresses_of(context, component)
+def policies_of(context: Context, resolved: ResolvedComponent) -> tuple[Manifest, ...]:
+    """All policies of a component's namespace. Raises StepError when the address of the API server is needed
+    and the cluster does not report it."""
+    component, addresses = resolved.component, addresses_of(context, resolved)
     if component.kube_api and not addresses.api:
         raise StepError(
             f"{component.name}: the API server's address is not known",
@@ -57,11 +57,12 @@ def policies_of(context: Context, component: Component) -> tuple[Manifest, ...]:
     return render(context.catalog, component, context.environment.components, addresses, base(context))
 
 
-def addresses_of(context: Context, component: Component) -> Addresses:
-    """Asked of the cluster, once a run, and only for a component that needs it."""
+def addresses_of(context: Context, resolved: ResolvedComponent) -> Addresses:
+    """Read from the cluster once a run, and only for a component that needs it."""
+    component = resolved.component
     api = context.clients.api_addresses if component.kube_api else ()
     issuers = context.environment.issuer_ports if component.needs.client else ()
-    given = tuple(end for there in outside_of(context, component) for end in there.ends)
+    given = tuple(end for there in resolved.outside.values() for end in there.ends)
     return Addresses(api, context.cluster.network().pods, issuers, given)
 
 

@@ -1,47 +1,49 @@
-"""Owns what a component's Helm release is made of: its source, and its values in layers."""
+"""Values and source of a component's Helm release."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from mlops_platform.adapters.helm import ChartSource, InTreeChart, KustomizeTree, Release, RepositoryChart
 from mlops_platform.adapters.programs import ARCHITECTURE
-from mlops_platform.base.digest import short_digest
 from mlops_platform.base.errors import ConfigurationError, PreflightError, Problem
-from mlops_platform.base.labels import OWNED
+from mlops_platform.base.labels import OWNED, secret_name
 from mlops_platform.base.quantities import to_bytes, to_cores
 from mlops_platform.base.values import merge, substitute
-from mlops_platform.catalogue.catalogue import Component, SmokeSpec, values_file
+from mlops_platform.catalogue.catalogue import Component, values_file
 from mlops_platform.catalogue.service import complete
 from mlops_platform.environment.model import ComponentSpec
+from mlops_platform.environment.uis import ROUTES_FILE
 from mlops_platform.run.context import Context
-from mlops_platform.run.variables import template_variables
-from mlops_platform.steps.accounts.managed import template_variables_of
-from mlops_platform.steps.release import bundle as bundled
+from mlops_platform.run.resolved import ResolvedComponent
+from mlops_platform.steps.release import bundle
 
 _CHARTS = Path(__file__).resolve().parents[2] / "charts"
-_PROBES = Path(__file__).resolve().parents[2] / "smoke" / "probes.py"
 
 
-def release_of(context: Context, component: Component) -> Release:
+def release_of(context: Context, resolved: ResolvedComponent) -> Release:
     """The desired release. Reads the component's Secrets for their digest, so its namespace must exist."""
+    checksum = ""
+    if resolved.in_tree:
+        checksum = context.secrets.digest(resolved.namespace, restarting_secrets(resolved.component))
     return Release(
-        name=component.name,
-        namespace=component.namespace,
-        source=_source(context, component),
-        values=values_of(context, component),
+        name=resolved.name,
+        namespace=resolved.namespace,
+        source=source_of(resolved),
+        values=values_of(resolved, checksum),
         timeout_seconds=600,
         labels=OWNED,
     )
 
 
-def _source(context: Context, component: Component) -> ChartSource:
-    if component.embedded and context.in_tree(component):
+def source_of(resolved: ResolvedComponent) -> ChartSource:
+    """The chart or tree of a release. Raises ConfigurationError where the cluster can have none."""
+    component = resolved.component
+    if component.embedded and resolved.in_tree:
         return InTreeChart(_CHARTS / component.embedded.chart)
     if component.chart:
         chart = component.chart
@@ -53,20 +55,21 @@ def _source(context: Context, component: Component) -> ChartSource:
 
 
 def check_runnable(context: Context) -> None:
-    """What cannot run on such a cluster is said before the cluster is made, and paid for.
+    """Check, before a cluster is made and paid for, that the components can run on it.
 
-    Raises ConfigurationError with every component without a source, and PreflightError where images built
-    here have another processor than the nodes.
+    Raises ConfigurationError with every component without a source, and PreflightError where images that are
+    built here are for another processor than the nodes have.
     """
-    found = [_no_source(c) for c in context.components if not (c.chart or c.kustomize or context.in_tree(c))]
-    if found:
-        raise ConfigurationError(tuple(found))
+    components = [resolved.component for resolved in context.resolved.values() if not resolved.in_tree]
+    without = [_no_source(c) for c in components if not (c.chart or c.kustomize)]
+    if without:
+        raise ConfigurationError(tuple(without))
     nodes = context.cluster.processor
     if context.cluster.takes_images and nodes not in ("", ARCHITECTURE):
         raise PreflightError(
             f"this machine builds images for {ARCHITECTURE}, and the nodes are {nodes}",
             why="images are built for the processor they are built on",
-            hint=f"other instance types for the nodes, or run the same on a machine that is {nodes}",
+            hint=f"choose other instance types, or run this command on a machine that is {nodes}",
         )
 
 
@@ -79,44 +82,44 @@ def _no_source(component: Component) -> Problem:
     )
 
 
-def values_of(context: Context, component: Component) -> dict[str, Any]:
-    """The component's values < the environment's < what only this run knows (image, secrets' digest)."""
-    embedded = component.embedded if context.in_tree(component) else None
-    file = embedded.values if embedded else "values.yaml"
-    known = template_variables(context, component)
+def values_of(resolved: ResolvedComponent, checksum: str = "") -> dict[str, Any]:
+    """The component's values < the environment's < what the run adds (image, checksum of Secrets)."""
+    component, spec, known = resolved.component, resolved.spec, dict(resolved.variables)
+    embedded = component.embedded if resolved.in_tree else None
     if not embedded:
-        known |= texts(context.catalog.folder(component.name), component)
-        known |= template_variables_of(context, component)
-    values = values_file(context.catalog.folder(component.name) / file)
+        known |= texts(resolved.folder, component) | _managed_variables(resolved)
+    file = embedded.values if embedded else "values.yaml"
+    values = values_file(resolved.folder / file)
     values = substitute(complete(values, component) if embedded else values, known)
-    spec = context.environment.components[component.name]
     if embedded:
         values = merge(values, sizes(values, spec))
-        values["image"] = context.images.reference(bundled.image(context, component))
-        folder = context.catalog.folder(component.name)
-        values["files"] = {name: (folder / name).read_text() for name in embedded.files}
-        if component.ingress:
-            from mlops_platform.steps.access.routes import FILE, routes_of
-
-            values["files"][FILE] = json.dumps(routes_of(context), indent=1)
-        values["checksum"] = context.secrets.digest(component.namespace, rolling_secrets(component))
-    values = merge(values, bundled.values(context, component, template_variables(context, component)))
+        values["image"] = resolved.reference(resolved.image)
+        values["files"] = {name: resolved.text(name) for name in embedded.files}
+        if resolved.routes:
+            values["files"][ROUTES_FILE] = json.dumps(resolved.routes(), indent=1)
+        values["checksum"] = checksum
+    values = merge(values, bundle.values(resolved))
     return merge(values, spec.values)
 
 
-def used_secrets(component: Component) -> tuple[str, ...]:
-    """Names of every Secret made for a component."""
+def _managed_variables(resolved: ResolvedComponent) -> dict[str, str]:
+    """The template variables that describe managed services, for official charts: `${pools_region}`."""
+    return {f"{grant.kind}_{key}": value for grant in resolved.grants for key, value in grant.values.items()}
+
+
+def secrets_of(component: Component) -> tuple[str, ...]:
+    """The names of every Secret that is made for a component."""
     needs = component.needs
-    names = [f"{component.name}-{n}" for n in needs.secrets]
     kinds = [kind for kind in ("database", "bucket", "client", "certificate") if getattr(needs, kind)]
     kinds += ["proofs"] if component.ingress else []
-    return (*names, *(f"{component.name}-{kind}" for kind in kinds))
+    return tuple(secret_name(component.name, key) for key in (*needs.secrets, *kinds))
 
 
-def rolling_secrets(component: Component) -> tuple[str, ...]:
-    """Those that pods take at their start: with a new value they are started anew."""
-    told = {f"{component.name}-{name}" for name, need in component.needs.secrets.items() if not need.restart}
-    return tuple(name for name in used_secrets(component) if name not in told)
+def restarting_secrets(component: Component) -> tuple[str, ...]:
+    """The names of Secrets that are read at start-up only: a new value restarts the pods."""
+    needs = component.needs.secrets
+    reloaded = {secret_name(component.name, key) for key, need in needs.items() if not need.restart}
+    return tuple(name for name in secrets_of(component) if name not in reloaded)
 
 
 def texts(folder: Path, component: Component) -> dict[str, str]:
@@ -161,41 +164,3 @@ def _shares(parts: Mapping[str, Any], spec: ComponentSpec) -> dict[str, Any]:
         )
         shares[name] = _resources(cpu, memory)
     return shares
-
-
-def smoke_digest(context: Context, component: Component) -> str:
-    """What a passed smoke test was a proof of: the release, its probes, and everything it stands on.
-
-    Not of the values of its secrets: a rotation proves its own.
-    """
-    release = release_of(context, component)
-    plain = {key: value for key, value in release.values.items() if key != "checksum"}
-    parts: list[Any] = [context.helm.digest(replace(release, values=plain))]
-    parts += [smoke_scripts(context, component, spec) for spec in component.smoke]
-    parts += [s.model_dump(mode="json") for s in component.smoke]
-    for name in context.catalog.edges(component.name, context.environment.components):
-        parts.append(smoke_digest(context, context.catalog[name]))
-    return short_digest(parts)
-
-
-def smoke_scripts(context: Context, component: Component, spec: SmokeSpec) -> dict[str, str]:
-    """The probes, what they are made with, and how the component makes accounts: the probes use that too."""
-    folder = context.catalog.folder(component.name)
-    names = [spec.script, *spec.files, *(p.script for p in component.provides.values() if p.script)]
-    texts = {name: (folder / name).read_text() for name in names} | {_PROBES.name: _PROBES.read_text()}
-    if component.ingress:
-        from mlops_platform.steps.access.routes import FILE, routes_of
-
-        texts[FILE] = json.dumps(routes_of(context))
-    return texts | (_login(context) if spec.people else {})
-
-
-def _login(context: Context) -> dict[str, str]:
-    """How probes log in at the platform's own issuer."""
-    from mlops_platform.catalogue.catalogue import IDENTITY
-    from mlops_platform.environment.issuer import provider
-
-    chosen = provider(context.environment, context.catalog)
-    if not chosen:
-        return {}
-    return {"login.py": (context.catalog.folder(chosen.name) / chosen.provides[IDENTITY].login).read_text()}

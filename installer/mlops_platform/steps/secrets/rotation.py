@@ -1,7 +1,8 @@
-"""Owns new values of secrets: in the store first, then in program and cluster, and the old one refused.
+"""Rotation: a new value in Vault first, then in the program and the cluster; then the old one is refused.
 
-A run may be killed anywhere in between. The store's newest version is what is wanted, the mirror's what the
-cluster has: where they differ a rotation was begun, and the next one, or `sync`, ends it with that value.
+A run may be killed anywhere in between. Vault's newest version is the desired value, the mirror (the Secret
+in the cluster) the current one: where they differ, a rotation was cut short, and the next one, or `secrets
+sync`, completes it with that value.
 """
 
 from __future__ import annotations
@@ -12,35 +13,45 @@ from datetime import datetime
 from secrets import token_urlsafe
 from typing import TYPE_CHECKING, Literal
 
+from mlops_platform.adapters.kube import Kube
 from mlops_platform.base.errors import StepError
 from mlops_platform.base.progress import Progress
+from mlops_platform.engine.graph import Difference
+from mlops_platform.run.context import Context
+from mlops_platform.run.resolved import Account, ResolvedComponent
 from mlops_platform.run.secrets import generate, kv_path
+from mlops_platform.steps.accounts.accounts import complete, run_account_script
+from mlops_platform.steps.base import ComponentStep
+from mlops_platform.steps.jobs.manifest import ScriptJob
+from mlops_platform.steps.jobs.run import run_job
+from mlops_platform.steps.secrets.database import engine_of
 
 if TYPE_CHECKING:
-    from mlops_platform.adapters.kube import Kube
-    from mlops_platform.adapters.vault.session import Vault
-    from mlops_platform.catalogue.catalogue import Component
-    from mlops_platform.run.context import Context
-    from mlops_platform.steps.accounts.accounts import Account
+    from mlops_platform.adapters.vault.session import Vault  # loads hvac
 
 Values = Mapping[str, str]
-# Of a generated secret; of an account, its password not rotated or rotated by the store; of the store itself.
-Kind = Literal["generated", "account", "rotated", "keeper"]
+# A generated secret; an account whose password Vault does not, or does rotate; Vault's own database account.
+Kind = Literal["generated", "account", "rotated", "dbAdmin"]
 _BYTES = 24
 
 
 @dataclass(frozen=True)
 class RotatableSecret:
-    """One secret of a component that can be changed. `name` is short, as in component.yaml."""
+    """One secret of a component that can be changed. `name` is the short one of component.yaml."""
 
     component: str
     name: str
     kind: Kind
 
+    @property
+    def in_vault_only(self) -> bool:
+        """True: Vault changes it at the provider, no Secret holds it and no pod restarts."""
+        return self.kind in ("rotated", "dbAdmin")
+
 
 @dataclass(frozen=True)
 class Row:
-    """A secret for people: which version the store has, which the cluster; never a value."""
+    """One line of `secrets list`: the version in Vault and in the cluster; never a value."""
 
     component: str
     name: str
@@ -50,247 +61,225 @@ class Row:
     rotated_by: str
 
 
-def held(context: Context, component: Component) -> tuple[RotatableSecret, ...]:
-    """What `secrets rotate` changes of a component."""
-    from mlops_platform.steps.accounts.accounts import accounts_of, rotated
-    from mlops_platform.steps.secrets.steps import engine_of
-
-    if component == context.store:
+def rotatable(context: Context, resolved: ResolvedComponent) -> tuple[RotatableSecret, ...]:
+    """The secrets of a component that `secrets rotate` changes; not those that stored data depends on."""
+    name = resolved.name
+    if resolved.component == context.store:
         providers = [c.name for c in context.components if engine_of(c)]
-        return tuple(RotatableSecret(component.name, name, "keeper") for name in providers)
-    needs = component.needs.secrets  # without those that stored data can be read with alone
-    made = [
-        RotatableSecret(component.name, n, "generated")
-        for n, s in needs.items()
-        if s.keys and not s.immutable
+        return tuple(RotatableSecret(name, provider, "dbAdmin") for provider in providers)
+    needs = resolved.component.needs.secrets
+    generated = [key for key, need in needs.items() if need.keys and not need.immutable]
+    accounts = [(a.kind, "rotated" if a.rotated else "account") for a in resolved.accounts]
+    found = [RotatableSecret(name, key, "generated") for key in generated]
+    found += [
+        RotatableSecret(name, key, "rotated" if kind == "rotated" else "account") for key, kind in accounts
     ]
-    for account in accounts_of(context, component):
-        made.append(
-            RotatableSecret(
-                component.name, account.kind, "rotated" if rotated(context, account) else "account"
-            )
-        )
-    return tuple(made)
-
-
-def change(context: Context, kube: Kube, secret: RotatableSecret, progress: Progress, *, new: bool) -> None:
-    """A new value (`new`), or the one a killed rotation left, in the store, the program and the cluster."""
-    component = context.catalog[secret.component]
-    if secret.kind == "keeper":
-        if new:
-            with context.vault.session() as vault:
-                vault.write(f"database/rotate-root/{secret.name}")
-    elif secret.kind == "rotated":
-        if new:
-            _rotate(context, kube, secret, progress)
-    else:
-        _change_kept(context, kube, component, secret, progress, new=new)
-
-
-def finish(context: Context, kube: Kube, secret: RotatableSecret, progress: Progress) -> None:
-    """After the pods have the new value: the old one ends, and is proven refused."""
-    component = context.catalog[secret.component]
-    if secret.kind in ("rotated", "keeper"):  # proven when it was changed: no pod had to
-        return
-    with context.vault.session() as vault:
-        now, before = _versions(vault, component, secret)
-    if not before:
-        return
-    if secret.kind == "account":
-        account = _account(context, component, secret)
-        _at(context, kube, account, now, before, "retire", progress)
-    else:
-        _script(context, kube, component, secret, now, before, "prove", progress)
-
-
-def pending(context: Context, secret: RotatableSecret) -> bool:
-    """Has the store a newer version than the cluster?"""
-    if secret.kind in ("rotated", "keeper"):
-        return False
-    component = context.catalog[secret.component]
-    name = f"{component.name}-{secret.name}"
-    with context.vault.session() as vault:
-        kept = vault.get(kv_path(component.namespace, name))
-    return kept is not None and kept.version != context.cluster_secrets.version(component.namespace, name)
-
-
-def rows(context: Context) -> tuple[Row, ...]:
-    """Every secret of every chosen component, whoever made it."""
-    found: list[Row] = []
-    with context.vault.session() as vault:
-        for component in context.components:
-            mirrors = context.cluster_secrets.versions(component.namespace)
-            changeable = {h.name: h for h in held(context, component)}
-            for name in sorted(n for n in mirrors if n.startswith(f"{component.name}-")):
-                short = name.removeprefix(f"{component.name}-")
-                secret = changeable.get(short)
-                if secret and secret.kind == "rotated":
-                    found.append(_rotated_row(vault, component, short))
-                    continue
-                meta = vault.history(kv_path(component.namespace, name)) if mirrors[name] else None
-                version, when = meta or (0, None)
-                by = "secrets rotate" if secret else "-"
-                found.append(
-                    Row(component.name, short, str(version or "-"), str(mirrors[name] or "-"), when, by)
-                )
     return tuple(found)
 
 
-def _rotated_row(vault: Vault, component: Component, name: str) -> Row:
-    read = vault.read(f"database/static-roles/{component.name}") or {}
+@dataclass(frozen=True)
+class ChangeSecret(ComponentStep):
+    """A new value in Vault, the program and the cluster; without `new` only one that was cut short."""
+
+    secret: RotatableSecret
+    new: bool
+
+    @property
+    def id(self) -> str:
+        return f"{self.resolved.name}/rotate-{self.secret.name}"
+
+    def observe(self) -> Difference | None:
+        if self.new:
+            return Difference("make a new value")
+        return Difference("copy Vault's value") if self._pending() else None
+
+    def _pending(self) -> bool:
+        """True when Vault has a newer version than the cluster."""
+        if self.secret.in_vault_only:
+            return False
+        namespace, name = self.resolved.namespace, self.resolved.secret(self.secret.name)
+        with self.context.vault.session() as vault:
+            stored = vault.get(kv_path(namespace, name))
+        return stored is not None and stored.version != self.context.cluster_secrets.version(namespace, name)
+
+    def run(self, progress: Progress) -> None:
+        kube = self.context.clients.kube_for_write()
+        if not self.secret.in_vault_only:
+            self._change_stored(kube, progress)
+        elif self.new and self.secret.kind == "rotated":
+            self._rotate(kube, progress)
+        elif self.new:
+            with self.context.vault.session() as vault:
+                vault.write(f"database/rotate-root/{self.secret.name}")
+
+    def _rotate(self, kube: Kube, progress: Progress) -> None:
+        """Let Vault change it at the provider; pods read it again when a connection is refused."""
+        context, account = self.context, _account(self.resolved, self.secret)
+        with context.vault.session() as vault:
+            old = vault.read(f"database/static-creds/{account.component}") or {}
+            vault.write(f"database/rotate-role/{account.component}")
+            new = vault.read(f"database/static-creds/{account.component}") or {}
+        plain = context.secrets.read(account.namespace, account.secret)
+        values = {key: plain[key] for key in ("host", "port", "user", "name")}
+        for found in (old, new):
+            context.redact(found["password"])
+        progress.say("checking that the old password is refused")
+        before = {**values, "password": old["password"]}
+        after = {**values, "password": new["password"]}
+        run_account_script(context, kube, account, after, progress, "prove", before)
+
+    def _change_stored(self, kube: Kube, progress: Progress) -> None:
+        context, resolved, secret = self.context, self.resolved, self.secret
+        name = resolved.secret(secret.name)
+        path = kv_path(resolved.namespace, name)
+        mirrored = context.cluster_secrets.version(resolved.namespace, name)
+        with context.vault.session() as vault:
+            stored = vault.get(path)
+            if stored is None or not mirrored:
+                raise StepError(
+                    f"{name} is not in Vault yet",
+                    hint="copy it there with `up`",
+                    command=f"mlops-platform up --env {context.environment.name}",
+                )
+            if stored.version != mirrored:
+                progress.note(f"{name}: version {stored.version} was cut short before, and is completed")
+            elif not self.new:
+                return
+            else:
+                vault.put(path, self._next(stored.values))
+            now, before = _versions(vault, resolved, secret)
+            version = vault.get(path)
+        assert version, "it was written just now"
+        if secret.kind == "account":
+            run_account_script(context, kube, _account(resolved, secret), now, progress, "ensure")
+        elif before:
+            _run_script(context, kube, resolved, secret, now, before, "change", progress)
+        context.cluster_secrets.write(resolved.namespace, name, now, version=version.version)
+
+    def _next(self, current: Values) -> dict[str, str]:
+        """The next value. The next one of an account is another user: the current one works until every pod
+        has the new one."""
+        context, name = self.context, self.resolved.name
+        if self.secret.kind == "generated":
+            made = generate(self.resolved.component.needs.secrets[self.secret.name])
+        else:
+            user = f"{name}-2" if current.get("user", name) == name else name
+            account = _account(self.resolved, self.secret)
+            made = complete(context, account, {**current, "user": user}, token_urlsafe(_BYTES))
+        for key, value in made.items():
+            if current.get(key) != value and key == "password":
+                context.redact(value)
+        return made
+
+
+@dataclass(frozen=True)
+class EndSecret(ComponentStep):
+    """The end of the old value, once the pods have the new one: it is refused from then on."""
+
+    secret: RotatableSecret
+
+    @property
+    def id(self) -> str:
+        return f"{self.resolved.name}/old-{self.secret.name}"
+
+    def observe(self) -> Difference | None:
+        return Difference("end the old value, and check that it is refused")
+
+    def run(self, progress: Progress) -> None:
+        kube = self.context.clients.kube_for_write()
+        if self.secret.in_vault_only:  # checked when it was changed: no pod had to restart
+            return
+        with self.context.vault.session() as vault:
+            now, before = _versions(vault, self.resolved, self.secret)
+        if not before:
+            return
+        if self.secret.kind == "account":
+            account = _account(self.resolved, self.secret)
+            run_account_script(self.context, kube, account, now, progress, "retire", before)
+        else:
+            _run_script(self.context, kube, self.resolved, self.secret, now, before, "prove", progress)
+
+
+def rows(context: Context) -> tuple[Row, ...]:
+    """Every secret of every chosen component."""
+    found: list[Row] = []
+    with context.vault.session() as vault:
+        for resolved in context.resolved.values():
+            mirrors = context.cluster_secrets.versions(resolved.namespace)
+            changeable = {each.name: each for each in rotatable(context, resolved)}
+            for name in sorted(n for n in mirrors if n.startswith(f"{resolved.name}-")):
+                short = name.removeprefix(f"{resolved.name}-")
+                secret = changeable.get(short)
+                if secret and secret.kind == "rotated":
+                    found.append(_rotated_row(vault, resolved, short))
+                    continue
+                meta = vault.history(kv_path(resolved.namespace, name)) if mirrors[name] else None
+                version, when = meta or (0, None)
+                by = "secrets rotate" if secret else "-"
+                mirrored = str(mirrors[name] or "-")
+                found.append(Row(resolved.name, short, str(version or "-"), mirrored, when, by))
+    return tuple(found)
+
+
+def _rotated_row(vault: Vault, resolved: ResolvedComponent, name: str) -> Row:
+    read = vault.read(f"database/static-roles/{resolved.name}") or {}
     when = read.get("last_vault_rotation")
     changed = datetime.fromisoformat(when) if when else None
-    return Row(component.name, name, "-", "not kept", changed, "the store, every day")
+    return Row(resolved.name, name, "-", "not kept", changed, "Vault, every day")
 
 
-def _rotate(context: Context, kube: Kube, secret: RotatableSecret, progress: Progress) -> None:
-    """The store changes it at the provider; pods read it there when a connection is refused."""
-    account = _account(context, context.catalog[secret.component], secret)
-    with context.vault.session() as vault:
-        old = vault.read(f"database/static-creds/{account.component}") or {}
-        vault.write(f"database/rotate-role/{account.component}")
-        new = vault.read(f"database/static-creds/{account.component}") or {}
-    plain = context.secrets.read(account.namespace, account.secret)
-    values = {key: plain[key] for key in ("host", "port", "user", "name")}
-    for found in (old, new):
-        context.redact(found["password"])
-    progress.say("proving that the old password is refused")
-    before = {**values, "password": old["password"]}
-    _at(context, kube, account, {**values, "password": new["password"]}, before, "prove", progress)
-
-
-def _change_kept(
-    context: Context,
-    kube: Kube,
-    component: Component,
-    secret: RotatableSecret,
-    progress: Progress,
-    *,
-    new: bool,
-) -> None:
-    name = f"{component.name}-{secret.name}"
-    path = kv_path(component.namespace, name)
-    shown = context.cluster_secrets.version(component.namespace, name)
-    with context.vault.session() as vault:
-        kept = vault.get(path)
-        if kept is None or not shown:
-            raise StepError(
-                f"{name} is not in the secret store yet",
-                hint="up takes it over",
-                command=f"mlops-platform up --env {context.environment.name}",
-            )
-        if kept.version != shown:
-            progress.note(f"{name}: version {kept.version} was begun before, and is brought to its end")
-        elif not new:
-            return
-        else:
-            vault.put(path, _new(context, component, secret, kept.values))
-        now, before = _versions(vault, component, secret)
-        version = vault.get(path)
-    assert version, "it was written just now"
-    if secret.kind == "account":
-        _at(context, kube, _account(context, component, secret), now, None, "ensure", progress)
-    elif before:
-        _script(context, kube, component, secret, now, before, "change", progress)
-    context.cluster_secrets.write(component.namespace, name, now, version=version.version)
-
-
-def _new(context: Context, component: Component, secret: RotatableSecret, there: Values) -> dict[str, str]:
-    """An account's next one is another user: the one in use works until every pod has the new one."""
-    from mlops_platform.steps.accounts.accounts import whole
-
-    if secret.kind == "generated":
-        made = generate(component.needs.secrets[secret.name])
-    else:
-        first = secret.component
-        user = f"{first}-2" if there.get("user", first) == first else first
-        account = _account(context, component, secret)
-        made = whole(context, account, {**there, "user": user}, token_urlsafe(_BYTES))
-    for key, value in made.items():
-        if there.get(key) != value and key == "password":
-            context.redact(value)
-    return made
-
-
-def _versions(vault: Vault, component: Component, secret: RotatableSecret) -> tuple[Values, Values | None]:
+def _versions(
+    vault: Vault, resolved: ResolvedComponent, secret: RotatableSecret
+) -> tuple[Values, Values | None]:
     """The newest values and those before them."""
-    path = kv_path(component.namespace, f"{component.name}-{secret.name}")
-    kept = vault.get(path)
-    assert kept, f"{path} is gone"
-    before = vault.get(path, version=kept.version - 1) if kept.version > 1 else None
-    return kept.values, before.values if before else None
+    path = kv_path(resolved.namespace, resolved.secret(secret.name))
+    stored = vault.get(path)
+    assert stored, f"{path} is gone"
+    before = vault.get(path, version=stored.version - 1) if stored.version > 1 else None
+    return stored.values, before.values if before else None
 
 
-def _account(context: Context, component: Component, secret: RotatableSecret) -> Account:
-    from mlops_platform.steps.accounts.accounts import accounts_of
-
-    return next(a for a in accounts_of(context, component) if a.kind == secret.name)
+def _account(resolved: ResolvedComponent, secret: RotatableSecret) -> Account:
+    return next(account for account in resolved.accounts if account.kind == secret.name)
 
 
-def _at(
+def _run_script(
     context: Context,
     kube: Kube,
-    account: Account,
-    new: Values,
-    old: Values | None,
-    act: str,
-    progress: Progress,
-) -> None:
-    from mlops_platform.steps.accounts.accounts import at_provider
-
-    provider = context.catalog[account.provider]
-    name = account.secret
-    at_provider(
-        context,
-        kube,
-        provider,
-        account.capability,
-        name,
-        new,
-        (act,),
-        progress,
-        old,
-        namespace=account.namespace,
-    )
-
-
-def _script(
-    context: Context,
-    kube: Kube,
-    component: Component,
+    resolved: ResolvedComponent,
     secret: RotatableSecret,
     new: Values,
     old: Values,
     act: str,
     progress: Progress,
 ) -> None:
-    """`change` brings it into the running program, `prove` proves it; without a script the pods are all."""
-    from mlops_platform.steps.jobs.manifest import ScriptJob
-    from mlops_platform.steps.jobs.run import run_job
-
+    """Run the secret's `rotate` script: `change` sets the value in the program, `prove` checks that the old
+    one is refused. Without a script only the component's own pods use the value, and they have restarted."""
+    component = resolved.component
     need = component.needs.secrets[secret.name]
     if not need.rotate:
         if act == "prove":
-            progress.note(f"{secret.component}-{secret.name}: nobody but its own pods ever took the old one")
+            progress.note(
+                f"{resolved.secret(secret.name)}: used by its own pods only; they have the new value"
+            )
         return
-    folder = context.catalog.folder(component.name)
     beside = [p.script for p in component.provides.values() if p.script]
     port = next(iter(component.serves.values())).port
     copies = {f"rotate-{secret.name}-new": ("new", new), f"rotate-{secret.name}-old": ("old", old)}
-    work = ScriptJob(
-        name=f"{component.name}-rotate-{secret.name}",
-        namespace=component.namespace,
-        image=context.images.reference(need.image),
-        scripts={name: (folder / name).read_text() for name in dict.fromkeys([need.rotate, *beside])},
+    job = ScriptJob(
+        name=f"{resolved.name}-rotate-{secret.name}",
+        namespace=resolved.namespace,
+        image=resolved.reference(need.image),
+        scripts={name: resolved.text(name) for name in dict.fromkeys([need.rotate, *beside])},
         arguments=(act,),
-        secrets={copy: place for copy, (place, _) in copies.items()},
-        env={"HOST": f"{component.name}.{component.namespace}.svc", "PORT": str(port)},
+        secrets={copy: folder for copy, (folder, _) in copies.items()},
+        env={"HOST": f"{resolved.name}.{resolved.namespace}.svc", "PORT": str(port)},
         seconds=120,
     )
     try:
         for copy, (_, values) in copies.items():
-            context.cluster_secrets.write(component.namespace, copy, values)
-        run_job(kube, work, progress, context.cancel)
+            context.cluster_secrets.write(resolved.namespace, copy, values)
+        run_job(kube, job, progress, context.cancel)
     finally:
         for copy in copies:
-            context.cluster_secrets.delete(component.namespace, copy)
+            context.cluster_secrets.delete(resolved.namespace, copy)

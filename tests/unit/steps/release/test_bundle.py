@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 import yaml
@@ -16,7 +15,7 @@ from mlops_platform.catalogue.bundle import Bundle, problems
 from mlops_platform.catalogue.catalogue import read_catalog
 from mlops_platform.catalogue.component import Component
 from mlops_platform.environment.model import ComponentSpec
-from mlops_platform.run.context import Context
+from mlops_platform.run.resolved import ResolvedComponent
 from mlops_platform.steps.release import bundle as bundled
 
 import tests
@@ -33,14 +32,20 @@ SPECS: dict[str, dict[str, Any]] = {
 }
 
 
-def context(name: str, spec: dict[str, Any], *, embedded: bool, beside: Path = CASES) -> Context:
-    """As much of one as values are made of."""
-    chosen = {name: ComponentSpec(bundle=Bundle.model_validate(spec))}
-    environment = SimpleNamespace(name="test", components=chosen)
-    made = SimpleNamespace(
-        environment=environment, catalog=CATALOG, beside=beside, in_tree=lambda component: embedded
+def resolved(name: str, spec: dict[str, Any], *, in_tree: bool, beside: Path = CASES) -> ResolvedComponent:
+    component, bundle = CATALOG[name], Bundle.model_validate(spec)
+    return ResolvedComponent(
+        component=component,
+        folder=CATALOG.folder(name),
+        spec=ComponentSpec(bundle=bundle),
+        environment="test",
+        requires=(),
+        in_tree=in_tree,
+        variables={"name": name, "namespace": name},
+        image="",
+        reference=lambda recipe: f"registry.test/{recipe}:1",
+        bundle=beside / bundle.folder if bundle.folder else None,
     )
-    return cast(Context, made)
 
 
 @pytest.mark.parametrize("name", WITH_BUNDLES)
@@ -56,8 +61,7 @@ def test_values_of_the_official_chart(name: str, kind: str, request: pytest.Fixt
 
 
 def _same_as_before(name: str, kind: str, request: pytest.FixtureRequest, *, embedded: bool) -> None:
-    words = {"name": name, "namespace": name}
-    seen = bundled.values(context(name, SPECS[kind], embedded=embedded), CATALOG[name], words)
+    seen = bundled.values(resolved(name, SPECS[kind], in_tree=embedded))
     text = yaml.safe_dump(seen, sort_keys=True, width=110)
     assert "${" not in text
     for value in seen.get("env", {}).values():
@@ -70,16 +74,14 @@ def _same_as_before(name: str, kind: str, request: pytest.FixtureRequest, *, emb
 @pytest.mark.parametrize(("kind", "embedded"), [("recipe", False), ("image", True)])
 def test_an_image_of_the_other_kind_of_cluster_is_refused(name: str, kind: str, embedded: bool) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        bundled.values(context(name, SPECS[kind], embedded=embedded), CATALOG[name], {"name": name})
+        bundled.values(resolved(name, SPECS[kind], in_tree=embedded))
     assert f"components.{name}.bundle.image" in caught.value.problems[0].what
 
 
 @pytest.mark.parametrize("name", WITH_BUNDLES)
 def test_a_folder_is_a_config_map_with_a_key_a_file(name: str) -> None:
     """The volume's items lead from keys, which have no slashes, to the paths they had."""
-    work = context(name, SPECS["folder"], embedded=True)
-    made = bundled.config_map(work, CATALOG[name])
-    assert made
+    made = bundled.config_map(resolved(name, SPECS["folder"], in_tree=True))
     assert sorted(made["data"].values()) == ["# a DAG\n", "# helps\n"]
     assert all("/" not in key for key in made["data"])
 

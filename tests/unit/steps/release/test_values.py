@@ -10,7 +10,7 @@ from mlops_platform.base.values import merge, substitute
 from mlops_platform.catalogue.catalogue import read_catalog
 from mlops_platform.catalogue.service import complete
 from mlops_platform.environment.model import ComponentSpec
-from mlops_platform.steps.release.values import sizes, texts, used_secrets
+from mlops_platform.steps.release.values import secrets_of, sizes, texts
 
 CATALOG = read_catalog(Paths.default().assets / "helm-values")
 
@@ -80,7 +80,7 @@ def test_every_secret_a_release_mounts_is_made_for_it(name: str) -> None:
     component = CATALOG[name]
     assert component.embedded
     values = values_file(Path(CATALOG.folder(name)) / component.embedded.values)
-    assert set(values.get("secrets", {})) <= set(used_secrets(component))
+    assert set(values.get("secrets", {})) <= set(secrets_of(component))
 
 
 OFFICIAL = [name for name in CATALOG.entries if (CATALOG.folder(name) / "values.yaml").is_file()]

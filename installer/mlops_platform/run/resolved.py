@@ -1,0 +1,225 @@
+"""Everything that an environment decides about a component, worked out once a run: ResolvedComponent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from mlops_platform.base.labels import secret_name
+from mlops_platform.catalogue.catalogue import CAPABILITIES, IDENTITY, SECRET_STORE, Catalog, Component
+from mlops_platform.clusters.managed import Given, Reached, Server
+from mlops_platform.environment.chosen import chosen_components, chosen_provider
+from mlops_platform.environment.issuer import issuer_of, provider
+from mlops_platform.environment.model import ComponentSpec, Environment
+from mlops_platform.environment.uis import routes
+
+
+@dataclass(frozen=True)
+class Account:
+    """An account for one component at the component that provides a capability.
+
+    `kind` is 'database' or 'bucket'; `name` that of the database or bucket. `rotated`: Vault rotates its
+    password, so no Secret has it.
+    """
+
+    component: str
+    namespace: str
+    kind: str
+    capability: str
+    provider: str
+    name: str
+    rotated: bool = False
+
+    @property
+    def secret(self) -> str:
+        return secret_name(self.component, self.kind)
+
+
+@dataclass(frozen=True)
+class Grant:
+    """A managed service of the cloud that one component may use. `kind` is 'bucket' or 'pools'."""
+
+    component: str
+    namespace: str
+    kind: str
+    service: Given
+
+    @property
+    def secret(self) -> str:
+        return secret_name(self.component, self.kind)
+
+    @property
+    def values(self) -> dict[str, str]:
+        """The contents of its Secret."""
+        return dict(self.service.values(self.namespace))
+
+
+@dataclass(frozen=True)
+class ResolvedComponent:
+    """A chosen component in its environment. Release values, jobs and smoke tests are functions of it.
+
+    `requires` names the chosen components it is installed after. `in_tree`: its release is the in-tree chart.
+    `image` is the recipe of its pods ('' where a chart names its own); `reference` maps a recipe to an image
+    reference. `outside` are the services of the cloud that it uses, by capability. `audience` is the one of
+    tokens for Vault ('' without it). `routes` is set for the ingress. `login` is the file by which smoke
+    tests sign users in, `bundle` the folder of user code.
+    """
+
+    component: Component
+    folder: Path
+    spec: ComponentSpec
+    environment: str
+    requires: tuple[str, ...]
+    in_tree: bool
+    variables: Mapping[str, str]
+    image: str
+    reference: Callable[[str], str]
+    accounts: tuple[Account, ...] = ()
+    grants: tuple[Grant, ...] = ()
+    outside: Mapping[str, Reached] = field(default_factory=dict)
+    audience: str = ""
+    routes: Callable[[], dict[str, Any]] | None = None
+    login: Path | None = None
+    bundle: Path | None = None
+
+    @property
+    def name(self) -> str:
+        return self.component.name
+
+    @property
+    def namespace(self) -> str:
+        return self.component.namespace
+
+    @property
+    def layer(self) -> str:
+        return self.component.layer
+
+    def secret(self, key: str) -> str:
+        """The name of one of its Secrets."""
+        return secret_name(self.name, key)
+
+    def text(self, file: str) -> str:
+        """A file of its folder."""
+        return (self.folder / file).read_text()
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a cluster decides about its components: managed services by capability, servers of the cloud in
+    which accounts are made, whether charts can be reached, whether nodes run images that are built here."""
+
+    managed: Mapping[str, Given]
+    servers: Mapping[str, Server]
+    charts: bool
+    takes_images: bool
+    reference: Callable[[str], str]
+    beside: Path  # the folder that paths in the environment file start from
+
+
+def resolve(environment: Environment, catalog: Catalog, around: Surroundings) -> dict[str, ResolvedComponent]:
+    """The chosen components by name, in the order of installation."""
+    signed_in, issuer = provider(environment, catalog), issuer_of(environment, catalog)
+    login = catalog.folder(signed_in.name) / signed_in.provides[IDENTITY].login if signed_in else None
+    store = chosen_provider(environment, catalog, SECRET_STORE)
+    own: dict[str, Reached] = {**around.managed, **around.servers}
+    found = {}
+    for component in chosen_components(environment, catalog):
+        spec = environment.components[component.name]
+        in_tree = _in_tree(component, around)
+        needed = [c for kind, c in CAPABILITIES.items() if getattr(component.needs, kind)]
+        bundle = spec.bundle.folder if spec.bundle else None
+        found[component.name] = ResolvedComponent(
+            component=component,
+            folder=catalog.folder(component.name),
+            spec=spec,
+            environment=environment.name,
+            requires=catalog.edges(component.name, environment.components),
+            in_tree=in_tree,
+            variables=_variables(environment, component, spec, issuer.machines if issuer else ()),
+            image=_image(component, spec) if in_tree else "",
+            reference=around.reference,
+            accounts=_accounts(environment, catalog, component, around, rotates=store is not None),
+            grants=_grants(component, around.managed),
+            outside={c: s for c, s in own.items() if c in needed},
+            audience=store.name if store else "",
+            routes=partial(routes, environment, catalog) if component.ingress else None,
+            login=login,
+            bundle=around.beside / bundle if bundle else None,
+        )
+    return _installation_order(found)
+
+
+def _installation_order(found: Mapping[str, ResolvedComponent]) -> dict[str, ResolvedComponent]:
+    """Each after the components it requires; the catalogue has been checked for cycles."""
+    ordered: dict[str, ResolvedComponent] = {}
+
+    def visit(name: str) -> None:
+        for needed in found[name].requires:
+            visit(needed)
+        ordered.setdefault(name, found[name])
+
+    for name in found:
+        visit(name)
+    return ordered
+
+
+def _in_tree(component: Component, around: Surroundings) -> bool:
+    """Where charts can be reached, the official one comes first."""
+    official = around.charts and (component.chart or component.kustomize)
+    return bool(component.embedded and around.takes_images and not official)
+
+
+def _variables(
+    environment: Environment, component: Component, spec: ComponentSpec, machines: tuple[str, ...]
+) -> dict[str, str]:
+    """The template variables of `${…}` in values, redirects and the environment of scripts."""
+    return {
+        "name": component.name,
+        "namespace": component.namespace,
+        "domain": environment.domain,
+        "site": environment.site,  # the domain with the gateway's port, as in a browser
+        "machines": ",".join(machines),  # issuer=audience pairs of the bearer tokens that are accepted
+        "environment": environment.name,
+        "version": component.version,
+        **{key: getattr(spec, key) or getattr(component.resources, key) for key in ("cpu", "memory", "disk")},
+    }
+
+
+def _image(component: Component, spec: ComponentSpec) -> str:
+    """The recipe of its pods: its own, or the recipe of user code that is built on it."""
+    assert component.embedded, "in-tree without a recipe"
+    return spec.bundle.image if spec.bundle and spec.bundle.image else component.embedded.image
+
+
+def _accounts(
+    environment: Environment, catalog: Catalog, component: Component, around: Surroundings, *, rotates: bool
+) -> tuple[Account, ...]:
+    """One for each capability in `needs` that a component provides here.
+
+    Where the cloud has the server, the component that can make accounts in it need not be chosen.
+    """
+    found = []
+    for kind, capability in CAPABILITIES.items():
+        name = getattr(component.needs, kind)
+        if not name or capability in around.managed:
+            continue
+        able = catalog[catalog.providers(capability)[0]]
+        chosen = chosen_provider(environment, catalog, capability) or able
+        # Vault is not let out of the cluster: it rotates no password of a server there.
+        ours = rotates and capability not in around.servers
+        rotated = ours and chosen.provides[capability].engine is not None
+        place = (component.name, component.namespace)
+        found.append(Account(*place, kind, capability, chosen.name, name, rotated))
+    return tuple(found)
+
+
+def _grants(component: Component, managed: Mapping[str, Given]) -> tuple[Grant, ...]:
+    """One for each capability in `needs` that is a managed service of the cloud."""
+    return tuple(
+        Grant(component.name, component.namespace, kind, managed[capability])
+        for kind, capability in CAPABILITIES.items()
+        if getattr(component.needs, kind) and capability in managed
+    )

@@ -1,0 +1,238 @@
+"""The smoke test of a component: its scripts run as Jobs; in between, its pods are deleted where allowed."""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from mlops_platform.adapters.helm import Release
+from mlops_platform.adapters.kube import Kube
+from mlops_platform.adapters.kube.rollout import pod_state
+from mlops_platform.adapters.process import tail
+from mlops_platform.adapters.wait import Pending, wait_until
+from mlops_platform.base.digest import short_digest
+from mlops_platform.base.errors import SmokeError, StepError
+from mlops_platform.base.labels import OWNED
+from mlops_platform.base.progress import Progress
+from mlops_platform.base.values import substitute
+from mlops_platform.catalogue.catalogue import SmokeSpec
+from mlops_platform.engine.result import Result, parse
+from mlops_platform.environment.uis import ROUTES_FILE
+from mlops_platform.run.context import Context
+from mlops_platform.run.resolved import ResolvedComponent
+from mlops_platform.smoke.evidence import collect
+from mlops_platform.steps.access.users import PEOPLE, trial
+from mlops_platform.steps.jobs.manifest import ScriptJob
+from mlops_platform.steps.jobs.run import JobFailed, run_job
+from mlops_platform.steps.release.values import source_of, values_of
+
+_BACK_SECONDS = 180
+_PROBES = Path(__file__).with_name("probes.py")
+
+
+@dataclass(frozen=True)
+class ComponentTest:
+    """The smoke test of one component. `required` are the tests of what it is installed after: when one of
+    those changes, this one runs again. With `gentle` it deletes no pod."""
+
+    context: Context
+    resolved: ResolvedComponent
+    required: tuple[ComponentTest, ...] = ()
+    gentle: bool = False
+    what: str = "smoke test"
+
+    @property
+    def name(self) -> str:
+        return self.resolved.name
+
+    @property
+    def id(self) -> str:
+        return f"{self.name}/smoke"
+
+    @property
+    def layer(self) -> str:
+        return self.resolved.layer
+
+    @cached_property
+    def digest(self) -> str:
+        """Covers the release, the scripts, and the tests of what it is installed after.
+
+        It does not cover the values of secrets: a rotation checks its own.
+        """
+        resolved = self.resolved
+        values = {key: value for key, value in values_of(resolved).items() if key != "checksum"}
+        release = Release(resolved.name, resolved.namespace, source_of(resolved), values, labels=OWNED)
+        parts: list[Any] = [self.context.helm.digest(release)]
+        parts += [scripts_of(resolved, spec) for spec in resolved.component.smoke]
+        parts += [spec.model_dump(mode="json") for spec in resolved.component.smoke]
+        return short_digest([*parts, *(each.digest for each in self.required)])
+
+    def run(self, kube: Kube, progress: Progress) -> list[Result]:
+        """Every result, whatever failed before.
+
+        After a failure, evidence/<component>/ in the run's folder has objects, events and logs.
+        """
+        context, resolved = self.context, self.resolved
+        results: list[Result] = []
+        logs: dict[str, str] = {}
+        for spec in resolved.component.smoke:
+            with trial(context, resolved) if spec.people else nullcontext():
+                results += _Run(context, resolved, spec, kube, progress, logs).all(gentle=self.gentle)
+        if any(not result.ok for result in results):
+            progress.say("collecting evidence")
+            collect(kube, resolved.namespace, self._evidence, logs)
+        return results
+
+    @property
+    def _evidence(self) -> Path:
+        return self.context.run_folder / "evidence" / self.name
+
+    def error(self, results: Sequence[Result]) -> SmokeError:
+        failed = [result for result in results if not result.ok]
+        return SmokeError(
+            f"{self.name}: {len(failed)} of {len(results)} smoke tests failed",
+            why="\n".join(f"{result.name}: {result.detail}" for result in failed),
+            hint="everything stays up; read the evidence, fix the cause, and run smoke again",
+            command=f"mlops-platform smoke {self.name} --env {self.context.environment.name}",
+            evidence=self._evidence,
+        )
+
+
+def component_tests(context: Context, *, gentle: bool = False) -> dict[str, ComponentTest]:
+    """The test of each chosen component, by name."""
+    found: dict[str, ComponentTest] = {}
+    for name, resolved in context.resolved.items():
+        required = tuple(found[each] for each in resolved.requires)
+        found[name] = ComponentTest(context, resolved, required, gentle)
+    return found
+
+
+def scripts_of(resolved: ResolvedComponent, spec: SmokeSpec) -> dict[str, str]:
+    """Files of a smoke test's Job: its script, probes.py, and the account scripts that it uses."""
+    provided = (p.script for p in resolved.component.provides.values() if p.script)
+    texts = {name: resolved.text(name) for name in (spec.script, *spec.files, *provided)}
+    texts[_PROBES.name] = _PROBES.read_text()
+    if resolved.routes:
+        texts[ROUTES_FILE] = json.dumps(resolved.routes())
+    if spec.people and resolved.login:
+        texts["login.py"] = resolved.login.read_text()
+    return texts
+
+
+class _Run:
+    """One script: its tests, and the data it wrote, read again from new pods."""
+
+    def __init__(
+        self,
+        context: Context,
+        resolved: ResolvedComponent,
+        spec: SmokeSpec,
+        kube: Kube,
+        progress: Progress,
+        logs: dict[str, str],
+    ) -> None:
+        self._context, self._resolved, self._spec = context, resolved, spec
+        self._kube, self._progress, self._logs = kube, progress, logs
+        self._run = secrets.token_hex(4)
+
+    def all(self, *, gentle: bool) -> list[Result]:
+        if gentle or not (self._spec.survives and self._context.environment.smoke.disruptive):
+            return self._phase("probe")
+        results, started = self._phase("probe", "write"), time.monotonic()
+        back = f"{', '.join(self._spec.survives)} comes back"
+        try:
+            doomed = self._doomed()
+            standing = sum("deletionTimestamp" not in pod["metadata"] for pod in self._pods())
+            for pod in doomed:
+                name, grace = pod["metadata"]["name"], self._spec.grace
+                self._kube.delete("v1", "Pod", name, self._resolved.namespace, grace_seconds=grace)
+            gone = {pod["metadata"]["uid"] for pod in doomed}
+            # Wait until they are gone: a Service sends requests to its last pod until that ends.
+            self._wait(lambda: self._leaving(gone))
+            results += self._phase("read")  # it starts while the new pods do, and waits for them
+            self._wait(lambda: self._missing(standing))
+        except StepError as error:
+            return [*results, Result(back, False, f"{error.what}\n{error.why}", time.monotonic() - started)]
+        return [*results, Result(back, True, seconds=round(time.monotonic() - started, 3))]
+
+    def _phase(self, *acts: str) -> list[Result]:
+        """Run one Job. A script that stops early is a failed test."""
+        phase = acts[-1]
+        self._progress.say(f"smoke: {' and '.join(acts)}")
+        try:
+            log = run_job(self._kube, self._job(phase, acts), self._progress, self._context.cancel)
+        except JobFailed as error:
+            results = parse(error.log)
+            if all(result.ok for result in results):
+                results.append(Result("the smoke test runs to its end", False, f"{error.what}\n{error.why}"))
+            log = error.log or error.why
+        else:
+            results = parse(log)
+            if not results:
+                results.append(Result("the smoke test reports results", False, tail(log) or "no output"))
+        self._logs[f"{self._spec.script}-{phase}"] = log
+        return results
+
+    def _job(self, phase: str, acts: tuple[str, ...]) -> ScriptJob:
+        resolved, spec = self._resolved, self._spec
+        keys = (*spec.secrets, *([PEOPLE] if spec.people else []))
+        return ScriptJob(
+            name=f"{resolved.name}-{spec.script.removesuffix('.py')}-{phase}",
+            namespace=resolved.namespace,
+            image=resolved.reference(spec.image),
+            scripts=scripts_of(resolved, spec),
+            arguments=acts,
+            secrets={resolved.secret(key): key for key in keys},
+            env={**substitute(spec.env, resolved.variables), "RUN": self._run},
+            memory=spec.memory,
+            seconds=spec.seconds,
+            audience=resolved.audience if spec.identity else "",
+        )
+
+    def _pods(self) -> list[dict[str, Any]]:
+        labels = f"app.kubernetes.io/instance={self._resolved.name}"
+        return self._kube.list("v1", "Pod", self._resolved.namespace, labels=labels)
+
+    def _doomed(self) -> list[dict[str, Any]]:
+        """The pods to delete: 'x-0' is that pod, 'deployment/x' all pods of that Deployment."""
+        wanted = self._spec.survives
+        owned = [w.removeprefix("deployment/") for w in wanted if "/" in w]
+        names = re.compile("|".join([*map(re.escape, wanted), *(f"{w}-[a-z0-9]+-[a-z0-9]+" for w in owned)]))
+        found = [p for p in self._pods() if names.fullmatch(p["metadata"]["name"])]
+        if not found:
+            raise StepError(f"no pod to delete: {', '.join(wanted)}", why="the release has none of these")
+        return found
+
+    def _leaving(self, gone: set[str]) -> str:
+        """'' once no pod of these uids is left, else which one is."""
+        old = [p["metadata"]["name"] for p in self._pods() if p["metadata"]["uid"] in gone]
+        return f"{old[0]} is being deleted" if old else ""
+
+    def _missing(self, count: int) -> str:
+        """'' once `count` pods exist and all are ready, else the state of one that is not."""
+        pods = self._pods()
+        states = [str(state) for pod in pods if (state := pod_state(pod))]
+        return next(iter(states), "" if len(pods) >= count else "no new pod yet")
+
+    def _wait(self, lacking: Callable[[], str]) -> None:
+        def there() -> bool | Pending:
+            text = lacking()
+            return Pending(text) if text else True
+
+        wait_until(
+            f"{self._resolved.name}: pods back",
+            there,
+            seconds=_BACK_SECONDS,
+            cancel=self._context.cancel,
+            on_seen=self._progress.say,
+            longest_delay=0.25,
+            command=self._kube.kubectl("--namespace", self._resolved.namespace, "get", "pods"),
+        )
