@@ -51,7 +51,7 @@ OF_ALL = {
 def table() -> Iterator[tuple[str, str]]:
     """Rights as the table has them, ('any', 'ec2:Describe*')."""
     text = (ROOT / "docs/aws.md").read_text()
-    section = text[text.index("## Rights") : text.index("## The root by hand")]
+    section = text[text.index("## Permissions") : text.index("## Run the root by hand")]
     for row in re.findall(r"^\| (`.+) \| (.+) \| (.+) \|$", section, re.MULTILINE):
         for service in re.findall("`(.+?)`", row[0]):
             yield from ((row[1], f"{service}:{action}") for action in re.findall(r"`([A-Z*][\w*]*)`", row[2]))
