@@ -32,6 +32,7 @@ check: $(VENV)/.ready-dev  ## format, lint, types, Terraform, unit tests: requir
 check-code:
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/lint-imports
 	$(BIN)/mypy
 	MYPY=$(BIN)/mypy sh scripts/check-scripts
 

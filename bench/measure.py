@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-CLI = (sys.executable, "-m", "mlops_platform")
+CLI = (sys.executable, "-m", "mlops_platform.cli")
 
 
 @dataclass(frozen=True)

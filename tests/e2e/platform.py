@@ -17,7 +17,7 @@ from typing import Any
 
 from mlops_platform.clusters.host.layout import Place
 
-CLI = (sys.executable, "-m", "mlops_platform")
+CLI = (sys.executable, "-m", "mlops_platform.cli")
 ENVIRONMENT = """\
 name: {name}
 summary: made by a test

@@ -102,7 +102,7 @@ def _stopped(
     runs = machine.folder / "home" / name / "runs"
     terraform, journals = folder.run(), len(list(runs.glob("*")))
     log = machine.folder / f"{name}.log"
-    child = spawn([sys.executable, "-m", "mlops_platform", *command, "--env", name], stdout=log)
+    child = spawn([sys.executable, "-m", "mlops_platform.cli", *command, "--env", name], stdout=log)
 
     def reached() -> bool | Pending:
         if child.poll() is not None:

@@ -54,7 +54,7 @@ class Person:
 
     def _run(self, command: tuple[str, ...], log: IO[bytes]) -> subprocess.CompletedProcess[bytes]:
         return subprocess.run(
-            [sys.executable, "-m", "mlops_platform", *command, "--env", "theirs", "--output", "json"],
+            [sys.executable, "-m", "mlops_platform.cli", *command, "--env", "theirs", "--output", "json"],
             env={
                 **os.environ,
                 "MLOPS_PLATFORM_HOME": str(self.folder / "home"),

@@ -21,7 +21,7 @@ from mlops_platform.cli import main
 import tests
 
 CASES = tests.CASES / "environments"
-CLI = (sys.executable, "-m", "mlops_platform")
+CLI = (sys.executable, "-m", "mlops_platform.cli")
 HEAVY = (
     "kubernetes",
     "rich",

@@ -1,4 +1,4 @@
-"""Owns `python -m installer`."""
+"""Entry point of `python -m mlops_platform.cli`."""
 
 from mlops_platform.cli import main
 
