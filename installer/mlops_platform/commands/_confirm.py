@@ -35,10 +35,10 @@ def agreed(console: Console, work: Context, *, yes: bool, allow_data_loss: bool)
     try:
         answer = _answer(console, work, preview.of(work, changes), yes=yes, allow_data_loss=allow_data_loss)
     except PlatformError:  # nobody to ask, or interrupted
-        terraform.forget_plan()
+        terraform.discard_plan()
         raise
     if not answer:
-        terraform.forget_plan()
+        terraform.discard_plan()
     return answer
 
 

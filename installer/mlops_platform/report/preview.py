@@ -101,7 +101,7 @@ def _disk(work: Context, name: str) -> int:
 
 def losses(cluster: ClusterProvider, changes: Changes) -> tuple[Loss, ...]:
     """Of the objects that would be destroyed or replaced, those that hold data."""
-    told = ((change, cluster.holds(change)) for change in changes.destroying if not change.unmade)
+    told = ((change, cluster.holds(change)) for change in changes.destroying if not change.incomplete)
     return tuple(Loss(change.address, what) for change, what in told if what)
 
 

@@ -54,7 +54,7 @@ class Retain:
         context, options = self.context, self.options
         types = {t for word in options.retain for t in context.cluster.retainable[word].types}
         context.cluster.retain(options.retain)
-        for address in context.terraform.forget(types, progress, context.cancel):
+        for address in context.terraform.state_rm(types, progress, context.cancel):
             progress.note(f"{address} is kept, and no more Terraform's")
 
 

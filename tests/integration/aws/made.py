@@ -165,7 +165,7 @@ def orphans(machine: Machine, name: str) -> set[str]:
     """
     account, folder = machine.account, folder_of(machine, name)
     text = (folder.remote.read() if folder.remote else "") or ""
-    text += json.dumps(folder.adoptions())
+    text += json.dumps(folder.imports())
     ours = [{"Name": "tag:mlops-platform/env", "Values": [name]}]
     ec2, eks, kms = (account.client(service) for service in ("ec2", "eks", "kms"))
     found: set[str] = set()

@@ -1,4 +1,4 @@
-"""Owns a command line as small as one can be, for tests to kill.
+"""The smallest command line around Terraform, for tests that kill it.
 
 python -m tests.integration.terraform.client apply|destroy ROOT FOLDER JSON
 """

@@ -1,4 +1,4 @@
-"""Owns one Terraform of the root `objects` in a folder of its own, and an end for whatever a test started."""
+"""Terraform with the root `objects` in a temporary folder; ends the processes that a test started."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ ROOTS = Path(__file__).parent / "roots"
 
 @dataclass(frozen=True)
 class Site:
-    """A place where objects are made: `things` holds them, `folder` is the adapter's."""
+    """The folder `things` with the created objects, and the adapter's `folder`."""
 
     folder: Folder
     things: Path
 
     def terraform(self) -> Terraform:
-        """A new one, as the next command line would have it."""
+        """A new adapter, as in the next command line."""
         return Terraform(self.folder.root, self.folder.path)
 
     def variables(self, count: int = 3, seconds: float = 0.0) -> dict[str, Any]:
@@ -38,13 +38,13 @@ class Site:
         return {file.name.removeprefix("object-") for file in self.things.glob("object-*")}
 
     def made(self) -> list[str]:
-        """Every act of making, in order; a name twice was made twice."""
+        """Names of all creations in order; an object created twice is there twice."""
         file = self.things / "made"
         return file.read_text().split() if file.exists() else []
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """No act ends meanwhile, so a Terraform that is at work stays at work."""
+        """No creation ends within this context, so that Terraform keeps running."""
         gate = self.things / "hold"
         gate.touch()
         try:
@@ -53,7 +53,7 @@ class Site:
             gate.unlink()
 
     def running(self, *, after: ProcessId | None = None) -> ProcessId:
-        """The Terraform that has started since the one before, which may have ended by now."""
+        """The Terraform that started after another one; it may have ended already."""
 
         def observe() -> ProcessId | Pending:
             found = recorded_process(self.folder)
@@ -62,9 +62,9 @@ class Site:
         return wait_until("Terraform", observe, seconds=60, first_delay=0.005, longest_delay=0.005)
 
     def until_event(self, kind: str, count: int = 3) -> None:
-        """Until `count` events of the kind came: by default one of each object of the first rank.
+        """Wait for `count` events of a kind: by default one of each object of the first rank.
 
-        An object Terraform has not begun when it is stopped is in no state, and none is made of it.
+        An object that is not started when Terraform is stopped is not created and in no state.
         """
 
         def observe() -> bool | Pending:
@@ -92,6 +92,6 @@ def site(tmp_path: Path) -> Iterator[Site]:
 
 @pytest.fixture(autouse=True)
 def no_configuration_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
-    """These roots need no provider, so no mirror either."""
+    """Ignore the user's configuration: these roots need no provider and no mirror."""
     for name in [n for n in os.environ if n.startswith("TF_")]:
         monkeypatch.delenv(name)

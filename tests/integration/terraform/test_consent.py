@@ -1,6 +1,6 @@
-"""Proves that `up` destroys nothing without having said it, and loses no data without having been told to.
+"""Confirmation of `up`: it lists what it destroys, and loses no data without permission.
 
-With a real Terraform; its objects are files, and those of the second rank count as data.
+Uses a real Terraform; its objects are files, and those of the second rank count as data.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ ASK = consent._ask
 
 @dataclass
 class Careful:
-    """What `agreed` asks of a cluster provider that asks first."""
+    """The part of a cluster provider with confirmation that `agreed` uses."""
 
     site: Site
     count: int = 3
@@ -62,7 +62,7 @@ class Careful:
 
 @dataclass(frozen=True)
 class FailureContext:
-    """An environment whose objects are there, three of each rank, and what the console said."""
+    """An environment with three objects of each rank, and the console's output."""
 
     work: Context
     cluster: Careful
@@ -113,7 +113,7 @@ def there(nothing_yet: FailureContext) -> FailureContext:
 
 @pytest.fixture
 def started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[str]]:
-    """What Terraform was started for since the last time this was asked."""
+    """A function that returns Terraform's commands since its last call."""
     said, wrapper = tmp_path / "calls", tmp_path / "wrapper"
     wrapper.write_text(f'#!/bin/sh\necho "$1" >>{said}\nexec {find_binary().path} "$@"\n')
     wrapper.chmod(0o755)
@@ -134,7 +134,7 @@ class Keyboard(io.TextIOWrapper):
 
 
 def typed(monkeypatch: pytest.MonkeyPatch, situation: FailureContext, answer: str) -> FailureContext:
-    """A person at a terminal, who will answer so; with '-' one who says nothing."""
+    """A terminal on which the user types this answer; '-' is an empty answer."""
     reader, writer = os.pipe()
     keyboard = Keyboard(os.fdopen(reader, "rb"))
     monkeypatch.setattr("sys.stdin", keyboard)
@@ -144,31 +144,33 @@ def typed(monkeypatch: pytest.MonkeyPatch, situation: FailureContext, answer: st
     return replace(situation, err=Terminal())
 
 
-def test_the_first_up_is_not_planned_apart(
+def test_first_up_is_not_planned_separately(
     nothing_yet: FailureContext, started: Callable[[], list[str]], site: Site
 ) -> None:
-    """There is nothing to destroy, so one start of the provider is enough, also where nobody is asked."""
+    """There is nothing to destroy, so that no plan is needed, with and without a question."""
     assert nothing_yet.ask(yes=True) and nothing_yet.ask()
     assert started() == [] and nothing_yet.cluster.prepared == []
     nothing_yet.apply()
     assert started() == ["init", "apply"] and len(site.objects()) == 6
 
 
-def test_nothing_to_do_starts_nothing(there: FailureContext, started: Callable[[], list[str]]) -> None:
+def test_unchanged_environment_starts_no_terraform(
+    there: FailureContext, started: Callable[[], list[str]]
+) -> None:
     there.apply()
     started()
     assert there.ask(yes=True) and there.ask()
     assert started() == [] and there.err.getvalue() == ""
 
 
-def test_a_provider_that_does_not_ask_first_is_not_planned(
+def test_provider_without_confirmation_is_not_planned(
     there: FailureContext, started: Callable[[], list[str]]
 ) -> None:
     there.cluster.asks_first, there.cluster.count = False, 1
     assert there.ask() and started() == []
 
 
-def test_what_is_only_made_is_made_with_yes_and_planned_once(
+def test_yes_covers_creations_which_are_planned_once(
     there: FailureContext, started: Callable[[], list[str]], site: Site
 ) -> None:
     there.cluster.count = 4
@@ -178,9 +180,9 @@ def test_what_is_only_made_is_made_with_yes_and_planned_once(
     assert len(site.objects()) == 8 and there.err.getvalue() == ""
 
 
-def test_yes_does_not_cover_the_loss_of_data(there: FailureContext, site: Site) -> None:
+def test_yes_does_not_cover_data_loss(there: FailureContext, site: Site) -> None:
     there.cluster.count = 2
-    for yes in (True, False):  # without --yes there is nobody to ask here either
+    for yes in (True, False):  # stdin is no terminal: a question is not possible
         with pytest.raises(UsageError) as caught:
             there.ask(yes=yes)
         assert "terraform_data.second[2]: its file" in caught.value.why
@@ -190,7 +192,7 @@ def test_yes_does_not_cover_the_loss_of_data(there: FailureContext, site: Site) 
 
 
 def fail_to_make(there: FailureContext, site: Site) -> None:
-    """Terraform taints what it made in part; here the object that would be the data of second[3]."""
+    """Make the creation of second[3], an object with data, fail, so that Terraform taints it."""
     there.cluster.count = 4
     (site.things / "object-second-3").mkdir()
     assert there.ask(yes=True)
@@ -209,21 +211,17 @@ def by_hand(site: Site, *words: str) -> None:
 
 
 @pytest.mark.parametrize("then_killed", [False, True])
-def test_what_was_never_made_completely_holds_no_data(
-    there: FailureContext, site: Site, then_killed: bool
-) -> None:
+def test_incomplete_object_holds_no_data(there: FailureContext, site: Site, then_killed: bool) -> None:
     fail_to_make(there, site)
     if then_killed:
-        site.folder.begin("apply", "a run that was killed before it replaced it")
+        site.folder.begin("apply", "a run that was killed before the replacement")
     assert there.ask(yes=True) and "terraform_data.second[3]" in there.err.getvalue()
     there.apply()
-    assert len(site.objects()) == 8 and site.folder.unmade() == frozenset()
+    assert len(site.objects()) == 8 and site.folder.incomplete() == frozenset()
 
 
 @pytest.mark.parametrize("failed_before", [False, True])
-def test_what_somebody_taints_by_hand_holds_data(
-    there: FailureContext, site: Site, failed_before: bool
-) -> None:
+def test_object_tainted_by_hand_holds_data(there: FailureContext, site: Site, failed_before: bool) -> None:
     tainted = "terraform_data.second[2]"
     if failed_before:
         fail_to_make(there, site)
@@ -235,7 +233,7 @@ def test_what_somebody_taints_by_hand_holds_data(
     assert f"{tainted}: its file" in caught.value.why
 
 
-def test_allowed_to_lose_data_it_says_what_goes_and_just_that_goes(there: FailureContext, site: Site) -> None:
+def test_allow_data_loss_destroys_exactly_the_listed_objects(there: FailureContext, site: Site) -> None:
     there.cluster.count = 2
     assert there.ask(yes=True, allow_data_loss=True)
     assert "✖ destroy terraform_data.second[2]" in there.err.getvalue()
@@ -244,7 +242,7 @@ def test_allowed_to_lose_data_it_says_what_goes_and_just_that_goes(there: Failur
     assert site.objects() == {f"{rank}-{n}" for rank in ("first", "second") for n in (0, 1)}
 
 
-def test_what_holds_no_data_goes_with_yes_and_not_without(
+def test_destroying_objects_without_data_requires_yes(
     there: FailureContext, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     there.cluster.count = 2
@@ -258,7 +256,7 @@ def test_what_holds_no_data_goes_with_yes_and_not_without(
 
 
 @pytest.mark.parametrize(("answer", "agrees"), [("staging", True), ("y", False), ("", False)])
-def test_a_person_types_the_name_of_what_loses_data(
+def test_user_confirms_data_loss_with_the_environment_name(
     there: FailureContext, site: Site, monkeypatch: pytest.MonkeyPatch, answer: str, agrees: bool
 ) -> None:
     there.cluster.count = 2
@@ -270,7 +268,7 @@ def test_a_person_types_the_name_of_what_loses_data(
     assert len(site.objects()) == 6 and site.folder.plan.exists() is agrees
 
 
-def test_a_person_is_shown_the_bill_before_anything_is_made(
+def test_user_sees_the_cost_before_anything_is_created(
     nothing_yet: FailureContext, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     person = typed(monkeypatch, nothing_yet, "n")
@@ -282,18 +280,16 @@ def test_a_person_is_shown_the_bill_before_anything_is_made(
     assert nothing_yet.cluster.prepared == [] and not site.folder.path.exists()
 
 
-def test_a_person_who_said_yes_before_is_not_asked(
-    there: FailureContext, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_yes_option_asks_no_question(there: FailureContext, monkeypatch: pytest.MonkeyPatch) -> None:
     there.cluster.count = 4
     person = typed(monkeypatch, there, "n")
     assert person.ask(yes=True) and "Apply?" not in person.err.getvalue()
 
 
-def test_ctrl_c_at_the_question_ends_it(
+def test_ctrl_c_at_the_question_ends_the_command(
     there: FailureContext, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Within a run it only sets a flag; a program that waits for a line would not hear of it."""
+    """Within a run the signal only sets a flag, which a program that waits for a line does not see."""
     there.cluster.count = 2
     person = typed(monkeypatch, there, "-")
     stop = threading.Timer(0.0, person.work.cancel.request)

@@ -1,4 +1,4 @@
-"""Proves that a plan says what an apply would do, changes nothing, and is applied as it was shown."""
+"""Plans list the changes of an apply, change nothing, and are applied as shown."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def contents(place: Path) -> dict[str, bytes]:
 
 @pytest.fixture
 def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Every command line the binary was started with, one a line."""
+    """A function that returns all command lines of the binary."""
     said, wrapper = tmp_path / "calls", tmp_path / "wrapper"
     wrapper.write_text(f'#!/bin/sh\necho "$@" >>{said}\nexec {find_binary().path} "$@"\n')
     wrapper.chmod(0o755)
@@ -30,16 +30,16 @@ def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return said
 
 
-def test_what_does_not_exist_yet_is_planned_and_leaves_nothing_behind(site: Site, calls: Path) -> None:
+def test_preview_of_new_environment_leaves_no_files(site: Site, calls: Path) -> None:
     root = contents(site.folder.root)
     found = site.terraform().preview(site.variables(), Silent(), Cancel())
     assert len(found.of("create")) == len(found.all) == 6 and found.all[0].type == "terraform_data"
     assert not site.folder.path.exists() and not site.objects()
     assert contents(site.folder.root) == root
-    assert "show" not in calls.read_text()  # what is only created needs no second look
+    assert "show" not in calls.read_text()  # a plan that only creates needs no `show`
 
 
-def test_a_preview_of_what_exists_names_what_goes_and_touches_nothing(site: Site) -> None:
+def test_preview_lists_destroyed_objects_and_changes_nothing(site: Site) -> None:
     site.terraform().apply(site.variables(), Silent(), Cancel())
     before = contents(site.folder.path)
     found = site.terraform().preview(site.variables(count=1), Silent(), Cancel())
@@ -49,7 +49,7 @@ def test_a_preview_of_what_exists_names_what_goes_and_touches_nothing(site: Site
     assert contents(site.folder.path) == before and len(site.objects()) == 6
 
 
-def test_providers_of_the_last_run_are_used_and_another_binary_gets_its_own(
+def test_preview_uses_providers_of_the_last_run_unless_the_binary_changed(
     site: Site, calls: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     site.terraform().apply(site.variables(), Silent(), Cancel())
@@ -66,14 +66,14 @@ def test_providers_of_the_last_run_are_used_and_another_binary_gets_its_own(
     assert contents(site.folder.path) == before
 
 
-def test_what_is_unchanged_starts_no_terraform(site: Site, calls: Path) -> None:
+def test_preview_without_changes_starts_no_terraform(site: Site, calls: Path) -> None:
     site.terraform().apply(site.variables(), Silent(), Cancel())
     said = calls.read_text()
     assert site.terraform().preview(site.variables(), Silent(), Cancel()).all == ()
     assert calls.read_text() == said
 
 
-def test_a_change_is_told_attribute_by_attribute(site: Site) -> None:
+def test_change_lists_its_attributes(site: Site) -> None:
     site.terraform().apply(site.variables(count=1), Silent(), Cancel())
     found = site.terraform().preview(site.variables(count=1, seconds=0.5), Silent(), Cancel())
     assert [(c.address, c.action, c.details) for c in found.all] == [
@@ -82,7 +82,7 @@ def test_a_change_is_told_attribute_by_attribute(site: Site) -> None:
     ]
 
 
-def test_what_was_planned_is_what_is_applied(site: Site, calls: Path) -> None:
+def test_apply_uses_the_saved_plan(site: Site, calls: Path) -> None:
     site.terraform().apply(site.variables(), Silent(), Cancel())
     calls.unlink()
     terraform, told = site.terraform(), RecordingProgress()
@@ -100,12 +100,12 @@ def test_what_was_planned_is_what_is_applied(site: Site, calls: Path) -> None:
     assert site.terraform().unchanged(site.variables(count=2))
 
 
-def test_a_plan_of_another_state_is_never_applied_nor_anything_else(site: Site) -> None:
-    """Somebody has agreed to what was planned, and to nothing that came of it since."""
+def test_stale_plan_is_an_error_and_nothing_is_applied(site: Site) -> None:
+    """The user agreed to the saved plan, not to later changes."""
     site.terraform().apply(site.variables(), Silent(), Cancel())
     terraform = site.terraform()
     assert terraform.plan(site.variables(count=1), Silent(), Cancel())
-    site.terraform().apply(site.variables(count=2), Silent(), Cancel())  # somebody else
+    site.terraform().apply(site.variables(count=2), Silent(), Cancel())  # another command line
     there = site.objects()
     with pytest.raises(StepError) as caught:
         terraform.apply(site.variables(count=1), Silent(), Cancel())
@@ -115,19 +115,19 @@ def test_a_plan_of_another_state_is_never_applied_nor_anything_else(site: Site) 
     assert site.objects() == {"first-0", "second-0"}
 
 
-def test_a_plan_that_was_refused_is_forgotten(site: Site) -> None:
+def test_declined_plan_is_discarded(site: Site) -> None:
     site.terraform().apply(site.variables(), Silent(), Cancel())
     terraform = site.terraform()
     assert terraform.plan(site.variables(count=1), Silent(), Cancel())
-    terraform.forget_plan()
+    terraform.discard_plan()
     assert not site.folder.plan.exists() and site.terraform().unchanged(site.variables())
 
 
-def test_there_is_no_plan_to_keep_before_there_is_a_state(site: Site) -> None:
+def test_no_plan_is_saved_without_a_state(site: Site) -> None:
     assert site.terraform().plan(site.variables(), Silent(), Cancel()) is None
 
 
-def test_a_root_that_cannot_be_planned_says_why(tmp_path: Path) -> None:
+def test_error_of_a_plan_has_the_reason(tmp_path: Path) -> None:
     site = site_of("objects", tmp_path)
     with pytest.raises(CommandFailed) as caught:
         site.terraform().preview(site.variables() | {"count_of_each": "many"}, Silent(), Cancel())

@@ -1,4 +1,4 @@
-"""Proves that nothing is lost when the command line or Terraform is killed, or the state is."""
+"""Recovery: no object is lost if the command line or Terraform is killed, or the state is lost."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ SEED = int(os.environ.get("SEED", "20261124"))
 
 
 def moments(count: int) -> list[float]:
-    """Spread over the second or so that two ranks of objects take."""
+    """Moments within the second that two ranks of objects take."""
     chosen = random.Random(SEED)
     return [round(chosen.uniform(0.0, 0.6), 3) for _ in range(count)]
 
 
 def killed(site: Site, act: Callable[[], Any], moment: float) -> bool:
-    """Run `act`, kill its Terraform `moment` seconds after it started; False when it was quicker."""
+    """Run `act` and kill its Terraform `moment` seconds after its start; False if it ended earlier."""
     before = recorded_process(site.folder)
     with ThreadPoolExecutor(1) as pool:
         result = pool.submit(act)
@@ -62,7 +62,7 @@ def killed(site: Site, act: Callable[[], Any], moment: float) -> bool:
 
 
 def killed_at_work(site: Site) -> None:
-    """Kill an apply whose objects of the first rank have begun."""
+    """Kill an apply after it started to create the objects of the first rank."""
     with ThreadPoolExecutor(1) as pool, site.held():
         result = pool.submit(lambda: site.terraform().apply(site.variables(), Silent(), Cancel()))
         site.until_event("apply_start")
@@ -77,18 +77,18 @@ def check_kills(site: Site, moment: float) -> None:
     terraform = site.terraform()
     assert hit != terraform.unchanged(variables)
     terraform.recover(told)
-    # A kill between Terraform's last word and its end finds all done.
-    assert not hit or any("was killed" in note or "to its end" in note for note in told.notes)
+    # After a kill between Terraform's summary and its end all objects are there.
+    assert not hit or any("was killed" in note or "ended by itself" in note for note in told.notes)
     known = {a.removeprefix("terraform_data.").replace("[", "-").rstrip("]") for a in terraform.resources()}
     made = Counter(site.made())
-    assert known <= set(made)  # what the state knows exists
+    assert known <= set(made)  # the objects in the state exist
     outputs = terraform.apply(variables, told, Cancel())
     assert set(outputs["names"]) == ALL == site.objects() and terraform.unchanged(variables)
-    # Only what no state knew of was made a second time, and never beside the first.
+    # Only objects that were in no state were created twice, and never at the same time.
     assert Counter(site.made()) == made + Counter(ALL - known)
     assert not (site.things / "overlaps").exists()
 
-    # Quick commands, so that the kill falls between the steps of Terraform itself as well.
+    # Quick commands, so that kills also hit Terraform between its own steps.
     hit = killed(site, lambda: site.terraform().destroy(variables, Silent(), Cancel()), moment)
     terraform = site.terraform()
     if hit:
@@ -102,19 +102,19 @@ def check_kills(site: Site, moment: float) -> None:
 
 
 @pytest.mark.parametrize("moment", moments(3))
-def test_terraform_killed_at_any_moment(site: Site, moment: float) -> None:
+def test_recovery_from_a_kill_at_any_moment(site: Site, moment: float) -> None:
     check_kills(site, moment)
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("moment", moments(20))
-def test_terraform_killed_at_many_moments(site: Site, moment: float) -> None:
+def test_recovery_from_kills_at_many_moments(site: Site, moment: float) -> None:
     print(f"SEED={SEED} moment={moment}")
     check_kills(site, moment)
 
 
 def kill_client(site: Site, act: str, seconds: float) -> None:
-    """A command line that dies while its Terraform is at work."""
+    """Kill a command line while its Terraform runs."""
     arguments = [
         act,
         str(site.folder.root),
@@ -131,7 +131,7 @@ def kill_client(site: Site, act: str, seconds: float) -> None:
 
 @contextmanager
 def joined(site: Site, told: RecordingProgress) -> Iterator[Terraform]:
-    """Around what is seen while a Terraform without its command line is at work; then it is joined."""
+    """Yield while a Terraform runs without its command line; then join it."""
     terraform = site.terraform()
     with ThreadPoolExecutor(1) as pool:
         with site.held():
@@ -141,16 +141,16 @@ def joined(site: Site, told: RecordingProgress) -> Iterator[Terraform]:
         recover.result(timeout=120)
 
 
-def test_a_killed_command_line_loses_nothing_and_is_joined(site: Site) -> None:
+def test_apply_of_a_killed_command_line_is_joined(site: Site) -> None:
     told = RecordingProgress()
     with joined(site, told) as terraform:
         kill_client(site, "apply", seconds=0.0)
         process = site.running()
-        assert process.alive  # it goes on
+        assert process.alive  # it still runs
         assert not terraform.unchanged(site.variables())
-        assert terraform.resources() != ()  # `down` must not take this for nothing
+        assert terraform.resources() != ()  # `down` must not treat this as empty
     assert told.notes[0].startswith("joined") and f"pid {process.pid}" in told.notes[0]
-    assert told.notes[1].endswith("went on to its end without us")
+    assert told.notes[1].endswith("ended by itself after our command line was killed")
     assert told.fractions[-1][:2] == (6, 6)
     assert site.objects() == ALL and Counter(site.made()) == Counter(ALL)
     assert terraform.unchanged(site.variables())
@@ -158,7 +158,7 @@ def test_a_killed_command_line_loses_nothing_and_is_joined(site: Site) -> None:
     assert Counter(site.made()) == Counter(ALL)
 
 
-def test_a_joined_terraform_can_be_interrupted(site: Site) -> None:
+def test_joined_terraform_can_be_interrupted(site: Site) -> None:
     kill_client(site, "apply", seconds=30)
     process, cancel = site.running(), Cancel()
     with ThreadPoolExecutor(1) as pool:
@@ -169,7 +169,7 @@ def test_a_joined_terraform_can_be_interrupted(site: Site) -> None:
     assert not process.alive and len(site.terraform().resources()) == 3
 
 
-def test_a_destroy_without_its_command_line_is_joined(site: Site) -> None:
+def test_destroy_of_a_killed_command_line_is_joined(site: Site) -> None:
     site.terraform().apply(site.variables(), Silent(), Cancel())
     told = RecordingProgress()
     with joined(site, told) as terraform:
@@ -179,7 +179,7 @@ def test_a_destroy_without_its_command_line_is_joined(site: Site) -> None:
     assert not terraform.unchanged(site.variables())
 
 
-def test_the_lock_of_a_dead_terraform_is_released_and_said(site: Site) -> None:
+def test_lock_of_a_dead_terraform_is_released_with_a_note(site: Site) -> None:
     killed_at_work(site)
     assert lock_file(site.folder.state).exists()
     told = RecordingProgress()
@@ -188,7 +188,7 @@ def test_the_lock_of_a_dead_terraform_is_released_and_said(site: Site) -> None:
     assert not lock_file(site.folder.state).exists()
 
 
-def test_a_terraform_run_by_hand_is_not_disturbed(site: Site) -> None:
+def test_terraform_run_by_hand_is_an_error_and_not_disturbed(site: Site) -> None:
     site.terraform().apply(site.variables(), Silent(), Cancel())
     runner = Runner(site.folder, find_binary())
     argv = runner.argv(
@@ -215,7 +215,7 @@ def test_a_terraform_run_by_hand_is_not_disturbed(site: Site) -> None:
 
 
 @pytest.mark.parametrize("rest", ["", '{"version": 4, "ser'], ids=["empty", "cut off"])
-def test_a_lost_state_comes_back_from_its_backup(site: Site, rest: str) -> None:
+def test_lost_state_is_restored_from_its_backup(site: Site, rest: str) -> None:
     site.terraform().apply(site.variables(count=2), Silent(), Cancel())
     site.terraform().apply(site.variables(count=3), Silent(), Cancel())
     site.folder.state.write_text(rest)
@@ -231,7 +231,7 @@ def test_a_lost_state_comes_back_from_its_backup(site: Site, rest: str) -> None:
 
 
 @pytest.mark.parametrize("rest", ["", "garbage", None])
-def test_a_lost_state_without_a_backup_stops_everything(site: Site, rest: str | None) -> None:
+def test_lost_state_without_a_backup_is_an_error(site: Site, rest: str | None) -> None:
     site.terraform().apply(site.variables(), Silent(), Cancel())
     site.folder.backup.unlink(missing_ok=True)
     if rest is None:
@@ -239,16 +239,16 @@ def test_a_lost_state_without_a_backup_stops_everything(site: Site, rest: str | 
     else:
         site.folder.state.write_text(rest)
     for act in ("apply", "destroy"):
-        with pytest.raises(StepError, match="the record of what exists is lost") as caught:
+        with pytest.raises(StepError, match="the Terraform state is lost") as caught:
             getattr(site.terraform(), act)(site.variables(), Silent(), Cancel())
-    assert len(site.made()) == 6  # nothing was made a second time
+    assert len(site.made()) == 6  # no object was created twice
     subprocess.run(caught.value.command, shell=True, check=True)
     assert site.terraform().resources() == ()
 
 
 @dataclass(frozen=True)
 class Elsewhere:
-    """A state whose keeper can look for objects: `there` are those that it finds."""
+    """A remote state whose `import_ids` finds the objects in `there`."""
 
     file: Path
     there: Mapping[str, str]
@@ -280,11 +280,11 @@ class Elsewhere:
 @pytest.mark.parametrize("said", [True, False], ids=["made", "begun"])
 @pytest.mark.parametrize("before", ["whole", "tainted"])
 @pytest.mark.parametrize("now", ["another id", "the same id"])
-def test_what_was_replaced_since_the_state_was_written_is_taken_in(
+def test_object_replaced_after_the_last_state_is_imported(
     site: Site, said: bool, before: str, now: str
 ) -> None:
-    """Killed before the state is saved, Terraform leaves in it what it has destroyed, under the address of
-    what it made, or had begun to make, instead."""
+    """A Terraform killed before it saves the state leaves the destroyed object in it, at the address of the
+    replacement that it created or had started to create."""
     address = "terraform_data.first[1]"
     site.terraform().apply(site.variables(), Silent(), Cancel())
     text = json.loads(site.folder.state.read_text())
@@ -310,13 +310,13 @@ def test_what_was_replaced_since_the_state_was_written_is_taken_in(
     Terraform(folder.root, folder.path, folder.remote).recover(Silent())
     found = folder.read()
     assert isinstance(found, State)
-    taken_in = now == "another id" or (said and before == "tainted")
-    assert folder.adoptions() == ({address: id_} if taken_in else {})
-    assert (address in found.resources) is not taken_in and len(found.resources) == 6 - taken_in
+    imported = now == "another id" or (said and before == "tainted")
+    assert folder.imports() == ({address: id_} if imported else {})
+    assert (address in found.resources) is not imported and len(found.resources) == 6 - imported
 
 
-def test_what_was_made_though_its_creation_failed_is_taken_in(site: Site) -> None:
-    """As a provider leaves it that is interrupted before it knows an id: the state was saved without it."""
+def test_object_of_a_failed_creation_is_imported(site: Site) -> None:
+    """A provider that is interrupted before it knows the id leaves the object out of the saved state."""
     site.terraform().apply(site.variables(count=2), Silent(), Cancel())
     (site.things / "object-second-2").mkdir()
     with pytest.raises(CommandFailed):
@@ -328,17 +328,17 @@ def test_what_was_made_though_its_creation_failed_is_taken_in(site: Site) -> Non
     there = {"terraform_data.second[2]": "new", "terraform_data.first[0]": "not asked for"}
     folder = replace(site.folder, remote=Elsewhere(site.folder.state, there))
     told = RecordingProgress()
-    for _ in range(2):  # it is found and said once
+    for _ in range(2):  # it is found and noted once
         Terraform(folder.root, folder.path, folder.remote).recover(told)
-        assert folder.adoptions() == {"terraform_data.second[2]": "new"} and len(told.notes) == 1
+        assert folder.imports() == {"terraform_data.second[2]": "new"} and len(told.notes) == 1
 
 
-def test_a_first_state_cut_off_by_a_kill_is_no_loss(site: Site) -> None:
-    """Terraform writes the file in place: a kill may fall into it."""
+def test_truncated_first_state_is_moved_aside(site: Site) -> None:
+    """Terraform writes the file in place, so that a kill can truncate it."""
     killed_at_work(site)
     site.folder.state.write_text('{"version": 4, "serial": 1, "lin')
     told = RecordingProgress()
     site.terraform().recover(told)
-    assert any("the first state was cut off" in note for note in told.notes)
+    assert any("the first state was truncated" in note for note in told.notes)
     site.terraform().apply(site.variables(), Silent(), Cancel())
     assert site.objects() == ALL

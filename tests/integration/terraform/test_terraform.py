@@ -1,4 +1,4 @@
-"""Proves apply, no-op, outputs, destroy, errors and Ctrl-C with a real Terraform or OpenTofu."""
+"""Apply, no-op, outputs, destroy, errors and Ctrl-C with a real Terraform or OpenTofu."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def tree(root: Path) -> list[str]:
     return sorted(str(path) for path in root.rglob("*"))
 
 
-def test_apply_then_nothing_to_do_then_destroy(site: Site) -> None:
+def test_apply_then_no_op_then_destroy(site: Site) -> None:
     terraform, told, before = site.terraform(), RecordingProgress(), tree(site.folder.root)
     assert not terraform.unchanged(site.variables()) and terraform.resources() == ()
     outputs = terraform.apply(site.variables(), told, Cancel())
@@ -58,15 +58,13 @@ def test_apply_then_nothing_to_do_then_destroy(site: Site) -> None:
     assert tree(site.folder.root) == before  # the root may lie in an installed wheel
 
 
-def test_fewer_objects_are_destroyed_by_apply(site: Site) -> None:
+def test_apply_destroys_objects_that_left_the_configuration(site: Site) -> None:
     site.terraform().apply(site.variables(), Silent(), Cancel())
     site.terraform().apply(site.variables(count=1), Silent(), Cancel())
     assert site.objects() == {"first-0", "second-0"} and len(site.made()) == 6
 
 
-def test_what_only_asks_starts_no_program(
-    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_queries_start_no_program(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls, wrapper = tmp_path / "calls", tmp_path / "wrapper"
     wrapper.write_text(f'#!/bin/sh\necho "$@" >>{calls}\nexec {find_binary().path} "$@"\n')
     wrapper.chmod(0o755)
@@ -82,7 +80,7 @@ def test_what_only_asks_starts_no_program(
     assert not site.terraform().unchanged(site.variables())
 
 
-def test_the_no_op_path_does_not_load_what_it_does_not_need(site: Site) -> None:
+def test_no_op_does_not_import_python_terraform(site: Site) -> None:
     site.terraform().apply(site.variables(), Silent(), Cancel())
     script = (
         "import sys; from pathlib import Path; from mlops_platform.adapters.terraform import Terraform;"
@@ -93,7 +91,7 @@ def test_the_no_op_path_does_not_load_what_it_does_not_need(site: Site) -> None:
     assert subprocess.check_output([sys.executable, "-c", script], text=True) == "False\n"
 
 
-def test_a_second_apply_of_the_same_does_not_init_again(site: Site) -> None:
+def test_second_apply_does_not_run_init_again(site: Site) -> None:
     first, second, third = RecordingProgress(), RecordingProgress(), RecordingProgress()
     site.terraform().apply(site.variables(count=1), first, Cancel())
     site.terraform().apply(site.variables(count=2), second, Cancel())
@@ -102,15 +100,13 @@ def test_a_second_apply_of_the_same_does_not_init_again(site: Site) -> None:
     assert ["init" in told.said for told in (first, second, third)] == [True, False, True]
 
 
-def test_what_is_written_is_for_nobody_else(site: Site) -> None:
+def test_files_are_readable_by_the_owner_only(site: Site) -> None:
     site.terraform().apply(site.variables(), Silent(), Cancel())
     assert site.folder.path.stat().st_mode & 0o777 == 0o700
     assert site.folder.variables.stat().st_mode & 0o777 == 0o600
 
 
-def test_variables_of_the_user_s_shell_do_not_lead_astray(
-    site: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_terraform_variables_of_the_shell_are_ignored(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TF_WORKSPACE", "another")
     monkeypatch.setenv("TF_CLI_ARGS_apply", "-target=nothing.here")
     monkeypatch.setenv("TF_CLI_CONFIG_FILE", "/nowhere/.terraformrc")
@@ -118,7 +114,7 @@ def test_variables_of_the_user_s_shell_do_not_lead_astray(
     assert site.objects() == ALL and site.terraform().unchanged(site.variables())
 
 
-def test_an_error_reaches_the_user_with_all_terraform_said(tmp_path: Path) -> None:
+def test_error_has_terraform_s_diagnostics(tmp_path: Path) -> None:
     site, told = site_of("failing", tmp_path), RecordingProgress()
     with pytest.raises(CommandFailed) as caught:
         site.terraform().apply({"status": 3}, told, Cancel())
@@ -129,21 +125,21 @@ def test_an_error_reaches_the_user_with_all_terraform_said(tmp_path: Path) -> No
     assert "TF_DATA_DIR=" in error.command
     assert any("advice" in note or "assertion" in note for note in told.notes)
     assert not site.terraform().unchanged({"status": 3})
-    # What was made before the error is in the state, and mending the cause is all it takes.
+    # The objects created before the error are in the state: fixing the cause is enough.
     assert "terraform_data.well" in site.terraform().resources()
     site.terraform().apply({"status": 0}, told, Cancel())
     assert site.terraform().unchanged({"status": 0})
-    # The command in the message works as it is pasted.
+    # The command in the message works when it is pasted.
     pasted = subprocess.run(
         error.command.replace(" apply ", " plan -detailed-exitcode "), shell=True, capture_output=True
     )
     assert pasted.returncode == 0, pasted.stdout
 
 
-def test_a_disk_that_becomes_full_during_an_apply_loses_nothing(tmp_path: Path, small_disk: Path) -> None:
+def test_full_disk_during_an_apply_loses_no_state(tmp_path: Path, small_disk: Path) -> None:
     things, root = tmp_path / "things", tmp_path / "root"
     things.mkdir()
-    shutil.copytree(ROOTS / "objects", root)  # Terraform writes into it, for lack of another place
+    shutil.copytree(ROOTS / "objects", root)  # Terraform writes the state into it if its disk is full
     site = Site(Folder(root, small_disk / "terraform"), things)
     with ThreadPoolExecutor(1) as pool:
         with site.held():
@@ -158,7 +154,7 @@ def test_a_disk_that_becomes_full_during_an_apply_loses_nothing(tmp_path: Path, 
         with pytest.raises(CommandFailed, match="exit 1") as caught:
             apply.result(timeout=30)
     assert f"the disk of {site.folder.path} is full" in caught.value.why
-    assert site.terraform().resources() != ()  # not until there is space, but not forgotten either
+    assert site.terraform().resources() != ()  # restored only when there is space
     (small_disk / "rest").unlink()
     told = RecordingProgress()
     site.terraform().recover(told)
@@ -168,7 +164,7 @@ def test_a_disk_that_becomes_full_during_an_apply_loses_nothing(tmp_path: Path, 
     assert site.objects() == ALL and tree(root) == [str(root / "main.tf")]
 
 
-def test_a_root_that_cannot_be_read(tmp_path: Path) -> None:
+def test_unreadable_root_is_an_error_of_init(tmp_path: Path) -> None:
     site = site_of("unparsable", tmp_path)
     with pytest.raises(CommandFailed, match="init: exit 1") as caught:
         site.terraform().apply({}, Silent(), Cancel())
@@ -176,7 +172,7 @@ def test_a_root_that_cannot_be_read(tmp_path: Path) -> None:
     assert site.terraform().resources() == ()
 
 
-def test_ctrl_c_ends_cleanly_and_the_state_is_saved(site: Site) -> None:
+def test_ctrl_c_ends_cleanly_with_a_saved_state(site: Site) -> None:
     cancel = Cancel()
     with ThreadPoolExecutor(1) as pool:
         apply = pool.submit(site.terraform().apply, site.variables(seconds=30), Silent(), cancel)
@@ -189,12 +185,14 @@ def test_ctrl_c_ends_cleanly_and_the_state_is_saved(site: Site) -> None:
     assert '"Stopping operation..."' in site.folder.events.read_text()
     told = RecordingProgress()
     site.terraform().recover(told)
-    assert told.notes == [] and len(site.terraform().resources()) == 3  # begun, known, to be made anew
+    assert (
+        told.notes == [] and len(site.terraform().resources()) == 3
+    )  # started, in the state, to be created again
     site.terraform().apply(site.variables(), Silent(), Cancel())
     assert site.objects() == ALL
 
 
-def test_ctrl_c_twice_leaves_nothing_running(site: Site) -> None:
+def test_second_ctrl_c_leaves_no_process(site: Site) -> None:
     cancel = Cancel()
     with ThreadPoolExecutor(1) as pool:
         apply = pool.submit(site.terraform().apply, site.variables(seconds=30), Silent(), cancel)
@@ -208,7 +206,7 @@ def test_ctrl_c_twice_leaves_nothing_running(site: Site) -> None:
 
 
 @pytest.mark.parametrize("act", ["apply", "destroy"])
-def test_what_exists_and_is_in_no_state_is_taken_in(tmp_path: Path, act: str) -> None:
+def test_existing_object_without_state_is_imported(tmp_path: Path, act: str) -> None:
     site = site_of("failing", tmp_path)
     site.terraform().apply({"status": 0}, Silent(), Cancel())
     assert site.terraform().resources() == ("terraform_data.ill", "terraform_data.well")
@@ -221,20 +219,23 @@ def test_what_exists_and_is_in_no_state_is_taken_in(tmp_path: Path, act: str) ->
         capture_output=True,
     )
     assert site.terraform().resources() == ("terraform_data.ill",)
-    site.folder.adopt({"terraform_data.well": "some-id"})
+    site.folder.set_imports({"terraform_data.well": "some-id"})
     assert "terraform_data.well" in site.terraform().resources()
     getattr(site.terraform(), act)({"status": 0}, Silent(), Cancel())
-    assert not site.folder.adoptions()
+    assert not site.folder.imports()
     left = ("terraform_data.ill", "terraform_data.well") if act == "apply" else ()
     assert site.terraform().resources() == left
 
 
-def test_what_is_no_longer_asked_for_does_not_stand_in_the_way_for_ever(tmp_path: Path) -> None:
+def test_import_that_left_the_root_is_dropped(tmp_path: Path) -> None:
     site, told = site_of("failing", tmp_path), RecordingProgress()
     site.folder.make()
-    site.folder.adopt({"terraform_data.no_more": "some-id"})
+    site.folder.set_imports({"terraform_data.no_more": "some-id"})
     with pytest.raises(CommandFailed, match="import target does not exist"):
         site.terraform().apply({"status": 0}, told, Cancel())
-    assert "terraform_data.no_more (some-id) could not be taken in; the next run does without" in told.notes
+    assert (
+        "terraform_data.no_more (some-id) could not be imported; the next run does not try again"
+        in told.notes
+    )
     site.terraform().apply({"status": 0}, Silent(), Cancel())
     assert site.terraform().resources() == ("terraform_data.ill", "terraform_data.well")

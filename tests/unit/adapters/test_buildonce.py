@@ -1,4 +1,4 @@
-"""Proves that a thing is built once whoever asks, and that who is killed leaves nothing that counts."""
+"""A target is built once by all processes together, and a killed build leaves no target."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mlops_platform.base.progress import Silent
 
 from tests import proc
 
-# A builder of another process: says where it works, then waits for a word on stdin.
+# A builder in another process: prints its working folder, then waits for a line on stdin.
 BUILDER = """
 import sys
 from pathlib import Path
@@ -37,7 +37,7 @@ build_once(cache, cache / "things" / "thing", make)
 
 
 class Other:
-    """The builder in a process of its own, at work once this returns."""
+    """The builder in another process, started when the constructor returns."""
 
     def __init__(self, cache: Path) -> None:
         argv = [sys.executable, "-c", BUILDER, str(cache)]
@@ -69,7 +69,7 @@ def test_many_threads_build_once(tmp_path: Path) -> None:
     assert len(made) == 1 and (target / "file").read_text() == "done"
 
 
-def test_who_comes_second_waits_and_says_so_and_takes_what_was_made(tmp_path: Path) -> None:
+def test_second_builder_waits_and_uses_the_result(tmp_path: Path) -> None:
     other = Other(tmp_path)
     said: list[str] = []
 
@@ -86,7 +86,7 @@ def test_who_comes_second_waits_and_says_so_and_takes_what_was_made(tmp_path: Pa
     assert said == ["another run is building it"]
 
 
-def test_a_killed_builder_leaves_nothing_that_counts_and_is_swept_up_after(tmp_path: Path) -> None:
+def test_rests_of_a_killed_builder_are_removed(tmp_path: Path) -> None:
     other = Other(tmp_path)
     other.end(signal.SIGKILL)
     target = tmp_path / "things/thing"
@@ -101,7 +101,7 @@ def test_a_killed_builder_leaves_nothing_that_counts_and_is_swept_up_after(tmp_p
     assert [path.name for path in target.parent.iterdir()] == ["thing"]
 
 
-def test_a_failed_build_leaves_nothing(tmp_path: Path) -> None:
+def test_failed_build_leaves_no_files(tmp_path: Path) -> None:
     def make(work: Path) -> Path:
         (work / "half").mkdir()
         (work / "half").chmod(0o500)
@@ -112,7 +112,7 @@ def test_a_failed_build_leaves_nothing(tmp_path: Path) -> None:
     assert list((tmp_path / "things").iterdir()) == []
 
 
-def test_waiting_for_another_builder_ends_with_ctrl_c(tmp_path: Path) -> None:
+def test_ctrl_c_ends_waiting_for_another_builder(tmp_path: Path) -> None:
     other, cancel = Other(tmp_path), Cancel()
     try:
 
@@ -128,7 +128,7 @@ def test_waiting_for_another_builder_ends_with_ctrl_c(tmp_path: Path) -> None:
         other.end()
 
 
-def test_what_is_not_whole_is_built_again(tmp_path: Path) -> None:
+def test_incomplete_target_is_built_again(tmp_path: Path) -> None:
     target = tmp_path / "things/thing"
     target.parent.mkdir()
     target.write_text("torn")
@@ -141,7 +141,7 @@ def test_what_is_not_whole_is_built_again(tmp_path: Path) -> None:
     assert target.read_text() == "whole"
 
 
-def test_nobody_builds_while_something_is_pruned_and_the_other_way_round(tmp_path: Path) -> None:
+def test_builds_and_pruning_exclude_each_other(tmp_path: Path) -> None:
     other = Other(tmp_path)
     with pytest.raises(LockedError, match="being built"), nobody_builds(tmp_path):
         pass
@@ -162,7 +162,7 @@ def test_nobody_builds_while_something_is_pruned_and_the_other_way_round(tmp_pat
     assert ended
 
 
-def test_the_last_of_several_users_removes_the_shared_folder(tmp_path: Path) -> None:
+def test_last_user_removes_the_shared_folder(tmp_path: Path) -> None:
     def use(keep: bool) -> AbstractContextManager[Path]:
         return shared_folder(tmp_path, "go", keep=lambda: keep, progress=Silent(), cancel=Cancel())
 
@@ -170,17 +170,17 @@ def test_the_last_of_several_users_removes_the_shared_folder(tmp_path: Path) -> 
         folder.mkdir(parents=True)
         with use(False):
             pass
-        assert folder.exists(), "one still uses it"
+        assert folder.exists(), "another build still uses it"
     assert not folder.exists()
     with use(True):
         folder.mkdir()
-    assert folder.exists(), "somebody will need it again"
+    assert folder.exists(), "it will be needed again"
     with pytest.raises(ValueError, match="failed"), use(False):
         raise ValueError("failed")
-    assert folder.exists(), "a failed build goes on from there"
+    assert folder.exists(), "a failed build continues from there"
 
 
-def test_read_only_folders_are_removed_too(tmp_path: Path) -> None:
+def test_read_only_folders_are_removed(tmp_path: Path) -> None:
     (tmp_path / "mod/a").mkdir(parents=True)
     (tmp_path / "mod/a/file").write_text("12345")
     for folder in (tmp_path / "mod/a", tmp_path / "mod"):
@@ -189,8 +189,8 @@ def test_read_only_folders_are_removed_too(tmp_path: Path) -> None:
     assert not (tmp_path / "mod").exists()
 
 
-def test_nothing_is_removed_through_a_mount(tmp_path: Path) -> None:
-    """In a mount namespace of its own, so that nothing is mounted on this machine."""
+def test_folder_with_a_mount_is_not_removed(tmp_path: Path) -> None:
+    """Runs in its own mount namespace, so that nothing is mounted on this machine."""
     (tmp_path / "root/dev").mkdir(parents=True)
     (tmp_path / "real").mkdir()
     (tmp_path / "real/precious").write_text("")
@@ -208,7 +208,7 @@ def test_nothing_is_removed_through_a_mount(tmp_path: Path) -> None:
     assert (tmp_path / "real/precious").exists()
 
 
-def test_a_tethered_program_dies_with_the_one_that_started_it(tmp_path: Path) -> None:
+def test_tethered_program_dies_with_its_parent(tmp_path: Path) -> None:
     code = (
         "import sys\nfrom mlops_platform.adapters.buildonce import tethered\n"
         "from mlops_platform.adapters.process import run\n"

@@ -1,4 +1,4 @@
-"""Proves how programs are run: output, input, status, deadline, cancel, and that none is left behind."""
+"""Subprocesses: output, input, status, deadline, cancel, and no remaining process."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ STUBBORN = (
 )
 
 
-def test_output_is_complete_and_lines_come_as_they_are_written(tmp_path: Path) -> None:
+def test_output_is_complete_and_lines_are_passed_on(tmp_path: Path) -> None:
     lines: list[str] = []
     script = "for i in 1 2 3; do echo out $i; echo err $i >&2; done; head -c 200000 /dev/zero | tr '\\0' x"
     done = run(["sh", "-c", script], on_line=lines.append, log=tmp_path / "log")
@@ -29,18 +29,18 @@ def test_output_is_complete_and_lines_come_as_they_are_written(tmp_path: Path) -
     assert (tmp_path / "log").stat().st_size == len(done.stdout) + len(done.stderr)
 
 
-def test_a_large_input_does_not_deadlock_with_a_large_output() -> None:
+def test_large_input_and_output_do_not_deadlock() -> None:
     text = "y" * 5_000_000
     assert run(["cat"], stdin=text).stdout == text
 
 
-def test_a_program_that_does_not_read_its_input_still_ends_with_its_own_status() -> None:
+def test_program_that_ignores_its_input_keeps_its_status() -> None:
     with pytest.raises(CommandFailed) as caught:
         run(["sh", "-c", "exit 3"], stdin="z" * 5_000_000)
     assert caught.value.returncode == 3
 
 
-def test_failure_says_the_end_of_the_output_and_a_command_to_paste() -> None:
+def test_failure_has_the_end_of_the_output_and_the_command() -> None:
     with pytest.raises(CommandFailed) as caught:
         run(["sh", "-c", "echo 'no such table' >&2; exit 7"], env={"A": "b c"}, what="migrate")
     error = caught.value
@@ -48,12 +48,12 @@ def test_failure_says_the_end_of_the_output_and_a_command_to_paste() -> None:
     assert error.command == "A='b c' sh -c 'echo '\"'\"'no such table'\"'\"' >&2; exit 7'"
 
 
-def test_a_missing_program_is_a_preflight_error() -> None:
+def test_missing_program_is_a_preflight_error() -> None:
     with pytest.raises(PreflightError, match="no-such-program-here: no such program"):
         run(["no-such-program-here"])
 
 
-def test_after_the_deadline_the_whole_session_is_gone(tmp_path: Path) -> None:
+def test_deadline_ends_the_whole_session(tmp_path: Path) -> None:
     pid_file = tmp_path / "pid"
     with pytest.raises(CommandFailed, match="no end after"):
         run(["sh", "-c", f"sleep 600 & echo $! > {pid_file}; wait"], seconds=0.5)
@@ -61,7 +61,7 @@ def test_after_the_deadline_the_whole_session_is_gone(tmp_path: Path) -> None:
     wait_until("death", lambda: Pending("alive") if ProcessId.of(child) else True, seconds=10)
 
 
-def test_cancel_asks_kindly_then_forced_cancel_kills(tmp_path: Path) -> None:
+def test_cancel_terminates_and_forced_cancel_kills(tmp_path: Path) -> None:
     cancel, started = Cancel(), threading.Event()
 
     def stop() -> None:
@@ -76,25 +76,25 @@ def test_cancel_asks_kindly_then_forced_cancel_kills(tmp_path: Path) -> None:
     thread.join()
 
 
-def test_a_grandchild_that_keeps_our_pipes_open_does_not_hold_us() -> None:
+def test_grandchild_with_open_pipes_does_not_delay_the_end() -> None:
     done = run(["sh", "-c", "sleep 300 & echo done $!"], seconds=20)
     pid = int(done.stdout.split()[1])
     assert done.seconds < 10
     os.kill(pid, signal.SIGKILL)
 
 
-def test_spawned_programs_write_to_files_and_live_in_their_own_session(tmp_path: Path) -> None:
+def test_spawned_program_writes_to_files_in_its_own_session(tmp_path: Path) -> None:
     process = spawn(["sh", "-c", "echo hello; ps -o sid= -p $$"], stdout=tmp_path / "out")
     process.wait()
     word, session = (tmp_path / "out").read_text().split()
     assert word == "hello" and int(session) == process.pid != os.getsid(0)
 
 
-def test_a_process_id_is_not_mistaken_for_a_later_process() -> None:
+def test_process_id_differs_from_a_later_process_with_the_same_pid() -> None:
     process = spawn(["sleep", "600"], stdout=Path(os.devnull))
     identity = ProcessId.of(process.pid)
     assert identity and identity.alive
-    stat = Path(f"/proc/{process.pid}/stat").read_text()  # as records of running environments have it
+    stat = Path(f"/proc/{process.pid}/stat").read_text()  # as in the records of running environments
     assert identity.start_ticks == int(stat[stat.rindex(")") + 2 :].split()[19])
     assert not ProcessId(process.pid, identity.start_ticks - 1).alive
     assert not ProcessId(process.pid, identity.start_ticks - 1).kill()
@@ -103,5 +103,5 @@ def test_a_process_id_is_not_mistaken_for_a_later_process() -> None:
     process.wait()
 
 
-def test_pasteable_quotes() -> None:
+def test_pasteable_quotes_arguments() -> None:
     assert pasteable(["helm", "upgrade", "a b"], {"X": "$y"}) == "X='$y' helm upgrade 'a b'"

@@ -1,4 +1,4 @@
-"""Proves what a program's key depends on, and what is said where there is no Go or an old one."""
+"""A program's key, and the errors without Go or with an old one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def module(folder: Path, go: str = "1.22") -> Program:
     return Program("probe", folder)
 
 
-def test_a_key_depends_on_all_files_of_the_module_and_on_nothing_else(tmp_path: Path) -> None:
+def test_key_depends_on_the_files_of_the_module_only(tmp_path: Path) -> None:
     programs = Programs(tmp_path / "cache")
     one, two = module(tmp_path / "a"), module(tmp_path / "b")
     os.utime(two.module / "main.go", (1, 1))
@@ -32,9 +32,7 @@ def test_a_key_depends_on_all_files_of_the_module_and_on_nothing_else(tmp_path: 
     assert len(seen) == 4
 
 
-def test_without_go_nothing_is_built_and_the_error_says_what_to_do(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_build_without_go_is_an_error_with_a_hint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     programs, program = Programs(tmp_path / "cache"), module(tmp_path / "a")
     assert not programs.built(program)
@@ -43,7 +41,7 @@ def test_without_go_nothing_is_built_and_the_error_says_what_to_do(
     assert "install Go" in caught.value.hint
 
 
-def test_a_module_that_needs_a_newer_go_says_so_before_it_is_built(tmp_path: Path) -> None:
+def test_module_that_requires_a_newer_go_is_an_error_before_the_build(tmp_path: Path) -> None:
     programs, program = Programs(tmp_path / "cache"), module(tmp_path / "a", go="99.1")
     with pytest.raises(PreflightError, match=r"probe needs Go 99\.1") as caught:
         programs.build(program, Silent(), Cancel())
@@ -51,7 +49,7 @@ def test_a_module_that_needs_a_newer_go_says_so_before_it_is_built(tmp_path: Pat
     assert not (tmp_path / "cache").exists()
 
 
-def test_using_a_program_is_remembered_for_cache_show(tmp_path: Path) -> None:
+def test_use_of_a_program_updates_its_time(tmp_path: Path) -> None:
     programs, program = Programs(tmp_path / "cache"), module(tmp_path / "a")
     programs.folder(program).mkdir(parents=True)
     os.utime(programs.folder(program), (1, 1))

@@ -1,4 +1,4 @@
-"""Proves the one wait: result, deadline with the last observation, cancel, and errors that pass through."""
+"""`wait_until`: result, deadline with the last observation, cancel, errors of the observer."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from mlops_platform.base.cancel import Cancel
 from mlops_platform.base.errors import Interrupted, WaitTimedOut
 
 
-def test_returns_the_first_result_and_reports_each_new_observation_once() -> None:
+def test_wait_returns_the_first_result_and_reports_each_observation_once() -> None:
     seen: list[str] = []
     answers = iter([Pending("0/2"), Pending("0/2"), Pending("1/2"), "ready"])
     found = wait_until("pods", lambda: next(answers), seconds=10, on_seen=seen.append, first_delay=0.001)
     assert (found, seen) == ("ready", ["0/2", "1/2"])
 
 
-def test_the_deadline_names_what_was_seen_last() -> None:
+def test_deadline_error_has_the_last_observation() -> None:
     with pytest.raises(WaitTimedOut) as caught:
         wait_until(
             "pod minio-0", lambda: Pending("ContainerCreating"), seconds=0.01, command="kubectl get pods"
@@ -26,7 +26,7 @@ def test_the_deadline_names_what_was_seen_last() -> None:
     assert caught.value.command == "kubectl get pods"
 
 
-def test_cancel_ends_a_long_wait_at_once() -> None:
+def test_cancel_ends_a_long_wait() -> None:
     cancel, waiting = Cancel(), threading.Event()
 
     def stop() -> None:
@@ -48,7 +48,7 @@ def test_cancel_ends_a_long_wait_at_once() -> None:
     thread.join()
 
 
-def test_an_error_of_the_observer_is_not_a_reason_to_wait() -> None:
+def test_error_of_the_observer_ends_the_wait() -> None:
     def broken() -> str | Pending:
         raise ZeroDivisionError
 

@@ -1,4 +1,4 @@
-"""Owns Terraform and OpenTofu: one state, applied, destroyed and recovered, whoever is killed on the way."""
+"""Terraform or OpenTofu on one state: apply, destroy, and recovery from killed runs."""
 
 from mlops_platform.adapters.terraform.binary import Binary, find_binary
 from mlops_platform.adapters.terraform.terraform import Terraform

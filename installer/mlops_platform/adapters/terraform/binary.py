@@ -1,4 +1,4 @@
-"""Owns finding the binary: Terraform or OpenTofu, which version, and whether it is still the same file."""
+"""Finds the Terraform or OpenTofu binary, its version, and whether the file has changed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PRODUCTS = {"Terraform": "terraform", "OpenTofu": "opentofu"}
 
 @dataclass(frozen=True)
 class Binary:
-    """`product` is 'terraform' or 'opentofu', `version` is '1.11.4'."""
+    """A Terraform binary. `product` is 'terraform' or 'opentofu', `version` is '1.11.4'."""
 
     path: Path
     product: str
@@ -31,7 +31,7 @@ class Binary:
 
 
 def locate() -> Path:
-    """Where the binary lies, without starting it. Raises PreflightError when there is none."""
+    """Path of the binary, without starting it. Raises PreflightError if there is none."""
     chosen = os.environ.get(VARIABLE)
     for name in (chosen,) if chosen else ("terraform", "tofu"):
         if found := shutil.which(name):
@@ -41,16 +41,19 @@ def locate() -> Path:
 
 
 def identity(path: Path) -> str:
-    """Changes when the file does: cheaper than asking a program for its version on every run."""
+    """A text that changes with the file: cheaper than `terraform version` on every run."""
     status = path.stat()
     return f"{path} {status.st_size} {status.st_mtime_ns}"
 
 
 def find_binary() -> Binary:
-    """Raises PreflightError when there is none, when it is too old, or is no such program at all."""
+    """Find the binary and run it for its version.
+
+    Raises PreflightError if there is none, if it is too old, or if it is another program.
+    """
     path = locate()
     try:
-        # Otherwise `version` asks its maker's server whether there is a newer one.
+        # Without this variable `version` asks HashiCorp's server for newer releases.
         said = run([str(path), "version"], env={"CHECKPOINT_DISABLE": "1"}, seconds=30).stdout
     except (CommandFailed, OSError) as error:
         raise PreflightError(
@@ -70,7 +73,7 @@ def find_binary() -> Binary:
 
 
 def _parse(said: str) -> tuple[str, str]:
-    """Product and version. Plain text names the product; `version -json` of OpenTofu calls it terraform."""
+    """Product and version from the plain text: `version -json` of OpenTofu calls itself terraform."""
     # OpenTofu 1.12 writes warnings about its configuration to stdout, before the version.
     if plain := re.search(r"^(Terraform|OpenTofu) v(\d+\.\d+\S*)", said, re.MULTILINE):
         return _PRODUCTS[plain[1]], plain[2]

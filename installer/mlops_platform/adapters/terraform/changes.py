@@ -1,4 +1,4 @@
-"""Owns what a planned run would do, object by object, out of `show -json` of its plan.
+"""Changes of a plan, object by object, parsed from `show -json`.
 
 The format: https://developer.hashicorp.com/terraform/internals/json-format#change-representation
 """
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 Action = Literal["create", "update", "replace", "destroy", "forget"]
-# Both orders of a replacement destroy what was there. Terraform 1.7 has `forget`, of `removed` blocks.
+# Both orders of a replacement destroy the old object. `forget` comes from `removed` blocks (Terraform 1.7).
 _ACTIONS: Mapping[tuple[str, ...], Action] = {
     ("create",): "create",
     ("update",): "update",
@@ -28,9 +28,12 @@ _SENSITIVE, _LATER = "(sensitive)", "(known after apply)"
 
 @dataclass(frozen=True)
 class Change:
-    """What happens to one object. `details` are its attributes that change, 'max_size: 4 → 8'; `before`
-    is the object as the state has it, without what is sensitive; `reason` is Terraform's, in its words;
-    `unmade` is what never was made completely, so that nothing can be lost with it."""
+    """The planned change of one object.
+
+    `details` are its changed attributes ('max_size: 4 → 8'), `before` the object in the state without
+    sensitive values, `reason` Terraform's own text. An `incomplete` object was tainted by a failed creation,
+    so it holds no data.
+    """
 
     address: str
     type: str
@@ -38,7 +41,7 @@ class Change:
     reason: str = ""
     details: tuple[str, ...] = ()
     before: Mapping[str, Any] = field(default_factory=dict)
-    unmade: bool = False
+    incomplete: bool = False
 
     @property
     def destroys(self) -> bool:
@@ -47,16 +50,16 @@ class Change:
 
 @dataclass(frozen=True)
 class Changes:
-    """All objects that are not left as they are, in the order of their addresses."""
+    """All objects with a planned change, in the order of their addresses."""
 
     all: tuple[Change, ...] = ()
 
     def of(self, action: Action) -> tuple[Change, ...]:
         return tuple(change for change in self.all if change.action == action)
 
-    def marked(self, unmade: Collection[str]) -> Changes:
-        """The same, with those of these addresses as never made completely."""
-        return Changes(tuple(replace(change, unmade=change.address in unmade) for change in self.all))
+    def marked(self, incomplete: Collection[str]) -> Changes:
+        """The same changes, with the objects of these addresses marked as incomplete."""
+        return Changes(tuple(replace(change, incomplete=change.address in incomplete) for change in self.all))
 
     @property
     def destroying(self) -> tuple[Change, ...]:
@@ -64,16 +67,15 @@ class Changes:
 
 
 def parse(text: str) -> Changes:
-    """Of the output of `show -json FILE`. Raises ValueError for an action nobody here knows: what it would
-    do must not be passed over."""
+    """Parse the output of `show -json FILE`. Raises ValueError for an unknown action, which may destroy."""
     found = [_change(each) for each in json.loads(text).get("resource_changes") or () if _acts(each)]
     return Changes(tuple(sorted(found, key=lambda change: change.address)))
 
 
 def only_created(events: str) -> Changes | None:
-    """Of the events of `plan -json`, when it does nothing but create: nothing more is to be shown of these.
+    """Parse the events of `plan -json` if all actions are creations, which have no details to show.
 
-    None when it does anything else.
+    None if there is any other action.
     """
     found = []
     for line in events.splitlines():
@@ -99,7 +101,7 @@ def _change(resource: Mapping[str, Any]) -> Change:
     if action is None:
         raise ValueError(f"{resource['address']}: {change['actions']}: not an action known here")
     before = _without(change.get("before") or {}, change.get("before_sensitive") or {})
-    # Nothing differs then but what Terraform has not yet heard: every attribute would be named for nothing.
+    # Only values unknown before the apply differ then: every attribute would be listed for nothing.
     tainted = resource.get("action_reason") == "replace_because_tainted"
     return Change(
         address=resource["address"],
@@ -112,7 +114,7 @@ def _change(resource: Mapping[str, Any]) -> Change:
 
 
 def _details(change: Mapping[str, Any]) -> Iterator[str]:
-    """One line an attribute that differs; for a replacement only those that force it, when they are known."""
+    """One line for each changed attribute; for a replacement only those that force it, if they are known."""
     before = dict(_leaves(_without(change.get("before") or {}, change.get("before_sensitive"))))
     after = dict(_leaves(_without(change.get("after") or {}, change.get("after_sensitive"))))
     later = {path for path, value in _leaves(change.get("after_unknown") or {}) if value is True}
@@ -124,12 +126,12 @@ def _details(change: Mapping[str, Any]) -> Iterator[str]:
         if old == new or (forced and not forces) or (old in _NOTHING and new in _NOTHING):
             continue
         if new == _LATER and not forces:
-            continue  # computed, and most often the same again
+            continue  # computed, and usually the same afterwards
         yield f"{_readable(path)}: {_shown(old)} → {_shown(new)}"
 
 
 def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Every value that is neither a mapping nor a list, with its path: 'scaling_config.0.max_size'."""
+    """Every scalar with its path, such as 'scaling_config.0.max_size'."""
     if isinstance(value, Mapping):
         pairs = [(str(key), each) for key, each in value.items()]
     elif isinstance(value, list):
@@ -142,7 +144,7 @@ def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _without(value: Any, sensitive: Any) -> Any:
-    """The value with what Terraform marks as sensitive, whole or in parts, taken out."""
+    """The value without the parts that Terraform marks as sensitive."""
     if sensitive is True:
         return _SENSITIVE
     if isinstance(value, Mapping) and isinstance(sensitive, Mapping):
@@ -154,7 +156,7 @@ def _without(value: Any, sensitive: Any) -> Any:
 
 
 def _readable(path: str) -> str:
-    """Blocks that there can only be one of are lists of one: their number says nothing."""
+    """The path without the index 0 of blocks that occur once, which are lists of one."""
     return ".".join(part for part in path.split(".") if part != "0")
 
 

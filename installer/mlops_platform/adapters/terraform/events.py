@@ -1,6 +1,6 @@
-"""Owns the event file: read as it grows, told to people, summed up into how a run ended.
+"""Reads the events of a run as they are written, shows them and sums them up.
 
-The lines are those of `apply -json`: https://developer.hashicorp.com/terraform/internals/machine-readable-ui
+The lines are the output of `apply -json`: https://developer.hashicorp.com/terraform/internals/machine-readable-ui
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from typing import Any
 from mlops_platform.base.progress import Progress
 
 _VERBS = {"create": "creating", "delete": "destroying", "update": "changing", "read": "reading"}
-# Objects of this provider are entries in the state and nothing else: there is nothing to find again.
+# Objects of this provider exist only in the state, so there is nothing to import.
 _BUILT_IN = "terraform"
 
 
 @dataclass(frozen=True)
 class Made:
-    """An object Terraform said it has made; `id` is what it is imported by, '' when it was not said."""
+    """An object that Terraform reported as created; `id` is its import id, '' if the event has none."""
 
     address: str
     id: str
@@ -29,12 +29,12 @@ class Made:
 
 
 class EventLog:
-    """What the events of one run have told so far. Types it does not know are passed over."""
+    """The events of one run so far. Unknown event types are ignored."""
 
     def __init__(self) -> None:
         self.started: dict[str, str] = {}
         self.made: dict[str, Made] = {}
-        self.unmade: set[str] = set()  # creations that ended in an error, which includes an interruption
+        self.incomplete: set[str] = set()  # creations that ended in an error, also by an interruption
         self.errors: list[tuple[str, str]] = []
         self.warnings: list[str] = []
         self.complete = False
@@ -43,7 +43,7 @@ class EventLog:
         self._done = 0
 
     def line(self, text: str, progress: Progress) -> None:
-        """Take in one line of the file; what is no event is kept as `rest`."""
+        """Read one line of the file; a line that is no event is added to `rest`."""
         try:
             event = json.loads(text)
             kind, message = event["type"], str(event["@message"])
@@ -81,11 +81,11 @@ class EventLog:
             self._done += 1
             progress.fraction(self._done, max(self._planned, self._done), address)
             if action == "create":
-                self.unmade.discard(address)
+                self.incomplete.discard(address)
                 built_in = hook["resource"].get("implied_provider") == _BUILT_IN
                 self.made[address] = Made(address, str(hook.get("id_value") or ""), built_in)
         elif action == "create":
-            self.unmade.add(address)
+            self.incomplete.add(address)
 
     def _diagnostic(self, diagnostic: Mapping[str, Any], progress: Progress) -> None:
         summary, detail = diagnostic["summary"], diagnostic.get("detail", "").strip()
@@ -99,18 +99,18 @@ class EventLog:
 
     @property
     def succeeded(self) -> bool:
-        """Terraform's last word on an apply or destroy is a summary, which it leaves out after an error."""
+        """Whether the run ended with its summary, which Terraform leaves out after an error."""
         return self.complete and not self.errors
 
     @property
     def why(self) -> str:
-        """Every error with its detail; otherwise what was said outside of events."""
+        """All errors with their details; without errors, the output outside of events."""
         told = ["\n".join(filter(None, error)) for error in self.errors]
         return "\n\n".join(told) or "\n".join(self.rest).strip()
 
 
 class Tail:
-    """Reads what has been added to a file since the last time, in whole lines."""
+    """Reads the lines that were added to a file since the last read."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -118,7 +118,7 @@ class Tail:
         self._partial = b""
 
     def lines(self) -> list[str]:
-        """The lines that have come; nothing while there is no file. A line without its end waits."""
+        """The new complete lines; empty while there is no file."""
         try:
             with self._path.open("rb") as file:
                 file.seek(self._offset)
@@ -129,6 +129,6 @@ class Tail:
         *whole, self._partial = (self._partial + data).split(b"\n")
         return [line.decode(errors="replace") for line in whole]
 
-    def feed(self, story: EventLog, progress: Progress) -> None:
+    def feed(self, log: EventLog, progress: Progress) -> None:
         for line in self.lines():
-            story.line(line, progress)
+            log.line(line, progress)

@@ -1,4 +1,4 @@
-"""Owns what lies in an environment's Terraform folder, and the record of its last run."""
+"""An environment's Terraform folder and the record of its last run."""
 
 from __future__ import annotations
 
@@ -19,13 +19,17 @@ from mlops_platform.base.files import write_private
 Operation = Literal["apply", "destroy"]
 Ended = Literal["", "done", "failed"]
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
+_FIELDS = {"unmade": "incomplete"}  # the name in run.json, which earlier versions read and wrote
 
 
 @dataclass(frozen=True)
 class Run:
-    """One apply or destroy. `ended` is '' until it is known how; `serial` is that of the state at its
-    start and then at its end, None where there was no state; `boot` says whether pids still count;
-    `unmade` are objects of that state which no run has ever made completely."""
+    """The record of one apply or destroy.
+
+    `ended` is '' until the result is known. `serial` is the state's serial at the start, later at the end,
+    None without a state. `boot` is the boot id: pids are valid only within one boot. `incomplete` are tainted
+    objects of that state whose creation failed.
+    """
 
     operation: Operation
     digest: str
@@ -34,14 +38,15 @@ class Run:
     ended: Ended
     serial: int | None
     lineage: str
-    unmade: Collection[str] = ()
+    incomplete: Collection[str] = ()
 
 
 @dataclass(frozen=True)
 class Folder:
-    """`root` is the root module; `path` is ours. The state lies in it, or `remote`.
+    """Files of one environment: `root` is the root module, `path` the folder with state and records.
 
-    With `linked`, and wherever Terraform would write beside it, the root is linked and not used itself.
+    The state may be `remote` instead. If `linked`, or if Terraform would write into the root, Terraform runs
+    in a folder with links to the root's files.
     """
 
     root: Path
@@ -51,46 +56,48 @@ class Folder:
 
     @property
     def state(self) -> Path:
-        """The file, when the state is not remote."""
+        """The state file, if the state is not remote."""
         return self.path / "terraform.tfstate"
 
     @property
     def backup(self) -> Path:
-        """Written by Terraform: the state as the last run that wrote one found it."""
+        """Terraform's backup: the state before the last run that wrote one."""
         return self.path / "terraform.tfstate.backup"
 
     @property
     def errored(self) -> Path:
-        """Where Terraform puts a state it could not write to its place: its working directory."""
+        """The state that Terraform saves in its working directory if it cannot write it to the backend."""
         return self.work / "errored.tfstate"
 
     @property
     def work(self) -> Path:
-        """Where Terraform runs: the root, or its files linked, where what it writes beside them stays ours.
+        """Terraform's working directory: the root, or a folder with links to its files.
 
-        A state that is a file here had better be saved elsewhere when its disk is full: in the root.
+        A state in a local file uses the root: if the state's disk is full, `errored` is on another disk.
         """
-        away = self.linked or self.remote is not None or self.adopted.exists()
+        away = self.linked or self.remote is not None or self.imports_file.exists()
         return self.path / "root" if away else self.root
 
     @property
-    def adopted(self) -> Path:
-        """Objects that exist and are in no state: the next apply takes them in (address: id)."""
+    def imports_file(self) -> Path:
+        """Objects that exist and are in no state: the next apply imports them (address: id)."""
         return self.path / "adopted.json"
 
-    def adoptions(self) -> dict[str, str]:
-        found: dict[str, str] = json.loads(self.adopted.read_text()) if self.adopted.exists() else {}
+    def imports(self) -> dict[str, str]:
+        found: dict[str, str] = (
+            json.loads(self.imports_file.read_text()) if self.imports_file.exists() else {}
+        )
         return found
 
-    def adopt(self, found: Mapping[str, str]) -> None:
-        """All of them; {}: none any more."""
+    def set_imports(self, found: Mapping[str, str]) -> None:
+        """Replace the list of objects to import."""
         if found:
-            write_private(self.adopted, json.dumps(dict(found), indent=1))
+            write_private(self.imports_file, json.dumps(dict(found), indent=1))
         else:
-            self.adopted.unlink(missing_ok=True)
+            self.imports_file.unlink(missing_ok=True)
 
     def link(self) -> None:
-        """Make `work` what the root is now, with a block for each object to be taken in."""
+        """Link the root's files into `work` and write an `import` block for each object to import."""
         if self.work == self.root:
             return
         self.work.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -102,13 +109,13 @@ class Folder:
                 (self.work / file.name).unlink(missing_ok=True)
                 (self.work / file.name).symlink_to(file)
         blocks = [
-            f"import {{\n  to = {to}\n  id = {json.dumps(id_)}\n}}\n" for to, id_ in self.adoptions().items()
+            f"import {{\n  to = {to}\n  id = {json.dumps(id_)}\n}}\n" for to, id_ in self.imports().items()
         ]
         write_private(self.work / "adopted.tf", "\n".join(blocks))
 
     @property
     def data(self) -> Path:
-        """TF_DATA_DIR: providers, and where the backend is."""
+        """TF_DATA_DIR: the providers and the backend's configuration."""
         return self.path / "data"
 
     @property
@@ -117,7 +124,7 @@ class Folder:
 
     @property
     def plan(self) -> Path:
-        """A plan that waits to be applied, or refused; it holds the variables too."""
+        """The saved plan; it contains the variables too."""
         return self.path / "plan.tfplan"
 
     @property
@@ -131,31 +138,31 @@ class Folder:
 
     @property
     def process(self) -> Path:
-        """/proc/PID/stat of the running Terraform, written by itself before it starts."""
+        """/proc/PID/stat of the running Terraform, written by its shell before it starts Terraform."""
         return self.path / "process"
 
     @property
     def initialised(self) -> Path:
-        """What `init` was last done for."""
+        """The root, binary and backend of the last `init`."""
         return self.path / "initialised"
 
     @property
     def where(self) -> str:
-        """The state's place, for people."""
+        """The state's place, for messages."""
         return self.remote.where if self.remote else str(self.state)
 
     def backend_config(self) -> Mapping[str, str | bool]:
         return self.remote.config() if self.remote else {"path": str(self.state)}
 
     def read(self) -> State | Unreadable | None:
-        """The state as it is now; None when there is none."""
+        """The current state; None if there is none."""
         if self.remote is None:
             return state.read(self.state)
         text = self.remote.read()
         return None if text is None else state.parse(text)
 
     def write(self, text: str) -> None:
-        """Put a whole state in its place."""
+        """Write a whole state to its place."""
         if self.remote:
             self.remote.write(text)
         else:
@@ -165,53 +172,55 @@ class Folder:
         self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def run(self) -> Run | None:
-        """The last run; None when there was none."""
+        """The last run; None if there was none."""
         try:
-            return Run(**json.loads((self.path / "run.json").read_text()))
+            data = json.loads((self.path / "run.json").read_text())
         except FileNotFoundError:
             return None
+        return Run(**{_FIELDS.get(name, name): value for name, value in data.items()})
 
     def record(self, run: Run) -> None:
-        write_private(self.path / "run.json", json.dumps(asdict(run), indent=1))
+        names = {field: name for name, field in _FIELDS.items()}
+        data = {names.get(field, field): value for field, value in asdict(run).items()}
+        write_private(self.path / "run.json", json.dumps(data, indent=1))
 
     def begin(self, operation: Operation, digest: str) -> Run:
-        """Record a run before it starts: from now on the last one is this, and unfinished."""
+        """Record a run as unfinished before it starts."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
         serial, lineage = self._known()
-        run = Run(operation, digest, boot_id(), now, "", serial, lineage, sorted(self.unmade()))
+        run = Run(operation, digest, boot_id(), now, "", serial, lineage, sorted(self.incomplete()))
         for rest in (self.events, self.stderr_lines, self.process):
             rest.unlink(missing_ok=True)
         self.record(run)
         return run
 
-    def end(self, run: Run, ended: Ended, story: EventLog) -> None:
-        """Record how a run ended, and what it left half made."""
+    def end(self, run: Run, ended: Ended, log: EventLog) -> None:
+        """Record the result of a run and the incomplete objects it left."""
         found = self.read()
         serial, lineage = (found.serial, found.lineage) if isinstance(found, State) else (None, "")
         tainted = found.tainted if isinstance(found, State) else frozenset()
-        unmade = sorted({*run.unmade, *story.unmade} & tainted)
-        self.record(replace(run, ended=ended, serial=serial, lineage=lineage, unmade=unmade))
+        incomplete = sorted({*run.incomplete, *log.incomplete} & tainted)
+        self.record(replace(run, ended=ended, serial=serial, lineage=lineage, incomplete=incomplete))
 
-    def unmade(self) -> frozenset[str]:
-        """Objects that exist in part, for the next apply to replace: their creation failed, or was
-        interrupted, and nothing can have been put into them.
+    def incomplete(self) -> frozenset[str]:
+        """Tainted objects whose creation failed or was interrupted, so that they hold no data.
 
-        Terraform marks what somebody taints by hand no differently. So this holds only while the state is
-        the one our last run has left.
+        A `terraform taint` by hand looks the same in the state, so the record counts only while the state is
+        the one that our last run left.
         """
         run = self.run()
-        if run is None or not run.unmade or (run.serial, run.lineage) != self._known():
+        if run is None or not run.incomplete or (run.serial, run.lineage) != self._known():
             return frozenset()
-        return frozenset(run.unmade)
+        return frozenset(run.incomplete)
 
     def _known(self) -> tuple[int | None, str]:
         found = self.read()
         return (found.serial, found.lineage) if isinstance(found, State) else (None, "")
 
     def lost(self) -> str:
-        """Why a state that must be there is not, in words; '' when all is well.
+        """The reason why a state that must exist cannot be read; '' if there is no problem.
 
-        No state, or an empty file, is well as long as no run has ever left one.
+        A missing or empty file is no problem as long as no run has left a state.
         """
         found, run = self.read(), self.run()
         if isinstance(found, State):
@@ -222,7 +231,7 @@ class Folder:
         return (found.why if found else "it is not there") if expected else ""
 
     def rescued(self) -> State | None:
-        """A newer state than ours that the last run had to leave in the root, which others may share."""
+        """The `errored` state if it is newer than ours and of our last run; others may share the root."""
         run, rescued = self.run(), state.read(self.errored)
         if run is None or run.ended == "done" or not isinstance(rescued, State):
             return None
@@ -237,11 +246,11 @@ class Folder:
         return rescued if newer else None
 
     def root_digest(self) -> str:
-        """Of every file of the root module, the lock file of its providers among them."""
+        """Digest of all files of the root module, including the lock file of its providers."""
         digest = hashlib.sha256()
         for file in sorted(self.root.rglob("*")):
             inside = file.relative_to(self.root)
-            # What running the root by hand leaves there is not part of it; its tests are not either.
+            # Not files left by a manual run in the root, and not its tests.
             if (
                 file.is_file()
                 and inside.parts[0] not in (".terraform", "tests")
@@ -251,7 +260,7 @@ class Folder:
         return digest.hexdigest()
 
     def digest(self, variables: Mapping[str, Any], binary: str) -> str:
-        """Of all that decides what an apply does."""
+        """Digest of everything that decides the result of an apply."""
         text = json.dumps([self.root_digest(), variables, binary], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 

@@ -1,4 +1,4 @@
-"""Owns planning: what an apply would do, worked out without touching the state, and kept to be applied."""
+"""Plans: the changes of an apply, computed without writing the state, and saved plans to apply."""
 
 from __future__ import annotations
 
@@ -30,42 +30,42 @@ _OVERRIDE = "nothing_yet_override.tf"
 
 @dataclass(frozen=True)
 class SavedPlan:
-    """A plan file for one digest of all that decides an apply, made of one version of the state."""
+    """A plan file for one digest of root, variables and binary, and one version of the state."""
 
     file: Path
     digest: str
     serial: int
     lineage: str
-    adopted: Mapping[str, str]
+    imports: Mapping[str, str]
     changes: Changes
 
-    def fits(self, digest: str, state: object, adopted: Mapping[str, str]) -> bool:
-        """Terraform refuses a stale plan too, but only after a provider has been started for it."""
+    def fits(self, digest: str, state: object, imports: Mapping[str, str]) -> bool:
+        """Whether the plan is not stale. Terraform checks this too, but only after starting a provider."""
         known = isinstance(state, State) and (state.serial, state.lineage) == (self.serial, self.lineage)
-        return known and (digest, adopted) == (self.digest, self.adopted)
+        return known and (digest, imports) == (self.digest, self.imports)
 
 
 def keep(
     folder: Folder, binary: Binary, variables: Mapping[str, Any], progress: Progress, cancel: Cancel
 ) -> SavedPlan | None:
-    """Plan against the state as it is, for an apply of just that. None when there is no state."""
+    """Plan against the current state and save the plan to apply it. None if there is no state."""
     found = folder.read()
     if not isinstance(found, State):
         return None
     runner = Runner(folder, binary)
     runner.init(progress, cancel)
     digest = folder.digest(variables, identity(binary.path))
-    told = _plan(runner, folder.plan, variables, progress, cancel).marked(folder.unmade())
-    return SavedPlan(folder.plan, digest, found.serial, found.lineage, folder.adoptions(), told)
+    told = _plan(runner, folder.plan, variables, progress, cancel).marked(folder.incomplete())
+    return SavedPlan(folder.plan, digest, found.serial, found.lineage, folder.imports(), told)
 
 
 def preview(
     folder: Folder, binary: Binary, variables: Mapping[str, Any], progress: Progress, cancel: Cancel
 ) -> Changes:
-    """Plan into a place that is gone afterwards; nothing of the environment's is written.
+    """Plan in a temporary folder; no file of the environment is written.
 
-    Providers are large: those of the last run are used where they fit, else `init` has to fetch them. Where
-    there is no state yet there may be no place for one either: then it is planned with an empty one.
+    The large providers of the last run are used if they fit, otherwise `init` fetches them. Without a state
+    its bucket may not exist yet either, so the plan uses an empty local state.
     """
     runner = Runner(folder, binary)
     with TemporaryDirectory(prefix="mlops-platform-plan-") as place:
@@ -73,7 +73,7 @@ def preview(
             runner = Runner(_scratch(folder, Path(place)), binary)
             runner.init(progress, cancel)
         planned = _plan(runner, Path(place) / folder.plan.name, variables, progress, cancel)
-    return planned.marked(folder.unmade())
+    return planned.marked(folder.incomplete())
 
 
 def _scratch(folder: Folder, place: Path) -> Folder:
@@ -91,10 +91,10 @@ def _scratch(folder: Folder, place: Path) -> Folder:
 def _plan(
     runner: Runner, out: Path, variables: Mapping[str, Any], progress: Progress, cancel: Cancel
 ) -> Changes:
-    """Without a lock: it writes no state, and a plan of a state that changed since is refused by `apply`."""
+    """Plan without a lock: a plan writes no state, and `apply` rejects a stale plan."""
     progress.say("plan")
-    folder, story = runner.folder, EventLog()
-    file = out.with_suffix(".tfvars.json")  # that of the last apply stays as it is
+    folder, log = runner.folder, EventLog()
+    file = out.with_suffix(".tfvars.json")  # the file of the last apply stays as it is
     write_private(file, json_text(variables))
     argv = runner.argv("plan", json=True, input=False, lock=False, out=str(out), var_file=str(file))
     ended = run(
@@ -104,18 +104,18 @@ def _plan(
         seconds=_SECONDS,
         ok=(0, 1),
         cancel=cancel,
-        on_line=lambda line: story.line(line, progress),
+        on_line=lambda line: log.line(line, progress),
         what=f"{runner.binary.product} plan",
     )
     if ended.returncode:
         raise CommandFailed(
-            f"{runner.binary.product} plan: {story.errors[0][0] if story.errors else 'exit 1'}",
+            f"{runner.binary.product} plan: {log.errors[0][0] if log.errors else 'exit 1'}",
             returncode=1,
-            why=story.why,
+            why=log.why,
             command="",
         )
     out.chmod(0o600)
-    # Reading a plan back loads the provider's schema once more; what only creates needs no details.
+    # Reading a plan loads the provider's schema again; a plan that only creates needs no details.
     created = changes.only_created(ended.stdout)
     return _read(runner, out, cancel) if created is None else created
 

@@ -1,4 +1,4 @@
-"""Owns recovery: a run that was killed is joined or cleared up, before anything else is started."""
+"""Recovery from a killed run: join it if it still runs, otherwise repair lock, state and imports."""
 
 from __future__ import annotations
 
@@ -24,61 +24,61 @@ _ORPHAN_SECONDS = 900.0
 def recover(
     folder: Folder, runner: Callable[[], Runner], progress: Progress, cancel: Cancel | None = None
 ) -> None:
-    """Leave behind a state one can go on from. Notes say all that was done.
+    """Repair the state after a killed run, and note every repair.
 
-    Objects that exist and are in no state are left for the next apply to take in (Folder.adopt).
+    Objects that exist and are in no state are listed for the next apply to import (Folder.set_imports).
 
-    Raises LockedError when a Terraform that is not ours works on the state, StepError when the state
-    is lost, Interrupted when a joined Terraform was stopped by Ctrl-C.
+    Raises LockedError if another Terraform works on the state, StepError if the state is lost, Interrupted
+    if Ctrl-C stopped a joined Terraform.
     """
     run = folder.run()
     unfinished = run is not None and not run.ended
-    story = EventLog()
+    log = EventLog()
     if run and unfinished:
-        story = _finish(folder, run, progress, cancel)
+        log = _finish(folder, run, progress, cancel)
     _release_lock(folder, progress)
     _take_rescued(folder, progress)
     restored = _restore(folder, run, progress)
     if run and (restored or unfinished):
         if not unfinished:
-            Tail(folder.events).feed(story, Silent())
-        if not story.succeeded or restored:
-            _account_for(folder, run, story, runner, progress, cancel)
+            Tail(folder.events).feed(log, Silent())
+        if not log.succeeded or restored:
+            _account_for(folder, run, log, runner, progress, cancel)
         if unfinished:
-            folder.end(run, "done" if story.succeeded else "failed", story)
+            folder.end(run, "done" if log.succeeded else "failed", log)
     elif run and run.ended == "failed":
-        _find_unsaid(folder, progress, cancel)
+        _find_failed_creations(folder, progress, cancel)
     if cancel and cancel.requested:
         raise Interrupted("interrupted", hint="run the same command again to go on")
 
 
 def unaccounted(folder: Folder) -> tuple[str, ...]:
-    """What a run that did not end may have made beyond the state, and the run itself if it goes on."""
+    """Objects that an unfinished run may have made beyond the state, and the run itself if it still runs."""
     run = folder.run()
     if run is None or run.ended:
         return ()
-    story = EventLog()
-    Tail(folder.events).feed(story, Silent())
+    log = EventLog()
+    Tail(folder.events).feed(log, Silent())
     process = _alive(folder, run)
     running = (f"{run.operation} of {run.since}, pid {process.pid}",) if process else ()
-    return tuple(a for a, action in story.started.items() if action == "create") or running
+    return tuple(a for a, action in log.started.items() if action == "create") or running
 
 
 def _finish(folder: Folder, run: Run, progress: Progress, cancel: Cancel | None) -> EventLog:
-    """Wait for what goes on of an unfinished run, and say how it ended."""
+    """Wait for an unfinished run that still runs, and note its result."""
     process = _alive(folder, run)
     if process:
         progress.note(f"joined the Terraform {run.operation} of {run.since}, pid {process.pid}")
-    story = follow(folder, process, progress, cancel)
+    log = follow(folder, process, progress, cancel)
     if run.boot == boot_id():
-        _outlast_orphans(recorded_process(folder), progress, cancel)
-    if story.succeeded:
-        progress.note(f"the {run.operation} of {run.since} went on to its end without us")
-    elif story.errors:
-        progress.note(f"the {run.operation} of {run.since} had failed: {story.errors[0][0]}")
+        _wait_for_orphans(recorded_process(folder), progress, cancel)
+    if log.succeeded:
+        progress.note(f"the {run.operation} of {run.since} ended by itself after our command line was killed")
+    elif log.errors:
+        progress.note(f"the {run.operation} of {run.since} had failed: {log.errors[0][0]}")
     else:
         progress.note(f"the {run.operation} of {run.since} was killed")
-    return story
+    return log
 
 
 def _alive(folder: Folder, run: Run) -> ProcessId | None:
@@ -86,29 +86,29 @@ def _alive(folder: Folder, run: Run) -> ProcessId | None:
     return process if process and run.boot == boot_id() and process.alive else None
 
 
-def _outlast_orphans(leader: ProcessId | None, progress: Progress, cancel: Cancel | None) -> None:
-    """A killed Terraform's provisioners live on; started anew beside them, they would do all twice."""
+def _wait_for_orphans(leader: ProcessId | None, progress: Progress, cancel: Cancel | None) -> None:
+    """Wait for the provisioners of a killed Terraform: started again beside them, they would act twice."""
     if leader is None:
         return
 
     def observe() -> bool | Pending:
         left = session(leader)
-        return Pending(f"what the killed Terraform had started: {_named(left[0].pid)}") if left else True
+        return Pending(f"a process of the killed Terraform: {_named(left[0].pid)}") if left else True
 
     wait_until(
-        "the end of what a killed Terraform had started",
+        "the end of the processes of a killed Terraform",
         observe,
         seconds=_ORPHAN_SECONDS,
         cancel=cancel,
         on_seen=progress.say,
         longest_delay=0.2,
-        hint="end it, then run the same command again",
+        hint="end that process, then run the same command again",
         command=f"ps -o pid,etime,args --sid {leader.pid}",
     )
 
 
 def _release_lock(folder: Folder, progress: Progress) -> None:
-    """The kernel's lock decides. The file beside it only says who; left by a dead one it is removed."""
+    """Check the kernel's lock on the state, and remove the lock file of a dead process."""
     if folder.remote:
         stale.release(folder, folder.remote, progress)
         return
@@ -117,7 +117,7 @@ def _release_lock(folder: Folder, progress: Progress) -> None:
         raise LockedError(
             f"another Terraform works on this state: pid {holder}",
             why=_named(holder),
-            hint="wait for it to end; nothing was touched",
+            hint="wait for its end; this run has changed nothing",
             command=f"ps -o pid,user,lstart,args -p {holder}",
         )
     file = state.lock_file(folder.state)
@@ -125,37 +125,37 @@ def _release_lock(folder: Folder, progress: Progress) -> None:
         try:
             said = json.loads(file.read_text())
             whose = f"of {said['Who']}, {said['Operation']}, since {said['Created']}"
-        except (ValueError, KeyError, TypeError):  # cut off by the same kill
+        except (ValueError, KeyError, TypeError):  # truncated by the same kill
             whose = "of a process that is gone"
         file.unlink()
         progress.note(f"released the state lock {whose}")
 
 
 def _take_rescued(folder: Folder, progress: Progress) -> None:
-    """With its disk full, Terraform saves the state in the root: the same as its `state push` of it."""
+    """Restore a state that Terraform saved in the root because the disk was full, like `state push`."""
     rescued = folder.rescued()
     if rescued:
         folder.write(folder.errored.read_text())
         folder.errored.unlink()
-        progress.note(f"took the state that could not be saved from {folder.errored}")
+        progress.note(f"restored the state that Terraform could not save from {folder.errored}")
 
 
 def _restore(folder: Folder, run: Run | None, progress: Progress) -> bool:
-    """Put a lost state back from Terraform's own backup. True when that was needed and done."""
+    """Restore a lost state from Terraform's own backup. True if that was necessary."""
     why = folder.lost()
     if not why:
         return False
     aside = folder.path / f"terraform.tfstate.broken-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
     if run and not run.ended and run.serial is None:
         folder.state.rename(aside)
-        progress.note(f"the first state was cut off while being written ({why}); kept as {aside.name}")
+        progress.note(f"the first state was truncated during its write ({why}); moved to {aside.name}")
         return True
     backup = state.read(folder.backup)
     if not isinstance(backup, State) or (run and run.lineage not in ("", backup.lineage)):
         raise StepError(
-            f"the record of what exists is lost: {folder.state}",
-            why=f"{why}; and there is no usable backup beside it",
-            hint="put a copy back; or move the folder away: `down` then finds what is left by itself",
+            f"the Terraform state is lost: {folder.state}",
+            why=f"{why}; there is no usable backup beside it",
+            hint="restore the file from a copy, or move the folder away: `down` then finds what is left",
             command=f"mv {folder.path} {folder.path}.broken",
         )
     if folder.state.exists():
@@ -171,59 +171,59 @@ def _restore(folder: Folder, run: Run | None, progress: Progress) -> bool:
 def _account_for(
     folder: Folder,
     run: Run,
-    story: EventLog,
+    log: EventLog,
     runner: Callable[[], Runner],
     progress: Progress,
     cancel: Cancel | None,
 ) -> None:
-    """Compare what Terraform said it made, or had begun to make, with what its state holds."""
+    """Compare the creations in Terraform's events with the objects in the state."""
     found = folder.read()
     known = found.resources if isinstance(found, State) else ()
     held = found.ids if isinstance(found, State) else frozenset()
     tainted = found.tainted if isinstance(found, State) else frozenset()
-    created = [a for a, action in story.started.items() if action == "create"]
-    # Replaced since the state was written: at its address the state has what was destroyed first. Its id
-    # tells, or, where that is a name, the taint the new one does not have. What was only begun has no id yet.
-    newer = {a for a, m in story.made.items() if a in tainted or m.id not in ("", *held)}
-    missed = [a for a in created if a not in known or a in newer or a not in story.made]
-    made = {a: story.made[a] for a in missed if a in story.made}
+    created = [a for a, action in log.started.items() if action == "create"]
+    # Replaced after the last write of the state, which has the destroyed object at that address. Its id
+    # differs, or, if the id is a name, it is tainted. An unfinished creation has no id yet.
+    newer = {a for a, m in log.made.items() if a in tainted or m.id not in ("", *held)}
+    missed = [a for a in created if a not in known or a in newer or a not in log.made]
+    made = {a: log.made[a] for a in missed if a in log.made}
     if folder.remote:
-        # Whoever keeps the state knows what each kind is imported by, which is often not what the event says.
+        # The provider of the remote state knows the import id of each type, often not the id in the event.
         asked = [a for a in missed if not (a in made and made[a].built_in)]
         exists = dict(folder.remote.import_ids(asked, progress, cancel))
     else:
         exists = {a: each.id for a, each in made.items() if each.id and not each.built_in}
     exists = {a: id_ for a, id_ in exists.items() if a not in known or a in newer or id_ not in held}
-    begun = [a for a in missed if a not in known or a in newer or a in exists]
-    for address in begun:
+    missing = [a for a in missed if a not in known or a in newer or a in exists]
+    for address in missing:
         if address in made:
             told = f"{address} ({made[address].id or 'no id known'}) was made and is in no state"
-            rest = "Terraform makes it again"
+            rest = "Terraform creates it again"
         else:
             told = f"{address} was being made when the {run.operation} was killed"
-            rest = "it may be half made"
-        progress.note(f"{told}; {f'it is taken in ({exists[address]})' if address in exists else rest}")
-    if outdated := [a for a in begun if a in known and a in exists]:
+            rest = "it may be incomplete"
+        progress.note(f"{told}; {f'it is imported ({exists[address]})' if address in exists else rest}")
+    if outdated := [a for a in missing if a in known and a in exists]:
         tool = runner()
         tool.init(progress, None)
-        tool.forget(outdated, None)
-    folder.adopt({**{to: id_ for to, id_ in folder.adoptions().items() if to not in known}, **exists})
+        tool.state_rm(outdated, None)
+    folder.set_imports({**{to: id_ for to, id_ in folder.imports().items() if to not in known}, **exists})
 
 
-def _find_unsaid(folder: Folder, progress: Progress, cancel: Cancel | None) -> None:
-    """A creation that failed may have made its object all the same, before its provider knew the id: a run
-    that ended in order, with its state saved, leaves that in no state."""
-    story = EventLog()
-    Tail(folder.events).feed(story, Silent())
-    if folder.remote is None or not story.unmade:
+def _find_failed_creations(folder: Folder, progress: Progress, cancel: Cancel | None) -> None:
+    """Find objects of failed creations: an object may exist although the provider never got its id, so that
+    it is in no state even if the run ended and saved its state."""
+    log = EventLog()
+    Tail(folder.events).feed(log, Silent())
+    if folder.remote is None or not log.incomplete:
         return
     found = folder.read()
     known = found.resources if isinstance(found, State) else ()
-    asked = sorted(story.unmade - {*known, *folder.adoptions()})
+    asked = sorted(log.incomplete - {*known, *folder.imports()})
     exists = folder.remote.import_ids(asked, progress, cancel)
     for address, id_ in exists.items():
-        progress.note(f"{address} was made though its creation failed; it is taken in ({id_})")
-    folder.adopt({**folder.adoptions(), **exists})
+        progress.note(f"{address} exists although its creation failed; it is imported ({id_})")
+    folder.set_imports({**folder.imports(), **exists})
 
 
 def _named(pid: int) -> str:

@@ -1,4 +1,4 @@
-"""Owns the contract of a state that lies elsewhere: read and freed here without starting Terraform."""
+"""The contract of a remote state: read and unlocked here without starting Terraform."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ from mlops_platform.base.progress import Progress
 
 
 class Remote(Protocol):
-    """A backend's place for one state. Calls go over the network and raise PlatformError."""
+    """One state in a remote backend. Calls go over the network and raise PlatformError."""
 
     @property
     def where(self) -> str:
-        """For people, such as 's3://bucket/terraform.tfstate'."""
+        """The place for messages, such as 's3://bucket/terraform.tfstate'."""
 
     def config(self) -> Mapping[str, str | bool]:
-        """What `init -backend-config` is to be told; no credentials."""
+        """Arguments of `init -backend-config`; no credentials."""
 
     def read(self) -> str | None:
-        """The state's text; None when there is none."""
+        """The state's text; None if there is none."""
 
     def write(self, text: str) -> None:
-        """Put a state there that Terraform could not write itself."""
+        """Write a state that Terraform could not write itself."""
 
     def lock(self) -> str | None:
-        """What Terraform wrote about who has the state locked (JSON); None when nobody has."""
+        """Terraform's lock information (JSON); None if the state is not locked."""
 
     def unlock(self, lock: str) -> None:
-        """Remove that very lock, and no other that came since."""
+        """Remove this lock, but no later one."""
 
     def import_ids(
         self, addresses: Sequence[str], progress: Progress, cancel: Cancel | None = None
     ) -> Mapping[str, str]:
-        """Of objects that were being made when Terraform was killed: those that exist and are provably
-        this environment's, with the id each is imported by. Waits for what is still being made."""
+        """Import ids of those objects that exist and certainly belong to this environment, of objects whose
+        creation was interrupted. Waits for unfinished creations."""
 
     def left_behind(self, known: Sequence[str]) -> Mapping[str, str]:
-        """Objects the cloud itself makes, or makes again, under a name the root wants, beyond the `known`
-        addresses; with the id each is imported by."""
+        """Import ids of objects that the cloud itself creates under a name of the root, except the `known`
+        addresses."""

@@ -1,4 +1,4 @@
-"""Owns a running Terraform: its arguments, its environment, following it, stopping it."""
+"""A running Terraform: its arguments and environment, its events, its end."""
 
 from __future__ import annotations
 
@@ -23,17 +23,18 @@ from mlops_platform.base.progress import Progress
 _INIT_SECONDS = 900.0
 _LONGEST_SECONDS = 6 * 3600.0
 _LOCK_TIMEOUT = "10s"
-# Says who it is before it becomes Terraform: were that ours to write, a kill could come in between.
-_SAY_WHO = 'read -r stat </proc/$$/stat && echo "$stat" >"$0" && exec "$@"'
+# The shell writes its own /proc/PID/stat and then execs Terraform: if we wrote the file, a kill in between
+# would leave an unrecorded process.
+_RECORD_PROCESS = 'read -r stat </proc/$$/stat && echo "$stat" >"$0" && exec "$@"'
 _GRACE_SECONDS = 1.0
 _ALMOST_NOTHING_BYTES = 1_000_000
 
 
 @dataclass(frozen=True)
 class ExitResult:
-    """How a Terraform ended: `returncode` is negative for a signal, None when it was not our child."""
+    """The end of a Terraform: `returncode` is negative for a signal, None if it was not our child."""
 
-    story: EventLog
+    log: EventLog
     returncode: int | None
 
 
@@ -49,12 +50,12 @@ class Runner:
 
     @property
     def ready(self) -> bool:
-        """False when the root, the binary or the place of the state is another than `init` was done for."""
+        """Whether the last `init` was for this root, binary and backend."""
         done = self.folder.initialised
         return self.folder.data.is_dir() and done.exists() and done.read_text() == self._wanted()
 
     def init(self, progress: Progress, cancel: Cancel | None) -> None:
-        """Only when it is not ready."""
+        """Run `init` unless it is ready."""
         folder = self.folder
         folder.link()
         if self.ready:
@@ -64,9 +65,9 @@ class Runner:
         flags: dict[str, Any] = {
             "input": False,
             "backend_config": {k: _spelt(v) for k, v in folder.backend_config().items()},
-            # A state folder that was moved is not a migration, about which `init` would ask.
+            # Without this, `init` asks about a migration after the state folder was moved.
             "reconfigure": True,
-            # The root may be shared and read-only; a lock file that does not fit is to be said, not mended.
+            # The root may be shared and read-only; a lock file that does not fit is an error.
             "lockfile": "readonly" if (folder.root / ".terraform.lock.hcl").exists() else None,
             "no_color": True,
         }
@@ -77,7 +78,7 @@ class Runner:
             seconds=_INIT_SECONDS,
             cancel=cancel,
             what=f"{self.binary.product} init",
-            hint="its providers must be reachable: by its registry, a mirror or a cache of yours",
+            hint="make its providers available: from the registry, a mirror, or a plugin cache",
         )
         write_private(folder.initialised, self._wanted())
 
@@ -90,8 +91,10 @@ class Runner:
         plan: Path | None = None,
         only: Sequence[str] = (),
     ) -> ExitResult:
-        """Start, follow to the end. The caller has recorded the run. `plan` is a file to apply as it is;
-        `only` are addresses to which it is kept."""
+        """Start Terraform and follow it to its end; the caller has recorded the run.
+
+        `plan` is a saved plan to apply, `only` limits the run to these addresses (`-target`).
+        """
         self.folder.link()
         write_private(self.folder.variables, json_text(variables))
         flags: dict[str, Any] = {"json": True, "input": False, "lock_timeout": _LOCK_TIMEOUT}
@@ -99,17 +102,17 @@ class Runner:
             flags |= {"auto_approve": True, "var_file": str(self.folder.variables), "target": list(only)}
         argv = self.argv(operation, *([str(plan)] if plan else []), **flags)
         child = spawn(
-            ["/bin/sh", "-c", _SAY_WHO, str(self.folder.process), *argv],
+            ["/bin/sh", "-c", _RECORD_PROCESS, str(self.folder.process), *argv],
             stdout=self.folder.events,
             stderr=self.folder.stderr_lines,
             env=self.environment(),
             cwd=self.folder.work,
         )
-        story = follow(self.folder, ProcessId.of(child.pid), progress, cancel)
-        return ExitResult(story, child.wait())
+        log = follow(self.folder, ProcessId.of(child.pid), progress, cancel)
+        return ExitResult(log, child.wait())
 
-    def forget(self, addresses: Sequence[str], cancel: Cancel | None) -> None:
-        """Take objects out of the state; they stay where they are. Raises CommandFailed."""
+    def state_rm(self, addresses: Sequence[str], cancel: Cancel | None) -> None:
+        """Remove objects from the state; the objects themselves stay. Raises CommandFailed."""
         run(
             self.argv("state rm", *addresses, lock_timeout=_LOCK_TIMEOUT),
             env=self.environment(),
@@ -119,18 +122,18 @@ class Runner:
         )
 
     def argv(self, command: str, *arguments: str, **flags: Any) -> list[str]:
-        """python-terraform spells the flags; its running of programs is not used (docs/terraform.md)."""
+        """The command line. python-terraform writes the flags; it runs no program (docs/terraform.md)."""
         from python_terraform import IsFlagged
         from python_terraform import Terraform as Library
 
-        # Its constructor parses a terraform.tfstate in the working directory, whatever is in it.
+        # Its constructor would parse any terraform.tfstate in the working directory.
         library = Library(working_dir=os.devnull, terraform_bin_path=str(self.binary.path))
         spelt = {name: IsFlagged if value is True else value for name, value in flags.items()}
         made: list[str] = library.generate_cmd_string(command, *arguments, **spelt)
         return made
 
     def environment(self) -> dict[str, str]:
-        """What is ours to say; a user's TF_WORKSPACE or TF_CLI_ARGS would speak of another state."""
+        """Variables for Terraform; the user's TF_WORKSPACE and TF_CLI_ARGS are for another state."""
         foreign = (n for n in os.environ if n == "TF_WORKSPACE" or n.startswith("TF_CLI_ARGS"))
         return {
             **dict.fromkeys(foreign, ""),
@@ -140,7 +143,7 @@ class Runner:
         }
 
     def command(self, operation: str) -> str:
-        """What a person would type to see the same: readable output, and a question before it acts."""
+        """The same command for a shell: with readable output, and a question before it changes anything."""
         argv = [
             str(self.binary.path),
             f"-chdir={self.folder.work}",
@@ -149,53 +152,53 @@ class Runner:
         ]
         return pasteable(argv, {"TF_DATA_DIR": str(self.folder.data)})
 
-    def raise_for(self, operation: Operation, ending: ExitResult, cancel: Cancel) -> None:
-        """The error for a run that did not succeed."""
+    def raise_for(self, operation: Operation, result: ExitResult, cancel: Cancel) -> None:
+        """Raise the error of a run that did not succeed."""
         what = f"{self.binary.product} {operation}"
-        why = ending.story.why or tail(_text(self.folder.stderr_lines)) or self._full()
+        why = result.log.why or tail(_text(self.folder.stderr_lines)) or self._full()
         if cancel.requested:
             saved = "it was killed" if cancel.forced else "its state is saved"
             raise Interrupted(
-                f"{what}: interrupted; {saved}", why=why, hint="run the same command again to go on"
+                f"{what}: interrupted; {saved}", why=why, hint="run the same command again to continue"
             )
-        code = ending.returncode or 0
+        code = result.returncode or 0
         if code < 0:
             name = signal.Signals(-code).name
             raise StepError(
                 f"{what}: killed ({name})",
-                why=why or "not by us: perhaps memory ran out",
-                hint="run the same command again: what it had made is found first",
+                why=why or "by another process, or by the kernel because memory ran out",
+                hint="run the same command again: it first finds the objects that were created",
                 command="dmesg | tail",
                 transient=True,
             )
-        first = ending.story.errors[0][0] if ending.story.errors else f"exit {code}"
+        first = result.log.errors[0][0] if result.log.errors else f"exit {code}"
         raise CommandFailed(
             f"{what}: {first}",
             returncode=code,
             why=why,
             command=self.command(operation),
-            hint="what was made is in its state; mend the cause and run the same command again",
+            hint="fix the cause and run the same command again; the created objects are in the state",
         )
 
     def _full(self) -> str:
-        """A full disk takes Terraform's own words about it too."""
+        """A message about a full disk, for which Terraform cannot write its own."""
         free = shutil.disk_usage(self.folder.path).free
         return f"the disk of {self.folder.path} is full" if free < _ALMOST_NOTHING_BYTES else ""
 
 
 def follow(folder: Folder, process: ProcessId | None, progress: Progress, cancel: Cancel | None) -> EventLog:
-    """Tell what the event file says until the process has ended; ours or another run's.
+    """Report the events of a Terraform, ours or another run's, until its end.
 
-    The first `cancel` sends one SIGINT, upon which Terraform ends what it is doing and saves its state
-    (a second would make it drop everything); `forced` kills it and what it has started.
+    The first `cancel` sends one SIGINT: Terraform ends its current operations and saves its state (a second
+    one would make it abort). `forced` kills Terraform and the processes it started.
     """
-    story, reader = EventLog(), Tail(folder.events)
+    log, reader = EventLog(), Tail(folder.events)
     asked = False
 
     def observe() -> bool | Pending:
         nonlocal asked
         alive = process is not None and process.alive
-        reader.feed(story, progress)
+        reader.feed(log, progress)
         if process is None or not alive:
             return True
         if cancel and cancel.forced:
@@ -206,18 +209,18 @@ def follow(folder: Folder, process: ProcessId | None, progress: Progress, cancel
             progress.say("interrupted: waiting for Terraform to end and save its state")
         return Pending("running")
 
-    # Not the caller's `cancel`: having passed it on, we wait for the clean end.
+    # Without the caller's `cancel`: it was passed on to Terraform, and we wait for the clean end.
     wait_until("Terraform", observe, seconds=_LONGEST_SECONDS, longest_delay=0.1)
     if process and cancel and cancel.requested:
         _end_session(process)
-    return story
+    return log
 
 
 def session(leader: ProcessId) -> tuple[ProcessId, ...]:
-    """Who else lives in the session of a Terraform: what it has started, which may outlive it.
+    """The other processes in the session of a Terraform: its provisioners, which may outlive it.
 
-    The kernel gives no pid out again while it is the id of a session with members. So when another
-    process has the leader's, the session has ended.
+    The kernel does not reuse a pid that is the id of a session with members. So if another process has the
+    leader's pid, the session has ended.
     """
     if ProcessId.of(leader.pid) not in (None, leader):
         return ()
@@ -235,7 +238,7 @@ def _session(pid: int) -> int | None:
 
 
 def _end_session(leader: ProcessId) -> None:
-    """Interrupted, Terraform kills the shell of a provisioner, and not what the shell had started."""
+    """End the provisioners: an interrupted Terraform kills their shell, but not the shell's children."""
     first = True
 
     def observe() -> bool | Pending:
@@ -246,15 +249,15 @@ def _end_session(leader: ProcessId) -> None:
         first = False
         return Pending(f"{len(left)} processes") if left else True
 
-    wait_until("the end of what Terraform had started", observe, seconds=30, first_delay=_GRACE_SECONDS)
+    wait_until("the end of Terraform's provisioners", observe, seconds=30, first_delay=_GRACE_SECONDS)
 
 
 def recorded_process(folder: Folder) -> ProcessId | None:
-    """The Terraform of the last run, alive or not; None when it did not get as far as to start."""
+    """The Terraform of the last run, alive or not; None if it never started."""
     stat = _text(folder.process)
     if not stat.endswith("\n"):
         return None
-    fields = stat[stat.rindex(")") + 2 :].split()  # the program's name may hold blanks and brackets
+    fields = stat[stat.rindex(")") + 2 :].split()  # the program's name may contain blanks and brackets
     return ProcessId(int(stat.split()[0]), int(fields[19]))
 
 

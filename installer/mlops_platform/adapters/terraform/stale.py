@@ -1,4 +1,4 @@
-"""Owns the lock of a remote state: who holds it, and freeing one whose holder on this machine is dead."""
+"""The lock of a remote state: its holder, and the release of a lock whose holder on this machine is dead."""
 
 from __future__ import annotations
 
@@ -13,13 +13,16 @@ from mlops_platform.base.errors import LockedError
 from mlops_platform.base.progress import Progress
 
 _PROGRAMS = frozenset({"terraform", "tofu"})
-_CLOCKS_SECONDS = 2  # what a lock's time and a process's may be apart: both are cut to whole seconds
-_PLACE = ("bucket", "key")  # which state a backend's configuration means
+_CLOCKS_SECONDS = 2  # largest difference between the lock's and the process's time: both are in whole seconds
+_PLACE = ("bucket", "key")  # keys of a backend's configuration that identify the state
 
 
 def release(folder: Folder, remote: Remote, progress: Progress) -> None:
-    """Free the lock of a Terraform of this machine that is gone. Its lock names no process: it is gone
-    when no Terraform that could have taken it is left. Raises LockedError when there may be one."""
+    """Release the lock of a Terraform of this machine that has ended.
+
+    A lock names no process. Its holder has ended if no Terraform is left that is older than the lock and
+    works on this state. Raises LockedError if there may be one.
+    """
     text = remote.lock()
     if text is None:
         return
@@ -29,26 +32,26 @@ def release(folder: Folder, remote: Remote, progress: Progress) -> None:
         whose = f"{who}, {said['Operation'].removeprefix('OperationType').lower()}, since {since}"
         made = datetime.fromisoformat(since[:19] + "+00:00").timestamp()
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise _locked(remote, "somebody who left no name", folder) from None
+        raise _locked(remote, "an unknown holder", folder) from None
     if who.rpartition("@")[2] != socket.gethostname():
         raise _locked(remote, whose, folder)
     holder = _holder(remote, made)
     if holder:
         raise _locked(remote, f"{whose}, pid {holder}", folder)
     remote.unlock(text)
-    progress.note(f"released the state lock of {whose}: it is gone")
+    progress.note(f"released the state lock of {whose}, which has ended")
 
 
 def _locked(remote: Remote, whose: str, folder: Folder) -> LockedError:
     return LockedError(
         f"another Terraform works on {remote.where}: {whose}",
-        hint="wait for it to end; if it is gone for good, free the lock by the id that `plan` says",
+        hint="wait for its end; if it no longer exists, release the lock with the id that `plan` prints",
         command=f"TF_DATA_DIR={folder.data} terraform -chdir={folder.work} force-unlock ID",
     )
 
 
 def _holder(remote: Remote, made: float) -> int:
-    """A Terraform that began before the lock was made and works on this state; 0: none."""
+    """The pid of a Terraform that is older than the lock and works on this state; 0 if there is none."""
     import psutil
 
     wanted = remote.config()
@@ -56,7 +59,7 @@ def _holder(remote: Remote, made: float) -> int:
         try:
             if Path(next(iter(process.cmdline()), "")).name not in _PROGRAMS:
                 continue
-            # Not its folder's time in /proc, which is the time of the first look at it.
+            # Not the time of its folder in /proc, which is the time of the first look at it.
             if process.create_time() > made + _CLOCKS_SECONDS:
                 continue
             # The folder in which a running Terraform records its backend.

@@ -1,4 +1,4 @@
-"""Owns reading a state file, without Terraform: what is in it, whether it is whole, who has it locked."""
+"""Reads a state file without Terraform: its objects, whether it is complete, and its lock."""
 
 from __future__ import annotations
 
@@ -17,10 +17,12 @@ _FLOCK = "hhqqi4x"
 
 @dataclass(frozen=True)
 class State:
-    """`serial` grows with every write, `lineage` is the state's own name; `ids` are what its objects are
-    called where they exist: every `id`, `arn` and `identifier` in it; `tainted` are the addresses of those
-    that the next apply replaces, because their creation failed or somebody asked for it; `guarded` the ids of
-    those that Terraform does not delete while something is in them (`force_destroy` is off)."""
+    """A state. `serial` grows with every write, `lineage` identifies the state.
+
+    `ids` are the values of every `id`, `arn` and `identifier`. `tainted` are the addresses of objects that
+    the next apply replaces. `protected` are the ids of objects that Terraform deletes only when they are
+    empty (`force_destroy = false`).
+    """
 
     serial: int
     lineage: str
@@ -33,14 +35,14 @@ class State:
 
 @dataclass(frozen=True)
 class Unreadable:
-    """A file that is there and is no state: `why` in words; `empty` when it has no bytes at all."""
+    """A file that is no state, with the reason; `empty` if it has no bytes."""
 
     why: str
     empty: bool
 
 
 def read(path: Path) -> State | Unreadable | None:
-    """None when there is no file."""
+    """Read a state file; None if there is none."""
     try:
         return parse(path.read_text())
     except FileNotFoundError:
@@ -50,7 +52,7 @@ def read(path: Path) -> State | Unreadable | None:
 
 
 def parse(text: str) -> State | Unreadable:
-    """The state that a text is."""
+    """Parse the text of a state."""
     if not text:
         # Terraform makes the file when it takes the lock, long before it writes it (seen with 1.11.4,
         # 2026-11-24), and reads an empty one as "nothing exists".
@@ -100,7 +102,7 @@ def _parse(data: Any) -> State:
 
 
 def _address(resource: Mapping[str, Any], instance: Mapping[str, Any]) -> str:
-    """As Terraform writes it: module.a.type.name["key"]."""
+    """The address as Terraform writes it: module.a.type.name["key"]."""
     module = f"{resource['module']}." if resource.get("module") else ""
     key = instance.get("index_key")
     index = "" if key is None else f"[{json.dumps(key, ensure_ascii=False)}]"
@@ -108,17 +110,17 @@ def _address(resource: Mapping[str, Any], instance: Mapping[str, Any]) -> str:
 
 
 def lock_file(path: Path) -> Path:
-    """What Terraform writes beside a locked state: who, since when. It stays when its writer is killed."""
+    """Terraform's lock file beside the state, with holder and time. It stays if Terraform is killed."""
     return path.with_name(f".{path.name}.lock.info")
 
 
 def lock_holder(path: Path) -> int | None:
-    """The pid that holds the state's real lock, which is the kernel's and dies with its holder.
+    """The pid that holds the kernel's lock on the state, which ends with its holder.
 
     https://github.com/hashicorp/terraform/blob/main/internal/states/statemgr/filesystem_lock_unix.go
     """
     try:
-        # Opening takes no lock, and closing drops only locks of our own process, which has none.
+        # Opening takes no lock, and closing releases only locks of our own process, which has none.
         with path.open("rb+") as file:
             asked = struct.pack(_FLOCK, fcntl.F_WRLCK, 0, 0, 0, 0)
             kind, _, _, _, pid = struct.unpack(_FLOCK, fcntl.fcntl(file, fcntl.F_GETLK, asked))

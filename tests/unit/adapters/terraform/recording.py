@@ -1,4 +1,4 @@
-"""Owns a Progress that remembers what it was told."""
+"""A Progress that records its calls."""
 
 from __future__ import annotations
 

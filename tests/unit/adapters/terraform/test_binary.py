@@ -1,4 +1,4 @@
-"""Proves which binary is taken, and what a user reads when there is none that will do."""
+"""The choice of the Terraform binary, and the errors if none fits."""
 
 from __future__ import annotations
 
@@ -23,9 +23,7 @@ def only_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
 
 
-def test_the_variable_comes_before_terraform_before_tofu(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_variable_wins_over_terraform_over_tofu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tofu = program(tmp_path / "bin/tofu", "OpenTofu v1.12.6\non linux_amd64")
     assert (find_binary().path, find_binary().product, find_binary().version) == (tofu, "opentofu", "1.12.6")
     terraform = program(tmp_path / "bin/terraform", "Terraform v1.11.4\non linux_amd64\n\nNewer: 1.14.0")
@@ -43,20 +41,20 @@ def test_the_variable_comes_before_terraform_before_tofu(
     "says",
     ["Terraform v0.11.14\n\nYour version of Terraform is out of date!", '{"terraform_version": "0.11.14"}'],
 )
-def test_an_old_one_is_refused_with_its_version(tmp_path: Path, says: str) -> None:
+def test_old_version_is_an_error_that_names_it(tmp_path: Path, says: str) -> None:
     path = program(tmp_path / "bin/terraform", says)
     with pytest.raises(PreflightError, match=r"terraform 0\.11\.14 is too old: 1\.6 or newer") as caught:
         find_binary()
     assert str(path) in caught.value.why and caught.value.hint
 
 
-def test_none_at_all_names_terraform_and_says_what_to_do() -> None:
+def test_missing_binary_is_an_error_with_a_hint() -> None:
     with pytest.raises(PreflightError, match=r"^terraform: no such program") as caught:
         find_binary()
     assert "MLOPS_PLATFORM_TERRAFORM" in caught.value.hint
 
 
-def test_a_variable_that_leads_nowhere_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_variable_without_a_binary_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLOPS_PLATFORM_TERRAFORM", "/nowhere/tofu")
     with pytest.raises(PreflightError, match="MLOPS_PLATFORM_TERRAFORM=/nowhere/tofu: no such program"):
         find_binary()
@@ -70,20 +68,20 @@ def test_a_variable_that_leads_nowhere_is_named(monkeypatch: pytest.MonkeyPatch)
         ("no", 1, "does not run"),
     ],
 )
-def test_another_program_of_that_name(tmp_path: Path, says: str, status: int, what: str) -> None:
+def test_other_program_named_terraform_is_an_error(tmp_path: Path, says: str, status: int, what: str) -> None:
     program(tmp_path / "bin/terraform", says, status)
     with pytest.raises(PreflightError, match=what):
         find_binary()
 
 
-def test_a_file_that_cannot_be_executed_at_all(tmp_path: Path) -> None:
+def test_file_that_cannot_be_executed_is_an_error(tmp_path: Path) -> None:
     path = program(tmp_path / "bin/terraform", "")
     path.write_bytes(b"\x7fELF rubbish")
     with pytest.raises(PreflightError, match="does not run"):
         find_binary()
 
 
-def test_another_file_is_another_identity(tmp_path: Path) -> None:
+def test_identity_changes_with_the_file(tmp_path: Path) -> None:
     path = program(tmp_path / "bin/terraform", "Terraform v1.11.4")
     before = identity(locate())
     assert identity(locate()) == before

@@ -1,4 +1,4 @@
-"""Proves that plans are read whole: every action known, what is sensitive kept out, what forces it named."""
+"""Parsed plans: known actions, hidden sensitive values, reasons of replacements."""
 
 from __future__ import annotations
 
@@ -35,22 +35,22 @@ def parsed(*resources: dict[str, Any]) -> tuple[Change, ...]:
         (["forget"], "forget", False),
     ],
 )
-def test_every_action_is_told_apart(actions: list[str], action: str, destroys: bool) -> None:
+def test_every_action_is_known(actions: list[str], action: str, destroys: bool) -> None:
     (found,) = parsed(resource(actions))
     assert (found.action, found.destroys) == (action, destroys)
 
 
-def test_what_stays_and_what_is_only_read_is_no_change() -> None:
+def test_no_op_and_read_are_no_changes() -> None:
     assert parsed(resource(["no-op"]), resource(["read"]), resource(["create"], mode="data")) == ()
     assert parse("{}").all == ()
 
 
-def test_an_action_that_is_not_known_is_never_passed_over() -> None:
+def test_unknown_action_is_an_error() -> None:
     with pytest.raises(ValueError, match=r"aws_thing\.a"):
         parsed(resource(["explode"]))
 
 
-def test_changes_are_told_by_attribute_and_computed_ones_are_left_out() -> None:
+def test_change_lists_attributes_without_computed_ones() -> None:
     before = {"scaling": [{"max": 4, "min": 0}], "labels": {"a/b": "x"}, "arn": "arn:1", "same": 1}
     after = {"scaling": [{"max": 8, "min": 0}], "labels": {"a/b": "y", "c": "z"}, "same": 1}
     (found,) = parsed(resource(["update"], before=before, after=after, after_unknown={"arn": True}))
@@ -58,7 +58,7 @@ def test_changes_are_told_by_attribute_and_computed_ones_are_left_out() -> None:
     assert found.before == before
 
 
-def test_of_a_replacement_what_forces_it_is_told_also_when_its_value_comes_later() -> None:
+def test_replacement_lists_the_attributes_that_force_it() -> None:
     change: dict[str, Any] = {
         "before": {"name": "a", "size": 1, "key": "old"},
         "after": {"name": "a", "size": 2},
@@ -70,7 +70,7 @@ def test_of_a_replacement_what_forces_it_is_told_also_when_its_value_comes_later
     assert found.reason == "replace because cannot update"
 
 
-def test_nothing_and_empty_is_one_and_a_tainted_object_has_only_its_reason() -> None:
+def test_null_equals_empty_and_tainted_object_has_only_its_reason() -> None:
     change: dict[str, Any] = {"before": {"a": "", "b": "x"}, "after": {"a": None, "b": ""}}
     (found,) = parsed(resource(["update"], **change))
     assert found.details == ("b: x → ",)
@@ -78,7 +78,7 @@ def test_nothing_and_empty_is_one_and_a_tainted_object_has_only_its_reason() -> 
     assert (found.details, found.reason) == ((), "replace because tainted")
 
 
-def test_what_is_sensitive_is_shown_nowhere() -> None:
+def test_sensitive_values_are_not_shown() -> None:
     change: dict[str, Any] = {
         "before": {"password": "hunter2", "all": {"token": "hunter3"}, "list": [{"key": "hunter4"}]},
         "after": {"password": "hunter5", "all": {"token": "hunter6"}, "list": [{"key": "hunter7"}]},
@@ -94,7 +94,7 @@ def event(action: str, address: str = "aws_thing.a") -> str:
     return json.dumps({"type": "planned_change", "@message": "", "change": planned})
 
 
-def test_events_are_enough_where_all_is_only_created() -> None:
+def test_events_suffice_for_a_plan_that_only_creates() -> None:
     lines = [event("create", "aws_thing.b"), event("read", "data.x"), "not json", event("create")]
     found = only_created("\n".join(lines))
     assert found and [c.address for c in found.all] == ["aws_thing.a", "aws_thing.b"]
@@ -103,5 +103,5 @@ def test_events_are_enough_where_all_is_only_created() -> None:
 
 
 @pytest.mark.parametrize("action", ["update", "replace", "delete", "move", "import", "remove"])
-def test_anything_else_wants_the_plan_itself(action: str) -> None:
+def test_other_plans_require_show(action: str) -> None:
     assert only_created(f"{event('create')}\n{event(action)}") is None

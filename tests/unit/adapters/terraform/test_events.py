@@ -1,4 +1,4 @@
-"""Proves what people are told of Terraform's events, and what is concluded from them."""
+"""Messages and conclusions from Terraform's events."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def error(summary: str, detail: str = "", **more: Any) -> str:
     return event("diagnostic", diagnostic={"severity": "error", "summary": summary, "detail": detail, **more})
 
 
-def test_a_run_is_told_in_few_words_and_unknown_types_are_passed_over() -> None:
+def test_events_become_short_messages_and_unknown_types_are_ignored() -> None:
     story, told = EventLog(), RecordingProgress()
     Tail(CASES / "mixed.jsonl").feed(story, told)
     assert told.said == [
@@ -41,7 +41,7 @@ def test_a_run_is_told_in_few_words_and_unknown_types_are_passed_over() -> None:
         (4, 5, "terraform_data.node"),
     ]
     assert told.notes == ["Terraform warns: some_vpc.this: Argument is deprecated"]
-    # The old group's deletion says nothing about the new one.
+    # The deletion of the old group does not mean that the new one exists.
     assert list(story.made.values()) == [
         Made("some_group.this", "g-1", built_in=False),
         Made("terraform_data.node", "n-1", built_in=True),
@@ -50,7 +50,7 @@ def test_a_run_is_told_in_few_words_and_unknown_types_are_passed_over() -> None:
     assert not story.succeeded
 
 
-def test_success_is_a_summary_of_an_apply_without_an_error() -> None:
+def test_success_is_a_summary_without_an_error() -> None:
     def told(*lines: str) -> EventLog:
         story = EventLog()
         for line in lines:
@@ -66,7 +66,7 @@ def test_success_is_a_summary_of_an_apply_without_an_error() -> None:
     assert told("panic: runtime error", "goroutine 1").why == "panic: runtime error\ngoroutine 1"
 
 
-def test_a_line_is_read_once_and_whole(tmp_path: Path) -> None:
+def test_line_is_read_once_when_complete(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     tail = Tail(path)
     assert tail.lines() == []

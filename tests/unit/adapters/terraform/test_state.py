@@ -1,4 +1,4 @@
-"""Proves what is read from a state file, and when one is taken for lost."""
+"""Reading of state files, and the reasons why a state counts as lost."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mlops_platform.base.files import write_private
 CASES = Path(__file__).parent / "cases"
 
 
-def test_addresses_are_those_terraform_prints() -> None:
+def test_addresses_are_written_like_terraform_s() -> None:
     found = state.read(CASES / "modules.tfstate")
     assert isinstance(found, State)
     assert (found.serial, found.lineage) == (7, "d2c4d92a-7535-2c2d-cb04-fc69074af50e")
@@ -45,9 +45,7 @@ def test_addresses_are_those_terraform_prints() -> None:
         ('{"version": 4, "serial": 1, "lineage": "x", "outputs": []}', "", False),
     ],
 )
-def test_what_is_no_state_is_not_taken_for_an_empty_one(
-    tmp_path: Path, text: str, why: str, empty: bool
-) -> None:
+def test_unreadable_state_is_not_an_empty_one(tmp_path: Path, text: str, why: str, empty: bool) -> None:
     (tmp_path / "s").write_text(text)
     found = state.read(tmp_path / "s")
     if why:
@@ -56,13 +54,13 @@ def test_what_is_no_state_is_not_taken_for_an_empty_one(
         assert isinstance(found, State) and found.resources == ()
 
 
-def test_bytes_that_are_no_text(tmp_path: Path) -> None:
+def test_state_that_is_not_utf8_is_unreadable(tmp_path: Path) -> None:
     (tmp_path / "s").write_bytes(b"\xff\xfe\x00")
     assert state.read(tmp_path / "s") == Unreadable("not text", empty=False)
     assert state.read(tmp_path / "none") is None
 
 
-def test_who_holds_the_lock_is_known_by_pid(tmp_path: Path) -> None:
+def test_lock_holder_is_the_pid_of_the_kernel_s_lock(tmp_path: Path) -> None:
     path = tmp_path / "terraform.tfstate"
     path.touch()
     assert state.lock_holder(path) is None and state.lock_holder(tmp_path / "none") is None
@@ -97,14 +95,14 @@ RUN: dict[str, Any] = {
     ("text", "serial", "lost"),
     [
         (None, None, ""),  # never applied
-        ("", None, ""),  # killed in the first apply: Terraform makes the file when it takes the lock
+        ("", None, ""),  # killed in the first apply: Terraform creates the file when it takes the lock
         ("", 3, "empty"),
         (None, 3, "it is not there"),
         ("{", None, "JSONDecodeError"),
         ('{"version": 4, "serial": 1, "lineage": "x"}', 3, ""),
     ],
 )
-def test_when_a_state_is_lost(tmp_path: Path, text: str | None, serial: int | None, lost: str) -> None:
+def test_lost_state_has_a_reason(tmp_path: Path, text: str | None, serial: int | None, lost: str) -> None:
     folder = Folder(tmp_path, tmp_path)
     if text is not None:
         folder.state.write_text(text)
@@ -112,7 +110,7 @@ def test_when_a_state_is_lost(tmp_path: Path, text: str | None, serial: int | No
     assert lost in folder.lost() and bool(lost) == bool(folder.lost())
 
 
-def test_a_digest_is_of_all_that_decides_and_of_nothing_else(tmp_path: Path) -> None:
+def test_digest_covers_root_variables_and_binary_only(tmp_path: Path) -> None:
     root = tmp_path / "root"
     (root / "modules/a").mkdir(parents=True)
     (root / "main.tf").write_text("x")
@@ -131,7 +129,7 @@ def test_a_digest_is_of_all_that_decides_and_of_nothing_else(tmp_path: Path) -> 
     assert len(seen) == 6
 
 
-def test_a_record_survives_being_read_back(tmp_path: Path) -> None:
+def test_record_is_read_back_unchanged(tmp_path: Path) -> None:
     folder = Folder(tmp_path, tmp_path / "f")
     assert folder.run() is None
     folder.make()
@@ -151,11 +149,11 @@ def test_a_record_survives_being_read_back(tmp_path: Path) -> None:
         ((5, "a"), (4, "a"), "done", False),  # it is of an earlier run
         ((4, "a"), (4, "a"), "failed", False),
         ((5, "b"), (4, "a"), "failed", False),  # of another environment that shares the root
-        ((1, "b"), None, "failed", True),  # the first apply: nobody knows the lineage yet
+        ((1, "b"), None, "failed", True),  # the first apply: the lineage is not known yet
         (None, (4, "a"), "failed", False),
     ],
 )
-def test_which_state_in_the_root_is_ours(
+def test_errored_state_is_used_if_it_is_newer_and_ours(
     tmp_path: Path, rescued: Any, ours: Any, ended: Any, taken: bool
 ) -> None:
     folder = Folder(tmp_path / "root", tmp_path / "f")
@@ -169,7 +167,7 @@ def test_which_state_in_the_root_is_ours(
     assert bool(folder.rescued()) is taken
 
 
-def test_a_record_that_cannot_be_written_is_said_as_such() -> None:
+def test_record_that_cannot_be_written_is_an_error() -> None:
     with pytest.raises(StepError, match="cannot be written") as caught:
         write_private(Path("/dev/full/record.json"), "x")
     assert "df -h" in caught.value.command
