@@ -18,9 +18,10 @@ resource "terraform_data" "node" {
     }
   }
 
+  # The interpreter of the installer that runs now: the one in the state may have been removed since.
   provisioner "local-exec" {
     when    = destroy
-    command = "exec \"$PYTHON\" -m mlops_platform.clusters.host.node stop --config \"$CONFIG\""
+    command = "exec \"$${MLOPS_PLATFORM_PYTHON:-$PYTHON}\" -m mlops_platform.clusters.host.node stop --config \"$CONFIG\""
     environment = {
       PYTHON = self.input.python
       CONFIG = self.input.config

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import shutil
 import signal
 from collections.abc import Mapping, Sequence
@@ -140,6 +141,7 @@ class Runner:
             "TF_DATA_DIR": str(self.folder.data),
             "TF_IN_AUTOMATION": "1",
             "CHECKPOINT_DISABLE": "1",
+            "MLOPS_PLATFORM_PYTHON": sys.executable,  # for destroy provisioners, which read no variable
         }
 
     def command(self, operation: str) -> str:
