@@ -27,8 +27,8 @@ def enforcement(folder: Path) -> list[Figure]:
         client.settles({(web.address, 8080): True, (web.address, 9090): False})
         seen = first_connections(world, GUARDED, web.address, STARTS)
     finally:
-        world.provider.sweep(world.provider.inventory(), QUIET)
-        world.provider.destroy_files(keep_data=False, progress=QUIET)
+        world.provider.teardown.sweep(world.provider.teardown.inventory(), QUIET)
+        world.provider.teardown.destroy_files(keep_data=False, progress=QUIET)
     return [
         Figure("policy applied to enforced", statistics.median(took) * 1000, "ms", 100),
         Figure("the slowest of them", max(took) * 1000, "ms"),

@@ -164,7 +164,7 @@ def _account(
     """An account is made at a provider whose smoke test has passed, by a Job in the component's namespace."""
     image = context.catalog[account.provider].provides[account.capability].image
     needed = [ground.images([image])]
-    if account.provider in built and account.capability not in context.cluster.servers:
+    if account.provider in built and account.capability not in context.cluster.managed_servers:
         needed.append(built[account.provider].verified)
         needed += [built[account.provider].rotation] if account.rotated else []
     return after(MakeAccount(context, account, resolved.layer), *needed)
@@ -206,19 +206,19 @@ def _component_images(context: Context) -> list[str]:
 
 
 def _probe_images(context: Context) -> list[str]:
-    return [PROBE_IMAGE] if context.cluster.takes_images else []
+    return [PROBE_IMAGE] if context.cluster.capabilities.takes_images else []
 
 
 def _images_of(context: Context, resolved: ResolvedComponent) -> list[str]:
     """The recipes of a component's own pods, of its jobs, smoke tests and account scripts."""
     component = resolved.component
-    if not context.cluster.takes_images:
+    if not context.cluster.capabilities.takes_images:
         return []
     own = [resolved.image] if resolved.in_tree else []
     if component.embedded and resolved.in_tree:
         own.append(component.embedded.image)
     images = [*own, *(job.image for job in component.jobs), *(test.image for test in component.smoke)]
     images += [provided.image for provided in component.provides.values() if provided.script]
-    elsewhere = [a for a in resolved.accounts if a.capability in context.cluster.servers]
+    elsewhere = [a for a in resolved.accounts if a.capability in context.cluster.managed_servers]
     images += [context.catalog[a.provider].provides[a.capability].image for a in elsewhere]
     return list(dict.fromkeys(images))

@@ -42,7 +42,7 @@ def plan_down(context: Context, options: DownOptions, *, alive: bool) -> Down:
     A cluster that does not answer cannot be drained; the sweep removes what its objects made outside of it.
     With `keep_data` releases stay, for the next `up` to find them running.
     """
-    outcome, outside = Outcome(), context.cluster.external_resources
+    outcome, outside = Outcome(), context.cluster.capabilities.external_resources
     drains = alive and not options.keep_data and not options.sweep_only
     outside_first: list[Step] = (
         [Retain(context, options), RemoveBlockers(context, outcome)] if outside else []
@@ -64,14 +64,14 @@ def _ignoring_errors(part: Part) -> Part:
 
 def _draining(context: Context, options: DownOptions) -> Part:
     """Objects that make things outside of the cluster go first, while their controllers still run."""
-    outside = context.cluster.external_resources
+    outside = context.cluster.capabilities.external_resources
     first = [
         SuspendCronJobs(context),
         *_custom(context, options),
         DeleteEntrances(context),
         DeleteVolumes(context, "volumes" in options.retain),
     ]
-    namespaces = [] if context.cluster.whole else [DeleteNamespaces(context)]
+    namespaces = [] if context.cluster.capabilities.dedicated else [DeleteNamespaces(context)]
     volumes = [] if outside else [DeleteVolumes(context)]
     return chain(*(first if outside else []), _releases(context), parallel(*volumes, *namespaces))
 

@@ -13,7 +13,7 @@ from mlops_platform.adapters.programs import Programs
 from mlops_platform.base.cancel import Cancel
 from mlops_platform.base.paths import Paths
 from mlops_platform.base.progress import Silent
-from mlops_platform.clusters.host.provider import RECIPES, HostProvider
+from mlops_platform.clusters.host.cluster import RECIPES, HostCluster
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ def running_node(name: str, folder: Path) -> Iterator[Node]:
     quiet, paths = Silent(), Paths.default()
     programs = Programs(paths.cache)
     images = Images(paths.cache, programs, find_recipes(RECIPES, paths.assets / "images"))
-    provider = HostProvider(name, folder / name, programs, images)
+    provider = HostCluster(name, folder / name, programs, images)
     for program in provider.programs:
         programs.build(program, quiet, Cancel())
     try:
@@ -43,5 +43,5 @@ def running_node(name: str, folder: Path) -> Iterator[Node]:
         kube.apply(*provider.addons())
         yield Node(name, provider.kubeconfig, kube, images.reference("python"))
     finally:
-        provider.sweep(provider.inventory(), quiet)
-        provider.destroy_files(keep_data=False, progress=quiet)
+        provider.teardown.sweep(provider.teardown.inventory(), quiet)
+        provider.teardown.destroy_files(keep_data=False, progress=quiet)

@@ -1,7 +1,11 @@
-"""Owns the contract of a cluster provider: what the rest of the house may ask of one."""
+"""The contract of a cluster provider: a cluster, with its capabilities, its cost and its teardown.
+
+The defaults are those of a cluster that costs nothing, and that has nothing outside of itself.
+"""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,14 +20,14 @@ if TYPE_CHECKING:
     from mlops_platform.adapters.terraform.changes import Change
     from mlops_platform.adapters.terraform.remote import Remote
     from mlops_platform.clusters.bill import Bill
-    from mlops_platform.clusters.managed import Given, Server
+    from mlops_platform.clusters.managed import ManagedServer, ManagedService
 
 
 @dataclass(frozen=True)
 class ClusterAccess:
-    """How to reach the API server: the Terraform outputs, plus a kubeconfig file (mode 0600).
+    """How to reach the API server: the Terraform outputs, and a kubeconfig file (mode 0600).
 
-    `token` gives our own client one that is valid now, where the kubeconfig holds a program that makes one.
+    `token` returns a valid token for our own client, where the kubeconfig names an exec plugin.
     """
 
     name: str
@@ -36,12 +40,12 @@ class ClusterAccess:
 
 @dataclass(frozen=True)
 class Network:
-    """Addresses of a cluster that no selector leads to; empty where the provider cannot know them.
+    """Addresses of a cluster that no selector matches; empty where the provider cannot know them.
 
-    `pods` are the networks pods have their addresses from. `outside` is no part of the cluster, yet a
-    pod's packets get there and back: an address of this machine, or ADDRESS:PORT where somebody listens.
-    `own_node`: its plugin may let a pod to the node it runs on whatever a policy says: "always allowed" in
-    Kubernetes' own words (https://kubernetes.io/docs/concepts/services-networking/network-policies/).
+    `pods` are the CIDRs of pods. `outside` is no part of the cluster, but pods have a route to it: an
+    address of this machine, or ADDRESS:PORT where a server listens. `own_node`: the network plugin may let
+    a pod reach the node it runs on, whatever a policy says: "always allowed" according to
+    https://kubernetes.io/docs/concepts/services-networking/network-policies/.
     """
 
     pods: tuple[str, ...] = ()
@@ -51,8 +55,10 @@ class Network:
 
 @dataclass(frozen=True)
 class Check:
-    """One line of `check`: ok, warning, failure or skipped (it could not be asked because of a failure
-    above), with the figure that was seen and how to mend it."""
+    """One line of `check`: its status is ok, warning, failure or skipped (an earlier failure prevents it).
+
+    `seen` is the figure that was found, `fix` the instruction.
+    """
 
     name: str
     status: str
@@ -63,11 +69,11 @@ class Check:
 
 @dataclass(frozen=True)
 class Leftover:
-    """Something a proof found: what kind, which one, and why it is still there if known.
+    """An object that an inventory found.
 
-    `keep` says why it stays on purpose, and is then no leak; `ours` that it is provably the environment's,
-    the only thing a sweep deletes; `blocks` that Terraform's destroy would wait for it in vain; `protected`
-    that it was made to be refused when somebody deletes it.
+    `keep` says why it stays on purpose: it is no leak. `ours`: it certainly belongs to the environment; only
+    then a sweep deletes it. `blocks`: Terraform's destroy would wait for it in vain. `protected`: the cloud
+    refuses to delete it.
     """
 
     kind: str
@@ -81,7 +87,7 @@ class Leftover:
 
 @dataclass(frozen=True)
 class Retain:
-    """What one word of `down --retain` keeps: kinds of an inventory, and Terraform's types of them."""
+    """What one word of `down --retain` keeps: kinds of an inventory, and their Terraform types."""
 
     kinds: tuple[str, ...]
     types: tuple[str, ...] = ()
@@ -89,10 +95,10 @@ class Retain:
 
 @dataclass(frozen=True)
 class RemoteEnvironment:
-    """An environment found by its tags, wherever it was made from. `made` and `expires` are RFC 3339 or ''.
+    """An environment found by its tags, on any machine. `made` and `expires` are RFC 3339 or ''.
 
-    `file` is its environment file as recorded; '' when no record is left, so that nothing of it is provably
-    anybody's. `hourly` is what it costs at least, in dollars, None where that is not known.
+    `file` is its environment file as recorded; '' when there is no record, so that its owner is unknown.
+    `hourly` is its lowest cost in dollars, None when unknown.
     """
 
     name: str
@@ -106,153 +112,202 @@ class RemoteEnvironment:
     hourly: float | None = None
 
 
-class ClusterProvider(Protocol):
-    """A Terraform root + credentials + inventory. Capabilities are fields: nobody asks for the name."""
+@dataclass(frozen=True)
+class Capabilities:
+    """What differs between clusters. Code asks these fields, never the provider's name."""
+
+    embedded: bool  # neither image registry nor chart repository is reachable: images are built and loaded
+    takes_images: bool  # nodes can run images that are built here
+    external_resources: bool  # objects in the cluster create others outside: load balancers, disks
+    dedicated: bool = True  # all that is in the cluster belongs to this environment and goes with it
+    keeps_data: bool = False  # it can stop and start again with its data: `down --keep-data`
+    expires: bool = False  # it can have a time to live, after which `reap` takes it down
+    requires_confirmation: bool = False  # it costs money or holds data: plan first, and ask
+    processor: str = ""  # of the nodes that run components: 'amd64', 'arm64'; '' when unknown
+
+
+class Cost(Protocol):
+    """What an environment costs, and which data its objects hold."""
+
+    def bill(self, volumes: float) -> Bill | None:
+        """The price of the cluster with `volumes` GiB of disks for components; None: nothing. No request."""
+
+    def data_loss(self, change: Change) -> str:
+        """The data that is lost with an object that Terraform destroys, in words; '' when none is."""
+
+    def created_at(self) -> str:
+        """When the environment began to cost something, RFC 3339; '' when it costs nothing or is unknown."""
+
+
+class _NoCost:
+    def bill(self, volumes: float) -> None:
+        return None
+
+    def data_loss(self, change: Change) -> str:
+        return ""
+
+    def created_at(self) -> str:
+        return ""
+
+
+NO_COST: Cost = _NoCost()
+
+
+class Teardown(ABC):
+    """Finds, keeps and deletes what an environment has outside of Terraform's state."""
 
     @property
+    def retainable(self) -> Mapping[str, Retain]:
+        """The words of `down --retain`."""
+        return {}
+
+    @abstractmethod
+    def inventory(self) -> Sequence[Leftover]:
+        """Everything of this environment that exists outside the state folder, and state files."""
+
+    @abstractmethod
+    def sweep(self, found: Sequence[Leftover], progress: Progress, cancel: Cancel | None = None) -> None:
+        """Delete what Terraform does not know of, if it certainly belongs to the environment."""
+
+    @abstractmethod
+    def destroy_files(self, *, keep_data: bool, progress: Progress) -> None:
+        """Remove the cluster's own files; with `keep_data` all but those that bring the data back."""
+
+    def data(self) -> Sequence[Leftover]:
+        """Stores that are meant to outlive a cluster, and that `down` would delete."""
+        return ()
+
+    def retain(self, words: Collection[str]) -> None:
+        """Mark what these words of `retainable` name as kept, for later inventories too."""
+        return
+
+    def with_reasons(self, left: Sequence[Leftover]) -> Sequence[Leftover]:
+        """The same leftovers; the detail of each names what uses it, where that is known."""
+        return left
+
+    def expire(self, when: str) -> None:
+        """Allow `reap` to take this environment down after `when`, RFC 3339."""
+        raise NotImplementedError("needs the capability `expires`")
+
+    def record_location(self) -> str:
+        """Where the environment is recorded outside of this machine; '' when nowhere."""
+        return ""
+
+    def remove_record(self, progress: Progress) -> None:
+        """Remove that record. The last action of `down`, once nothing is left."""
+        return
+
+
+class Cluster(ABC):
+    """The cluster of one environment: its Terraform root, and what reaches, checks and fills it."""
+
+    @property
+    @abstractmethod
     def name(self) -> str:
-        """'host', 'aws', 'existing'."""
+        """The provider's name: 'host', 'aws', 'existing'."""
 
     @property
+    @abstractmethod
+    def where(self) -> str:
+        """Where the cluster is, for people, without a request."""
+
+    @property
+    @abstractmethod
+    def capabilities(self) -> Capabilities:
+        """What this cluster can do."""
+
+    @property
+    @abstractmethod
+    def teardown(self) -> Teardown:
+        """What finds and removes the environment's objects."""
+
+    @property
+    def cost(self) -> Cost:
+        """What the environment costs."""
+        return NO_COST
+
+    @property
+    @abstractmethod
     def root(self) -> Path:
-        """The Terraform root module's folder."""
+        """The folder of the Terraform root module."""
 
     @property
     def remote(self) -> Remote | None:
-        """Where Terraform's state lies, when not on this machine."""
+        """The backend of Terraform's state, when it is not on this machine."""
+        return None
 
     @property
     def programs(self) -> tuple[Program, ...]:
         """Go tool modules that must be built before Terraform runs."""
+        return ()
 
     @property
     def recipe_folders(self) -> tuple[Path, ...]:
         """Folders with image recipes of the cluster's own (its DNS, its pause container)."""
+        return ()
 
     @property
     def images(self) -> tuple[str, ...]:
         """Names of the recipes that must be built before the cluster starts."""
-
-    @property
-    def external_resources(self) -> bool:
-        """True: objects in the cluster make things outside of it (load balancers, disks), which must
-        go before the cluster does."""
-
-    @property
-    def whole(self) -> bool:
-        """True: all that is in the cluster is this environment's, and goes with it."""
-
-    @property
-    def keeps_data(self) -> bool:
-        """True: it can be stopped and started again with its data, so `down --keep-data` makes sense."""
-
-    @property
-    def expires(self) -> bool:
-        """True: it can be given a time to live, after which `reap` takes it down."""
-
-    @property
-    def retainable(self) -> Mapping[str, Retain]:
-        """What `down --retain` may name."""
-
-    @property
-    def embedded(self) -> bool:
-        """True: no image registry and no charts reachable, images are built here and loaded."""
-
-    @property
-    def takes_images(self) -> bool:
-        """True: nodes can be given images that are built here."""
-
-    @property
-    def processor(self) -> str:
-        """Of the nodes that run components, 'amd64' or 'arm64'; '' where that is not known beforehand."""
+        return ()
 
     @property
     def registry(self) -> Registry | None:
-        """Where they are put for nodes to take them from; None: they are loaded onto the nodes."""
+        """The registry from which nodes pull images that are built here; None: they are loaded."""
+        return None
 
     @property
-    def given(self) -> Mapping[str, Given]:
-        """Capabilities that the cloud has, so that no component provides them."""
+    def managed(self) -> Mapping[str, ManagedService]:
+        """Capabilities that services of the cloud provide, so that no component has to."""
+        return {}
 
     @property
-    def servers(self) -> Mapping[str, Server]:
-        """The same, of those in which accounts are made."""
+    def managed_servers(self) -> Mapping[str, ManagedServer]:
+        """The same, for servers in which accounts are created."""
+        return {}
 
-    @property
-    def where(self) -> str:
-        """For people: where the cluster is, as far as can be said at no cost."""
-
-    @property
-    def asks_first(self) -> bool:
-        """True: what Terraform makes costs money or holds data, so it plans before it changes what exists,
-        and a person is asked."""
-
-    def bill(self, volumes: float) -> Bill | None:
-        """What the cluster costs with `volumes` GiB of disks for components; None: nothing. Asks nobody."""
-
-    def holds(self, change: Change) -> str:
-        """What data is lost with an object that Terraform destroys, in words; '' when none is."""
-
+    @abstractmethod
     def checks(self) -> Sequence[Check]:
-        """Preflight, all of them; reads only."""
+        """All preflight checks; they only read."""
 
+    @abstractmethod
     def variables(self) -> Mapping[str, Any]:
-        """terraform.tfvars.json: no secrets."""
+        """The contents of terraform.tfvars.json: no secrets."""
 
+    @abstractmethod
     def prepare(self, progress: Progress) -> None:
-        """What must lie on disk before Terraform (PKI, configuration files). Idempotent."""
+        """Write the files that Terraform needs (PKI, configuration). Idempotent."""
 
+    @abstractmethod
     def access(self, outputs: Mapping[str, Any]) -> ClusterAccess:
-        """Outputs of the root -> how to reach the cluster."""
+        """Make the access to the cluster from the outputs of the root."""
 
+    @abstractmethod
     def network(self) -> Network:
-        """Known once the cluster was made; reads no more than files."""
+        """Addresses of a cluster that exists; reads only files."""
 
+    @abstractmethod
     def alive(self) -> str:
         """'' when the cluster answers and its node is Ready with a fresh heartbeat, else what is wrong."""
 
+    @abstractmethod
     def revive(self, progress: Progress, cancel: Cancel) -> None:
-        """Bring a cluster that Terraform has made, and that died since, back with its data."""
+        """Start a cluster that Terraform has created and that stopped since, with its data."""
 
+    @abstractmethod
     def addons(self) -> Sequence[Mapping[str, Any]]:
-        """Manifests every cluster of this kind needs (DNS, storage class), in order."""
+        """Manifests that every cluster of this kind needs (DNS, storage class), in order."""
 
     def images_present(self) -> frozenset[str]:
-        """References of images that nodes or registry hold already ('docker.io/local/mlflow:<digest12>')."""
+        """References of the images on the nodes or in the registry ('docker.io/local/mlflow:<digest12>')."""
+        return self.registry.references() if self.registry else frozenset()
 
     def load_images(self, archives: Sequence[Path], progress: Progress, cancel: Cancel) -> None:
-        """Make the nodes hold the images of these OCI archives, or their registry."""
+        """Load the images of these OCI archives onto the nodes, or push them to the registry."""
+        assert self.registry, "called only where nodes can run images that are built here"
+        for archive in archives:
+            self.registry.push(archive, progress, cancel)
 
     def require_same_location(self) -> None:
-        """Before anything is changed: raises PreflightError when the environment is recorded elsewhere than
-        where we would act now."""
-
-    def expire(self, when: str) -> None:
-        """From now on this environment may be taken down by anybody after `when`, RFC 3339."""
-
-    def made(self) -> str:
-        """Since when the environment costs something, RFC 3339; '' when it never does, or nobody knows."""
-
-    def data(self) -> Sequence[Leftover]:
-        """What holds data that is meant to outlive a cluster, and that `down` would delete."""
-
-    def retain(self, words: Collection[str]) -> None:
-        """Mark what `retainable` says of these words as kept, for later inventories too."""
-
-    def inventory(self) -> Sequence[Leftover]:
-        """Everything of this environment that exists now outside the state folder, plus state files."""
-
-    def explained(self, left: Sequence[Leftover]) -> Sequence[Leftover]:
-        """The same, each with what holds it, where that can be found out."""
-
-    def destroy_files(self, *, keep_data: bool, progress: Progress) -> None:
-        """Remove the cluster's own files; with `keep_data` all but what brings the data back."""
-
-    def sweep(self, found: Sequence[Leftover], progress: Progress, cancel: Cancel | None = None) -> None:
-        """Delete what Terraform does not know of, if it is provably ours."""
-
-    def recorded(self) -> str:
-        """Where it is recorded, outside of this machine, whose all this is; '' when nowhere (any more)."""
-
-    def forget(self, progress: Progress) -> None:
-        """Remove that record. The last thing done, once the proof has found nothing."""
+        """Raise PreflightError when the environment is recorded in another account or region than ours."""
+        return

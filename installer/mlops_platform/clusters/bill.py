@@ -54,7 +54,7 @@ class Bill:
         return tuple(f"{c.what} ({c.detail})" for c in self.charges if c.paid is None)
 
     @property
-    def spared(self) -> float:
+    def savings(self) -> float:
         """The share of the bill at its most that buying by spot saves, against on-demand: 0.61 is 61 %."""
         both = [(c.on_demand, c.spot) for c in self.charges if c.by_spot]
         less = sum(o.most - s.most for o, s in both if o and s)
@@ -71,7 +71,7 @@ class Bill:
             "excludes": self.excludes,
             "hourly": _span(self.paid),
             "monthly": _span(Span(self.monthly(self.paid.least), self.monthly(self.paid.most))),
-            "spot_saves": round(self.spared, 4),
+            "spot_saves": round(self.savings, 4),
             "unknown": list(self.unknown),
             "charges": [
                 {

@@ -1,4 +1,4 @@
-"""Owns what a cloud has in place of components, as the rest of the house sees it."""
+"""Managed services: what a cloud has in place of components."""
 
 from __future__ import annotations
 
@@ -6,34 +6,34 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 
-class Reached(Protocol):
-    """What a cloud has in place of a component that provides a capability."""
+class Managed(Protocol):
+    """A service of the cloud in place of a component that provides a capability."""
 
     @property
-    def ends(self) -> Sequence[tuple[str, int]]:
-        """Networks and ports at which pods reach it."""
+    def endpoints(self) -> Sequence[tuple[str, int]]:
+        """CIDRs and ports at which pods reach it."""
 
 
-class Given(Reached, Protocol):
-    """Of such a kind that the cloud knows pods, and lets them in."""
+class ManagedService(Managed, Protocol):
+    """A managed service that authenticates pods by their service account (EKS Pod Identity)."""
 
     @property
     def jobs(self) -> bool:
-        """True: not only a component's own pods are let in, but those of its Jobs and probes too."""
+        """True: Jobs and probes of a component have access too, not only its own pods."""
 
     def values(self, namespace: str) -> Mapping[str, str]:
-        """What a component's Secret says of it, as an account at a component would; no password among it."""
+        """The values of a component's Secret, as for an account at a component; no password."""
 
     def grant(self, namespace: str, accounts: Sequence[str]) -> None:
-        """Let pods with these service accounts use their namespace's part of it. Idempotent."""
+        """Give pods with these service accounts access to their namespace's part. Idempotent."""
 
 
-class Server(Reached, Protocol):
-    """Of such a kind that accounts are made in it, as in the component's own, by the component's script."""
+class ManagedServer(Managed, Protocol):
+    """A managed server in which the component's own script creates accounts."""
 
     @property
-    def place(self) -> tuple[str, int]:
-        """Its name and port."""
+    def address(self) -> tuple[str, int]:
+        """Its host name and port."""
 
     def admin(self) -> Mapping[str, str]:
-        """`user` and `password` of who may make accounts."""
+        """`user` and `password` of the account that may create others."""

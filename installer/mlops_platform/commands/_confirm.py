@@ -19,7 +19,7 @@ def agreed(console: Console, work: Context, *, yes: bool, allow_data_loss: bool)
     agreed to is then just what it applies. Raises UsageError when there is nobody to ask.
     """
     cluster, terraform = work.cluster, work.terraform
-    if not cluster.asks_first or terraform.unchanged(cluster.variables()):
+    if not cluster.capabilities.requires_confirmation or terraform.unchanged(cluster.variables()):
         return True
     if not terraform.resources():
         return yes or not console.asks or _new(console, work)

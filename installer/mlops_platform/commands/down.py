@@ -11,7 +11,7 @@ from mlops_platform.console import Console
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mlops_platform.clusters.base import ClusterProvider, Leftover
+    from mlops_platform.clusters.base import Cluster, Leftover
     from mlops_platform.run.context import Context
     from mlops_platform.run.open import Opened
     from mlops_platform.teardown.verify import DownOptions, Outcome
@@ -29,7 +29,7 @@ def run(
     cluster = work.cluster
     cluster.require_same_location()
     _refuse_wishes(name, cluster, options)
-    if not opened.state.exists() and not cluster.inventory():
+    if not opened.state.exists() and not cluster.teardown.inventory():
         return console.done(
             {"changed": 0, "seen": 0, "left": []}, f"{name}: nothing to take down · 0 left of 0 seen"
         )
@@ -63,8 +63,10 @@ def take_down(console: Console, opened: Opened, options: DownOptions) -> Taken:
         alive = not options.sweep_only and _reached(run.context, console)
         planned = plan_down(run.context, options, alive=alive)
         outcome = planned.outcome
-        if alive and run.context.cluster.external_resources:  # before draining takes the first of it
-            outcome.seen.set(len(run.context.cluster.inventory()))
+        if (
+            alive and run.context.cluster.capabilities.external_resources
+        ):  # before draining takes the first of it
+            outcome.seen.set(len(run.context.cluster.teardown.inventory()))
         try:
             result = run.engine(planned.graph)
         finally:
@@ -84,12 +86,12 @@ def _found(outcome: Outcome) -> dict[str, list[dict[str, object]]]:
     return {"left": plain(left), "stays": plain([each for each in stays if each.keep or each.ours])}
 
 
-def _refuse_wishes(name: str, cluster: ClusterProvider, options: DownOptions) -> None:
-    strange = sorted(options.retain - set(cluster.retainable))
+def _refuse_wishes(name: str, cluster: Cluster, options: DownOptions) -> None:
+    strange = sorted(options.retain - set(cluster.teardown.retainable))
     if strange:
-        known = ", ".join(cluster.retainable) or "nothing, here"
+        known = ", ".join(cluster.teardown.retainable) or "nothing, here"
         raise UsageError(f"--retain {strange[0]}: nothing of that name can be kept", why=f"known: {known}")
-    if options.keep_data and not cluster.keeps_data:
+    if options.keep_data and not cluster.capabilities.keeps_data:
         raise UsageError(
             f"{name} cannot be stopped and keep its data: its cluster is made anew by `up`",
             hint="--retain keeps the disks, and says which they are",
@@ -101,8 +103,8 @@ def require_unprotected(work: Context, options: DownOptions) -> Sequence[Leftove
     """The data that would go. Raises PreflightError, whatever is forced, when some of it was made not to be
     deleted: that would be refused at the end of the way, when the cluster is gone already."""
     cluster, name = work.cluster, work.environment.name
-    kept = {kind for word in options.retain for kind in cluster.retainable[word].kinds}
-    going = [each for each in cluster.data() if each.kind not in kept]
+    kept = {kind for word in options.retain for kind in cluster.teardown.retainable[word].kinds}
+    going = [each for each in cluster.teardown.data() if each.kind not in kept]
     guarded = work.terraform.protected()
     protected = [each for each in going if each.protected or each.id in guarded]
     if protected:
@@ -124,7 +126,7 @@ def _reached(work: Context, console: Console) -> bool:
             console.say("! nothing in the cluster is drained: Terraform knows no way to one")
         return False
     wrong = work.cluster.alive()
-    if not wrong and work.cluster.external_resources:
+    if not wrong and work.cluster.capabilities.external_resources:
         try:
             work.clients.kube.raw("GET", "/version")
         except StepError as error:

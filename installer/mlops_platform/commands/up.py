@@ -43,6 +43,6 @@ def _limit(work: Context, ttl: str) -> None:
     from mlops_platform.base.errors import UsageError
     from mlops_platform.base.ttl import expiry
 
-    if not work.cluster.expires:
+    if not work.cluster.capabilities.expires:
         raise UsageError(f"--ttl: {work.environment.name} costs nothing and is nowhere but on this machine")
-    work.cluster.expire(expiry(ttl))
+    work.cluster.teardown.expire(expiry(ttl))

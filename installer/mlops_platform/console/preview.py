@@ -151,8 +151,8 @@ def price(bill: Bill | None) -> list[str]:
         return []
     paid = bill.paid
     text = f"from {_both(bill, paid.least)}\nto {_both(bill, paid.most)}, every pool at its max"
-    if bill.spared >= 0.005:
-        text += f"\nspot saves {bill.spared * 100:.0f} % of what it would be"
+    if bill.savings >= 0.005:
+        text += f"\nspot saves {bill.savings * 100:.0f} % of what it would be"
     for unknown in bill.unknown:
         text += f"\n! price unknown, not in the sum: {unknown}"
     text += f"\ntable of {bill.dated}, on-demand and spot; without {bill.excludes}"

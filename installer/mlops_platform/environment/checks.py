@@ -47,7 +47,7 @@ def cross_problems(
     if not isinstance(chosen, dict):
         return problems
     given = {IDENTITY} if raw.get("oidc") else set()
-    own = cluster_providers[provider]().given(raw["cluster"]) if provider in cluster_providers else set()
+    own = cluster_providers[provider]().managed(raw["cluster"]) if provider in cluster_providers else set()
     problems += _given_problems(document, catalog, chosen, own)
     for name, spec in chosen.items():
         if name in broken:

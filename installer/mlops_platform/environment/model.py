@@ -43,7 +43,7 @@ class ClusterSpec(Strict):
     version: Pinned | None = Field(default=None, description="Kubernetes version; default: the provider's")
 
     @classmethod
-    def given(cls, raw: Mapping[str, Any]) -> frozenset[str]:  # noqa: ARG003 - for models made of this one
+    def managed(cls, raw: Mapping[str, Any]) -> frozenset[str]:  # noqa: ARG003 - for models made of this one
         """Capabilities such a cluster brings with it, by the file's words, which may be wrong elsewhere."""
         return frozenset()
 

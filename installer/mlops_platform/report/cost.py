@@ -47,5 +47,5 @@ def spent_so_far(work: Context) -> Meter | None:
     """
     from mlops_platform.report.preview import bill_of
 
-    made, bill = work.cluster.made(), bill_of(work)
+    made, bill = work.cluster.cost.created_at(), bill_of(work)
     return Meter(bill.paid.least, datetime.fromisoformat(made), bill.dated) if made and bill else None

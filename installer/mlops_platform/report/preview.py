@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from mlops_platform.adapters.terraform.changes import Change, Changes
     from mlops_platform.base.cancel import Cancel
     from mlops_platform.base.progress import Progress
-    from mlops_platform.clusters.base import ClusterProvider
+    from mlops_platform.clusters.base import Cluster
     from mlops_platform.clusters.bill import Bill
     from mlops_platform.engine.engine import StepPlan
     from mlops_platform.run.context import Context
@@ -64,7 +64,11 @@ def build(work: Context, progress: Progress, cancel: Cancel, only: str = "") -> 
     cluster, terraform = work.cluster, work.terraform
     find_way(work)  # what runs can be asked, also when the cluster it runs on is about to change
     planned = observe_all(plan_up(work, only))
-    changes = terraform.preview(cluster.variables(), progress, cancel) if cluster.asks_first else None
+    changes = (
+        terraform.preview(cluster.variables(), progress, cancel)
+        if cluster.capabilities.requires_confirmation
+        else None
+    )
     return of(work, changes, planned)
 
 
@@ -91,7 +95,7 @@ def of(
 
 def bill_of(work: Context) -> Bill | None:
     """What the environment costs as it is asked for; None: nothing. Asks nobody."""
-    return work.cluster.bill(sum(_disk(work, name) for name in work.environment.components) / _GIB)
+    return work.cluster.cost.bill(sum(_disk(work, name) for name in work.environment.components) / _GIB)
 
 
 def _disk(work: Context, name: str) -> int:
@@ -99,9 +103,11 @@ def _disk(work: Context, name: str) -> int:
     return to_bytes(work.environment.components[name].disk or work.catalog[name].resources.disk)
 
 
-def losses(cluster: ClusterProvider, changes: Changes) -> tuple[Loss, ...]:
+def losses(cluster: Cluster, changes: Changes) -> tuple[Loss, ...]:
     """Of the objects that would be destroyed or replaced, those that hold data."""
-    told = ((change, cluster.holds(change)) for change in changes.destroying if not change.incomplete)
+    told = (
+        (change, cluster.cost.data_loss(change)) for change in changes.destroying if not change.incomplete
+    )
     return tuple(Loss(change.address, what) for change, what in told if what)
 
 

@@ -13,7 +13,7 @@ from mlops_platform.base.cancel import Cancel
 from mlops_platform.base.paths import Paths
 from mlops_platform.base.progress import Silent
 from mlops_platform.catalogue.catalogue import SECRET_STORE, Catalog, Component
-from mlops_platform.clusters.base import ClusterAccess, ClusterProvider
+from mlops_platform.clusters.base import Cluster, ClusterAccess
 from mlops_platform.engine.graph import Slot
 from mlops_platform.environment.chosen import chosen_components, chosen_provider
 from mlops_platform.environment.model import Environment
@@ -55,7 +55,7 @@ class Clients:
 
         return api_addresses(self.kube)
 
-    def images(self, cluster: ClusterProvider) -> frozenset[str]:
+    def images(self, cluster: Cluster) -> frozenset[str]:
         """What the nodes held when first asked: many steps ask, one call answers."""
         with self._lock:
             if self._images is None:
@@ -78,7 +78,7 @@ class Context:
     environment: Environment
     catalog: Catalog
     paths: Paths
-    cluster: ClusterProvider
+    cluster: Cluster
     programs: Programs
     images: Images
     terraform: Terraform
@@ -104,10 +104,10 @@ class Context:
         """The chosen components, with everything that this environment decides about each."""
         cluster = self.cluster
         around = Surroundings(
-            managed=cluster.given,
-            servers=cluster.servers,
-            charts=not cluster.embedded,
-            takes_images=cluster.takes_images,
+            managed=cluster.managed,
+            servers=cluster.managed_servers,
+            charts=not cluster.capabilities.embedded,
+            takes_images=cluster.capabilities.takes_images,
             reference=self.images.reference,
             beside=self.beside,
         )

@@ -10,7 +10,7 @@ from typing import Any
 
 from mlops_platform.base.labels import secret_name
 from mlops_platform.catalogue.catalogue import CAPABILITIES, IDENTITY, SECRET_STORE, Catalog, Component
-from mlops_platform.clusters.managed import Given, Reached, Server
+from mlops_platform.clusters.managed import Managed, ManagedServer, ManagedService
 from mlops_platform.environment.chosen import chosen_components, chosen_provider
 from mlops_platform.environment.issuer import issuer_of, provider
 from mlops_platform.environment.model import ComponentSpec, Environment
@@ -45,7 +45,7 @@ class Grant:
     component: str
     namespace: str
     kind: str
-    service: Given
+    service: ManagedService
 
     @property
     def secret(self) -> str:
@@ -79,7 +79,7 @@ class ResolvedComponent:
     reference: Callable[[str], str]
     accounts: tuple[Account, ...] = ()
     grants: tuple[Grant, ...] = ()
-    outside: Mapping[str, Reached] = field(default_factory=dict)
+    outside: Mapping[str, Managed] = field(default_factory=dict)
     audience: str = ""
     routes: Callable[[], dict[str, Any]] | None = None
     login: Path | None = None
@@ -111,8 +111,8 @@ class Surroundings:
     """What a cluster decides about its components: managed services by capability, servers of the cloud in
     which accounts are made, whether charts can be reached, whether nodes run images that are built here."""
 
-    managed: Mapping[str, Given]
-    servers: Mapping[str, Server]
+    managed: Mapping[str, ManagedService]
+    servers: Mapping[str, ManagedServer]
     charts: bool
     takes_images: bool
     reference: Callable[[str], str]
@@ -124,7 +124,7 @@ def resolve(environment: Environment, catalog: Catalog, around: Surroundings) ->
     signed_in, issuer = provider(environment, catalog), issuer_of(environment, catalog)
     login = catalog.folder(signed_in.name) / signed_in.provides[IDENTITY].login if signed_in else None
     store = chosen_provider(environment, catalog, SECRET_STORE)
-    own: dict[str, Reached] = {**around.managed, **around.servers}
+    own: dict[str, Managed] = {**around.managed, **around.servers}
     found = {}
     for component in chosen_components(environment, catalog):
         spec = environment.components[component.name]
@@ -216,7 +216,7 @@ def _accounts(
     return tuple(found)
 
 
-def _grants(component: Component, managed: Mapping[str, Given]) -> tuple[Grant, ...]:
+def _grants(component: Component, managed: Mapping[str, ManagedService]) -> tuple[Grant, ...]:
     """One for each capability in `needs` that is a managed service of the cloud."""
     return tuple(
         Grant(component.name, component.namespace, kind, managed[capability])

@@ -61,7 +61,7 @@ def _builders(context: Context) -> list[Check]:
     from mlops_platform.adapters.images.debian import refuse_without_tools
     from mlops_platform.adapters.programs import find_go
 
-    if context.cluster.embedded or not context.cluster.takes_images:
+    if context.cluster.capabilities.embedded or not context.cluster.capabilities.takes_images:
         return []
     try:
         seen = f"go {find_go().version}"

@@ -155,7 +155,7 @@ class DeleteVolumes:
     def _volumes(self) -> list[Object]:
         """In somebody else's cluster only those that are claimed in namespaces of ours."""
         found = self.context.clients.kube.list("v1", "PersistentVolume")
-        if self.context.cluster.whole:
+        if self.context.cluster.capabilities.dedicated:
             return found
         names = namespaces_of(self.context)
         return [v for v in found if (v["spec"].get("claimRef") or {}).get("namespace") in names]

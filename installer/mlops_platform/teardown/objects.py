@@ -29,7 +29,7 @@ def namespaces_of(context: Context) -> set[str]:
 
 def ours(context: Context, found: list[Object]) -> list[Object]:
     """All, where the cluster goes with the environment; in somebody else's what is in namespaces of ours."""
-    if context.cluster.whole or not found:
+    if context.cluster.capabilities.dedicated or not found:
         return found
     names = namespaces_of(context)
     return [each for each in found if each["metadata"]["namespace"] in names]

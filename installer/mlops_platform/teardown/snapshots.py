@@ -47,7 +47,7 @@ class KeepSnapshots:
         definition = kube.get("apiextensions.k8s.io/v1", "CustomResourceDefinition", name)
         served = [v["name"] for v in definition["spec"]["versions"] if v["served"]] if definition else []
         found = kube.list(f"{_GROUP}/{served[0]}", "VolumeSnapshotContent") if served else []
-        if found and not self.context.cluster.whole:
+        if found and not self.context.cluster.capabilities.dedicated:
             names = namespaces_of(self.context)
             found = [c for c in found if c["spec"]["volumeSnapshotRef"]["namespace"] in names]
         return [content for content in found if content["spec"].get("deletionPolicy") != "Retain"]

@@ -52,8 +52,8 @@ class Retain:
 
     def run(self, progress: Progress) -> None:
         context, options = self.context, self.options
-        types = {t for word in options.retain for t in context.cluster.retainable[word].types}
-        context.cluster.retain(options.retain)
+        types = {t for word in options.retain for t in context.cluster.teardown.retainable[word].types}
+        context.cluster.teardown.retain(options.retain)
         for address in context.terraform.state_rm(types, progress, context.cancel):
             progress.note(f"{address} is kept, and no more Terraform's")
 
@@ -70,7 +70,7 @@ class RemoveBlockers:
     layer: str = "sweep"
 
     def observe(self) -> Difference | None:
-        found = self.context.cluster.inventory()
+        found = self.context.cluster.teardown.inventory()
         if not self.outcome.seen.filled:
             self.outcome.seen.set(len(found))
         blocking = _blocking(self.context, found)
@@ -78,7 +78,7 @@ class RemoveBlockers:
         return Difference(f"remove {len(blocking)}") if blocking else None
 
     def run(self, progress: Progress) -> None:
-        self.context.cluster.sweep(self.blocking.get(), progress, self.context.cancel)
+        self.context.cluster.teardown.sweep(self.blocking.get(), progress, self.context.cancel)
 
 
 def _blocking(context: Context, found: Sequence[Leftover]) -> list[Leftover]:
@@ -114,13 +114,13 @@ class DestroyCluster:
             progress.note(f"failed once: {error.what}: {' '.join(error.why.splitlines()[-1:])}")
             named = ", ".join(f"{each.kind} {each.id}" for each in blocking)
             progress.note(f"destroyed once more, after removing what it waited for in vain: {named}")
-            context.cluster.sweep(blocking, progress, context.cancel)
+            context.cluster.teardown.sweep(blocking, progress, context.cancel)
             self._destroy(progress)
 
     def _blocking_by_now(self, failed: StepError, progress: Progress) -> list[Leftover]:
         """Raises what has failed when that cannot be asked."""
         try:
-            return _blocking(self.context, self.context.cluster.inventory())
+            return _blocking(self.context, self.context.cluster.teardown.inventory())
         except StepError as error:
             progress.note(f"what blocks it could not be looked for: {error.what}")
             raise failed from error
@@ -153,17 +153,21 @@ class Sweep:
         # A destroy that was passed over by force has left Terraform's own, which nobody else will delete.
         known = frozenset() if self.options.force else context.terraform.ids()
         found = [each for each in self.found.get() if each.kind != "file" and each.id not in known]
-        context.cluster.sweep(found, progress, context.cancel)
+        context.cluster.teardown.sweep(found, progress, context.cancel)
         if self.options.sweep_only and context.terraform.resources():
             return  # the files are how Terraform will find what is still its own
-        context.cluster.destroy_files(keep_data=self.options.keep_data, progress=progress)
+        context.cluster.teardown.destroy_files(keep_data=self.options.keep_data, progress=progress)
         if not self.options.keep_data:
             self._remove_files()
 
     def _remove_files(self) -> None:
         # What the inventory still lists is in use: it stays, for the proof to name. Clouds list no files.
         cluster = self.context.cluster
-        listed = [] if cluster.external_resources else [Path(found.id) for found in cluster.inventory()]
+        listed = (
+            []
+            if cluster.capabilities.external_resources
+            else [Path(found.id) for found in cluster.teardown.inventory()]
+        )
         for path in (Path(file.id) for file in _files(self.context)):
             if not any(path in (each, *each.parents) for each in listed):
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
@@ -171,7 +175,7 @@ class Sweep:
 
 def stays(context: Context, options: DownOptions, found: Leftover) -> bool:
     """On purpose: the cloud's own doing, a mark of an earlier time, or what `--retain` names now."""
-    kinds = {kind for word in options.retain for kind in context.cluster.retainable[word].kinds}
+    kinds = {kind for word in options.retain for kind in context.cluster.teardown.retainable[word].kinds}
     return bool(found.keep) or (found.kind in kinds and found.ours)
 
 
@@ -183,11 +187,11 @@ def _files(context: Context) -> list[Leftover]:
 
 def _outside(context: Context) -> list[Leftover]:
     """Everything but files: those are removed apart, because `--keep-data` keeps some of them."""
-    return [found for found in context.cluster.inventory() if found.kind != "file"]
+    return [found for found in context.cluster.teardown.inventory() if found.kind != "file"]
 
 
 def _everything(context: Context) -> list[Leftover]:
-    found = list(context.cluster.inventory())
+    found = list(context.cluster.teardown.inventory())
     known = {item.id for item in found}
     return found + [file for file in _files(context) if file.id not in known]
 
@@ -209,7 +213,7 @@ class VerifyDestroyed:
         context, options = self.context, self.options
         found = _outside(context) if options.keep_data else _everything(context)
         left = [each for each in found if not stays(context, options, each)]
-        explained = tuple(context.cluster.explained(left))
+        explained = tuple(context.cluster.teardown.with_reasons(left))
         self.outcome.left.set(explained)
         self.outcome.stays.set(tuple(each for each in found if stays(context, options, each)))
         if left:
@@ -217,7 +221,7 @@ class VerifyDestroyed:
 
 
 def _left(context: Context, left: Sequence[Leftover]) -> LeftoversError:
-    sweep = " --sweep-only" if context.cluster.external_resources else ""
+    sweep = " --sweep-only" if context.cluster.capabilities.external_resources else ""
     return LeftoversError(
         f"{len(left)} left",
         why="\n".join(f"{item.kind} {item.id} {item.detail}".rstrip() for item in left),
@@ -235,8 +239,8 @@ class Forget:
     layer: str = "proof"
 
     def observe(self) -> Difference | None:
-        where = self.context.cluster.recorded()
+        where = self.context.cluster.teardown.record_location()
         return Difference(f"remove {where}") if where else None
 
     def run(self, progress: Progress) -> None:
-        self.context.cluster.forget(progress)
+        self.context.cluster.teardown.remove_record(progress)

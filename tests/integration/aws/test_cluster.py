@@ -13,7 +13,7 @@ from mlops_platform.adapters.terraform import find_binary
 from mlops_platform.adapters.terraform.runner import Runner
 from mlops_platform.adapters.terraform.state import State, parse
 from mlops_platform.base.progress import Silent
-from mlops_platform.clusters.aws.provider import AwsProvider
+from mlops_platform.clusters.aws.cluster import AwsCluster
 from mlops_platform.clusters.aws.session import Session
 from mlops_platform.clusters.aws.state.bucket import StateBucket
 from mlops_platform.clusters.aws.state.remote import RemoteState
@@ -116,7 +116,7 @@ def test_the_kubeconfig_holds_no_secret_and_our_token_names_the_cluster(machine:
 
     opened = open_environment("staging")
     work = read_only(opened)
-    assert isinstance(work.cluster, AwsProvider)
+    assert isinstance(work.cluster, AwsCluster)
     access = work.cluster.access(work.terraform.outputs())
     text = Path(access.kubeconfig).read_text()
     assert machine.account.secret not in text and '"exec"' in text

@@ -20,7 +20,7 @@ TAGS = {"mlops-platform/env": "staging"}
 def test_it_is_found_by_its_tag_and_its_password_is_asked_of_its_keeper(account: Account) -> None:
     database = Database(session_of(account.region), "staging", ("10.0.0.0/18", "10.0.64.0/18"))
     with pytest.raises(StepError, match="0 databases"):
-        _ = database.place
+        _ = database.address
     garden = Garden(account, TAGS, "staging")
     subnet = garden.network()
     rds = account.client("rds")
@@ -43,6 +43,6 @@ def test_it_is_found_by_its_tag_and_its_password_is_asked_of_its_keeper(account:
     held = json.dumps({"username": "platform", "password": "of the keeper"})
     account.client("secretsmanager").put_secret_value(SecretId=secret, SecretString=held)
 
-    assert database.place == (made["Endpoint"]["Address"], 5432)
-    assert database.ends == [("10.0.0.0/18", 5432), ("10.0.64.0/18", 5432)]
+    assert database.address == (made["Endpoint"]["Address"], 5432)
+    assert database.endpoints == [("10.0.0.0/18", 5432), ("10.0.64.0/18", 5432)]
     assert database.admin() == {"user": "platform", "password": "of the keeper"}

@@ -134,7 +134,9 @@ def test_groups_that_name_each_other_go_and_one_named_by_a_stranger_stays_and_sa
     found = look(made.session, made.teardown.ownership)
     sweeper = Sweeper(made.session, made.teardown.ownership, Silent(), Cancel(), patience=0.003)
     sweeper.sweep({(each.kind, each.resource.id) for each in found})
-    left = made.teardown.explained([each for each in made.inventory() if each.kind == "security group"])
+    left = made.teardown.with_reasons(
+        [each for each in made.teardown.inventory() if each.kind == "security group"]
+    )
     assert [each.id for each in left] == [named]
     assert f"named by {stranger} (not ours)" in left[0].detail
     rules = garden.client("ec2").describe_security_groups(GroupIds=[stranger])["SecurityGroups"][0]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from mlops_platform.adapters.terraform import Terraform
 from mlops_platform.base.errors import CommandFailed, Exit
-from mlops_platform.clusters.aws.teardown.teardown import Teardown
+from mlops_platform.clusters.aws.teardown.teardown import AwsTeardown
 from mlops_platform.commands import plan, status
 from mlops_platform.run.connect import read_only
 from mlops_platform.run.open import open_environment
@@ -132,7 +132,7 @@ def test_eks_own_group_blocks_only_when_its_cluster_has_gone(machine: Machine) -
     assert sorted(blocking(made.teardown)) == ["network interface", "security group"]
 
 
-def blocking(ending: Teardown) -> list[str]:
+def blocking(ending: AwsTeardown) -> list[str]:
     return [each.kind for each in ending.inventory() if each.blocks]
 
 

@@ -78,7 +78,7 @@ def test_its_secret_has_no_password_and_a_part_of_the_bucket_for_each_namespace(
 
 
 def test_the_firewall_is_opened_to_s3_and_to_nothing_else_outside(bucket: Bucket) -> None:
-    agent, *networks = bucket.ends
+    agent, *networks = bucket.endpoints
     assert agent == ("169.254.170.23/32", 80)
     assert networks and all(port == 443 for _, port in networks)
     assert all(IPv4Network(cidr).prefixlen >= 8 for cidr, _ in networks)

@@ -28,8 +28,8 @@ def test_bucket_and_database_stand_in_for_components_and_the_bucket_outlives_the
         said = up(machine, "staging")
         assert said.code == Exit.DONE, said.envelope
         cluster = read_only(open_environment("staging")).cluster
-        database, bucket = cluster.servers["sql"], cluster.given["object-store"].values("mlflow")
-        assert database.place[1] == 5432 and database.admin()["user"] == "platform"
+        database, bucket = cluster.managed_servers["sql"], cluster.managed["object-store"].values("mlflow")
+        assert database.address[1] == 5432 and database.admin()["user"] == "platform"
         account.client("s3").put_object(Bucket=bucket["name"], Key="mlflow/model", Body=b"kept")
 
         said = machine.down("staging", allow_data_loss=False)

@@ -14,7 +14,7 @@ import pytest
 from mlops_platform.base.progress import Silent
 from mlops_platform.base.ttl import expiry
 from mlops_platform.cli import guarded
-from mlops_platform.clusters.aws.provider import AwsProvider
+from mlops_platform.clusters.aws.cluster import AwsCluster
 from mlops_platform.commands import down, env, reap
 from mlops_platform.console import Console, Output
 from mlops_platform.run.connect import read_only
@@ -77,7 +77,7 @@ class Machine:
         file.write_text(json.dumps(text))
         return file
 
-    def made(self, name: str, ttl: str = "") -> AwsProvider:
+    def made(self, name: str, ttl: str = "") -> AwsCluster:
         """What `up` does before it starts Terraform: the bucket and the record, in run RUN."""
         from dataclasses import replace
 
@@ -85,10 +85,10 @@ class Machine:
         opened = open_environment(name)
         opened.record()
         cluster = read_only(opened).cluster
-        assert isinstance(cluster, AwsProvider)
+        assert isinstance(cluster, AwsCluster)
         cluster = replace(cluster, run=RUN)
         if ttl:
-            cluster.expire(ttl if ttl.startswith("2") else expiry(ttl))
+            cluster.teardown.expire(ttl if ttl.startswith("2") else expiry(ttl))
         cluster.prepare(Silent())
         return cluster
 

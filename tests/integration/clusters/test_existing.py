@@ -16,15 +16,15 @@ from mlops_platform.base.errors import StepError, WaitTimedOut
 from mlops_platform.base.progress import Silent
 from mlops_platform.clusters import options_model
 from mlops_platform.clusters.aws import credentials, first_policies
+from mlops_platform.clusters.existing.cluster import ExistingCluster
 from mlops_platform.clusters.existing.options import Options
-from mlops_platform.clusters.existing.provider import ExistingProvider
 
 from tests.integration.apiserver import ApiServer
 
 pytestmark = pytest.mark.integration
 
 
-def provider(folder: Path, kubeconfig: Path, context: str) -> ExistingProvider:
+def provider(folder: Path, kubeconfig: Path, context: str) -> ExistingCluster:
     options = Options(
         provider="existing",
         kubeconfig=str(kubeconfig),
@@ -32,7 +32,7 @@ def provider(folder: Path, kubeconfig: Path, context: str) -> ExistingProvider:
         storage_class="standard",
         labels={"team": "a"},
     )
-    return ExistingProvider("shared", folder / "state", options)
+    return ExistingCluster("shared", folder / "state", options)
 
 
 def written(apiserver: ApiServer, folder: Path, user: dict[str, Any] | None = None) -> Path:
@@ -70,8 +70,8 @@ def test_it_is_reached_by_the_context_that_is_named(apiserver: ApiServer, tmp_pa
     assert access.name == "mine" and Kube(access.kubeconfig, access.token).raw("GET", "/readyz") == "ok"
     assert access.kubeconfig.stat().st_mode & 0o077 == 0 and file.read_bytes() == before
     terraform.destroy(cluster.variables(), Silent(), Cancel())
-    cluster.destroy_files(keep_data=False, progress=Silent())
-    assert cluster.inventory() == () and cluster.alive() == ""
+    cluster.teardown.destroy_files(keep_data=False, progress=Silent())
+    assert cluster.teardown.inventory() == () and cluster.alive() == ""
 
 
 def test_a_program_that_logs_in_is_asked_for_a_token(

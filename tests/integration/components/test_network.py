@@ -24,8 +24,8 @@ from mlops_platform.base.progress import Silent
 from mlops_platform.catalogue.catalogue import read_catalog
 from mlops_platform.catalogue.checks import CANARY, MATRIX
 from mlops_platform.clusters.base import ClusterAccess, Network
+from mlops_platform.clusters.host.cluster import RECIPES, HostCluster
 from mlops_platform.clusters.host.node import cgroups
-from mlops_platform.clusters.host.provider import RECIPES, HostProvider
 from mlops_platform.engine import stored_results as record
 from mlops_platform.engine.graph import Difference
 from mlops_platform.engine.result import Result, load
@@ -64,7 +64,7 @@ ALLOWED = {
 
 
 @dataclass(frozen=True)
-class Outward(HostProvider):
+class Outward(HostCluster):
     """The node, and the test's own host beside it."""
 
     def network(self) -> Network:
@@ -123,7 +123,7 @@ def up(node: Node, work: Context) -> Iterator[Node]:
     for component in work.components:
         wait_ready(node.kube, component.namespace, component.name, progress=QUIET)
     provider = work.cluster
-    assert isinstance(provider, HostProvider)
+    assert isinstance(provider, HostCluster)
     with outside_host(World(provider, work.images)):
         yield node
 
@@ -200,7 +200,7 @@ def test_the_canary_sees_policies_enforced_and_is_not_asked_again(
 def frozen(work: Context) -> Iterator[None]:
     """What enforces stands still: policies are taken, and nobody puts them in force."""
     provider = work.cluster
-    assert isinstance(provider, HostProvider)
+    assert isinstance(provider, HostCluster)
     agents = [
         identity
         for pid in cgroups.processes(provider.place.group)

@@ -16,8 +16,8 @@ from mlops_platform.base.paths import Paths
 from mlops_platform.base.progress import Silent
 from mlops_platform.catalogue.catalogue import read_catalog
 from mlops_platform.clusters.base import ClusterAccess
-from mlops_platform.clusters.host.provider import RECIPES, HostProvider
-from mlops_platform.clusters.managed import Server
+from mlops_platform.clusters.host.cluster import RECIPES, HostCluster
+from mlops_platform.clusters.managed import ManagedServer
 from mlops_platform.environment.model import ClusterSpec, ComponentSpec, Environment
 from mlops_platform.run.context import Context
 from mlops_platform.run.open import Opened, context
@@ -39,24 +39,24 @@ QUIET = Silent()
 class Elsewhere:
     """A PostgreSQL of which the catalogue knows nothing."""
 
-    place: tuple[str, int]
+    address: tuple[str, int]
 
     @property
-    def ends(self) -> Sequence[tuple[str, int]]:
-        return [(f"{self.place[0]}/32", self.place[1])]
+    def endpoints(self) -> Sequence[tuple[str, int]]:
+        return [(f"{self.address[0]}/32", self.address[1])]
 
     def admin(self) -> Mapping[str, str]:
         return MASTER
 
 
 @dataclass(frozen=True)
-class Cloud(HostProvider):
+class Cloud(HostCluster):
     """The node, with a server beside it."""
 
-    server: Server | None = None
+    server: ManagedServer | None = None
 
     @property
-    def servers(self) -> Mapping[str, Server]:
+    def managed_servers(self) -> Mapping[str, ManagedServer]:
         return {"sql": self.server} if self.server else {}
 
 
@@ -154,8 +154,8 @@ def test_a_component_has_its_database_in_the_clouds_server(node: Node, work: Con
     step.run(QUIET)
     assert step.observe() is None
     held = work.secrets.read("mlflow", "mlflow-database")
-    server = work.cluster.servers["sql"]
-    assert (held["host"], held["port"]) == (server.place[0], "5432") and held["password"]
-    assert held["uri"] == f"postgresql://mlflow:{held['password']}@{server.place[0]}:5432/mlflow"
+    server = work.cluster.managed_servers["sql"]
+    assert (held["host"], held["port"]) == (server.address[0], "5432") and held["password"]
+    assert held["uri"] == f"postgresql://mlflow:{held['password']}@{server.address[0]}:5432/mlflow"
     names = {s["metadata"]["name"] for s in node.kube.list("v1", "Secret", "mlflow")}
     assert names == {"mlflow-database"}, "the master's password is nowhere after it"

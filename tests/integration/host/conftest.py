@@ -27,5 +27,5 @@ def world(before: dict[str, object], tmp_path_factory: pytest.TempPathFactory) -
         made.kube.apply(namespace("test"), claim("data"))
         yield made
     finally:
-        made.provider.sweep(made.provider.inventory(), QUIET)
-        made.provider.destroy_files(keep_data=False, progress=QUIET)
+        made.provider.teardown.sweep(made.provider.teardown.inventory(), QUIET)
+        made.provider.teardown.destroy_files(keep_data=False, progress=QUIET)

@@ -139,9 +139,9 @@ def test_terraform_runs_a_second_node_beside_the_first(world: World, tmp_path: P
         terraform.destroy(other.provider.variables(), QUIET, Cancel())
         assert other.outside() == []
     finally:
-        other.provider.sweep(other.provider.inventory(), QUIET)
-    other.provider.destroy_files(keep_data=False, progress=QUIET)
-    assert list(other.provider.inventory()) == []
+        other.provider.teardown.sweep(other.provider.teardown.inventory(), QUIET)
+    other.provider.teardown.destroy_files(keep_data=False, progress=QUIET)
+    assert list(other.provider.teardown.inventory()) == []
     assert world.provider.alive() == ""
 
 
@@ -156,28 +156,28 @@ def test_foreign_objects_are_listed_and_not_touched(tmp_path: Path) -> None:
     (held / "theirs").write_text("theirs")
     holder = subprocess.Popen(["sleep", "600"], cwd=held)
     try:
-        found = {(f.kind, f.id): f.detail for f in other.provider.inventory()}
+        found = {(f.kind, f.id): f.detail for f in other.provider.teardown.inventory()}
         assert str(holder.pid) in found["mount", str(held)]
         assert "not made by us" in found["interface", interface]
-        other.provider.sweep(other.provider.inventory(), QUIET)
-        other.provider.destroy_files(keep_data=False, progress=QUIET)
-        assert {f.kind for f in other.provider.inventory()} == {"mount", "interface", "file"}
+        other.provider.teardown.sweep(other.provider.teardown.inventory(), QUIET)
+        other.provider.teardown.destroy_files(keep_data=False, progress=QUIET)
+        assert {f.kind for f in other.provider.teardown.inventory()} == {"mount", "interface", "file"}
         assert (held / "theirs").read_text() == "theirs"
     finally:
         holder.kill()
         holder.wait()
         subprocess.run(["umount", str(held)], check=True)
         subprocess.run(["ip", "link", "delete", interface], check=True)
-    other.provider.destroy_files(keep_data=False, progress=QUIET)
-    assert list(other.provider.inventory()) == []
+    other.provider.teardown.destroy_files(keep_data=False, progress=QUIET)
+    assert list(other.provider.teardown.inventory()) == []
 
 
 def test_stop_leaves_only_data_and_start_restores_it(world: World, before: dict[str, object]) -> None:
-    world.provider.sweep(world.provider.inventory(), QUIET)
+    world.provider.teardown.sweep(world.provider.teardown.inventory(), QUIET)
     assert world.outside() == []
     assert machine() == before
     assert mounts_below(world.node.folder) == ()
-    world.provider.destroy_files(keep_data=True, progress=QUIET)
+    world.provider.teardown.destroy_files(keep_data=True, progress=QUIET)
     assert {"etcd", "volumes", "pki"} <= {p.name for p in world.provider.folder.iterdir()}
     assert not (world.provider.folder / "kubelet").exists()
     world.start()

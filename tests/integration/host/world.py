@@ -21,10 +21,10 @@ from mlops_platform.base.cancel import Cancel
 from mlops_platform.base.paths import Paths
 from mlops_platform.base.progress import Silent
 from mlops_platform.clusters.base import Leftover
+from mlops_platform.clusters.host.cluster import RECIPES, HostCluster
 from mlops_platform.clusters.host.layout import Node
 from mlops_platform.clusters.host.node import cgroups
 from mlops_platform.clusters.host.node.supervision import Supervision
-from mlops_platform.clusters.host.provider import RECIPES, HostProvider
 
 from tests import proc
 
@@ -39,14 +39,14 @@ _SETTINGS = ("vm/overcommit_memory", "kernel/panic", "kernel/panic_on_oops", "ne
 class World:
     """One environment with only a host cluster."""
 
-    provider: HostProvider
+    provider: HostCluster
     images: Images
 
     @classmethod
     def make(cls, name: str, home: Path) -> World:
         programs = Programs(Paths.default().cache)
         images = Images(programs.cache, programs, find_recipes(RECIPES, Path(__file__).parent / "images"))
-        provider = HostProvider(name, home / name, programs, images)
+        provider = HostCluster(name, home / name, programs, images)
         for program in provider.programs:
             programs.build(program, QUIET, Cancel())
         return cls(provider, images)
@@ -79,7 +79,7 @@ class World:
 
     def outside(self) -> list[Leftover]:
         """Leftovers of the inventory, without files."""
-        return [found for found in self.provider.inventory() if found.kind != "file"]
+        return [found for found in self.provider.teardown.inventory() if found.kind != "file"]
 
     def run(self, name: str, *args: str, claim: str = "", wait: bool = True) -> str:
         """Run a `restricted` pod with `args`; return its log after its end."""

@@ -17,8 +17,8 @@ from mlops_platform.adapters.images import Images, find_recipes
 from mlops_platform.adapters.programs import Programs
 from mlops_platform.adapters.wait import Pending, wait_until
 from mlops_platform.base.paths import Paths
+from mlops_platform.clusters.host.cluster import RECIPES, HostCluster
 from mlops_platform.clusters.host.node.supervision import Supervision
-from mlops_platform.clusters.host.provider import RECIPES, HostProvider
 
 from tests.integration.apiserver import free_port
 from tests.integration.node import Node
@@ -74,7 +74,7 @@ def person(node: Node, tmp_path: Path) -> Iterator[Person]:
     default = Paths.default()
     programs = Programs(default.cache)
     images = Images(default.cache, programs, find_recipes(RECIPES))
-    provider = HostProvider(node.name, node.kubeconfig.parent, programs, images)
+    provider = HostCluster(node.name, node.kubeconfig.parent, programs, images)
     running = Supervision(provider.place).running()
     assert running
     (tmp_path / "registry").mkdir()

@@ -16,7 +16,7 @@ from mlops_platform.base.cancel import Cancel
 from mlops_platform.base.errors import CommandFailed
 from mlops_platform.base.paths import Paths
 from mlops_platform.base.progress import Silent
-from mlops_platform.clusters.host.provider import RECIPES
+from mlops_platform.clusters.host.cluster import RECIPES
 
 from tests.integration.apiserver import built
 from tests.integration.registry import PASSWORD, USER, Server, serving

@@ -23,6 +23,7 @@ from mlops_platform.base.errors import CommandFailed, Interrupted, UsageError
 from mlops_platform.base.paths import Paths
 from mlops_platform.base.progress import Progress, Silent
 from mlops_platform.catalogue.catalogue import read_catalog
+from mlops_platform.clusters.base import Capabilities, Cost
 from mlops_platform.clusters.bill import Bill, Charge, Span
 from mlops_platform.commands import _confirm as consent
 from mlops_platform.commands._confirm import agreed
@@ -43,9 +44,20 @@ class Careful:
 
     site: Site
     count: int = 3
-    asks_first: bool = True
+    asks: bool = True
     where: str = "a cloud"
     prepared: list[str] = field(default_factory=list)
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return Capabilities(False, False, True, requires_confirmation=self.asks)
+
+    @property
+    def cost(self) -> Cost:
+        return self
+
+    def created_at(self) -> str:
+        return ""
 
     def variables(self) -> dict[str, Any]:
         return self.site.variables(count=self.count)
@@ -56,7 +68,7 @@ class Careful:
     def bill(self, volumes: float) -> Bill:
         return Bill((Charge("nodes", "3 × large", Span(1, 2)),), "2026-11-24", "tax", 730)
 
-    def holds(self, change: Change) -> str:
+    def data_loss(self, change: Change) -> str:
         return "its file" if change.address.startswith("terraform_data.second") else ""
 
 
@@ -166,7 +178,7 @@ def test_unchanged_environment_starts_no_terraform(
 def test_provider_without_confirmation_is_not_planned(
     there: FailureContext, started: Callable[[], list[str]]
 ) -> None:
-    there.cluster.asks_first, there.cluster.count = False, 1
+    there.cluster.asks, there.cluster.count = False, 1
     assert there.ask() and started() == []
 
 
@@ -246,7 +258,7 @@ def test_destroying_objects_without_data_requires_yes(
     there: FailureContext, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     there.cluster.count = 2
-    monkeypatch.setattr(Careful, "holds", lambda *_: "")
+    monkeypatch.setattr(Careful, "data_loss", lambda *_: "")
     with pytest.raises(UsageError) as caught:
         there.ask()
     assert "destroy terraform_data.first[2]" in caught.value.why

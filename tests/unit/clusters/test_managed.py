@@ -78,7 +78,7 @@ def test_it_is_told_whose_pools_they_are_and_gets_the_size_that_was_asked_for(wo
 
 
 def test_it_gets_out_to_the_clouds_services(work: Context) -> None:
-    ends = {end for there in work.resolved[SCALER].outside.values() for end in there.ends}
+    ends = {end for there in work.resolved[SCALER].outside.values() for end in there.endpoints}
     assert ends == {("169.254.170.23/32", 80), ("0.0.0.0/0", 443)}
 
 

@@ -148,8 +148,8 @@ def test_the_day_of_the_table_is_always_shown(name: str) -> None:
 
 def test_what_spot_saves_is_against_what_the_same_would_cost_on_demand() -> None:
     assert BILL.paid.least == pytest.approx(0.611) and BILL.paid.most == pytest.approx(4.001)
-    assert BILL.spared == pytest.approx((5.14 - 2.37) / (0.1 + 0.001 + 1.53 + 5.14))
-    assert Bill(BILL.charges[:3], "", "", 730).spared == 0
+    assert BILL.savings == pytest.approx((5.14 - 2.37) / (0.1 + 0.001 + 1.53 + 5.14))
+    assert Bill(BILL.charges[:3], "", "", 730).savings == 0
 
 
 class Terminal(io.StringIO):

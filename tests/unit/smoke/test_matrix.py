@@ -13,11 +13,11 @@ from mlops_platform.adapters.kube import Kube, KubeError
 from mlops_platform.base.cancel import Cancel
 from mlops_platform.base.progress import Silent
 from mlops_platform.catalogue.catalogue import Component, read_catalog
+from mlops_platform.clusters.aws.cluster import AwsCluster
 from mlops_platform.clusters.aws.options import Options as AwsOptions
-from mlops_platform.clusters.aws.provider import AwsProvider
 from mlops_platform.clusters.base import Network
+from mlops_platform.clusters.existing.cluster import ExistingCluster
 from mlops_platform.clusters.existing.options import Options
-from mlops_platform.clusters.existing.provider import ExistingProvider
 from mlops_platform.engine.result import Result
 from mlops_platform.run.context import Context
 from mlops_platform.smoke import matrix
@@ -122,7 +122,7 @@ def test_a_refusal_by_the_own_node_is_a_proof_there_too(asked: Any) -> None:
 
 def test_which_clusters_may_let_a_pod_to_its_own_node(tmp_path: Path) -> None:
     """On `host` the agent is ours, and refuses it: tests/integration/components/test_network.py."""
-    eks = AwsProvider("one", tmp_path, AwsOptions(provider="aws", region="eu-central-1"))
+    eks = AwsCluster("one", tmp_path, AwsOptions(provider="aws", region="eu-central-1"))
     theirs = Options(provider="existing", kubeconfig="config", context="mine", storage_class="standard")
-    assert eks.network().own_node and ExistingProvider("one", tmp_path, theirs).network().own_node
+    assert eks.network().own_node and ExistingCluster("one", tmp_path, theirs).network().own_node
     assert not Network().own_node

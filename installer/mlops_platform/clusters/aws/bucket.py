@@ -24,7 +24,7 @@ class Bucket:
     jobs: bool = True
 
     @cached_property
-    def ends(self) -> Sequence[tuple[str, int]]:
+    def endpoints(self) -> Sequence[tuple[str, int]]:
         """S3's addresses in this region, as AWS keeps them for firewalls, and the agent.
 
         https://docs.aws.amazon.com/vpc/latest/userguide/working-with-aws-managed-prefix-lists.html

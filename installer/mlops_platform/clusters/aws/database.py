@@ -39,12 +39,12 @@ class Database:
         return found
 
     @property
-    def place(self) -> tuple[str, int]:
+    def address(self) -> tuple[str, int]:
         endpoint = self._found["Endpoint"]
         return str(endpoint["Address"]), int(endpoint["Port"])
 
     @property
-    def ends(self) -> Sequence[tuple[str, int]]:
+    def endpoints(self) -> Sequence[tuple[str, int]]:
         """All of its subnets: it has another address after a failover to another zone. Asks nobody."""
         return [(network, _PORT) for network in self.networks]
 

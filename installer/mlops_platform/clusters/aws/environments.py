@@ -57,7 +57,7 @@ def _hourly(file: str) -> float | None:
     version understood, and this one does not."""
     from pydantic import ValidationError
 
-    from mlops_platform.clusters.aws.cost.cost import bill
+    from mlops_platform.clusters.aws.cost.cost import AwsCost
     from mlops_platform.clusters.aws.options import Options
 
     data = parse(file, "record").data
@@ -65,7 +65,7 @@ def _hourly(file: str) -> float | None:
         options = Options.model_validate(data.get("cluster") if isinstance(data, dict) else None)
     except ValidationError:
         return None
-    return bill(options, 0).paid.least
+    return AwsCost(options).bill(0).paid.least
 
 
 def _latest(record: Record | None, tag: str) -> str:

@@ -19,7 +19,7 @@ class NodePools:
     jobs: bool = False
 
     @property
-    def ends(self) -> Sequence[tuple[str, int]]:
+    def endpoints(self) -> Sequence[tuple[str, int]]:
         """The services by which pools are changed have no addresses of their own, in no region."""
         return (AGENT, ("0.0.0.0/0", 443))
 

@@ -88,7 +88,7 @@ def _offered(types: Mapping[tuple[str, ...], str], region: object) -> None:
     problems: list[InitErrorDetails] = []
     for place, name in types.items():
         try:
-            prices.refuse_where_not_offered(name, str(region))
+            prices.require_offered(name, str(region))
         except ValueError as error:
             # A ValidationError raised in a validator keeps the places of its problems; a ValueError has none.
             what = PydanticCustomError("value_error", "{what}", {"what": str(error)})
@@ -204,7 +204,7 @@ class Options(ClusterSpec):
     deletion_protection: bool = False
 
     @classmethod
-    def given(cls, raw: Mapping[str, Any]) -> frozenset[str]:
+    def managed(cls, raw: Mapping[str, Any]) -> frozenset[str]:
         asked = {OBJECT_STORE: raw.get("object_store") == "s3", SQL: raw.get("sql") == "rds"}
         return frozenset({NODE_POOLS, *(word for word, there in asked.items() if there)})
 

@@ -187,3 +187,8 @@ def _no_credentials(what: str, why: str) -> PreflightError:
         hint="log in (`aws sso login`), or set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
         command="aws sts get-caller-identity",
     )
+
+
+def where(region: str, account: str) -> str:
+    """The location for the head of a screen; of the account only the first and last four digits."""
+    return f"aws {region}" + (f" · account {account[:4]}…{account[-4:]}" if account else "")

@@ -11,7 +11,7 @@ from mlops_platform.base.errors import ConfigurationError, Problem
 KUBERNETES = Program("kubernetes", Path(__file__).resolve().parent / "programs" / "kubernetes")
 
 
-def refuse_other_version(version: str | None, environment: str) -> None:
+def require_pinned_version(version: str | None, environment: str) -> None:
     """Raises ConfigurationError for a Kubernetes version that is not the one pinned here."""
     pinned = kubernetes_version()
     if version is not None and version.removeprefix("v") != pinned:

@@ -103,7 +103,7 @@ class MakeAccount:
         provider, provided = provider_of(context, account)
         script = _script(context, provider, provided)
         parts: list[object] = [_plain(context, account), provided.keys, script]
-        if context.store and account.capability not in context.cluster.servers:
+        if context.store and account.capability not in context.cluster.managed_servers:
             engine = provided.engine.model_dump(mode="json") if provided.engine else {}
             parts.append([context.store.name, engine])
         return short_digest(parts)
@@ -130,7 +130,7 @@ def run_account_script(
 ) -> None:
     """Run the provider's script for one account; see run_provider_script."""
     provider, _ = provider_of(context, account)
-    server = context.cluster.servers.get(account.capability)
+    server = context.cluster.managed_servers.get(account.capability)
     run_provider_script(
         context,
         kube,
@@ -212,7 +212,7 @@ def _script(context: Context, provider: Component, provided: Provided) -> str:
 
 def _plain(context: Context, account: Account) -> dict[str, str]:
     provider, provided = provider_of(context, account)
-    server = context.cluster.servers.get(account.capability)
+    server = context.cluster.managed_servers.get(account.capability)
     inside = (f"{provider.name}.{provider.namespace}.svc", provider.serves[provided.port].port)
-    host, port = server.place if server else inside
+    host, port = server.address if server else inside
     return {"host": host, "port": str(port), "user": account.component, "name": account.name}

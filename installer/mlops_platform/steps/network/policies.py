@@ -62,7 +62,7 @@ def addresses_of(context: Context, resolved: ResolvedComponent) -> Addresses:
     component = resolved.component
     api = context.clients.api_addresses if component.kube_api else ()
     issuers = context.environment.issuer_ports if component.needs.client else ()
-    given = tuple(end for there in resolved.outside.values() for end in there.ends)
+    given = tuple(end for there in resolved.outside.values() for end in there.endpoints)
     return Addresses(api, context.cluster.network().pods, issuers, given)
 
 

@@ -64,8 +64,8 @@ def check_runnable(context: Context) -> None:
     without = [_no_source(c) for c in components if not (c.chart or c.kustomize)]
     if without:
         raise ConfigurationError(tuple(without))
-    nodes = context.cluster.processor
-    if context.cluster.takes_images and nodes not in ("", ARCHITECTURE):
+    nodes = context.cluster.capabilities.processor
+    if context.cluster.capabilities.takes_images and nodes not in ("", ARCHITECTURE):
         raise PreflightError(
             f"this machine builds images for {ARCHITECTURE}, and the nodes are {nodes}",
             why="images are built for the processor they are built on",

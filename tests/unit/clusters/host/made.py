@@ -9,8 +9,8 @@ from mlops_platform.adapters.programs import Programs
 from mlops_platform.base.cancel import Cancel
 from mlops_platform.base.paths import Paths
 from mlops_platform.base.progress import Progress
+from mlops_platform.clusters.host.cluster import HostCluster
 from mlops_platform.clusters.host.layout import Node
-from mlops_platform.clusters.host.provider import HostProvider
 
 
 def a_node(folder: Path = Path("/state/demo/node"), range_: str = "10.77.0.0/16") -> Node:
@@ -36,5 +36,5 @@ class NoImages:
         return Path(f"/cache/images/{name}.tar")
 
 
-def a_provider(home: Path, name: str = "demo") -> HostProvider:
-    return HostProvider(name, home / name, Programs(Paths.default().cache), NoImages())
+def a_provider(home: Path, name: str = "demo") -> HostCluster:
+    return HostCluster(name, home / name, Programs(Paths.default().cache), NoImages())

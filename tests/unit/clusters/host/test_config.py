@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mlops_platform.clusters.host import addons, config
+from mlops_platform.clusters.host.cluster import COREDNS
 from mlops_platform.clusters.host.daemons import daemons
-from mlops_platform.clusters.host.provider import COREDNS
 
 from tests.unit.clusters.host.made import a_node
 

@@ -103,7 +103,7 @@ def find(instance_type: str) -> InstanceType | None:
     raise ValueError(f"no such instance type | {hint}")
 
 
-def refuse_where_not_offered(instance_type: str, region: str) -> None:
+def require_offered(instance_type: str, region: str) -> None:
     """Raises ValueError for a type the region is known not to have. Of others nothing is said."""
     regions = table().regions
     if region in regions and family(instance_type) in regions[region].not_offered:

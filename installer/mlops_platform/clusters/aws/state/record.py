@@ -1,4 +1,4 @@
-"""Owns the record of one environment: in its bucket, copied beside the state, refused where we are not."""
+"""The record of one environment: kept in its state bucket, cached beside the local state."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ENVIRONMENT_FILE = "environment.yaml"
 
 
 @dataclass(frozen=True)
-class Keeping:
+class EnvironmentRecord:
     """`state` is the environment's folder here, `run` the id of this run."""
 
     session: Session
@@ -47,7 +47,7 @@ class Keeping:
         """Make the bucket, write the record of this run. Raises PreflightError when it was made elsewhere."""
         found = self.bucket.record()
         record = (found or self.here() or self._new()).joined(self.run)
-        refuse_another_place(record, self.session)
+        require_location(record, self.session)
         record = replace(record, expires_at=self.asked_expiry() or record.expires_at)
         if found is None or found.expires_at != record.expires_at:
             progress.say(f"state bucket {self.bucket.name}")
@@ -69,7 +69,7 @@ class Keeping:
         """Also takes over the record of an environment that another machine has made."""
         here = self.here()
         record = here or self.bucket.record()
-        refuse_another_place(record, self.session)
+        require_location(record, self.session)
         if record and not here and self.state.exists():
             self._copy(record)
 
@@ -108,7 +108,7 @@ def principal(session: Session) -> str:
     return f"arn:{found[1]}:iam::{found[2]}:role/{found[3]}"  # most roles have no path
 
 
-def refuse_another_place(record: Record | None, session: Session) -> None:
+def require_location(record: Record | None, session: Session) -> None:
     """Raises PreflightError unless we are logged in to the account and region it is recorded in."""
     here = (session.account, session.region)
     if record and (record.account, record.region) != here:

@@ -6,20 +6,22 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
+from pathlib import Path
 
 from mlops_platform.base.cancel import Cancel
 from mlops_platform.base.errors import StepError
 from mlops_platform.base.progress import Progress
 from mlops_platform.clusters.aws.ownership import SERVICE_TAG, Ownership, Verdict
 from mlops_platform.clusters.aws.session import Session
-from mlops_platform.clusters.aws.state.bucket import Record, StateBucket
+from mlops_platform.clusters.aws.state.bucket import StateBucket
+from mlops_platform.clusters.aws.state.record import EnvironmentRecord
 from mlops_platform.clusters.aws.teardown.inventory import Found, calling, find, look
 from mlops_platform.clusters.aws.teardown.sweep import Sweeper
 from mlops_platform.clusters.aws.teardown.sweeps import DATA, KINDS, RETAIN
 from mlops_platform.clusters.aws.teardown.sweeps.index import partition
 from mlops_platform.clusters.aws.teardown.sweeps.rest import LOG_GROUPS, control_plane_log
 from mlops_platform.clusters.aws.teardown.sweeps.stores import DATABASES
-from mlops_platform.clusters.base import Leftover
+from mlops_platform.clusters.base import Leftover, Teardown
 
 RETAINED_TAG = "mlops-platform/retained"
 STATE_BUCKET = "state bucket"
@@ -27,18 +29,26 @@ _UNPROVEN = "has the environment's tag, but of its run there is no record: not d
 
 
 @dataclass(frozen=True)
-class Teardown:
-    """`here` is the copy of the record on this machine; from another machine the bucket's own is read."""
+class AwsTeardown(Teardown):
+    """The teardown of one environment; `cluster` is the name of its EKS cluster."""
 
-    session: Session
-    bucket: StateBucket
+    record: EnvironmentRecord
     cluster: str
-    here: Record | None
+    kubeconfig: Path
+    retainable = RETAIN
+
+    @property
+    def session(self) -> Session:
+        return self.record.session
+
+    @property
+    def bucket(self) -> StateBucket:
+        return self.record.bucket
 
     @cached_property
     def ownership(self) -> Ownership:
         """From both records: a run that was killed may have reached only one of them."""
-        records = [record for record in (self.bucket.record(), self.here) if record]
+        records = [record for record in (self.bucket.record(), self.record.here()) if record]
         since = min((datetime.fromisoformat(r.made_at) for r in records), default=None)
         runs = frozenset[str]().union(*(record.every_run for record in records))
         return Ownership(self.bucket.environment, self.cluster if records else "", runs, since)
@@ -71,11 +81,11 @@ class Teardown:
                 str(raw["DBInstanceIdentifier"]) for raw in found if raw.get("DeletionProtection")
             )
 
-    def sweep(self, found: Sequence[Leftover], progress: Progress, cancel: Cancel | None) -> None:
+    def sweep(self, found: Sequence[Leftover], progress: Progress, cancel: Cancel | None = None) -> None:
         wanted = {(each.kind, each.id) for each in found if each.ours and not each.keep}
         Sweeper(self.session, self.ownership, progress, cancel or Cancel()).sweep(wanted)
 
-    def explained(self, left: Sequence[Leftover]) -> tuple[Leftover, ...]:
+    def with_reasons(self, left: Sequence[Leftover]) -> tuple[Leftover, ...]:
         return tuple(self._explain(each) for each in left)
 
     def _explain(self, left: Leftover) -> Leftover:
@@ -109,13 +119,29 @@ class Teardown:
         where = "::" if service == "s3" else f"{self.session.region}:{self.session.account}:"
         return f"arn:{partition(self.session.region)}:{service}:{where}{rest}{found.resource.id}"
 
-    def forget(self, progress: Progress) -> None:
-        """Raises StepError when the bucket is still there afterwards."""
+    def expire(self, when: str) -> None:
+        self.record.expire(when)
+
+    def destroy_files(self, *, keep_data: bool, progress: Progress) -> None:
+        """Only files; the state bucket goes last, in `remove_record`."""
+        self.kubeconfig.unlink(missing_ok=True)
+
+    def record_location(self) -> str:
+        if self.bucket.exists():
+            return f"s3://{self.bucket.name}"
+        return str(self.record.file) if self.record.here() else ""
+
+    def remove_record(self, progress: Progress) -> None:
+        """The bucket, then its copy: after a kill in between, the next run finds that the bucket is gone.
+
+        Raises StepError when the bucket is still there afterwards.
+        """
         self._sweep_late_log(progress)
         progress.say(f"state bucket {self.bucket.name}")
         self.bucket.remove()
         if self.bucket.exists():
             raise StepError(f"the state bucket {self.bucket.name} is still there", transient=True)
+        self.record.file.unlink(missing_ok=True)
 
     def _sweep_late_log(self, progress: Progress) -> None:
         """EKS delivers what its control plane has logged for minutes after the cluster is gone, and makes the
@@ -124,7 +150,7 @@ class Teardown:
         name = control_plane_log(self.cluster)
         late = [each for each in find(self.session, self.ownership, LOG_GROUPS) if each.resource.id == name]
         if going := [each for each in map(_leftover, late) if each.ours and not each.keep]:
-            self.sweep(going, progress, None)
+            self.sweep(going, progress)
             progress.note(
                 f"EKS has made log group {name} again, and may for some minutes more; "
                 f"aws logs delete-log-group --region {self.session.region} --log-group-name {name}"

@@ -7,15 +7,18 @@ from typing import Any
 import pytest
 from mlops_platform.adapters.terraform.changes import Change
 from mlops_platform.base.paths import Paths
-from mlops_platform.clusters.aws.cost import cost as worth
 from mlops_platform.clusters.aws.cost import prices
+from mlops_platform.clusters.aws.cost.cost import DATABASE, DATABASE_GIB, AwsCost
 from mlops_platform.clusters.aws.options import Options
+from mlops_platform.clusters.aws.session import where
 
 OPTIONS = {"provider": "aws", "region": "eu-central-1"}
 
 
 def lost(kind: str, **before: Any) -> str:
-    return worth.holds(Change(f"{kind}.this", kind, "destroy", before=before))
+    return AwsCost(Options.model_validate(OPTIONS)).data_loss(
+        Change(f"{kind}.this", kind, "destroy", before=before)
+    )
 
 
 @pytest.mark.parametrize(
@@ -53,7 +56,7 @@ def test_nodes_hold_data_where_they_have_disks_and_stay(
 
 
 def test_where_a_launch_template_has_the_type_the_image_tells_of_gpus() -> None:
-    """Every type with GPUs has disks: else the rule in worth.py would have to be another."""
+    """Every type with GPUs has disks: else the rule in cost.py would have to be another."""
     assert all(t.local_disk for t in prices.table().types.values() if t.gpus)
     group = {"instance_types": [], "scaling_config": [{"min_size": 1}], "capacity_type": "ON_DEMAND"}
     assert lost("aws_eks_node_group", ami_type="AL2023_x86_64_NVIDIA", **group)
@@ -62,16 +65,14 @@ def test_where_a_launch_template_has_the_type_the_image_tells_of_gpus() -> None:
 
 def test_the_database_is_the_one_terraform_makes_by_default() -> None:
     text = (Paths.default().assets / "terraform/aws/variables.tf").read_text()
-    assert (
-        f'optional(string, "{worth.DATABASE}")' in text and f"optional(number, {worth.DATABASE_GIB})" in text
-    )
+    assert f'optional(string, "{DATABASE}")' in text and f"optional(number, {DATABASE_GIB})" in text
 
 
 @pytest.mark.parametrize(("nat", "detail"), [("one", "1 with"), ("per-zone", "3 with"), ("none", "")])
 def test_the_bill_follows_the_options(nat: str, detail: str) -> None:
     pools = {"a10": {"instance_type": "g5.xlarge", "gpu_count": 1, "max": 2, "spot": True}}
     options = Options.model_validate({**OPTIONS, "nat": nat, "sql": "rds", "gpu_pools": pools})
-    found = {c.what: c for c in worth.bill(options, 50).charges}
+    found = {c.what: c for c in AwsCost(options).bill(50).charges}
     assert (found["NAT"].detail.startswith(detail) if detail else "NAT" not in found) and found[
         "database"
     ].paid
@@ -83,7 +84,7 @@ def test_a_database_that_stands_by_in_a_second_zone_costs_twice() -> None:
 
     def database(nat: str) -> float:
         options = Options.model_validate({**OPTIONS, "nat": nat, "sql": "rds"})
-        found = next(c for c in worth.bill(options, 0).charges if c.what == "database")
+        found = next(c for c in AwsCost(options).bill(0).charges if c.what == "database")
         assert found.paid and ("in two zones" in found.detail) == (nat == "per-zone")
         return found.paid.least
 
@@ -91,5 +92,5 @@ def test_a_database_that_stands_by_in_a_second_zone_costs_twice() -> None:
 
 
 def test_the_account_is_told_by_its_ends_once_it_is_known() -> None:
-    assert worth.where("eu-central-1", "") == "aws eu-central-1"
-    assert worth.where("eu-central-1", "123456789012") == "aws eu-central-1 · account 1234…9012"
+    assert where("eu-central-1", "") == "aws eu-central-1"
+    assert where("eu-central-1", "123456789012") == "aws eu-central-1 · account 1234…9012"

@@ -14,8 +14,8 @@ import pytest
 from mlops_platform import clusters
 from mlops_platform.base.paths import Paths
 from mlops_platform.catalogue.catalogue import read_catalog
-from mlops_platform.clusters.aws.cost import cost as worth
 from mlops_platform.clusters.aws.cost import prices
+from mlops_platform.clusters.aws.cost.cost import AwsCost
 from mlops_platform.clusters.aws.cost.prices import Pool, bill, table
 from mlops_platform.clusters.aws.options import Options
 from mlops_platform.clusters.bill import Span
@@ -54,7 +54,7 @@ def test_every_shipped_environment_has_a_price_for_all_of_it() -> None:
     environments = shipped()
     assert {"staging", "prod", "ephemeral"} <= {name for name, _ in environments}
     for name, options in environments:
-        assert worth.bill(options, 100).unknown == (), name
+        assert AwsCost(options).bill(100).unknown == (), name
 
 
 def test_the_regions_people_use_are_in_it() -> None:
@@ -161,6 +161,6 @@ def test_a_size_a_family_does_not_have_is_refused_and_a_new_family_is_not() -> N
 
 def test_a_region_without_a_type_names_those_that_have_it() -> None:
     with pytest.raises(ValueError, match="us-east-1, us-west-2 have it"):
-        prices.refuse_where_not_offered("p5.48xlarge", "eu-central-1")
-    prices.refuse_where_not_offered("p5.48xlarge", "us-east-1")
-    prices.refuse_where_not_offered("p5.48xlarge", "ap-south-2")  # of which the table says nothing
+        prices.require_offered("p5.48xlarge", "eu-central-1")
+    prices.require_offered("p5.48xlarge", "us-east-1")
+    prices.require_offered("p5.48xlarge", "ap-south-2")  # of which the table says nothing

@@ -1,63 +1,76 @@
-"""Owns AwsProvider: what the rest of the house asks of an EKS cluster, answered by this folder's parts."""
+"""The EKS cluster of an environment."""
 
 from __future__ import annotations
 
 import json
 import re
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlops_platform.adapters.programs import Program, Programs
+from mlops_platform.adapters.programs import Programs
 from mlops_platform.base.cancel import Cancel
 from mlops_platform.base.errors import StepError
 from mlops_platform.base.files import write_private
 from mlops_platform.base.paths import Paths
 from mlops_platform.base.progress import Progress
 from mlops_platform.clusters.aws import credentials, pool_sizes
-from mlops_platform.clusters.aws.cost import cost as worth
+from mlops_platform.clusters.aws.cost.cost import AwsCost
 from mlops_platform.clusters.aws.options import KUBERNETES, NODE_POOLS, OBJECT_STORE, SQL, ZONES, Options
-from mlops_platform.clusters.aws.session import Session, elsewhere, session_of
+from mlops_platform.clusters.aws.session import Session, elsewhere, session_of, where
 from mlops_platform.clusters.aws.state.bucket import StateBucket
-from mlops_platform.clusters.aws.state.record import Keeping
+from mlops_platform.clusters.aws.state.record import EnvironmentRecord
 from mlops_platform.clusters.aws.state.remote import RemoteState
-from mlops_platform.clusters.base import Check, ClusterAccess, Leftover, Network, Retain
-from mlops_platform.clusters.managed import Given, Server
+from mlops_platform.clusters.base import Capabilities, Check, Cluster, ClusterAccess, Network
+from mlops_platform.clusters.managed import ManagedServer, ManagedService
+from mlops_platform.environment.model import ClusterSpec
 
 if TYPE_CHECKING:
     from mlops_platform.adapters.registry import Registry
-    from mlops_platform.adapters.terraform.changes import Change
-    from mlops_platform.clusters.aws.teardown.teardown import Teardown
-    from mlops_platform.clusters.bill import Bill
+    from mlops_platform.clusters.aws.teardown.teardown import AwsTeardown
 
 STORAGE_CLASS = "gp3"
 
 
 @dataclass(frozen=True)
-class AwsProvider:
-    """The EKS cluster of one environment. Capabilities are fields; see ClusterProvider for the contract."""
+class AwsCluster(Cluster):
+    """The EKS cluster of one environment."""
 
     environment: str
     state: Path
     options: Options
     run: str = ""
-    name: str = "aws"
-    root: Path = Paths.default().assets / "terraform" / "aws"
-    programs: tuple[Program, ...] = ()
-    recipe_folders: tuple[Path, ...] = ()
-    images: tuple[str, ...] = ()
-    external_resources: bool = True
-    embedded: bool = False
-    takes_images: bool = True
     built_programs: Programs = field(default_factory=lambda: Programs(Paths.default().cache))
-    asks_first: bool = True
-    whole: bool = True
-    keeps_data: bool = False  # a stopped EKS cluster does not exist
-    expires: bool = True
+    name = "aws"
+    root = Paths.default().assets / "terraform" / "aws"
+
+    @property
+    def capabilities(self) -> Capabilities:
+        # Components tolerate no GPU pool's taint. A Graviton type has a g after its generation, as in
+        # terraform/aws/modules/eks/nodes.tf. A stopped EKS cluster does not exist, so no data is kept.
+        graviton = re.match("[a-z]+[0-9]+g", self.options.system_pool.instance_type)
+        return Capabilities(
+            embedded=False,
+            takes_images=True,
+            external_resources=True,
+            expires=True,
+            requires_confirmation=True,
+            processor="arm64" if graviton else "amd64",
+        )
+
+    @property
+    def cost(self) -> AwsCost:
+        return AwsCost(self.options, self.record)
+
+    @cached_property
+    def teardown(self) -> AwsTeardown:
+        from mlops_platform.clusters.aws.teardown.teardown import AwsTeardown
+
+        return AwsTeardown(self.record, self.cluster_name, self.kubeconfig)
 
     @cached_property
     def session(self) -> Session:
@@ -72,20 +85,14 @@ class AwsProvider:
         """Where Terraform's state lies."""
         return RemoteState(self.bucket)
 
-    @property
-    def processor(self) -> str:
-        """Components bear no GPU pool's taint. Graviton's types have a g after the generation, as in
-        terraform/aws/modules/eks/nodes.tf."""
-        return "arm64" if re.match("[a-z]+[0-9]+g", self.options.system_pool.instance_type) else "amd64"
-
     @cached_property
     def registry(self) -> Registry:
         from mlops_platform.clusters.aws.registry import registry_of
 
-        return registry_of(self.built_programs, lambda: self.session, self._account, self.cluster)
+        return registry_of(self.built_programs, lambda: self.session, self._account, self.cluster_name)
 
     @cached_property
-    def given(self) -> Mapping[str, Given]:
+    def managed(self) -> Mapping[str, ManagedService]:
         from mlops_platform.clusters.aws.bucket import Bucket
         from mlops_platform.clusters.aws.node_pools import NodePools
 
@@ -94,7 +101,7 @@ class AwsProvider:
         return {NODE_POOLS: pools, **({OBJECT_STORE: bucket} if self.options.object_store == "s3" else {})}
 
     @cached_property
-    def servers(self) -> Mapping[str, Server]:
+    def managed_servers(self) -> Mapping[str, ManagedServer]:
         from mlops_platform.clusters.aws.database import Database
 
         database = Database(self.session, self.environment, self.network().pods)
@@ -105,7 +112,7 @@ class AwsProvider:
         return record.account if record else self.session.account
 
     @property
-    def cluster(self) -> str:
+    def cluster_name(self) -> str:
         """The name of the EKS cluster; names of all else begin with it."""
         return f"mlops-{self.environment}"
 
@@ -115,13 +122,7 @@ class AwsProvider:
 
     @property
     def where(self) -> str:
-        return worth.where(self.options.region, self.session.asked)
-
-    def bill(self, volumes: float) -> Bill:
-        return worth.bill(self.options, volumes)
-
-    def holds(self, change: Change) -> str:
-        return worth.holds(change)
+        return where(self.options.region, self.session.asked)
 
     def checks(self) -> Sequence[Check]:
         from mlops_platform.clusters.aws.checks import all_checks
@@ -158,8 +159,8 @@ class AwsProvider:
         }
 
     @cached_property
-    def record(self) -> Keeping:
-        return Keeping(self.session, self.bucket, self.state, self.environment, self.run)
+    def record(self) -> EnvironmentRecord:
+        return EnvironmentRecord(self.session, self.bucket, self.state, self.environment, self.run)
 
     def prepare(self, progress: Progress) -> None:
         """The state bucket and the record in it, which say whose all that is made from now on is; and nodes
@@ -168,7 +169,7 @@ class AwsProvider:
         Raises StepError when the environment was made in another account or region, or its name is taken.
         """
         self.record.keep(progress)
-        pool_sizes.fit(self.session, self.cluster, self.options.pools, progress)
+        pool_sizes.fit(self.session, self.cluster_name, self.options.pools, progress)
 
     def access(self, outputs: Mapping[str, Any]) -> ClusterAccess:
         """Also writes the kubeconfig for people; our own client is given tokens directly."""
@@ -195,7 +196,7 @@ class AwsProvider:
 
     def alive(self) -> str:
         """What EKS says of its cluster: whether its API server can be reached from here is another matter."""
-        said = self.session.ask("eks", "describe_cluster", name=self.cluster)
+        said = self.session.ask("eks", "describe_cluster", name=self.cluster_name)
         if not said:
             return "the cluster was never made, or is gone"
         status = said["cluster"]["status"]
@@ -206,74 +207,24 @@ class AwsProvider:
         wrong = self.alive()
         if wrong:
             raise StepError(
-                f"{self.cluster}: {wrong}",
+                f"{self.cluster_name}: {wrong}",
                 hint="a change under way ends by itself; a cluster deleted by hand is made again",
-                command=f"aws eks describe-cluster --name {self.cluster} --region {self.options.region}",
+                command=f"aws eks describe-cluster --name {self.cluster_name} --region {self.options.region}",
                 transient=True,
             )
 
     def addons(self) -> Sequence[Mapping[str, Any]]:
         return (_storage_class(),)
 
-    def images_present(self) -> frozenset[str]:
-        return self.registry.references()
-
-    def load_images(self, archives: Sequence[Path], progress: Progress, cancel: Cancel) -> None:
-        for archive in archives:
-            self.registry.push(archive, progress, cancel)
-
-    @property
-    def retainable(self) -> Mapping[str, Retain]:
-        from mlops_platform.clusters.aws.teardown.sweeps import RETAIN
-
-        return RETAIN
-
-    @cached_property
-    def teardown(self) -> Teardown:
-        """The way down of this environment."""
-        from mlops_platform.clusters.aws.teardown.teardown import Teardown
-
-        return Teardown(self.session, self.bucket, self.cluster, self.record.here())
-
     def require_same_location(self) -> None:
-        """Also takes over the record of an environment that another machine has made."""
+        """Also copies the record of an environment that another machine has made."""
         self.record.require_same_location()
 
-    def expire(self, when: str) -> None:
-        self.record.expire(when)
 
-    def made(self) -> str:
-        record = self.record.anywhere()
-        return record.made_at if record else ""
-
-    def data(self) -> Sequence[Leftover]:
-        return self.teardown.data()
-
-    def retain(self, words: Collection[str]) -> None:
-        self.teardown.retain(words)
-
-    def inventory(self) -> Sequence[Leftover]:
-        return self.teardown.inventory()
-
-    def explained(self, left: Sequence[Leftover]) -> Sequence[Leftover]:
-        return self.teardown.explained(left)
-
-    def destroy_files(self, *, keep_data: bool, progress: Progress) -> None:
-        """The state bucket goes after the proof; here only files go."""
-        self.kubeconfig.unlink(missing_ok=True)
-
-    def sweep(self, found: Sequence[Leftover], progress: Progress, cancel: Cancel | None = None) -> None:
-        self.teardown.sweep(found, progress, cancel)
-
-    def recorded(self) -> str:
-        if self.bucket.exists():
-            return f"s3://{self.bucket.name}"
-        return str(self.record.file) if self.record.here() else ""
-
-    def forget(self, progress: Progress) -> None:
-        """The bucket last of all, and then its copy: whoever is killed in between finds the bucket gone."""
-        self.teardown.forget(progress)
-        self.record.file.unlink(missing_ok=True)
+def make(spec: ClusterSpec, environment: str, state: Path, programs: Programs, run: str) -> AwsCluster:
+    """Sends no request."""
+    assert isinstance(spec, Options), "the environment file was read with this provider's options model"
+    return AwsCluster(environment, state, spec, run, built_programs=programs)
 
 
 def _storage_class() -> Mapping[str, Any]:

@@ -1,4 +1,4 @@
-"""Owns HostProvider: what the rest of the house asks of the host cluster, answered by this folder's parts."""
+"""The host cluster: a Kubernetes node on this machine."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any, Protocol
 
-from mlops_platform.adapters import process
-from mlops_platform.adapters.programs import Program
+from mlops_platform.adapters.images import Images, find_recipes
+from mlops_platform.adapters.programs import Program, Programs
 from mlops_platform.adapters.wait import Pending, wait_until
 from mlops_platform.base.cancel import Cancel
 from mlops_platform.base.errors import StepError
 from mlops_platform.base.paths import Paths
 from mlops_platform.base.progress import Progress
-from mlops_platform.clusters.base import Check, ClusterAccess, Leftover, Network
-from mlops_platform.clusters.host import addons, addresses, checks, config, inventory, renewal
+from mlops_platform.clusters.base import Capabilities, Check, Cluster, ClusterAccess, Network
+from mlops_platform.clusters.host import addons, addresses, checks, config, renewal
 from mlops_platform.clusters.host.containerd import Socket
 from mlops_platform.clusters.host.daemons import daemons, etcd_binary
-from mlops_platform.clusters.host.layout import NODE_FILE, Node, Place
-from mlops_platform.clusters.host.node import cgroups
-from mlops_platform.clusters.host.node.start import clear, command, wrong
+from mlops_platform.clusters.host.layout import Node, Place
+from mlops_platform.clusters.host.node.start import wrong
 from mlops_platform.clusters.host.node.supervision import Supervision
-from mlops_platform.clusters.host.version import KUBERNETES
-from mlops_platform.clusters.nothing_elsewhere import NothingElsewhere
+from mlops_platform.clusters.host.teardown import HostTeardown, start_or_stop
+from mlops_platform.clusters.host.version import KUBERNETES, require_pinned_version
+from mlops_platform.environment.model import ClusterSpec
 
 HERE = Path(__file__).resolve().parent
 RECIPES = HERE / "images"
@@ -39,10 +39,6 @@ ETCD = Program("etcd", HERE / "programs" / "etcd")
 COREDNS = Program("coredns", HERE / "programs" / "coredns")
 PAUSE = Program("pause", HERE / "programs" / "pause")
 STORAGE_CLASS = addons.STORAGE_CLASS
-# Enough to bring the data back: what is in etcd, the volumes, the keys both are read with, the addresses;
-# and the images: pods that come back before theirs are loaded wait 20 s for kubelet to try again.
-KEPT_WITH_DATA = ("etcd", "volumes", "pki", NODE_FILE, "containerd")
-_START_SECONDS = 300
 _PODS_SECONDS = 120
 
 
@@ -54,26 +50,21 @@ class ImageStore(Protocol):
 
 
 @dataclass(frozen=True)
-class HostProvider(NothingElsewhere):
-    """The host cluster of one environment. Capabilities are fields; see ClusterProvider for the contract."""
+class HostCluster(Cluster):
+    """The host cluster of one environment."""
 
     environment: str
     state: Path
     built_programs: checks.ProgramStore
     built_images: ImageStore
     minimum: checks.Requirements = checks.MINIMUM
-    name: str = "host"
-    root: Path = Paths.default().assets / "terraform" / "host"
-    remote: None = None
-    programs: tuple[Program, ...] = (KUBERNETES, ETCD, COREDNS, PAUSE)
-    recipe_folders: tuple[Path, ...] = (RECIPES,)
-    images: tuple[str, ...] = ("pause", "coredns")
-    external_resources: bool = False
-    embedded: bool = True
-    takes_images: bool = True
-    registry: None = None
-    where: str = "this machine"
-    asks_first: bool = False  # making the node anew keeps its data
+    name = "host"
+    where = "this machine"
+    root = Paths.default().assets / "terraform" / "host"
+    capabilities = Capabilities(embedded=True, takes_images=True, external_resources=False, keeps_data=True)
+    programs = (KUBERNETES, ETCD, COREDNS, PAUSE)
+    recipe_folders = (RECIPES,)
+    images = ("pause", "coredns")
 
     @property
     def folder(self) -> Path:
@@ -88,11 +79,9 @@ class HostProvider(NothingElsewhere):
         """Where the node is or was, known also when nothing of it is left."""
         return Place(self.environment, self.folder)
 
-    def bill(self, volumes: float) -> None:
-        return None
-
-    def holds(self, change: object) -> str:
-        return ""
+    @property
+    def teardown(self) -> HostTeardown:
+        return HostTeardown(self.place, self.kubeconfig)
 
     def checks(self) -> Sequence[Check]:
         return checks.all_checks(self.place, self.minimum, self.programs, self.built_programs)
@@ -148,9 +137,9 @@ class HostProvider(NothingElsewhere):
     def revive(self, progress: Progress, cancel: Cancel) -> None:
         """Also renews certificates that end soon, which takes a restart when the node is running."""
         if Supervision(self.place).alive() and renewal.due(self.place):
-            self._node("stop", progress, cancel)
+            start_or_stop("stop", self.place, progress, cancel)
         self.prepare(progress)
-        self._node("start", progress, cancel)
+        start_or_stop("start", self.place, progress, cancel)
         node = self._planned()
         wait_until(
             f"pods of node {node.name}",
@@ -171,39 +160,6 @@ class HostProvider(NothingElsewhere):
         for archive in archives:
             progress.say(f"loading {archive.stem}")
             socket.load(archive, cancel)
-
-    def inventory(self) -> Sequence[Leftover]:
-        return inventory.look(self.place, self.kubeconfig)
-
-    def destroy_files(self, *, keep_data: bool, progress: Progress) -> None:
-        """What is in use stays, for the proof to find: files of a node that runs, or that hold a mount."""
-        if Supervision(self.place).alive():
-            progress.note(f"{self.folder}: the node still runs, its files stay")
-            return
-        progress.say("removing the node's files")
-        mounts = inventory.mounts_below(self.folder)
-        kept = KEPT_WITH_DATA if keep_data else ()
-        for path in sorted(self.folder.iterdir()) if self.folder.exists() else ():
-            mounted = any(path == mount or path in mount.parents for mount in mounts)
-            if path.name not in kept and not mounted:
-                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
-        self.kubeconfig.unlink(missing_ok=True)
-        if self.folder.exists() and not any(self.folder.iterdir()):
-            self.folder.rmdir()
-
-    def sweep(self, found: Sequence[Leftover], progress: Progress, cancel: Cancel | None = None) -> None:
-        """A node that still runs is stopped as it should be; only what is left then is ended by force.
-
-        What is not provably ours (a mount, an interface without our alias) is left for the proof to list.
-        """
-        if Supervision(self.place).alive() and self.place.file.exists():
-            with _noted(progress):
-                self._node("stop", progress, Cancel())
-        left = cgroups.processes(self.place.group)
-        if left:
-            progress.note(f"killing {len(left)} processes left in the node's cgroup: {sorted(left)}")
-        with _noted(progress):
-            clear(self.place, Supervision(self.place))
 
     def _known(self) -> Node | None:
         return Node.read(self.place.file) if self.place.file.exists() else None
@@ -238,16 +194,6 @@ class HostProvider(NothingElsewhere):
             pause_archive=Path(),
         )
 
-    def _node(self, act: str, progress: Progress, cancel: Cancel) -> None:
-        """Start or stop the node just as Terraform does. Raises CommandFailed, Interrupted."""
-        process.run(
-            command(act, self.place),
-            seconds=_START_SECONDS,
-            cancel=cancel,
-            on_line=progress.say,
-            what=f"{act} of node {self.environment}",
-        )
-
     def _socket(self) -> Socket:
         running = Supervision(self.place).running()
         if running is None:
@@ -273,15 +219,6 @@ def _fingerprint(node: Node) -> str:
 
 
 @contextmanager
-def _noted(progress: Progress) -> Iterator[None]:
-    """A sweep goes on with the next thing; what is left in the end, the proof lists."""
-    try:
-        yield
-    except StepError as error:
-        progress.note(f"{error.what}: {error.why}")
-
-
-@contextmanager
 def _one_at_a_time(home: Path) -> Iterator[None]:
     """Two environments of one home made at the same time must not pick the same addresses."""
     descriptor = os.open(home, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -290,3 +227,9 @@ def _one_at_a_time(home: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def make(spec: ClusterSpec, environment: str, state: Path, programs: Programs, _run: str) -> HostCluster:
+    """Raises ConfigurationError for a Kubernetes version that is not pinned here."""
+    require_pinned_version(spec.version, environment)
+    return HostCluster(environment, state, programs, Images(programs.cache, programs, find_recipes(RECIPES)))

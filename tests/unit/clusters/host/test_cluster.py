@@ -10,17 +10,18 @@ from pathlib import Path
 import pytest
 from mlops_platform.base.errors import ConfigurationError
 from mlops_platform.base.progress import Silent
-from mlops_platform.clusters.base import ClusterProvider
+from mlops_platform.clusters.base import Cluster
+from mlops_platform.clusters.host.cluster import _fingerprint
 from mlops_platform.clusters.host.layout import Node
-from mlops_platform.clusters.host.provider import _fingerprint
-from mlops_platform.clusters.host.version import KUBERNETES, kubernetes_version, refuse_other_version
+from mlops_platform.clusters.host.version import KUBERNETES, kubernetes_version, require_pinned_version
 
 from tests.unit.clusters.host.made import a_node, a_provider
 
 
 def test_it_is_a_cluster_provider(tmp_path: Path) -> None:
-    provider: ClusterProvider = a_provider(tmp_path)
-    assert (provider.name, provider.embedded, provider.external_resources) == ("host", True, False)
+    provider: Cluster = a_provider(tmp_path)
+    able = provider.capabilities
+    assert (provider.name, able.embedded, able.external_resources) == ("host", True, False)
 
 
 def test_the_programs_are_told_the_version_that_is_pinned() -> None:
@@ -33,10 +34,10 @@ def test_the_programs_are_told_the_version_that_is_pinned() -> None:
 
 
 def test_another_version_of_kubernetes_is_refused_with_the_one_there_is() -> None:
-    refuse_other_version(None, "demo")
-    refuse_other_version(f"v{kubernetes_version()}", "demo")
+    require_pinned_version(None, "demo")
+    require_pinned_version(f"v{kubernetes_version()}", "demo")
     with pytest.raises(ConfigurationError) as caught:
-        refuse_other_version("1.20.0", "demo")
+        require_pinned_version("1.20.0", "demo")
     assert kubernetes_version() in caught.value.why
 
 
@@ -77,7 +78,7 @@ def test_files_go_but_for_what_brings_the_data_back(tmp_path: Path) -> None:
     provider.prepare(Silent())
     for name in ("etcd", "volumes", "containerd", "kubelet"):
         (provider.folder / name).mkdir()
-    provider.destroy_files(keep_data=True, progress=Silent())
+    provider.teardown.destroy_files(keep_data=True, progress=Silent())
     assert {p.name for p in provider.folder.iterdir()} == {
         "etcd",
         "volumes",
@@ -86,18 +87,18 @@ def test_files_go_but_for_what_brings_the_data_back(tmp_path: Path) -> None:
         "containerd",
     }
     assert not provider.kubeconfig.exists()
-    provider.destroy_files(keep_data=False, progress=Silent())
+    provider.teardown.destroy_files(keep_data=False, progress=Silent())
     assert not provider.folder.exists()
-    provider.destroy_files(keep_data=False, progress=Silent())
+    provider.teardown.destroy_files(keep_data=False, progress=Silent())
 
 
 def test_looking_and_sweeping_need_no_node_file(tmp_path: Path) -> None:
     provider = a_provider(tmp_path)
-    assert list(provider.inventory()) == []
+    assert list(provider.teardown.inventory()) == []
     provider.folder.mkdir(parents=True)
     (provider.folder / "node.json").write_text("{ broken")
-    assert [found.kind for found in provider.inventory()] == ["file"]
-    provider.sweep(provider.inventory(), Silent())
-    provider.destroy_files(keep_data=False, progress=Silent())
-    assert list(provider.inventory()) == []
+    assert [found.kind for found in provider.teardown.inventory()] == ["file"]
+    provider.teardown.sweep(provider.teardown.inventory(), Silent())
+    provider.teardown.destroy_files(keep_data=False, progress=Silent())
+    assert list(provider.teardown.inventory()) == []
     assert provider.alive() == "the node was never made"

@@ -1,4 +1,4 @@
-"""Owns ExistingProvider: a cluster somebody else made; nothing of it is made or destroyed."""
+"""A cluster that is there already; nothing of it is created or destroyed."""
 
 from __future__ import annotations
 
@@ -10,66 +10,57 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from mlops_platform.adapters.kube.namespaces import ENVIRONMENT_LABEL
-from mlops_platform.adapters.programs import Program
+from mlops_platform.adapters.programs import Programs
 from mlops_platform.adapters.registry import Registry
 from mlops_platform.base.cancel import Cancel
 from mlops_platform.base.errors import StepError
 from mlops_platform.base.files import write_private
-from mlops_platform.base.labels import PLATFORM_NAMESPACE
 from mlops_platform.base.paths import Paths
 from mlops_platform.base.progress import Progress
 from mlops_platform.base.yaml import load_kubernetes
-from mlops_platform.clusters.base import Check, ClusterAccess, Leftover, Network
+from mlops_platform.clusters.base import Capabilities, Check, Cluster, ClusterAccess, Network
 from mlops_platform.clusters.existing.login import Asked
 from mlops_platform.clusters.existing.options import Options
-from mlops_platform.clusters.nothing_elsewhere import NothingElsewhere
+from mlops_platform.clusters.existing.teardown import ExistingTeardown
+from mlops_platform.environment.model import ClusterSpec
 
 if TYPE_CHECKING:
     from mlops_platform.adapters.kube import Kube
-    from mlops_platform.adapters.terraform.changes import Change
 
 _FORBIDDEN = 403
 
 
 @dataclass(frozen=True)
-class ExistingProvider(NothingElsewhere):
-    """See ClusterProvider for the contract."""
+class ExistingCluster(Cluster):
+    """The cluster that a context of the user's kubeconfig names."""
 
     environment: str
     state: Path
     options: Options
-    name: str = "existing"
-    root: Path = Paths.default().assets / "terraform" / "existing"
-    remote: None = None
-    programs: tuple[Program, ...] = ()
-    recipe_folders: tuple[Path, ...] = ()
-    images: tuple[str, ...] = ()
-    external_resources: bool = True
-    embedded: bool = False
     registry: Registry | None = None
-    whole: bool = False
-    keeps_data: bool = False
-    asks_first: bool = False
-
-    @property
-    def takes_images(self) -> bool:
-        return self.registry is not None
+    name = "existing"
+    root = Paths.default().assets / "terraform" / "existing"
 
     @property
     def where(self) -> str:
         return f"context {self.options.context}"
 
     @property
+    def capabilities(self) -> Capabilities:
+        takes_images = self.registry is not None
+        return Capabilities(
+            embedded=False, takes_images=takes_images, external_resources=True, dedicated=False
+        )
+
+    @property
+    def teardown(self) -> ExistingTeardown:
+        kept = self.options.registry if self.state.exists() else ""
+        return ExistingTeardown(self.environment, self.kubeconfig, kept, self._asking)
+
+    @property
     def kubeconfig(self) -> Path:
         """A copy with the one context: the user's file, and which of it is current, is theirs."""
         return self.state.absolute() / "kubeconfig"
-
-    def bill(self, volumes: float) -> None:
-        return None
-
-    def holds(self, change: Change) -> str:
-        return ""
 
     def checks(self) -> Sequence[Check]:
         try:
@@ -134,50 +125,6 @@ class ExistingProvider(NothingElsewhere):
 
     def addons(self) -> Sequence[Mapping[str, Any]]:
         return ()
-
-    def images_present(self) -> frozenset[str]:
-        return self.registry.references() if self.registry else frozenset()
-
-    def load_images(self, archives: Sequence[Path], progress: Progress, cancel: Cancel) -> None:
-        assert self.registry, "asked only where images can be given"
-        for archive in archives:
-            self.registry.push(archive, progress, cancel)
-
-    def inventory(self) -> Sequence[Leftover]:
-        """The copy of the kubeconfig, and namespaces with this environment's label: all else is in those, but
-        images in a registry, which may be there for others too.
-
-        Raises StepError when the cluster does not answer: nobody can say then that nothing is left in it.
-        """
-        found = [Leftover("file", str(self.kubeconfig))] if self.kubeconfig.exists() else []
-        if self.registry and self.state.exists():
-            found.append(Leftover("images", self.options.registry, keep="pushed to a registry of yours"))
-        with self._asking() as kube:
-            spaces = kube.list("v1", "Namespace", labels=f"{ENVIRONMENT_LABEL}={self.environment}")
-        found += [
-            Leftover("namespace", each["metadata"]["name"], each["status"]["phase"].lower())
-            for each in spaces
-            if each["metadata"]["name"] != PLATFORM_NAMESPACE
-        ]
-        return tuple(found)
-
-    def recorded(self) -> str:
-        """The namespace of the lock, which this run holds until its end."""
-        with self._asking() as kube:
-            found = kube.get("v1", "Namespace", PLATFORM_NAMESPACE)
-        meta = found["metadata"] if found else {}
-        ours = (meta.get("labels") or {}).get(ENVIRONMENT_LABEL) == self.environment
-        return f"namespace {PLATFORM_NAMESPACE}" if ours and "deletionTimestamp" not in meta else ""
-
-    def forget(self, progress: Progress) -> None:
-        with self._asking() as kube:
-            kube.delete("v1", "Namespace", PLATFORM_NAMESPACE)
-
-    def destroy_files(self, *, keep_data: bool, progress: Progress) -> None:
-        self.kubeconfig.unlink(missing_ok=True)
-
-    def sweep(self, found: Sequence[Leftover], progress: Progress, cancel: Cancel | None = None) -> None:
-        return None
 
     @contextmanager
     def _asking(self) -> Iterator[Kube]:
@@ -248,3 +195,10 @@ def _absolute(item: Mapping[str, Any], part: str, folder: Path) -> dict[str, Any
     files = ("certificate-authority", "client-certificate", "client-key", "tokenFile")
     told = {k: str(folder / v) if k in files and v else v for k, v in item[part].items()}
     return {**item, part: told}
+
+
+def make(spec: ClusterSpec, environment: str, state: Path, programs: Programs, _run: str) -> ExistingCluster:
+    """The kubeconfig is not read yet."""
+    assert isinstance(spec, Options), "the environment file was read with this provider's options model"
+    registry = Registry(programs, lambda: spec.registry) if spec.registry else None
+    return ExistingCluster(environment, state, spec, registry)

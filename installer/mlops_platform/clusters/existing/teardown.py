@@ -1,0 +1,64 @@
+"""Finds what an environment has left in a cluster that stays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlops_platform.adapters.kube.namespaces import ENVIRONMENT_LABEL
+from mlops_platform.base.cancel import Cancel
+from mlops_platform.base.labels import PLATFORM_NAMESPACE
+from mlops_platform.base.progress import Progress
+from mlops_platform.clusters.base import Leftover, Teardown
+
+if TYPE_CHECKING:
+    from mlops_platform.adapters.kube import Kube
+
+
+@dataclass(frozen=True)
+class ExistingTeardown(Teardown):
+    """`registry` is the repository to which images were pushed, '' without one; `kube` opens a client."""
+
+    environment: str
+    kubeconfig: Path
+    registry: str
+    kube: Callable[[], AbstractContextManager[Kube]]
+
+    def inventory(self) -> Sequence[Leftover]:
+        """The copy of the kubeconfig, and the namespaces with this environment's label, which hold all else.
+
+        Images in a registry may serve others too. Raises StepError when the cluster does not answer: an
+        inventory without an answer would be empty.
+        """
+        found = [Leftover("file", str(self.kubeconfig))] if self.kubeconfig.exists() else []
+        if self.registry:
+            found.append(Leftover("images", self.registry, keep="pushed to a registry of yours"))
+        with self.kube() as kube:
+            spaces = kube.list("v1", "Namespace", labels=f"{ENVIRONMENT_LABEL}={self.environment}")
+        found += [
+            Leftover("namespace", each["metadata"]["name"], each["status"]["phase"].lower())
+            for each in spaces
+            if each["metadata"]["name"] != PLATFORM_NAMESPACE
+        ]
+        return tuple(found)
+
+    def sweep(self, found: Sequence[Leftover], progress: Progress, cancel: Cancel | None = None) -> None:
+        """Nothing: namespaces go with the releases in them."""
+
+    def destroy_files(self, *, keep_data: bool, progress: Progress) -> None:
+        self.kubeconfig.unlink(missing_ok=True)
+
+    def record_location(self) -> str:
+        """The namespace of the lock, which this run holds until its end."""
+        with self.kube() as kube:
+            found = kube.get("v1", "Namespace", PLATFORM_NAMESPACE)
+        meta = found["metadata"] if found else {}
+        ours = (meta.get("labels") or {}).get(ENVIRONMENT_LABEL) == self.environment
+        return f"namespace {PLATFORM_NAMESPACE}" if ours and "deletionTimestamp" not in meta else ""
+
+    def remove_record(self, progress: Progress) -> None:
+        with self.kube() as kube:
+            kube.delete("v1", "Namespace", PLATFORM_NAMESPACE)
