@@ -8,6 +8,15 @@ from pathlib import Path
 from mlops_platform.base.errors import StepError
 
 
+def is_there(path: Path) -> bool:
+    """Test for a path of any kind. False also for a name too long and in a folder that cannot be read."""
+    try:
+        path.lstat()
+    except (OSError, ValueError):
+        return False
+    return True
+
+
 def write_private(path: Path, content: str | bytes, *, mode: int = 0o600) -> None:
     """Replace `path` in one step: a reader sees the old file or the new one, also after a kill.
 

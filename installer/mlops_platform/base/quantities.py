@@ -19,7 +19,7 @@ _UNITS = {
 
 def to_bytes(quantity: str) -> int:
     """'512Mi' -> 536870912. Raises ValueError with a hint."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)(Ki|Mi|Gi|Ti|k|M|G|T)?", quantity)
+    match = re.fullmatch(r"([0-9]{1,18}(?:\.[0-9]{1,9})?)(Ki|Mi|Gi|Ti|k|M|G|T)?", quantity)
     if not match:
         raise ValueError("not an amount of bytes | such as 512Mi or 10Gi")
     return int(float(match[1]) * _UNITS[match[2] or ""])
@@ -27,7 +27,7 @@ def to_bytes(quantity: str) -> int:
 
 def to_cores(quantity: str) -> float:
     """'250m' -> 0.25. Raises ValueError with a hint."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)(m)?", quantity)
+    match = re.fullmatch(r"([0-9]{1,18}(?:\.[0-9]{1,9})?)(m)?", quantity)
     if not match:
         raise ValueError("not an amount of CPU | such as 250m or 2")
     return float(match[1]) / (1000 if match[2] else 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,7 +17,7 @@ from mlops_platform.catalogue.component import Component, Name
 
 _RECIPE, _RECIPES = "image.yaml", "images"
 # A ConfigMap holds 1 MiB at most, and the API server keeps it in memory: for code, not for data.
-_MOST_BYTES, _MOST_FILES = 512 * 1024, 200
+_MOST_BYTES, _MOST_FILES, _MOST_ENTRIES = 512 * 1024, 200, 10_000
 
 
 def _pattern(expression: str, what: str) -> AfterValidator:
@@ -54,7 +55,7 @@ class Bundle(Strict):
     image: Annotated[
         str,
         _pattern(
-            f"{_REFERENCE}|[a-z][-a-z0-9]*",
+            f"{_REFERENCE}|[a-z][-a-z0-9]{{0,62}}",
             "not an image | a recipe's name, or a reference with its tag or digest",
         ),
     ] = Field(default="", description="a recipe in images/ beside this file, or a reference in a registry")
@@ -90,12 +91,13 @@ def problems(
     git, image, folder = raw.get("git"), raw.get("image"), raw.get("folder")
     if isinstance(git, dict) and isinstance(git.get("url"), str):
         port = _port(git["url"])
-        reached = [e.get("port") for e in spec.get("egress") or [] if isinstance(e, dict)]
+        egress = spec.get("egress")
+        reached = [e.get("port") for e in egress if isinstance(e, dict)] if isinstance(egress, list) else []
         if port and port not in reached:
             what = f"{component.name} may not reach port {port} of the repository's server"
             hint = f"add it to components.{component.name}.egress"
             yield document.problem((*place, "git", "url"), what, hint)
-    if isinstance(image, str) and re.fullmatch(r"[a-z][-a-z0-9]*", image) and beside:
+    if isinstance(image, str) and re.fullmatch(r"[a-z][-a-z0-9]{0,62}", image) and beside:
         yield from _recipe_problems(document, (*place, "image"), component, beside / _RECIPES / image)
     if isinstance(folder, str) and folder and beside:
         for what, hint in _folder_problems(beside / folder):
@@ -123,6 +125,13 @@ def _recipe_problems(
 
 
 def _folder_problems(folder: Path) -> Iterator[tuple[str, str]]:
+    try:
+        yield from _found_problems(folder)
+    except (OSError, ValueError) as error:  # ValueError: a NUL byte in the name
+        yield f"cannot be read: {getattr(error, 'strerror', None) or error}", f"looked for {folder}"
+
+
+def _found_problems(folder: Path) -> Iterator[tuple[str, str]]:
     if not folder.is_dir():
         yield "no such folder", f"looked for {folder}"
         return
@@ -130,7 +139,7 @@ def _folder_problems(folder: Path) -> Iterator[tuple[str, str]]:
     if not found:
         yield "there is nothing in it", "hidden files and __pycache__ do not count"
     if len(found) > _MOST_FILES:
-        yield f"{len(found)} files, at most {_MOST_FILES}", "take an image or a repository"
+        yield f"more than {_MOST_FILES} files", "take an image or a repository"
         return
     total = 0
     for path in found:
@@ -143,16 +152,29 @@ def _folder_problems(folder: Path) -> Iterator[tuple[str, str]]:
             yield f"more than {_MOST_BYTES // 1024} KiB", "take an image or a repository"
             return
         try:
+            name.encode()
             path.read_text(encoding="utf-8")
-        except UnicodeDecodeError:
+        except UnicodeError:
             yield f"{name} is not text", "take an image or a repository"
 
 
 def files(folder: Path) -> list[Path]:
-    """What of a folder is meant: no hidden files, nothing Python has compiled."""
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if (path.is_file() or path.is_symlink())
-        and not any(part.startswith(".") or part == "__pycache__" for part in path.relative_to(folder).parts)
-    )
+    """Return the files of a bundle: none that are hidden or compiled by Python; at most one too many.
+
+    Raises OSError for a folder that cannot be read, or has so many others that a walk would take minutes.
+    """
+    found: list[Path] = []
+    left = _MOST_ENTRIES
+    folders = [folder]
+    while folders and len(found) <= _MOST_FILES:
+        for path in folders.pop().iterdir():
+            left -= 1
+            if not left:
+                raise OSError(errno.EFBIG, f"more than {_MOST_ENTRIES} entries in it")
+            if path.name.startswith(".") or path.name == "__pycache__":
+                continue
+            if path.is_file() or path.is_symlink():
+                found.append(path)
+            elif path.is_dir():
+                folders.append(path)
+    return sorted(found)

@@ -16,10 +16,11 @@ if TYPE_CHECKING:
     from mlops_platform.environment.model import OptionsModel
 
 
-def named_provider(raw: Mapping[str, Any]) -> Any:
-    """What `cluster.provider` says, whatever it is."""
+def named_provider(raw: Mapping[str, Any]) -> str:
+    """Return `cluster.provider` of raw data; "" if it is missing or no text."""
     cluster = raw.get("cluster")
-    return cluster.get("provider") if isinstance(cluster, dict) else None
+    provider = cluster.get("provider") if isinstance(cluster, dict) else None
+    return provider if isinstance(provider, str) else ""
 
 
 def cross_problems(
@@ -38,7 +39,7 @@ def cross_problems(
     if isinstance(raw.get("name"), str) and raw["name"] != expected_name:
         problems.append(document.problem(("name",), f"name: differs from the file's, {expected_name}"))
     provider = named_provider(raw)
-    if isinstance(provider, str) and provider not in cluster_providers:
+    if provider and provider not in cluster_providers:
         known = ", ".join(cluster_providers)
         problems.append(
             document.problem(("cluster", "provider"), f"no cluster provider {provider}", f"known: {known}")

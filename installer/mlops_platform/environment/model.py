@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SerializeAsAny, create_model
 
 from mlops_platform.base.errors import ConfigurationError, Problem, UsageError
+from mlops_platform.base.files import is_there
 from mlops_platform.base.yaml import Document, Strict, check, load
 from mlops_platform.catalogue.bundle import Bundle
 from mlops_platform.catalogue.catalogue import Catalog, Cpu, Memory, Name, Pinned
@@ -147,11 +148,11 @@ def folders(shipped: Path) -> tuple[Path, ...]:
 def find(name: str, shipped: Path) -> Path:
     """The file of an environment given by name or by path. Raises UsageError naming those that exist."""
     if name.endswith((".yaml", ".yml")):
-        if Path(name).is_file():
+        if is_there(Path(name)):
             return Path(name)
         raise UsageError(f"{name}: no such file")
     for folder in folders(shipped):
-        if (folder / f"{name}.yaml").is_file():
+        if is_there(folder / f"{name}.yaml"):
             return folder / f"{name}.yaml"
     known = ", ".join(available(shipped)) or "none"
     raise UsageError(
@@ -200,7 +201,7 @@ def read(
 
 def _model(raw: Mapping[str, Any], providers: Mapping[str, OptionsModel]) -> type[Environment]:
     """The model of an environment file, with what the cluster provider it names, or means, may be asked."""
-    meant = difflib.get_close_matches(str(named_provider(raw)), list(providers), 1)
+    meant = difflib.get_close_matches(named_provider(raw), list(providers), 1)
     return _with_cluster(providers[meant[0]]() if meant else _AnyCluster)
 
 

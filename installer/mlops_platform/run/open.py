@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 from mlops_platform import clusters
 from mlops_platform.base.cancel import Cancel
 from mlops_platform.base.errors import UsageError
+from mlops_platform.base.files import is_there
 from mlops_platform.base.paths import Paths
 from mlops_platform.base.yaml import read_text
 from mlops_platform.catalogue.catalogue import Catalog, read_catalog_leniently
@@ -61,7 +63,7 @@ def open_environment(name: str, paths: Paths | None = None) -> Opened:
         return open_file(environment.find(name, shipped_environments()), name, where)
     except UsageError:
         file = where.environment(name) / RECORDED
-        if not file.is_file():
+        if not is_there(file):
             raise
     return open_file(file, name, where)
 
@@ -85,7 +87,7 @@ def _beside(file: Path) -> Path:
         last = read_text(file).rstrip().rpartition("\n")[2]
         if last.startswith(_FROM):
             return Path(last.removeprefix(_FROM))
-    return file.resolve().parent
+    return Path(os.path.realpath(file)).parent  # Path.resolve raises for a loop of links
 
 
 def context(

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field
 
 from mlops_platform.adapters.programs import Program
 from mlops_platform.base.errors import ConfigurationError, Problem
-from mlops_platform.base.yaml import Document, Strict, check, load
+from mlops_platform.base.yaml import Document, Strict, check, load, read_text
 
 FILE = "image.yaml"
 
@@ -91,7 +91,7 @@ class Read:
     def program(self, file: ProgramFile) -> Program:
         """Named after its module's last part, so that two recipes may use one module."""
         module = (self.folder / file.module).resolve()
-        line = re.search(r"^module\s+(\S+)", (module / "go.mod").read_text(), re.MULTILINE)
+        line = re.search(r"^module\s+(\S+)", read_text(module / "go.mod"), re.MULTILINE)
         return Program(line[1].rsplit("/", 1)[-1] if line else module.name, module)
 
 
@@ -167,7 +167,12 @@ def _requirements(read: Read, document: Document) -> Iterable[Problem]:
     if not file.is_file():
         yield document.problem(["pip"], f"pip: no file {read.recipe.pip} beside the recipe")
         return
-    for number, text in requirements(file):
+    try:
+        found = requirements(file)
+    except ConfigurationError as error:
+        yield from error.problems
+        return
+    for number, text in found:
         if "==" not in text or "--hash=sha256:" not in text:
             what = f"{text.split()[0]}: not pinned with == and --hash"
             yield Problem(str(file), number, what, "write the file with uv pip compile --generate-hashes")
@@ -177,7 +182,7 @@ def requirements(file: Path) -> list[tuple[int, str]]:
     """Line number and text of each requirement, continued lines joined, comments and options left out."""
     found: list[tuple[int, str]] = []
     start, text = 0, ""
-    for number, line in enumerate(file.read_text().splitlines(), 1):
+    for number, line in enumerate(read_text(file).splitlines(), 1):
         if not text:
             start = number
         text += line.split(" #")[0].removesuffix("\\")
