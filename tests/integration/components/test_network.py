@@ -1,4 +1,4 @@
-"""Proves the firewall on a real node: every pair asked, holes and gaps found, and a network without one."""
+"""Network policies on a real node: every pair, wrong policies, a network without enforcement."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ ALLOWED = {
 
 @dataclass(frozen=True)
 class Outward(HostCluster):
-    """The node, and the test's own host beside it."""
+    """The node, with a host outside it."""
 
     def network(self) -> Network:
         return replace(super().network(), outside=f"{OUTSIDE}:8080")
@@ -94,7 +94,7 @@ def namespaces(work: Context) -> Mapping[str, PrepareNamespace]:
 
 
 def served(name: str, port: int, image: str) -> list[Mapping[str, Any]]:
-    """A pod that lets everybody in, and its Service."""
+    """A pod that accepts every connection, and its Service."""
     script = matrix.SCRIPT
     run = ScriptJob(name, name, image, {script.name: script.read_text()}, ("serve", str(port)), memory="64Mi")
     labels = {"app.kubernetes.io/instance": name}
@@ -111,7 +111,7 @@ def served(name: str, port: int, image: str) -> list[Mapping[str, Any]]:
 
 @pytest.fixture(scope="module")
 def up(node: Node, work: Context) -> Iterator[Node]:
-    """Three namespaces with a pod each, closed before the pods are made; and a host beside the node."""
+    """Three closed namespaces with a pod each, and a host beside the node."""
     ensure_namespace(node.kube, record.NAMESPACE, node.name)
     for step in namespaces(work).values():
         assert step.observe() is not None
@@ -132,26 +132,26 @@ def failed(results: list[Result]) -> set[str]:
     return {result.name for result in results if not result.ok}
 
 
-def test_every_pair_is_asked_and_every_answer_is_right(up: Node, work: Context) -> None:
+def test_matrix_checks_every_pair(up: Node, work: Context) -> None:
     results = matrix.MatrixTest(work, image=up.image).run(up.kube, QUIET)
     assert not failed(results), [r for r in results if not r.ok]
     assert {r.name for r in results if " reaches " in r.name} == ALLOWED
-    # 5 sources ask 3 ports, the API server, the kubelet and the host outside.
+    # 5 sources try 3 ports, the API server, the kubelet and the host outside.
     assert sum(" reaches " in r.name or " to " in r.name for r in results) == 5 * 6
     assert [r.name for r in results if "node's network" in r.name] == [
         f"refused: a pod in the node's network in {name}" for name in CATALOG.entries
     ]
 
 
-def test_a_hole_and_a_gap_are_both_found_and_up_again_closes_what_is_ours(up: Node, work: Context) -> None:
-    """Somebody's policy lets everybody into the store; the reader's own is gone."""
+def test_matrix_finds_open_and_missing_edges_and_up_restores_our_policies(up: Node, work: Context) -> None:
+    """A foreign policy opens the store; the reader's policy is missing."""
     record.write(up.kube, MATRIX, "earlier", [])
     meta = {"name": "let-in", "namespace": "store"}
     spec = {"podSelector": {}, "policyTypes": ["Ingress"], "ingress": [{}]}
     up.kube.create({"apiVersion": API, "kind": KIND, "metadata": meta, "spec": spec})
     up.kube.delete(API, KIND, "flows", "reader")
     results = matrix.MatrixTest(work, 3, up.image).run(up.kube, QUIET)
-    assert failed(results) == {  # nothing else, though all ask at the same time
+    assert failed(results) == {  # no other connection fails, although all run at the same time
         *(f"refused: {other} to store:8080" for other in OTHERS),
         "reader reaches reader:8081",
         "reader reaches store:8080",
@@ -166,11 +166,11 @@ def test_a_hole_and_a_gap_are_both_found_and_up_again_closes_what_is_ours(up: No
     difference = reader.observe()
     assert difference and difference.summary == "apply network policies flows"
     reader.run(QUIET)
-    assert MATRIX not in record.read(up.kube), "what was proven of other rules is not remembered"
+    assert MATRIX not in record.read(up.kube), "a result for other policies must not be stored"
     assert not failed(matrix.MatrixTest(work, image=up.image).run(up.kube, QUIET))
 
 
-def test_a_label_for_pod_security_somebody_changed_is_put_right(up: Node, work: Context) -> None:
+def test_up_repairs_a_changed_pod_security_label(up: Node, work: Context) -> None:
     label = {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "privileged"}}}
     up.kube.raw("PATCH", "/api/v1/namespaces/store", label, content_type="application/merge-patch+json")
     store = namespaces(work)["store"]
@@ -180,7 +180,7 @@ def test_a_label_for_pod_security_somebody_changed_is_put_right(up: Node, work: 
     assert store.observe() is None
 
 
-def test_the_canary_sees_policies_enforced_and_is_not_asked_again(
+def test_canary_passes_and_does_not_run_again(
     up: Node, work: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Images, "reference", lambda _, name: up.image)
@@ -198,7 +198,7 @@ def test_the_canary_sees_policies_enforced_and_is_not_asked_again(
 
 @contextmanager
 def frozen(work: Context) -> Iterator[None]:
-    """What enforces stands still: policies are taken, and nobody puts them in force."""
+    """The agent is stopped: the API server accepts policies, but they are not enforced."""
     provider = work.cluster
     assert isinstance(provider, HostCluster)
     agents = [
@@ -218,7 +218,7 @@ def frozen(work: Context) -> Iterator[None]:
 
 
 class Lenient(Kube):
-    """The cluster of somebody whose network stops looking at policies once the canary's pods are there."""
+    """A cluster whose network ignores policies after the canary's pods exist."""
 
     def __init__(self, kubeconfig: Path, work: Context) -> None:
         super().__init__(kubeconfig)
@@ -227,12 +227,12 @@ class Lenient(Kube):
     def apply(self, *objects: Mapping[str, Any]) -> None:
         policies = [each for each in objects if each["kind"] == KIND]
         self._seen += any(each["metadata"]["namespace"].startswith(canary.PURPOSE) for each in policies)
-        if self._seen == 2:  # the first lets everything through
+        if self._seen == 2:  # the first policy allows everything
             self.until_then.enter_context(frozen(self._work))
         super().apply(*objects)
 
 
-def test_a_network_that_enforces_nothing_is_a_failure_that_says_so(
+def test_canary_fails_if_no_policy_is_enforced(
     up: Node, work: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kube = Lenient(up.kubeconfig, work)

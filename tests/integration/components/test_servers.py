@@ -1,4 +1,4 @@
-"""Proves an account in a server that is no component: made from the namespace of who is to have it."""
+"""An account in a managed database, created by a Job in the consumer's namespace."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ QUIET = Silent()
 
 @dataclass(frozen=True)
 class Elsewhere:
-    """A PostgreSQL of which the catalogue knows nothing."""
+    """A PostgreSQL server outside the catalogue."""
 
     address: tuple[str, int]
 
@@ -51,7 +51,7 @@ class Elsewhere:
 
 @dataclass(frozen=True)
 class Cloud(HostCluster):
-    """The node, with a server beside it."""
+    """The node, with a managed database server."""
 
     server: ManagedServer | None = None
 
@@ -61,7 +61,7 @@ class Cloud(HostCluster):
 
 
 def database(image: str) -> list[dict[str, Any]]:
-    """The shipped image with the shipped files, as anybody could run it."""
+    """Objects that run the shipped image with the shipped files."""
     folder, embedded = CATALOG.folder("postgres"), CATALOG["postgres"].embedded
     assert embedded
     meta = {"name": "server", "namespace": ELSEWHERE}
@@ -145,7 +145,7 @@ def work(node: Node, tmp_path: Path) -> Iterator[Context]:
         node.kube.delete("v1", "Namespace", namespace)
 
 
-def test_a_component_has_its_database_in_the_clouds_server(node: Node, work: Context) -> None:
+def test_component_gets_its_database_in_the_managed_server(node: Node, work: Context) -> None:
     resolved = work.resolved["mlflow"]
     PrepareNamespace(work, resolved).run(QUIET)
     (account,) = [a for a in resolved.accounts if a.kind == "database"]
@@ -158,4 +158,4 @@ def test_a_component_has_its_database_in_the_clouds_server(node: Node, work: Con
     assert (held["host"], held["port"]) == (server.address[0], "5432") and held["password"]
     assert held["uri"] == f"postgresql://mlflow:{held['password']}@{server.address[0]}:5432/mlflow"
     names = {s["metadata"]["name"] for s in node.kube.list("v1", "Secret", "mlflow")}
-    assert names == {"mlflow-database"}, "the master's password is nowhere after it"
+    assert names == {"mlflow-database"}, "the master password must not stay in a Secret"

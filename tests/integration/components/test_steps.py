@@ -1,4 +1,4 @@
-"""Proves the steps of one component on a real node with the real Helm: made, proven, changed, broken."""
+"""The steps of one component on a real node with the real Helm: install, smoke test, change, failure."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ QUIET = Silent()
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A catalogue of one component, to be changed by the tests."""
+    """A catalogue of one component, which the tests change."""
     made = tmp_path_factory.mktemp("catalogue")
     shutil.copytree(APP, made / "app")
     return made
@@ -51,7 +51,7 @@ def _helm() -> None:
 
 
 def opened(node: Node, folder: Path, *, disruptive: bool = True) -> Context:
-    """Another run of the product: nothing is remembered but what is in the cluster and on disk."""
+    """Context of another run, with only the state in the cluster and on disk."""
     environment = Environment(
         name=node.name,
         domain="example.com",
@@ -82,7 +82,7 @@ def steps(made: Context) -> tuple[PrepareNamespace, RunJob, InstallRelease, Veri
 
 @pytest.fixture(scope="module")
 def up(node: Node, folder: Path, _helm: None) -> Iterator[Node]:
-    """All four steps, once; the platform's own namespace is there since the cluster is."""
+    """Run all four steps once; the platform's namespace exists."""
     ensure_namespace(node.kube, NAMESPACE, node.name)
     for step in steps(opened(node, folder)):
         assert step.observe() is not None, step.id
@@ -90,11 +90,11 @@ def up(node: Node, folder: Path, _helm: None) -> Iterator[Node]:
     yield node
 
 
-def test_a_second_run_has_nothing_to_do(up: Node, folder: Path) -> None:
+def test_second_run_has_nothing_to_do(up: Node, folder: Path) -> None:
     assert [step.observe() for step in steps(opened(up, folder))] == [None] * 4
 
 
-def test_it_was_proven_with_both_signs_and_its_data_survived(up: Node, folder: Path) -> None:
+def test_smoke_has_positive_and_negative_tests_and_data_survives(up: Node, folder: Path) -> None:
     results = load(folder / "run")["app"]
     assert [(r.name, r.ok) for r in results] == [
         ("refused: a write without the password", True),
@@ -106,7 +106,7 @@ def test_it_was_proven_with_both_signs_and_its_data_survived(up: Node, folder: P
     assert (record.passed, record.failed, record.refused) == (4, 0, 1)
 
 
-def test_where_disruption_is_not_allowed_nothing_is_deleted(up: Node, folder: Path) -> None:
+def test_smoke_deletes_no_pod_if_disruption_is_off(up: Node, folder: Path) -> None:
     before = up.kube.get("v1", "Pod", "app-0", "app")
     smoke = steps(opened(up, folder, disruptive=False))[-1]
     smoke.run(QUIET)
@@ -115,8 +115,8 @@ def test_where_disruption_is_not_allowed_nothing_is_deleted(up: Node, folder: Pa
     assert before and after and before["metadata"]["uid"] == after["metadata"]["uid"]
 
 
-def test_what_depends_on_a_change_is_done_again(up: Node, folder: Path) -> None:
-    """A file of the program: a new release and a new proof, no new job. A script: its own step alone."""
+def test_change_repeats_only_dependent_steps(up: Node, folder: Path) -> None:
+    """A changed file of the program: new release and smoke test, no job. A changed script: only its step."""
     (folder / "app/serve.py").write_text((APP / "serve.py").read_text() + "# changed\n")
     _, job, release, smoke = steps(opened(up, folder))
     assert job.observe() is None
@@ -130,7 +130,7 @@ def test_what_depends_on_a_change_is_done_again(up: Node, folder: Path) -> None:
     assert [step.id for step in found if step.observe()] == ["app/prepare"]
 
 
-def test_a_secret_that_was_lost_is_made_anew_and_the_pods_get_it(up: Node, folder: Path) -> None:
+def test_deleted_secret_is_created_again_and_restarts_pods(up: Node, folder: Path) -> None:
     up.kube.delete("v1", "Secret", "app-admin", "app")
     prepare, _, release, smoke = steps(opened(up, folder))
     assert prepare.observe() is not None
@@ -141,7 +141,7 @@ def test_a_secret_that_was_lost_is_made_anew_and_the_pods_get_it(up: Node, folde
     assert read(up.kube)["app"].failed == 0
 
 
-def test_a_probe_that_fails_is_an_error_with_evidence(up: Node, folder: Path) -> None:
+def test_failed_smoke_test_is_an_error_with_evidence(up: Node, folder: Path) -> None:
     script = folder / "app/smoke.py"
     script.write_text(script.read_text().replace('== os.environ["RUN"]', '== "something else"'))
     smoke = steps(opened(up, folder))[-1]
@@ -156,14 +156,14 @@ def test_a_probe_that_fails_is_an_error_with_evidence(up: Node, folder: Path) ->
     assert steps(opened(up, folder))[-1].observe() is not None
 
 
-def test_a_script_that_breaks_off_is_a_failure(up: Node, folder: Path) -> None:
+def test_aborted_script_is_a_failure(up: Node, folder: Path) -> None:
     (folder / "app/smoke.py").write_text("raise RuntimeError('not even one probe')\n")
     with pytest.raises(SmokeError) as caught:
         steps(opened(up, folder, disruptive=False))[-1].run(QUIET)
     assert "not even one probe" in caught.value.why
 
 
-def test_values_in_helms_record_hold_no_secret(up: Node, folder: Path) -> None:
+def test_helm_values_have_no_secret(up: Node, folder: Path) -> None:
     from mlops_platform.adapters.helm.release import decode
 
     password = opened(up, folder).secrets.read("app", "app-admin")["password"]
