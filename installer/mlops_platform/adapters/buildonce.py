@@ -1,4 +1,4 @@
-"""Owns building into the shared cache: one builder each, a rename at the end, dead builders' rests swept."""
+"""Builds into the shared cache: one builder per target, renamed when complete."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def build_once(
     progress: Progress | None = None,
     cancel: Cancel | None = None,
 ) -> Path:
-    """Return `target`, a file or folder, built at most once however many processes ask.
+    """Build `target`, a file or folder, once for all processes, and return it.
 
-    A target that is there and not `whole`, because what it names is gone, is built again.
+    An existing target that is not `whole`, because files it refers to are missing, is built again.
 
     `make` gets an empty folder beside the target and returns the path in it (or the folder itself)
-    that becomes the target by a rename: a kill leaves all or nothing. Raises Interrupted while it
-    waits for another builder, and whatever `make` raises.
+    that becomes the target by a rename, so that a kill leaves no partial target. Raises Interrupted while
+    waiting for another builder, and the errors of `make`.
     """
     if target.exists() and whole():
         return target
@@ -46,7 +46,7 @@ def build_once(
                 return target
             remove_tree(target)
         target.parent.mkdir(parents=True, exist_ok=True)
-        # The lock is ours, so whoever made these is dead: its kernel released the lock for it.
+        # We hold the lock, so the builders of these folders are dead: the kernel released their locks.
         for rest in target.parent.glob(f".{glob.escape(target.name)}.*"):
             remove_tree(rest)
         work = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
@@ -66,16 +66,16 @@ def build_once(
 def shared_folder(
     cache: Path, name: str, *, keep: Callable[[], bool], progress: Progress, cancel: Cancel
 ) -> Iterator[Path]:
-    """A folder cache/build/<name> that several builds use at once, also of other processes.
+    """A folder cache/build/<name> that several builds use at the same time, also of other processes.
 
-    Whoever is the last to leave removes it, unless `keep` says that somebody will need it again.
+    The last user removes the folder, unless `keep()` is true.
     """
     folder = cache / "build" / name
     with _opened(cache / "locks" / f"build-{name}") as file:
         _lock(file, fcntl.LOCK_SH, f"the build cache {name}", progress.say, cancel)
         yield folder
         try:
-            # The kernel first takes the old lock off: of two who leave together one gets the new one.
+            # The kernel releases the shared lock first: of two users that leave together, one gets this lock.
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return
@@ -85,37 +85,37 @@ def shared_folder(
 
 
 @contextmanager
-def nobody_builds(cache: Path) -> Iterator[None]:
-    """Hold every builder off. Raises LockedError when one is at work."""
+def exclude_builders(cache: Path) -> Iterator[None]:
+    """Exclude all builders. Raises LockedError if one is active."""
     with _opened(cache / "locks" / "builders") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise LockedError(
-                f"something is being built into {cache}", hint="try again when it has ended"
+                f"another run is building into {cache}",
+                hint="run the command again after the end of that run",
             ) from None
         for lock in (cache / "locks").iterdir():
-            if lock.name != "builders":  # safe: a builder takes `builders` before it opens another
+            if lock.name != "builders":  # safe: a builder locks `builders` before it opens another lock
                 lock.unlink()
         yield
 
 
 def tethered(argv: Sequence[str], *, whole_tree: bool = False) -> list[str]:
-    """The command, made to die when this program is killed: an orphan would go on eating both cores.
+    """The command, wrapped so that it dies with this process: an orphan would keep using the cores.
 
-    `whole_tree` (root only) puts it into a PID and mount namespace of its own, so that all its
-    children die with it and none of its mounts is ever seen outside.
+    `whole_tree` (root only) runs it in its own PID and mount namespace, so that all its children die with it
+    and its mounts are invisible outside.
     """
     own = ["unshare", "--fork", "--pid", "--mount", "--mount-proc", "--kill-child=KILL", "--"]
-    # The signal comes when the *thread* that started the child ends; process.run waits in that thread.
+    # The kernel sends the signal when the *thread* that started the child ends; process.run waits in it.
     return ["setpriv", "--pdeathsig", "KILL", "--", *(own if whole_tree else []), *argv]
 
 
 def remove_tree(path: Path) -> int:
-    """Remove a file or folder, read-only folders too; returns the bytes that were in it.
+    """Remove a file or folder, also read-only folders; returns the number of bytes removed.
 
-    Raises StepError when something is mounted below: removing /dev through a forgotten bind mount
-    would be the end of the machine.
+    Raises StepError if there is a mount below: removing /dev through a bind mount would break the machine.
     """
     if path.is_symlink() or not path.is_dir():
         size = path.lstat().st_size
@@ -127,7 +127,7 @@ def remove_tree(path: Path) -> int:
         if mounted == real or mounted.startswith(real + "/"):
             raise StepError(
                 f"{path} cannot be removed: {mounted} is mounted in it",
-                hint="unmount it and try again",
+                hint="unmount it and run the command again",
                 command=f"umount {mounted}",
             )
     size = 0
@@ -142,7 +142,7 @@ def remove_tree(path: Path) -> int:
 
 
 def make_durable(path: Path, *, only_itself: bool = False) -> None:
-    """fsync a file, or a folder and all in it: a name must not survive a power cut without its bytes."""
+    """fsync a file, or a folder with its contents: a name must not survive a power cut without its bytes."""
     if path.is_dir() and not only_itself:
         for child in path.iterdir():
             if not child.is_symlink():
@@ -167,7 +167,7 @@ def _opened(path: Path) -> Iterator[int]:
 @contextmanager
 def _shared(cache: Path) -> Iterator[None]:
     with _opened(cache / "locks" / "builders") as file:
-        fcntl.flock(file, fcntl.LOCK_SH)  # only pruning holds it alone, for seconds
+        fcntl.flock(file, fcntl.LOCK_SH)  # only pruning takes it exclusively, for seconds
         yield
 
 

@@ -1,4 +1,4 @@
-"""Owns every subprocess: argv, environment, input, deadline, cancel, redaction, log file."""
+"""Runs every subprocess: argv, environment, input, deadline, cancel, log file; identifies processes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _POLL_SECONDS = 0.1
 
 @dataclass(frozen=True)
 class Completed:
-    """How a program ended. `stdout` and `stderr` are text, complete."""
+    """The result of a program, with its complete output as text."""
 
     argv: tuple[str, ...]
     returncode: int
@@ -32,7 +32,7 @@ class Completed:
 
 
 def pasteable(argv: Sequence[str], env: Mapping[str, str] | None = None) -> str:
-    """The command as one could paste it into a shell, with the variables that were added."""
+    """The command with its added variables, quoted for a shell."""
     prefix = [f"{key}={shlex.quote(value)}" for key, value in sorted((env or {}).items())]
     return " ".join([*prefix, shlex.join(argv)])
 
@@ -51,14 +51,13 @@ def run(
     what: str = "",
     hint: str = "",
 ) -> Completed:
-    """Run a program to its end and return what it said.
+    """Run a program to its end and return its output.
 
     `env` is added to this process's environment. Secrets go through `stdin` or files, never argv.
-    `on_line` gets each line of stdout and stderr as it comes; `log` keeps both. The program runs in
-    its own session, so a Ctrl-C at the terminal reaches only us: we pass SIGTERM on once, then
-    SIGKILL after 10 s or when `cancel` is forced. Raises CommandFailed when the status is not in
-    `ok` or the deadline passed, Interrupted when cancelled, PreflightError when there is no such
-    program.
+    `on_line` gets each line of stdout and stderr immediately; `log` collects both. The program runs in
+    its own session, so a Ctrl-C at the terminal reaches only this process, which sends SIGTERM once, then
+    SIGKILL after 10 s or when `cancel` is forced. Raises CommandFailed if the status is not in `ok` or the
+    deadline passed, Interrupted if cancelled, PreflightError if the program does not exist.
     """
     started = time.monotonic()
     try:
@@ -73,7 +72,7 @@ def run(
         )
     except FileNotFoundError as error:
         raise PreflightError(
-            f"{argv[0]}: no such program", hint=hint or "mlops-platform check says what to install"
+            f"{argv[0]}: no such program", hint=hint or "run `mlops-platform check` to see what to install"
         ) from error
     pump = _Pump(process, stdin, on_line, log)
     try:
@@ -106,9 +105,9 @@ def spawn(
     cwd: Path | None = None,
     pass_fds: Sequence[int] = (),
 ) -> subprocess.Popen[bytes]:
-    """Start a program that outlives us: own session, output to files (appended), no stdin.
+    """Start a program that outlives this process: own session, output appended to files, no stdin.
 
-    It inherits `pass_fds` under the same numbers, such as a lock that is to live as long as it does.
+    It inherits `pass_fds` under the same numbers, such as a lock with the lifetime of the program.
 
     A program that writes to a pipe dies with its reader; one that writes to a file does not
     (docs/traps.md, "a piped Terraform").
@@ -127,16 +126,16 @@ def spawn(
 
 
 def tail(text: str, lines: int = TAIL_LINES) -> str:
-    """The last lines of a program's output: the part that usually says why."""
+    """The last lines of a program's output, which usually contain the reason of a failure."""
     return "\n".join(text.strip().splitlines()[-lines:])
 
 
 @dataclass(frozen=True)
 class ProcessId:
-    """A process that cannot be mistaken for a later one with the same number.
+    """Identity of a process, different from a later process with the same pid.
 
-    `start_ticks` is the kernel's start time in clock ticks since boot: it stays the same when the
-    machine's clock is set, which psutil's `create_time()` does not.
+    `start_ticks` is the kernel's start time in clock ticks since boot. Setting the machine's clock does not
+    change it, but does change psutil's `create_time()`.
     """
 
     pid: int
@@ -184,7 +183,7 @@ def command_line(pid: int) -> list[str]:
 
 
 class _Pump:
-    """Moves the bytes of one process: stdin in, lines out, without threads."""
+    """Moves the input and output of one process, without threads."""
 
     def __init__(
         self,
@@ -207,7 +206,7 @@ class _Pump:
             self._selector.register(process.stdin, selectors.EVENT_WRITE, "stdin")
 
     def until_end(self, deadline: float, cancel: Cancel | None) -> str:
-        """'ended', 'deadline' or 'cancelled'; the process may still live in the last two."""
+        """Wait for the end: 'ended', or 'deadline' or 'cancelled' with a process that may still run."""
         while self._selector.get_map():
             if cancel and cancel.requested:
                 return "cancelled"
@@ -215,8 +214,8 @@ class _Pump:
                 return "deadline"
             for key, _ in self._selector.select(_POLL_SECONDS):
                 self._move(key)
-            # A grandchild may hold our pipes open for ever: the program itself having ended counts. (With
-            # both pipes closed there is nothing to look at, and select would only wait its time out.)
+            # A grandchild may keep our pipes open forever: the end of the program itself counts. (With both
+            # pipes closed, select would only wait for its timeout.)
             open_pipes = bool(self._selector.get_map())
             if open_pipes and self._process.poll() is not None and not self._selector.select(_POLL_SECONDS):
                 break
@@ -254,7 +253,7 @@ class _Pump:
         try:
             written = os.write(stdin.fileno(), self._pending[:65536]) if self._pending else 0
             self._pending = self._pending[written:]
-        except BrokenPipeError:  # the program ended without reading: its status will say why
+        except BrokenPipeError:  # the program ended without reading its input: its status has the reason
             self._pending = b""
         if not self._pending:
             self._selector.unregister(stdin)
@@ -273,7 +272,7 @@ class _Pump:
 
 
 def _end(process: subprocess.Popen[bytes], cancel: Cancel | None) -> None:
-    """Leave no child behind: TERM its session, then KILL after 10 s or at once when forced."""
+    """End the whole session: SIGTERM, then SIGKILL after 10 s, or immediately if forced."""
     if process.poll() is not None:
         return
     _signal_session(process.pid, signal.SIGTERM)
@@ -283,12 +282,12 @@ def _end(process: subprocess.Popen[bytes], cancel: Cancel | None) -> None:
             process.wait(_POLL_SECONDS)
         except subprocess.TimeoutExpired:
             continue
-    _signal_session(process.pid, signal.SIGKILL)  # also what the program itself left behind
+    _signal_session(process.pid, signal.SIGKILL)  # also the processes that the program left
     process.wait()
 
 
 def _signal_session(pid: int, number: int) -> None:
     try:
         os.killpg(pid, number)
-    except ProcessLookupError:  # it ended in the meantime, which is what we want
+    except ProcessLookupError:  # it has ended in the meantime
         return

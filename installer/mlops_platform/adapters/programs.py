@@ -1,4 +1,4 @@
-"""Owns Go programs: pinned tool modules, built once into the cache, found again by what they are made of."""
+"""Programs in the cache: pinned Go modules, built once and named by a digest of their inputs, or prebuilt."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), p
 
 @dataclass(frozen=True)
 class Program:
-    """Go tools to build: a folder with go.mod + go.sum; `name` is the cache's and the screen's name."""
+    """Go tools: `module` is a folder with go.mod and go.sum, `name` their name in cache and screens."""
 
     name: str
     module: Path
@@ -47,7 +47,7 @@ class Go:
 
 
 def find_go() -> Go:
-    """Raises PreflightError when there is none. Starts it only when no VERSION file lies beside it."""
+    """Find Go on PATH; it is started only if it has no VERSION file. Raises PreflightError without Go."""
     found = shutil.which("go")
     if not found:
         raise PreflightError("go: no such program", hint=_INSTALL_GO)
@@ -65,16 +65,16 @@ def _version(binary: Path, _changed: int) -> str:
 
 
 class Programs:
-    """Programs of the cache. A key is a name and the digest of all that goes into the binaries."""
+    """Programs of the cache. A key is a name and the digest of all inputs of the binaries."""
 
     def __init__(self, cache: Path) -> None:
         self.cache = cache
-        # As many at once as memory holds; each uses all cores, so more would not be quicker.
+        # Limited by memory; each build uses all cores, so more at once would not be quicker.
         self._slots = threading.BoundedSemaphore(_builds_at_once())
         self._unfinished = threading.Event()
 
     def key(self, program: Program) -> str:
-        """'etcd-0f3a…': changes with the module's files, the Go version and the build flags."""
+        """Cache key such as 'etcd-0f3a…': changes with the module's files, the Go version and the flags."""
         digest = hashlib.sha256("\0".join([find_go().version, ARCHITECTURE, *_FLAGS]).encode())
         for file in sorted(program.module.rglob("*")):
             if file.is_file():
@@ -127,8 +127,8 @@ class Programs:
     def build(self, program: Program, progress: Progress, cancel: Cancel) -> Path:
         """Fetch or build what is missing. Raises PreflightError (no or old Go), StepError, Interrupted.
 
-        Go's own caches grow to 9 GB and are removed when the last of several builds is done, but not
-        after a failed one: trying again would download and compile everything anew.
+        Go's own caches grow to 9 GB and are removed after the last of several builds, but not after a failed
+        one: the next try would download and compile everything again.
         """
         found = self._found(program)
         if found:
@@ -182,7 +182,7 @@ class Programs:
             seconds=_BUILD_SECONDS,
             cancel=cancel,
             on_line=_downloads(progress),
-            what=f"{program.name}: finding its packages",
+            what=f"{program.name}: go list",
         ).stdout.split()
         run(
             tethered([*go, "build", "-v", *_flags(program), "-o", f"{work / 'bin'}/", what]),
@@ -197,14 +197,14 @@ class Programs:
 
 
 def _environment(cache: Path, temporary: Path) -> Mapping[str, str]:
-    """Ours where the result depends on it; proxies and checksum databases stay the user's."""
+    """Variables on which the result depends; proxies and checksum databases stay as the user set them."""
     return {
         "CGO_ENABLED": "0",
         "GOOS": "linux",
         "GOARCH": ARCHITECTURE,
         "GOTOOLCHAIN": "local",
         "GOWORK": "off",
-        # Not empty: Go takes an empty variable for unset and falls back to what `go env -w` wrote.
+        # Not empty: Go treats an empty variable as unset and falls back to the values of `go env -w`.
         "GOFLAGS": "-buildvcs=false",
         "GOMODCACHE": str(cache / "mod"),
         "GOCACHE": str(cache / "build"),
@@ -217,13 +217,13 @@ def _go_mod(program: Program) -> str:
 
 
 def _flags(program: Program) -> tuple[str, ...]:
-    """A file `ldflags` beside go.mod adds to the linker's: some programs are told their version that way."""
+    """Build flags, with linker flags from a file `ldflags` beside go.mod, which set a program's version."""
     more = program.module / "ldflags"
     return (*_FLAGS[:-1], " ".join([_FLAGS[-1], *(more.read_text().split() if more.exists() else ())]))
 
 
 def _require(program: Program) -> None:
-    """The module's own `go` line says which Go it needs; Go's message for it speaks of toolchains."""
+    """Check the module's `go` line: Go's own message about an old version is about toolchains."""
     wanted = re.search(r"^go (\S+)", _go_mod(program), re.MULTILINE)
     go = find_go()
     if wanted and _numbers(go.version) < _numbers(wanted[1]):
@@ -252,7 +252,7 @@ def _downloads(progress: Progress) -> Callable[[str], None]:
 
 
 def _compiled(progress: Progress, packages: frozenset[str]) -> Callable[[str], None]:
-    """`go build -v` names each package as it is compiled; those already in Go's own cache it does not."""
+    """Progress from `go build -v`, which prints each compiled package, but none that is in Go's cache."""
     done = 0
 
     def line(text: str) -> None:

@@ -1,4 +1,4 @@
-"""Owns every wait: poll with a deadline and back-off, and say what was seen last."""
+"""Waits: poll with a deadline and back-off, and report the last observation."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Pending:
-    """Not there yet: what was seen instead, in words for the screen."""
+    """The wait continues; the text describes the current observation for the screen."""
 
     seen: str
 
@@ -32,7 +32,7 @@ def wait_until(
     hint: str = "",
     command: str = "",
 ) -> T:
-    """Call `observe` until it returns something that is not Pending, and return that.
+    """Call `observe` until its result is not Pending, and return that result.
 
     The delay doubles from `first_delay` to `longest_delay` seconds. `on_seen` gets every new
     observation. Raises WaitTimedOut after `seconds`, with the last observation as `why`, and

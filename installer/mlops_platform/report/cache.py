@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlops_platform.adapters.buildonce import nobody_builds, remove_tree
+from mlops_platform.adapters.buildonce import exclude_builders, remove_tree
 from mlops_platform.adapters.images.store import Blob, Store, read_image, read_layer
 from mlops_platform.base.paths import Paths
 
@@ -79,7 +79,7 @@ def prune(paths: Paths, keep_keys: Iterable[str], *, everything: bool = False) -
     """
     kept = frozenset() if everything else frozenset(keep_keys)
     removed: list[Entry] = []
-    with nobody_builds(paths.cache):
+    with exclude_builders(paths.cache):
         for thing in _things(paths.cache):
             if thing.kind == CHART and not everything:
                 continue

@@ -1,4 +1,4 @@
-"""Owns small charts for tests, written where a test wants them."""
+"""Small charts for tests."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ data:
   {{- end }}
 """
 
-# Helm waits for a hook's Job, and nothing here runs it: the way to hold Helm in the middle.
+# Helm waits for the Job of a hook, which never runs here: this keeps Helm in the middle of a command.
 _HOLD = """\
 {{- if .Values.hold }}
 apiVersion: batch/v1
@@ -64,7 +64,7 @@ spec:
 
 
 def write_chart(folder: Path, *, version: str = "1.0.0", kind: str = "") -> Path:
-    """A chart with a ConfigMap of `data`; `hold` names hooks that do not end, `kind` is one it defines."""
+    """Write a chart with a ConfigMap of `data`; `hold` lists hooks that never end, `kind` is a new kind."""
     (folder / "templates").mkdir(parents=True, exist_ok=True)
     (folder / "Chart.yaml").write_text(f"apiVersion: v2\nname: {folder.name}\nversion: {version}\n")
     (folder / "values.yaml").write_text('data: {}\nhold: ""\nclaim: false\n')
@@ -78,5 +78,5 @@ def write_chart(folder: Path, *, version: str = "1.0.0", kind: str = "") -> Path
 
 
 def definition(kind: str, version: str) -> str:
-    """Labelled with the version of what it came with."""
+    """A definition with the version of its chart as a label."""
     return _DEFINITION.format(kind=kind, plural=f"{kind.lower()}s", version=version)

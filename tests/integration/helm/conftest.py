@@ -1,4 +1,4 @@
-"""Owns a Helm for each test: the real program, files of its own, the shared API server."""
+"""A Helm for each test: the real program, its own files, the shared API server."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def helm_binary() -> Path:
 
 @pytest.fixture(autouse=True)
 def homeless(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where a test itself runs Helm, that leaves nothing in the user's home either."""
+    """Keep the user's home unchanged by tests that run Helm themselves."""
     monkeypatch.setenv("KUBECACHEDIR", str(tmp_path / "home" / "kube"))
     for kind in ("CACHE", "CONFIG", "DATA"):
         monkeypatch.setenv(f"HELM_{kind}_HOME", str(tmp_path / "home" / kind.lower()))
@@ -27,7 +27,7 @@ def homeless(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def make_helm(helm_binary: Path, apiserver: ApiServer, kube: Kube, tmp_path: Path) -> Callable[[], Helm]:
-    """Each call is another run of the product on the same folders."""
+    """A function that makes an adapter on the same folders, like another command line."""
     return lambda: Helm(
         lambda: helm_binary,
         apiserver.kubeconfig,

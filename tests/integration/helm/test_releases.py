@@ -1,4 +1,4 @@
-"""Releases with the real Helm on a real API server: in, again, on, killed in the middle, out."""
+"""Releases with the real Helm on a real API server: install, upgrade, kills, uninstall."""
 
 from __future__ import annotations
 
@@ -50,13 +50,13 @@ def data(kube: Kube, namespace: str) -> dict[str, str] | None:
 
 
 def history(helm_binary: Path, apiserver: ApiServer, namespace: str) -> list[tuple[int, str]]:
-    """As Helm itself tells it."""
+    """Revisions and statuses from `helm history`."""
     argv = ["history", "small", "-n", namespace, "-o", "json", "--kubeconfig", str(apiserver.kubeconfig)]
     said = run([str(helm_binary), *argv]).stdout
     return [(entry["revision"], entry["status"]) for entry in json.loads(said)]
 
 
-def test_a_release_is_found_again_by_its_digest(
+def test_release_is_found_by_its_digest(
     make_helm: Callable[[], Helm], kube: Kube, namespace: str, chart: Path
 ) -> None:
     helm, wanted = make_helm(), release(namespace, chart, colour="blue")
@@ -70,7 +70,7 @@ def test_a_release_is_found_again_by_its_digest(
     assert found.digest != again.digest(release(namespace, chart, colour="red"))
 
 
-def test_an_upgrade_says_before_what_changes_and_keeps_the_history(
+def test_diff_shows_changes_before_an_upgrade_that_keeps_history(
     helm: Helm, kube: Kube, namespace: str, chart: Path, helm_binary: Path, apiserver: ApiServer
 ) -> None:
     helm.upgrade(release(namespace, chart, colour="blue", gone="x"), Silent(), Cancel())
@@ -82,9 +82,7 @@ def test_an_upgrade_says_before_what_changes_and_keeps_the_history(
     assert history(helm_binary, apiserver, namespace) == [(1, "superseded"), (2, "deployed")]
 
 
-def test_a_changed_template_is_a_difference(
-    make_helm: Callable[[], Helm], namespace: str, chart: Path
-) -> None:
+def test_changed_template_is_a_difference(make_helm: Callable[[], Helm], namespace: str, chart: Path) -> None:
     helm, wanted = make_helm(), release(namespace, chart)
     helm.upgrade(wanted, Silent(), Cancel())
     with (chart / "templates" / "config.yaml").open("a") as template:
@@ -94,9 +92,7 @@ def test_a_changed_template_is_a_difference(
     assert later.diff(wanted) == ["chart contents"]
 
 
-def test_what_somebody_changed_by_hand_is_taken_back(
-    helm: Helm, kube: Kube, namespace: str, chart: Path
-) -> None:
+def test_upgrade_reverts_manual_changes(helm: Helm, kube: Kube, namespace: str, chart: Path) -> None:
     helm.upgrade(release(namespace, chart, colour="blue"), Silent(), Cancel())
     path = f"/api/v1/namespaces/{namespace}/configmaps/small?fieldManager=somebody"
     merge = "application/merge-patch+json"
@@ -105,7 +101,7 @@ def test_what_somebody_changed_by_hand_is_taken_back(
     assert data(kube, namespace) == {"colour": "blue"}
 
 
-def test_a_revision_made_with_another_helm_is_not_taken_for_ours(
+def test_revision_of_another_helm_has_no_digest(
     make_helm: Callable[[], Helm], namespace: str, chart: Path, helm_binary: Path, apiserver: ApiServer
 ) -> None:
     make_helm().upgrade(release(namespace, chart, colour="blue"), Silent(), Cancel())
@@ -115,7 +111,7 @@ def test_a_revision_made_with_another_helm_is_not_taken_for_ours(
     assert (found.revision, found.digest) == (2, "")
 
 
-def test_a_chart_that_cannot_be_rendered_says_where(helm: Helm, namespace: str, chart: Path) -> None:
+def test_error_of_a_template_names_the_place(helm: Helm, namespace: str, chart: Path) -> None:
     (chart / "templates" / "config.yaml").write_text("{{ .Values.data.colour.shade }}")
     with pytest.raises(CommandFailed) as failed:
         helm.upgrade(release(namespace, chart), Silent(), Cancel())
@@ -128,7 +124,7 @@ def test_a_chart_that_cannot_be_rendered_says_where(helm: Helm, namespace: str, 
 def kill_in_the_middle(
     helm: Helm, held: Release, kube: Kube, status: str, until: Callable[[], object] = lambda: True
 ) -> None:
-    """Start an upgrade that a hook holds, and kill Helm once its record, and what `until` asks, is there."""
+    """Start an upgrade with an endless hook, and kill Helm when its record exists and `until` is true."""
     failed: list[CommandFailed] = []
 
     def upgrade() -> None:
@@ -154,7 +150,7 @@ def kill_in_the_middle(
     assert failed and failed[0].returncode == -signal.SIGKILL
 
 
-def test_an_upgrade_that_was_killed_is_rolled_back_and_can_go_on(
+def test_killed_upgrade_is_rolled_back_and_repeated(
     make_helm: Callable[[], Helm],
     kube: Kube,
     namespace: str,
@@ -170,7 +166,7 @@ def test_an_upgrade_that_was_killed_is_rolled_back_and_can_go_on(
     assert helm.installed()[namespace, "small"].status == "pending-upgrade"
     helm.recover(namespace, "small", notes)
     assert notes.lines == [
-        "small was left pending-upgrade by a Helm that was killed: rolled back to revision 1"
+        "a killed Helm left small in the status pending-upgrade: rolled back to revision 1"
     ]
     assert data(kube, namespace) == {"colour": "blue"}
     helm.upgrade(release(namespace, chart, colour="red"), Silent(), Cancel())
@@ -178,7 +174,7 @@ def test_an_upgrade_that_was_killed_is_rolled_back_and_can_go_on(
     assert [entry[1] for entry in history(helm_binary, apiserver, namespace)][-1] == "deployed"
 
 
-def test_a_first_install_that_was_killed_is_uninstalled_and_can_begin_anew(
+def test_killed_first_install_is_uninstalled_and_repeated(
     make_helm: Callable[[], Helm], kube: Kube, namespace: str, chart: Path
 ) -> None:
     kill_in_the_middle(
@@ -186,23 +182,23 @@ def test_a_first_install_that_was_killed_is_uninstalled_and_can_begin_anew(
     )
     helm, notes = make_helm(), Notes()
     helm.recover(namespace, "small", notes)
-    assert notes.lines == ["small was left pending-install by a Helm that was killed: uninstalled"]
+    assert notes.lines == ["a killed Helm left small in the status pending-install: uninstalled"]
     assert (namespace, "small") not in helm.installed()
     helm.upgrade(release(namespace, chart, colour="red"), Silent(), Cancel())
     assert data(kube, namespace) == {"colour": "red"}
 
 
-def test_a_claim_of_an_install_that_was_killed_is_neither_lost_nor_made_anew(
+def test_claim_of_a_killed_install_is_kept(
     make_helm: Callable[[], Helm], kube: Kube, namespace: str, chart: Path
 ) -> None:
-    """Its hook runs when the claim is there already; it may hold data of before."""
+    """The hook runs after the creation of the claim, which may contain data."""
     held = release(namespace, chart, hold="post-install", claim=True, colour="red")
     kill_in_the_middle(make_helm(), held, kube, "pending-install", until=lambda: claim(kube, namespace))
     made = claim(kube, namespace)
     helm, notes = make_helm(), Notes()
     helm.recover(namespace, "small", notes)
     (line,) = notes.lines
-    assert line.endswith("its record removed, everything else kept for the next install")
+    assert line.endswith("its record is deleted, the next install adopts its objects")
     assert claim(kube, namespace) == made
     helm.upgrade(release(namespace, chart, claim=True, colour="blue"), Silent(), Cancel())
     assert claim(kube, namespace) == made
@@ -211,12 +207,12 @@ def test_a_claim_of_an_install_that_was_killed_is_neither_lost_nor_made_anew(
 
 
 def claim(kube: Kube, namespace: str) -> str:
-    """Which one it is; '' when there is none, or it is being deleted."""
+    """The claim's uid; '' if there is none or it is being deleted."""
     found = kube.get("v1", "PersistentVolumeClaim", "small", namespace)
     return str(found["metadata"]["uid"]) if found and "deletionTimestamp" not in found["metadata"] else ""
 
 
-def test_a_sound_release_needs_no_recovery(helm: Helm, namespace: str, chart: Path) -> None:
+def test_deployed_release_needs_no_recovery(helm: Helm, namespace: str, chart: Path) -> None:
     notes = Notes()
     helm.recover(namespace, "small", notes)
     helm.upgrade(release(namespace, chart), Silent(), Cancel())
@@ -225,9 +221,7 @@ def test_a_sound_release_needs_no_recovery(helm: Helm, namespace: str, chart: Pa
     assert helm.installed()[namespace, "small"].revision == 1
 
 
-def test_uninstalled_is_gone_and_uninstalling_again_is_no_error(
-    helm: Helm, kube: Kube, namespace: str, chart: Path
-) -> None:
+def test_uninstall_can_be_repeated(helm: Helm, kube: Kube, namespace: str, chart: Path) -> None:
     helm.upgrade(release(namespace, chart, colour="blue"), Silent(), Cancel())
     helm.uninstall(namespace, "small", Silent())
     assert data(kube, namespace) is None
@@ -236,14 +230,14 @@ def test_uninstalled_is_gone_and_uninstalling_again_is_no_error(
     helm.uninstall(namespace, "small", Silent())
 
 
-def test_nothing_of_the_users_helm_is_used(
+def test_helm_configuration_of_the_user_is_ignored(
     helm: Helm, namespace: str, chart: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("HELM_KUBEAPISERVER", "https://127.0.0.1:1")
     monkeypatch.setenv("HELM_DRIVER", "memory")
     monkeypatch.setenv("HELM_PLUGINS", str(tmp_path / "users"))
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.delenv("KUBECACHEDIR")  # so that it would be below HOME
+    monkeypatch.delenv("KUBECACHEDIR")  # so that the default would be below HOME
     helm.upgrade(release(namespace, chart), Silent(), Cancel())
     assert helm.installed()[namespace, "small"].status == "deployed"
     assert not (tmp_path / "home").exists()

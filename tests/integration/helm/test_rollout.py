@@ -1,4 +1,4 @@
-"""Releases with pods, on a real node: a rollout that fails says why, one that works is found again."""
+"""Releases with pods on a real node: successful and failed rollouts."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ CRASHES = "import sys; print('cannot find my data'); sys.exit(7)"
 
 @pytest.fixture
 def make_helm(helm_binary: Path, node: Node, tmp_path: Path) -> Callable[[], Helm]:
-    """Of the node, not of the API server that has none."""
+    """Helm with the cluster of the node, instead of the API server without nodes."""
     return lambda: Helm(
         lambda: helm_binary,
         node.kubeconfig,
@@ -85,7 +85,7 @@ class Said(Silent):
         self.lines.append(text)
 
 
-def test_a_release_is_done_when_its_pods_are_and_gone_when_they_are(
+def test_upgrade_and_uninstall_wait_for_pods(
     node: Node, make_helm: Callable[[], Helm], namespace: str, release: Callable[..., Release]
 ) -> None:
     progress = Said()
@@ -98,7 +98,7 @@ def test_a_release_is_done_when_its_pods_are_and_gone_when_they_are(
     assert any("pods still end" in line for line in progress.lines), progress.lines
 
 
-def test_a_rollout_that_crashes_carries_the_end_of_the_log_and_can_be_mended(
+def test_failed_rollout_has_the_log_and_can_be_fixed(
     node: Node, make_helm: Callable[[], Helm], namespace: str, release: Callable[..., Release]
 ) -> None:
     with pytest.raises(StepError) as failed:
@@ -114,7 +114,7 @@ def test_a_rollout_that_crashes_carries_the_end_of_the_log_and_can_be_mended(
     assert waiting_for(node.kube, namespace, "runs") == ""
 
 
-def test_what_somebody_deleted_or_scaled_down_comes_back(
+def test_deleted_or_scaled_workloads_are_restored(
     node: Node, make_helm: Callable[[], Helm], namespace: str, release: Callable[..., Release]
 ) -> None:
     make_helm().upgrade(release(), Silent(), Cancel())

@@ -1,4 +1,4 @@
-"""Charts from where official ones come from, served on loopback: pinned, refused, with a history."""
+"""Charts from repositories, registries and archives on loopback: pinned by digest, with a history."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ def digest(file: Path) -> str:
 
 @pytest.fixture
 def kind() -> str:
-    """A kind that no other test defines: definitions outlive what they came with."""
+    """A kind that no other test defines: definitions outlive their release."""
     return f"Kind{secrets.token_hex(4)}"
 
 
 @pytest.fixture
 def package(helm_binary: Path, tmp_path: Path, kind: str) -> Callable[[str], Path]:
-    """A chart of that version, with the kind, packed by Helm."""
+    """A function that packs a chart of a version with the kind."""
 
     def make(version: str) -> Path:
         chart = write_chart(tmp_path / f"source-{version}" / "official", version=version, kind=kind)
@@ -66,7 +66,7 @@ def oci(tmp_path: Path) -> Iterator[Server]:
 
 
 class Source:
-    """Two versions of one chart, whatever way it comes."""
+    """Two versions of one chart in any kind of source."""
 
     def __init__(self, first: ChartSource, second: ChartSource, *, values: bool) -> None:
         self.first, self.second, self.values = first, second, values
@@ -119,9 +119,9 @@ def source_kustomize(tmp_path: Path, www: FileServer, kind: str, namespace: str)
 def kustomize_tree(
     tmp_path: Path, www: FileServer, ref: str, kind: str, namespace: str, resource: str = "../base"
 ) -> KustomizeTree:
-    """An archive with an overlay on a base, as a code host serves it: one top folder.
+    """An archive with an overlay on a base in one top folder, as code hosts serve it.
 
-    As many such trees do, it brings the namespace it is meant for.
+    Like many such trees, it contains its namespace.
     """
     root = tmp_path / f"tree-{ref}" / f"project-{ref}"
     (root / "overlay").mkdir(parents=True)
@@ -148,7 +148,7 @@ def release(namespace: str, source: ChartSource, *, values: bool) -> Release:
 
 
 def defined(kube: Kube, kind: str) -> str:
-    """The version of what brought the definition; '' when there is none."""
+    """The version of the release that applied the definition; '' if there is none."""
     name = f"{kind.lower()}s.example.test"
     found = kube.get("apiextensions.k8s.io/v1", "CustomResourceDefinition", name)
     return str(found["metadata"]["labels"]["version"]) if found else ""
@@ -158,7 +158,7 @@ def config(kube: Kube, namespace: str) -> object:
     return kube.get("v1", "ConfigMap", "official", namespace)
 
 
-def test_it_has_a_history_a_rollback_and_an_uninstall_and_its_definitions_stay(
+def test_chart_has_history_and_rollback_and_definitions_survive_uninstall(
     source: Source,
     make_helm: Callable[[], Helm],
     kube: Kube,
@@ -179,7 +179,7 @@ def test_it_has_a_history_a_rollback_and_an_uninstall_and_its_definitions_stay(
     found = make_helm().installed()[namespace, "official"]
     assert (found.revision, found.status, found.digest) == (2, "deployed", helm.digest(second))
 
-    assert defined(kube, kind) in ("2.0.0", "v2")  # Helm by itself never upgrades a definition
+    assert defined(kube, kind) in ("2.0.0", "v2")  # Helm itself never upgrades a definition
 
     access = ["-n", namespace, "--kubeconfig", str(apiserver.kubeconfig)]
     run([str(helm_binary), "rollback", "official", "1", *access])
@@ -203,7 +203,7 @@ def thing(kind: str, namespace: str) -> dict[str, object]:
     return {"apiVersion": "example.test/v1", "kind": kind, "metadata": meta}
 
 
-def test_a_wrong_digest_is_refused_before_anything_is_installed(
+def test_wrong_digest_is_an_error_before_the_install(
     source: Source, helm: Helm, kube: Kube, namespace: str, kind: str, tmp_path: Path
 ) -> None:
     assert isinstance(source.first, (RepositoryChart, KustomizeTree))
@@ -219,7 +219,7 @@ def test_a_wrong_digest_is_refused_before_anything_is_installed(
     assert list((tmp_path / "cache" / "charts").iterdir()) == []
 
 
-def test_a_download_that_changed_in_the_cache_is_refused(
+def test_changed_file_in_the_cache_is_an_error(
     source: Source, make_helm: Callable[[], Helm], namespace: str, tmp_path: Path
 ) -> None:
     wanted = release(namespace, source.first, values=source.values)
@@ -230,7 +230,7 @@ def test_a_download_that_changed_in_the_cache_is_refused(
         make_helm().upgrade(wanted, Silent(), Cancel())
 
 
-def test_a_chart_is_downloaded_once(
+def test_chart_is_downloaded_once(
     source_repository: Source, make_helm: Callable[[], Helm], namespace: str, www: FileServer
 ) -> None:
     wanted = release(namespace, source_repository.first, values=True)
@@ -242,13 +242,13 @@ def test_a_chart_is_downloaded_once(
 @pytest.mark.parametrize(
     "repo", ["http://charts.example.test", "http://10.0.0.1/charts", "ftp://127.0.0.1/charts"]
 )
-def test_plain_http_is_for_loopback_only(helm: Helm, namespace: str, repo: str) -> None:
+def test_plain_http_is_allowed_on_loopback_only(helm: Helm, namespace: str, repo: str) -> None:
     chart = RepositoryChart(repo, "official", "1.0.0", "sha256:" + "0" * 64)
-    with pytest.raises(StepError, match="over https:// or oci:// only"):
+    with pytest.raises(StepError, match="must start with https:// or oci://"):
         helm.upgrade(release(namespace, chart, values=True), Silent(), Cancel())
 
 
-def test_a_tree_cannot_name_what_is_not_in_its_archive(
+def test_tree_with_files_outside_its_archive_is_an_error(
     helm: Helm, namespace: str, tmp_path: Path, www: FileServer, kind: str
 ) -> None:
     (tmp_path / "www" / "more.yaml").write_text(definition(kind, "v3"))
@@ -256,18 +256,18 @@ def test_a_tree_cannot_name_what_is_not_in_its_archive(
     with pytest.raises(StepError) as refused:
         helm.upgrade(release(namespace, tree, values=False), Silent(), Cancel())
     assert refused.value.what.endswith(
-        "project-v3/overlay/kustomization.yaml names what is not in the archive"
+        "project-v3/overlay/kustomization.yaml refers to a file that is not in the archive"
     )
     assert refused.value.why == f"{www.url}/more.yaml"
     assert "/more.yaml" not in www.asked
 
 
-def test_a_tree_takes_no_values(helm: Helm, namespace: str, source_kustomize: Source) -> None:
+def test_tree_with_values_is_an_error(helm: Helm, namespace: str, source_kustomize: Source) -> None:
     with pytest.raises(StepError, match="takes no values"):
         helm.upgrade(release(namespace, source_kustomize.first, values=True), Silent(), Cancel())
 
 
-def test_braces_of_a_tree_arrive_as_they_are(
+def test_braces_in_a_tree_are_kept(
     helm: Helm, kube: Kube, namespace: str, tmp_path: Path, www: FileServer, kind: str
 ) -> None:
     tree = kustomize_tree(tmp_path, www, "v4", kind, namespace)

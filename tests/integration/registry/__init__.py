@@ -1,4 +1,4 @@
-"""Owns a real registry for tests, the CNCF's `distribution`, with or without a login."""
+"""A real registry for tests, the CNCF's `distribution`, with or without a login."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 
 @dataclass(frozen=True)
 class Server:
-    """'127.0.0.1:PORT' of a running one."""
+    """A running registry; `host` is '127.0.0.1:PORT'."""
 
     host: str
 
@@ -43,7 +43,7 @@ class Server:
 def serving(
     folder: Path, *, port: int = 0, login: bool = False, within: Sequence[str] = ()
 ) -> Iterator[Server]:
-    """On loopback, of the network namespace that `within` enters. Several may share what is in a folder."""
+    """Run a registry on loopback, in the network namespace of `within`. They may share images."""
     binary = built(_PROGRAM) / "registry"
     server = Server(f"127.0.0.1:{port or free_port()}")
     file = folder / f"{'within' if within else 'here'}.yml"
@@ -65,7 +65,7 @@ def serving(
 
 
 def _answers(server: Server, process: subprocess.Popen[bytes], log: Path, *, asks: bool) -> bool | Pending:
-    """Asked where we can reach it, else told by its own log."""
+    """Whether the registry answers, or, in another network namespace, whether its log says so."""
     assert process.poll() is None, tail(log.read_text())
     if not asks:
         return "listening on" in log.read_text() or Pending("starting")
@@ -73,6 +73,6 @@ def _answers(server: Server, process: subprocess.Popen[bytes], log: Path, *, ask
         with urlopen(f"http://{server.host}/v2/"):
             return True
     except HTTPError:
-        return True  # it wants a login first
+        return True  # it requires a login
     except OSError as error:
         return Pending(str(error))

@@ -1,4 +1,4 @@
-"""Proves a component on a cluster somebody else made: images by way of a registry, and nothing left of it."""
+"""A component on an existing cluster: images from a registry, and no leftovers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.integration
 
 @dataclass(frozen=True)
 class Person:
-    """Who has a kubeconfig and a registry, and an environment file for both."""
+    """A user with a kubeconfig, a registry, and an environment file for both."""
 
     folder: Path
     kubeconfig: Path
@@ -47,7 +47,7 @@ class Person:
         (self.folder / "theirs.yaml").write_text(json.dumps(text))
 
     def says(self, *command: str) -> tuple[int, dict[str, Any]]:
-        """The status and the envelope."""
+        """Run a command; returns its exit code and envelope."""
         with (self.folder / "said.log").open("ab") as log:
             done = self._run(command, log)
         return done.returncode, json.loads(done.stdout)
@@ -70,7 +70,7 @@ class Person:
 
 @pytest.fixture
 def person(node: Node, tmp_path: Path) -> Iterator[Person]:
-    """Whoever pushes and the node's containerd reach the same images, each at its own loopback address."""
+    """A user whose push and whose node's containerd reach the same images, each on its own loopback."""
     default = Paths.default()
     programs = Programs(default.cache)
     images = Images(default.cache, programs, find_recipes(RECIPES))
@@ -95,7 +95,7 @@ def spaces(node: Node) -> set[str]:
     return {each["metadata"]["name"] for each in node.kube.list("v1", "Namespace")}
 
 
-def test_it_comes_from_the_registry_and_goes_without_a_trace(node: Node, person: Person) -> None:
+def test_images_come_from_the_registry_and_down_leaves_nothing(node: Node, person: Person) -> None:
     meta = {"name": "somebodys"}
     node.kube.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": meta})
     before = spaces(node) - {"mlops-platform"}
@@ -113,7 +113,7 @@ def test_it_comes_from_the_registry_and_goes_without_a_trace(node: Node, person:
     lost["clusters"][0]["cluster"]["server"] = "https://127.0.0.1:9"
     person.kubeconfig.write_text(yaml.safe_dump(lost))
     code, said = person.says("down", "--yes")
-    assert code == 5, "nobody can say that nothing is left in a cluster that does not answer"
+    assert code == 5, "a cluster that does not answer cannot be checked for leftovers"
     person.kubeconfig.write_text(good)
 
     code, said = person.says("down", "--yes")

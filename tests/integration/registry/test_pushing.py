@@ -1,4 +1,4 @@
-"""Proves pushing to a real registry: what is there is not sent again, and a wrong password is told."""
+"""Pushes to a real registry: existing parts are not sent again, a wrong password is an error."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ def server(tmp_path: Path) -> Iterator[Server]:
         yield found
 
 
-def test_an_image_is_pushed_once_and_found_under_the_name_pods_call_it(
+def test_image_is_pushed_once_with_its_reference(
     server: Server, programs: Programs, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     registry = Registry(programs, lambda: f"{server.host}/team/mlops", lambda: Login(USER, PASSWORD))
     images = Images(Paths.default().cache, programs, find_recipes(RECIPES), registry.reference)
     archive = images.build(NAME, Silent(), Cancel())
-    assert registry.references() == frozenset(), "a repository nobody has pushed to yet"
+    assert registry.references() == frozenset(), "a repository before its first push"
 
     registry.push(archive, Silent(), Cancel())
 
@@ -54,11 +54,11 @@ def test_an_image_is_pushed_once_and_found_under_the_name_pods_call_it(
     sent = log.read_text().count('"PUT /v2/team/mlops/blobs/')
     assert sent == len(images_blobs(archive)), "every layer and the configuration"
     registry.push(archive, Silent(), Cancel())
-    assert log.read_text().count('"PUT /v2/team/mlops/blobs/') == sent, "what is there stays there"
+    assert log.read_text().count('"PUT /v2/team/mlops/blobs/') == sent, "existing parts stay"
 
 
 def images_blobs(archive: Path) -> list[str]:
-    """Digests of all in an archive but its manifest."""
+    """Digests of all blobs of an archive except its manifest."""
     with tarfile.open(archive) as tar:
         index = tar.extractfile("index.json")
         assert index
@@ -68,10 +68,10 @@ def images_blobs(archive: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("login", [None, Login(USER, "wrong horse")])
-def test_who_is_not_logged_in_is_told_how_to(
+def test_push_without_login_is_an_error_with_the_command(
     server: Server, programs: Programs, tmp_path: Path, login: Login | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))  # where nobody has logged in
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))  # without a login
     registry = Registry(programs, lambda: f"{server.host}/mlops", (lambda: login) if login else None)
     with pytest.raises(CommandFailed) as caught:
         registry.references()
@@ -79,7 +79,7 @@ def test_who_is_not_logged_in_is_told_how_to(
     assert "wrong horse" not in f"{caught.value}{caught.value.why}{caught.value.command}"
 
 
-def test_a_login_of_docker_is_used(
+def test_docker_login_is_used(
     server: Server, programs: Programs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     word = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()

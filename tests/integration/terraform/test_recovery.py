@@ -223,7 +223,7 @@ def test_lost_state_is_restored_from_its_backup(site: Site, rest: str) -> None:
     assert not terraform.unchanged(site.variables()) and terraform.resources() != ()
     terraform.recover(told)
     assert any("is restored from its backup" in note for note in told.notes)
-    # The backup is older than the last run, whose events say what it lacks.
+    # The backup is older than the last run, whose events have the missing objects.
     lacking = [note for note in told.notes if "is in no state" in note]
     assert terraform.resources() and len(terraform.resources()) + len(lacking) == 6
     terraform.apply(site.variables(), told, Cancel())

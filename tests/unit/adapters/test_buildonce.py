@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
-from mlops_platform.adapters.buildonce import build_once, nobody_builds, remove_tree, shared_folder
+from mlops_platform.adapters.buildonce import build_once, exclude_builders, remove_tree, shared_folder
 from mlops_platform.adapters.wait import Pending, wait_until
 from mlops_platform.base.cancel import Cancel
 from mlops_platform.base.errors import Interrupted, LockedError
@@ -143,7 +143,7 @@ def test_incomplete_target_is_built_again(tmp_path: Path) -> None:
 
 def test_builds_and_pruning_exclude_each_other(tmp_path: Path) -> None:
     other = Other(tmp_path)
-    with pytest.raises(LockedError, match="being built"), nobody_builds(tmp_path):
+    with pytest.raises(LockedError, match="another run is building"), exclude_builders(tmp_path):
         pass
     other.end()
     started = threading.Event()
@@ -153,7 +153,7 @@ def test_builds_and_pruning_exclude_each_other(tmp_path: Path) -> None:
         started.set()
         ended.append(build_once(tmp_path, tmp_path / "things/later", lambda work: work))
 
-    with nobody_builds(tmp_path):
+    with exclude_builders(tmp_path):
         thread = threading.Thread(target=build)
         thread.start()
         started.wait()

@@ -1,4 +1,4 @@
-"""Owns Helm: where a chart comes from, and a release's way in, on and out. Importing it starts nothing."""
+"""Helm: chart sources, and installing, upgrading and uninstalling releases. Importing it starts nothing."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ HELM = Program(
         sha256="b66cb19f2b31f9d427632ea6c4b4a1ff89b74ecaeaee323cd166da41a7af53bd",
     ),
 )
-# Built when the first kustomize tree is installed: most platforms have none.
+# Built for the first kustomize tree: most platforms have none.
 KUSTOMIZE = Program("kustomize", _HERE / "kustomize-program")
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""Owns getting a chart ready: downloads checked against their digest, definitions taken out of it."""
+"""Prepares charts: downloads checked by digest, and their CustomResourceDefinitions."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from mlops_platform.base.errors import StepError
 from mlops_platform.base.progress import Progress
 from mlops_platform.base.yaml import kubernetes_objects, load_kubernetes
 
-Build = Callable[[Progress, Cancel], Path]  # makes a program when it is not there yet
+Build = Callable[[Progress, Cancel], Path]  # builds a program if it is missing
 
 _DOWNLOAD_SECONDS = 300.0
 _CONNECT_SECONDS = 30.0
@@ -32,10 +32,10 @@ _CONNECT_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class Chart:
-    """What `helm upgrade` is given, and the CustomResourceDefinitions to apply before.
+    """The chart for `helm upgrade`, and the CustomResourceDefinitions to apply before.
 
-    Helm installs a chart's definitions once and never upgrades them; applied apart they follow the
-    chart, and neither a rollback nor an uninstall takes them, and everything made of them, away.
+    Helm installs a chart's definitions once and never upgrades them. Applied separately they follow the
+    chart, and neither a rollback nor an uninstall deletes them with all their objects.
     https://helm.sh/docs/chart_best_practices/custom_resource_definitions/
     """
 
@@ -53,10 +53,12 @@ class Charts:
         self._kustomize = kustomize
 
     def prepare(self, release: Release, progress: Progress, cancel: Cancel) -> Chart:
-        """Raises StepError for a wrong digest or a forbidden address, before anything is installed."""
+        """Fetch the chart and split off its definitions. Raises StepError for a wrong digest or address."""
         source = release.source
         if isinstance(source, InTreeChart):
-            own = any(source.folder.rglob("crds"))  # else no Helm need be started to see that there are none
+            own = any(
+                source.folder.rglob("crds")
+            )  # without this folder there are none, and Helm need not be started
             return Chart(source.folder, self._definitions(source.folder) if own else ())
         if isinstance(source, RepositoryChart):
             archive = self._pull(source, progress, cancel)
@@ -79,7 +81,7 @@ class Charts:
         if release.values:
             raise StepError(
                 f"{release.name} is a kustomize tree and takes no values",
-                why=f"it was given {', '.join(sorted(release.values))}",
+                why=f"its values are {', '.join(sorted(release.values))}",
                 hint="remove them from the component or the environment file",
             )
         plain = require_safe(source.url)
@@ -98,7 +100,7 @@ class Charts:
         progress: Progress,
         cancel: Cancel,
     ) -> Path:
-        """The archive out of the cache; downloaded and checked when it is not there, checked when it is."""
+        """The archive in the cache, downloaded if it is missing, and checked in both cases."""
         title = title_of(source)
 
         def make(work: Path) -> Path:
@@ -111,17 +113,17 @@ class Charts:
         name = re.sub(r"[^A-Za-z0-9._-]", "_", title)
         target = self._cache / "charts" / f"{name}-{source.digest.removeprefix('sha256:')[:12]}{ending}"
         build_once(self._cache, target, make, progress=progress, cancel=cancel)
-        require_digest(target, source.digest, f"{target}, right when it was downloaded,")
+        require_digest(target, source.digest, f"{target}, which was correct after its download,")
         return target
 
     def _definitions(self, chart: Path) -> tuple[Mapping[str, Any], ...]:
-        """Those of its subcharts too: Helm installs them whether or not the subchart is wanted."""
+        """Definitions of the chart and all its subcharts: Helm installs those of disabled subcharts too."""
         text = self._helm(["show", "crds", str(chart)], seconds=60).stdout
         return tuple(kubernetes_objects(text, f"the definitions of {chart.name}"))
 
 
 def title_of(source: ChartSource) -> str:
-    """Name and version, for people: 'minio-17.0.1'."""
+    """Name and version for the screen, such as 'minio-17.0.1'."""
     if isinstance(source, InTreeChart):
         chart = load_kubernetes(source.folder / "Chart.yaml")
         return f"{chart['name']}-{chart['version']}"
@@ -131,20 +133,20 @@ def title_of(source: ChartSource) -> str:
 
 
 def require_safe(url: str) -> bool:
-    """True for a loopback address, the only kind that may do without TLS. Raises StepError."""
+    """Check the URL's scheme; True for a loopback address, which needs no TLS. Raises StepError."""
     address = urlsplit(url)
     loopback = _is_loopback(address.hostname or "")
     if address.scheme in ("https", "oci") or (address.scheme == "http" and loopback):
         return loopback
     raise StepError(
-        f"{url}: charts come over https:// or oci:// only",
-        why="anybody on the way could change what is installed",
-        hint="only a loopback address may be http://",
+        f"{url}: a chart's address must start with https:// or oci://",
+        why="without TLS the chart could be changed in transit",
+        hint="change the address; only a loopback address may be http://",
     )
 
 
 def fetch_file(url: str, target: Path, *, plain: bool) -> None:
-    """Download one file; the user's proxies are used but for loopback. Raises a transient StepError."""
+    """Download one file, through the user's proxies except for loopback. Raises a transient StepError."""
     opener = urllib.request.build_opener(*([urllib.request.ProxyHandler({})] if plain else []))
     try:
         with opener.open(url, timeout=_CONNECT_SECONDS) as answer, target.open("wb") as file:
@@ -153,7 +155,7 @@ def fetch_file(url: str, target: Path, *, plain: bool) -> None:
         raise StepError(
             f"{url}: cannot be downloaded",
             why=f"{type(error).__name__}: {error}",
-            hint="is the address right, and reachable from here?",
+            hint="check the address, and that this machine can reach it",
             command=f"curl --location --output /dev/null {shlex.quote(url)}",
             transient=True,
         ) from error
@@ -169,14 +171,14 @@ def _is_loopback(host: str) -> bool:
 
 
 def require_digest(file: Path, wanted: str, what: str) -> None:
-    """Raises StepError when a file is not what was pinned ('sha256:…')."""
+    """Check a file against its pinned digest ('sha256:…'). Raises StepError."""
     with file.open("rb") as opened:
         seen = f"sha256:{hashlib.file_digest(opened, 'sha256').hexdigest()}"
     if seen != wanted:
         raise StepError(
             f"{what} is not what was pinned",
             why=f"pinned {wanted}\nseen   {seen}",
-            hint="somebody published it again, or changed it on the way: look at it before pinning anew",
+            hint="inspect the file before you pin its digest: it was published again or changed in transit",
             command=f"sha256sum {file}",
         )
 
@@ -184,7 +186,7 @@ def require_digest(file: Path, wanted: str, what: str) -> None:
 def _pull_arguments(source: RepositoryChart, *, plain: bool) -> list[str]:
     version = ["--version", source.version]
     if source.repo.startswith("oci://"):
-        # A registry on a loopback address speaks plain http; helm must be told.
+        # A registry on a loopback address uses plain HTTP, which Helm needs as a flag.
         return [
             "pull",
             f"{source.repo.rstrip('/')}/{source.name}",

@@ -1,4 +1,4 @@
-"""Owns running Helm: install, upgrade, recover, uninstall, with our own waits and Helm's own history."""
+"""Runs Helm: install, upgrade, recover, uninstall, with our own waits and Helm's own history."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ _UNINSTALL_SECONDS = 300.0
 class Helm:
     """One cluster's releases. Thread-safe; several may be changed at once, each by one thread.
 
-    `folder` holds Helm's own files and the values of each release, `cache` downloaded charts;
-    nothing of the user's Helm is read or written. `kustomize` gives the program that renders
-    kustomize trees, asked for only when one is installed.
+    `folder` has Helm's own files and the values of each release, `cache` the downloaded charts; the user's
+    Helm configuration is neither read nor written. `binary` and `kustomize` return the programs and are
+    called only when one is needed.
     """
 
     def __init__(
@@ -68,21 +68,21 @@ class Helm:
         self._identities: dict[ChartSource, tuple[str, ...]] = {}
 
     def digest(self, release: Release) -> str:
-        """What the release is made of, in 16 hex digits: chart contents, values, labels."""
+        """Digest of the release's inputs in 16 hex digits: chart contents, values, labels."""
         source = release.source
         if source not in self._identities:
             self._identities[source] = source.identity()
         return digest_of(release, self._identities[source])
 
     def installed(self) -> Mapping[tuple[str, str], Installed]:
-        """Every release of the cluster by (namespace, name); one request, kept until something changes."""
+        """All releases of the cluster by (namespace, name): one request, cached until the next change."""
         with self._lock:
             if self._installed is None:
                 self._installed = read_installed(self._kube.metadata("v1", "Secret", labels=_RECORDS))
             return self._installed
 
     def diff(self, release: Release) -> list[str]:
-        """Changed lines of values, and of the chart, against the revision that is there."""
+        """Changed lines of values and chart, compared with the installed revision."""
         found = self.installed().get((release.namespace, release.name))
         if not found:
             return []
@@ -97,26 +97,26 @@ class Helm:
         return lines or ["chart contents"]
 
     def recover(self, namespace: str, name: str, progress: Progress) -> None:
-        """Make a release that a killed Helm left half-way changeable again.
+        """Repair a release that a killed Helm left pending.
 
-        A revision that never got to its end is rolled back to the last deployed one. Where none ever
-        was deployed it is uninstalled; but an uninstall takes claims that the chart has as templates,
-        and their data, so where there are such only Helm's record goes: the next install adopts the rest.
+        It is rolled back to the last deployed revision. Without one it is uninstalled; but an uninstall
+        deletes the claims in the chart's templates, with their data, so if there are any, only Helm's record
+        is deleted: the next install adopts the objects.
         """
         found = self.installed().get((namespace, name))
         if not found or found.status not in {*PENDING, "uninstalling"}:
             return
         deployed = [r for r in self._revisions(namespace, name) if r["status"] == "deployed"]
-        state = f"{name} was left {found.status} by a Helm that was killed"
+        state = f"a killed Helm left {name} in the status {found.status}"
         if found.status == "uninstalling":
-            progress.note(f"{state}: uninstalled to the end")
+            progress.note(f"{state}: the uninstall is completed")
             self.uninstall(namespace, name, progress)
         elif deployed:
             revision = max(int(r["version"]) for r in deployed)
             progress.note(f"{state}: rolled back to revision {revision}")
             self._change("rollback", name, str(revision), "--namespace", namespace, *_SERVER_SIDE)
         elif self._would_lose(namespace, name):
-            progress.note(f"{state}: its record removed, everything else kept for the next install")
+            progress.note(f"{state}: its record is deleted, the next install adopts its objects")
             for record in self._revisions(namespace, name):
                 self._kube.delete("v1", "Secret", _record_name(name, int(record["version"])), namespace)
             self._forget()
@@ -125,7 +125,7 @@ class Helm:
             self.uninstall(namespace, name, progress)
 
     def _would_lose(self, namespace: str, name: str) -> bool:
-        """Whether an uninstall would delete a claim: Helm made it, and no policy keeps it."""
+        """Whether an uninstall would delete a claim: one of this release without the policy `keep`."""
         for claim in self._kube.metadata("v1", "PersistentVolumeClaim", namespace):
             notes = claim["metadata"].get("annotations") or {}
             if notes.get("meta.helm.sh/release-name") == name and notes.get(_POLICY) != "keep":
@@ -133,9 +133,9 @@ class Helm:
         return False
 
     def upgrade(self, release: Release, progress: Progress, cancel: Cancel) -> None:
-        """Install or upgrade, then wait until it is rolled out.
+        """Install or upgrade, then wait for the rollout.
 
-        Raises CommandFailed with Helm's words, StepError with the end of a pod's log.
+        Raises CommandFailed with Helm's message, StepError with the end of a pod's log.
         """
         from mlops_platform.adapters.kube.readiness import WORKLOADS_LABEL, wait_ready, workload_count
 
@@ -171,7 +171,7 @@ class Helm:
         )
 
     def uninstall(self, namespace: str, name: str, progress: Progress) -> None:
-        """Remove the release, and wait until its pods are gone. Claims of StatefulSets and CRDs stay."""
+        """Uninstall the release and wait for the end of its pods. Claims of StatefulSets and CRDs stay."""
         from mlops_platform.adapters.kube.readiness import selectors
 
         matching = selectors(self._kube, namespace, name)
@@ -196,7 +196,7 @@ class Helm:
         return [record["metadata"]["labels"] for record in records]
 
     def _note(self, release: Release, revision: int, labels: Mapping[str, str]) -> None:
-        """Labels that are known only when Helm has rendered the release."""
+        """Add labels to Helm's record that are known only after the release is rendered."""
         self._kube.raw(
             "PATCH",
             f"/api/v1/namespaces/{release.namespace}/secrets/{_record_name(release.name, revision)}",
@@ -216,7 +216,7 @@ class Helm:
     def _change(
         self, command: str, *arguments: str, cancel: Cancel | None = None, seconds: float = 600
     ) -> Completed:
-        """Run a Helm command that changes releases; whatever comes of it, what was known is forgotten."""
+        """Run a Helm command that changes releases, and drop the cached list of releases."""
         argv = [command, *arguments, "--kubeconfig", str(self._kubeconfig)]
         try:
             return self._run(argv, cancel=cancel, seconds=seconds)
@@ -228,7 +228,7 @@ class Helm:
             self._installed = None
 
     def _run(self, arguments: list[str], *, cancel: Cancel | None = None, seconds: float = 600) -> Completed:
-        """Raises CommandFailed with a command to paste. A Helm dies with us: see `recover`."""
+        """Run Helm; it dies with this process (see `recover`). Raises CommandFailed with the command."""
         argv = [str(self._binary()), *arguments]
         what = f"helm {' '.join(arguments[:2])}"
         try:
@@ -238,7 +238,7 @@ class Helm:
             raise
 
     def _environment(self) -> dict[str, str]:
-        """Nothing of the user's Helm: an unknown plugin or repository would make runs differ."""
+        """Helm's variables without the user's: unknown plugins or repositories would change the result."""
         users = dict.fromkeys((key for key in os.environ if key.startswith("HELM_")), "")
         homes = {
             f"HELM_{kind.upper()}_HOME": str(self._folder / kind) for kind in ("cache", "config", "data")
@@ -256,7 +256,7 @@ class Helm:
         }
 
 
-# Whoever else set a field (kubectl scale, kubectl edit) loses it: what the values say, holds.
+# Fields that others set (kubectl scale, kubectl edit) are overwritten: the values decide.
 _SERVER_SIDE = ("--server-side=true", "--force-conflicts")
 
 
@@ -265,5 +265,5 @@ def _record_name(name: str, revision: int) -> str:
 
 
 def _label_text(text: str) -> str:
-    """What a label may hold of it: a version's '+' it may not."""
+    """The text as a valid label value, in which a version's '+' is not allowed."""
     return re.sub(r"[^A-Za-z0-9._-]", "_", text)[:63].strip("._-")

@@ -1,4 +1,4 @@
-"""Owns making a chart of a kustomize tree, so that it too has a history, a rollback and an uninstall."""
+"""Wraps a kustomize tree in a chart, so that it has a history, a rollback and an uninstall."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _DEFINITION = "CustomResourceDefinition"
 _FILES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 _FOLDERS = ("resources", "bases", "components")
 _FREE_TEXT = frozenset({"commonAnnotations", "annotations", "literals", "labels", "patch"})
-# A tree may name resources on the network, which no digest covers. `_require_whole` finds the usual
-# ways to; a proxy that is not there and no git on the path stop what it does not find.
+# A tree may refer to resources on the network, which no digest covers. `_require_whole` finds the usual
+# references; an unreachable proxy and a PATH without git block the others.
 _OFFLINE = {
     **dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), "http://127.0.0.1:1"),
     **dict.fromkeys(("NO_PROXY", "no_proxy"), ""),
@@ -32,7 +32,7 @@ Object = Mapping[str, Any]
 
 
 def render(kustomize: Path, archive: Path, tree: KustomizeTree) -> list[Object]:
-    """Every object of the tree, in kustomize's order. Raises StepError when it is no tree or not whole."""
+    """All objects of the tree in kustomize's order. Raises StepError if the tree is incomplete."""
     with tempfile.TemporaryDirectory(prefix="kustomize-") as work:
         with tarfile.open(archive) as opened:
             opened.extractall(work, filter="data")
@@ -47,7 +47,7 @@ def render(kustomize: Path, archive: Path, tree: KustomizeTree) -> list[Object]:
 
 
 def _require_whole(folder: Path, root: Path, tree: KustomizeTree, seen: set[Path]) -> None:
-    """Raises StepError when a kustomization, or one it is built on, names what is not in the archive."""
+    """Raise StepError if a kustomization, or one of its bases, refers to a file outside the archive."""
     if folder in seen:
         return
     seen.add(folder)
@@ -60,9 +60,9 @@ def _require_whole(folder: Path, root: Path, tree: KustomizeTree, seen: set[Path
     outside += [entry for entry in _strings(content) if re.match(r"([\w.-]+=)?https?://", entry)]
     if outside:
         raise StepError(
-            f"{tree.url}: {file.relative_to(root)} names what is not in the archive",
+            f"{tree.url}: {file.relative_to(root)} refers to a file that is not in the archive",
             why="\n".join(dict.fromkeys(outside)),
-            hint="what comes over the network is not pinned; choose a tree that is whole",
+            hint="choose a tree without remote resources: they are not pinned",
         )
     for entry in named:
         inner = (folder / entry).resolve()
@@ -71,7 +71,7 @@ def _require_whole(folder: Path, root: Path, tree: KustomizeTree, seen: set[Path
 
 
 def _strings(value: Any) -> Iterator[str]:
-    """Every text that may be a path: not what people write into annotations and patches."""
+    """All strings that may be paths: not those in annotations and patches."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):
@@ -86,9 +86,9 @@ def _strings(value: Any) -> Iterator[str]:
 def write_chart(
     folder: Path, objects: list[Object], tree: KustomizeTree, name: str, namespace: str
 ) -> tuple[Object, ...]:
-    """Write a chart of all that Helm may own; return the definitions, which it may not.
+    """Write the objects as a chart, except the CustomResourceDefinitions, which are returned.
 
-    The release's own namespace is left out as well: an uninstall would take it and all that is in it.
+    The release's own namespace is left out too: an uninstall would delete it with all its objects.
     """
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "templates").mkdir(parents=True, mode=0o700)
@@ -105,7 +105,7 @@ def write_chart(
 
 
 def escaped(text: str) -> str:
-    """Text that Helm's templates give back as it is: dashboards and workflows are full of braces."""
+    """The text escaped for Helm's templates: dashboards and workflows contain many braces."""
     return text.replace("{{", "{{`{{`}}")
 
 

@@ -1,4 +1,4 @@
-"""Owns a release as wanted and as found: its digest, its labels on Helm's records, how two differ."""
+"""Releases as requested and as installed: digest, labels on Helm's records, differences."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from typing import Any
 from mlops_platform.adapters.helm.sources import ChartSource
 from mlops_platform.base.digest import short_digest
 
-# Names of labels on Helm's release Secrets; the digest's value ends with the revision it is of.
+# Labels on Helm's release Secrets; the digest's value ends with the number of its revision.
 DIGEST_LABEL, CHART_LABEL = "mlops-platform/digest", "mlops-platform/chart"
 PENDING = frozenset({"pending-install", "pending-upgrade", "pending-rollback"})
-_FORMAT = 1  # raised when what we make of the same source and values changes
+_FORMAT = 1  # increased when the same source and values give other objects
 _LONGEST_VALUE = 60
 
 
 @dataclass(frozen=True)
 class Release:
-    """What should be there. `values` hold no secrets: Helm stores them in the cluster as they are."""
+    """A requested release. `values` contain no secrets: Helm stores them in the cluster unencrypted."""
 
     name: str
     namespace: str
@@ -34,7 +34,7 @@ class Release:
 
 @dataclass(frozen=True)
 class Installed:
-    """The latest revision as Helm's own record has it. `digest` is '' when that revision is not ours."""
+    """The latest revision in Helm's record. `digest` is '' if another Helm made that revision."""
 
     status: str
     digest: str
@@ -44,13 +44,13 @@ class Installed:
 
 
 def digest_of(release: Release, source: Sequence[str]) -> str:
-    """16 hex digits of everything the release is made of; `source` is the identity of its source."""
+    """Digest of the release's inputs in 16 hex digits; `source` is the identity of its source."""
     parts = [_FORMAT, list(source), dict(release.values), dict(release.labels)]
     return short_digest(parts)
 
 
 def read_installed(records: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], Installed]:
-    """The latest revision of each release from the metadata of Helm's Secrets."""
+    """The latest revision of each release, from the metadata of Helm's Secrets."""
     latest: dict[tuple[str, str], Installed] = {}
     for record in records:
         meta = record["metadata"]
@@ -62,7 +62,7 @@ def read_installed(records: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str]
 
 
 def _installed(labels: Mapping[str, str]) -> Installed:
-    """A revision made with another Helm inherits all labels, ours too: the number tells them apart."""
+    """Parse one record: a revision of another Helm inherits our labels, but with another revision number."""
     revision = labels["version"]
     digest, _, of_revision = labels.get(DIGEST_LABEL, "").partition(".")
     seconds = int(labels.get("modifiedAt") or labels.get("createdAt") or 0)
@@ -76,14 +76,14 @@ def _installed(labels: Mapping[str, str]) -> Installed:
 
 
 def decode(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Helm's release object out of its Secret: JSON, gzipped, in base64 within the Secret's own base64."""
+    """Decode Helm's release object from its Secret: base64 in base64, gzip, JSON."""
     text = gzip.decompress(base64.b64decode(base64.b64decode(record["data"]["release"])))
     release: dict[str, Any] = json.loads(text)
     return release
 
 
 def changed_lines(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """'image.tag: 1 → 2' for every leaf that differs, sorted by key."""
+    """Lines such as 'image.tag: 1 → 2' for every value that differs, sorted by key."""
     old, new = dict(_leaves(before)), dict(_leaves(after))
     return [
         f"{key}: {_short(old.get(key, '(unset)'))} → {_short(new.get(key, '(unset)'))}"
@@ -93,7 +93,7 @@ def changed_lines(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[s
 
 
 def _short(text: str) -> str:
-    """For one line of the screen: the rest of a long value, or its other lines, are not shown."""
+    """The value shortened to one line of the screen."""
     line = text.replace("\n", "⏎")
     return line if len(line) <= _LONGEST_VALUE else f"{line[: _LONGEST_VALUE - 1]}…"
 

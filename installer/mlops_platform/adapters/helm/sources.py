@@ -1,4 +1,4 @@
-"""Owns the kinds of chart sources and what identifies each: a folder's contents, or a pinned digest."""
+"""Kinds of chart sources, each identified by its contents or a pinned digest."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class InTreeChart:
     folder: Path
 
     def identity(self) -> tuple[str, ...]:
-        """Every file's name and contents."""
+        """Names and digests of all files."""
         files = sorted(p for p in self.folder.rglob("*") if p.is_file())
         return tuple(
             f"{file.relative_to(self.folder)} {hashlib.sha256(file.read_bytes()).hexdigest()}"
@@ -24,10 +24,10 @@ class InTreeChart:
 
 @dataclass(frozen=True)
 class RepositoryChart:
-    """An official chart of a repository (https://…) or an OCI registry (oci://…/charts).
+    """An official chart in a repository (https://…) or an OCI registry (oci://…/charts).
 
     `digest` is 'sha256:…' of the chart archive. In a registry that is also the digest of the one layer
-    with the media type application/vnd.cncf.helm.chart.content.v1.tar+gzip, so both kinds mean the same.
+    with the media type application/vnd.cncf.helm.chart.content.v1.tar+gzip, so both kinds have one digest.
     https://helm.sh/docs/topics/registries/#oci-feature-deprecation-and-behavior-changes-with-v370
     """
 
@@ -42,7 +42,7 @@ class RepositoryChart:
 
 @dataclass(frozen=True)
 class KustomizeTree:
-    """A folder with a kustomization in a repository's archive, `<repo>/archive/<ref>.tar.gz`.
+    """A folder with a kustomization in a repository's archive `<repo>/archive/<ref>.tar.gz`.
 
     `digest` is 'sha256:…' of the archive; `path` leads from its one top folder to the kustomization.
     """

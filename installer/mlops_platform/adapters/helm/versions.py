@@ -1,4 +1,4 @@
-"""Owns which Helm is pinned, and which versions of Kubernetes it is made for."""
+"""The pinned Helm version, and the Kubernetes versions it supports."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from mlops_platform.adapters.helm import HELM
 
-# https://helm.sh/docs/topics/version_skew: that of the client it was compiled with, and three before.
+# https://helm.sh/docs/topics/version_skew: the version of its Kubernetes client, and three older ones.
 _OLDER = 3
 
 
 @dataclass(frozen=True)
 class Pinned:
-    """`newest` and `oldest` are minor versions of Kubernetes: 37 is 1.37."""
+    """The pinned Helm. `newest` and `oldest` are minor versions of Kubernetes: 37 is 1.37."""
 
     version: str
     newest: int
@@ -30,9 +30,9 @@ class Pinned:
 
 
 def pinned() -> Pinned:
-    """Of the go.mod Helm is built from: nothing is started, and it need not be built yet."""
+    """Read the versions from the go.mod of Helm's build, which exists before Helm does."""
     text = (HELM.module / "go.mod").read_text()
     helm = re.search(r"^\s*helm\.sh/helm/v\d+ v(\S+)", text, re.MULTILINE)
     client = re.search(r"^\s*k8s\.io/client-go v0\.(\d+)\.", text, re.MULTILINE)
-    assert helm and client, "Helm's go.mod pins Helm and the Kubernetes client it has in it"
+    assert helm and client, "Helm's go.mod pins Helm and its Kubernetes client"
     return Pinned(helm[1], int(client[1]))

@@ -1,4 +1,4 @@
-"""Owns image registries: what one repository holds of ours, and copying OCI archives into it."""
+"""Image registries: list the images of a repository, and push OCI archives."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from mlops_platform.base.progress import Progress
 ORAS = Program("oras", Path(__file__).resolve().parent / "program")
 _LIST_SECONDS = 60.0
 _COPY_SECONDS = 3600.0
-_ABSENT = "name unknown"  # NAME_UNKNOWN: most registries make a repository with the first push to it
+_ABSENT = "name unknown"  # NAME_UNKNOWN: most registries create a repository with its first push
 
 
 @dataclass(frozen=True)
@@ -33,10 +33,11 @@ class Login:
 
 @dataclass(frozen=True)
 class Registry:
-    """One repository, in which an image is a tag: 'registry.example.com/team/mlops:mlflow-0f3a…'.
+    """One repository with an image per tag: 'registry.example.com/team/mlops:mlflow-0f3a…'.
 
-    `named` gives the repository, without a scheme, and is asked late: a cloud's has the account's id in it.
-    `login` is asked for each call, its passwords end; None takes what `docker login` has left for the host.
+    `named` returns the repository without a scheme; it is called late, since a cloud's contains the account
+    id. `login` is called for each request, since its passwords expire; None uses the `docker login` of the
+    host.
     """
 
     programs: Programs
@@ -44,11 +45,11 @@ class Registry:
     login: Callable[[], Login] | None = None
 
     def reference(self, key: str) -> str:
-        """What pods call the image with the key 'mlflow-0f3a…'."""
+        """The image reference in pods for a key such as 'mlflow-0f3a…'."""
         return f"{self.named()}:{key}"
 
     def references(self) -> frozenset[str]:
-        """All that is there. Raises CommandFailed when it does not answer, or does not know us."""
+        """References of all images. Raises CommandFailed if the registry does not answer or rejects us."""
         try:
             said = self._oras("repo", "tags", self.named(), prefix="--", seconds=_LIST_SECONDS)
         except CommandFailed as error:
@@ -58,7 +59,7 @@ class Registry:
         return frozenset(self.reference(tag) for tag in said.stdout.split())
 
     def push(self, archive: Path, progress: Progress, cancel: Cancel) -> None:
-        """Copy an OCI archive, named by its key, with what of it is not there yet. Raises CommandFailed."""
+        """Push the missing parts of an OCI archive that is named by its key. Raises CommandFailed."""
         progress.say(f"pushing {archive.stem}")
         source = f"{archive}:{archive.stem.rpartition('-')[2]}"
         copying = ("cp", "--from-oci-layout", "--no-tty", source, self.reference(archive.stem))
@@ -80,8 +81,8 @@ class Registry:
 
     @contextmanager
     def _known(self, prefix: str) -> Iterator[list[str]]:
-        """Flags by which it knows us: a file, since what is in argv everybody on this machine can read."""
-        # As every tool has it, and containerd too: a registry on this machine speaks plain HTTP.
+        """Flags for the login, in a file: all users of this machine can read argv."""
+        # A registry on this machine uses plain HTTP, as containerd and other tools expect.
         local = self._host.partition(":")[0] in ("localhost", "127.0.0.1")
         flags = [f"{prefix}plain-http"] if local else []
         if self.login is None:

@@ -22,7 +22,7 @@ from mlops_platform.base.errors import StepError
         ("http://[::1]:8000", True),
     ],
 )
-def test_addresses_that_are_safe(url: str, loopback: bool) -> None:
+def test_https_oci_and_loopback_addresses_are_accepted(url: str, loopback: bool) -> None:
     assert require_safe(url) is loopback
 
 
@@ -38,12 +38,12 @@ def test_addresses_that_are_safe(url: str, loopback: bool) -> None:
         "charts",
     ],
 )
-def test_addresses_that_are_not(url: str) -> None:
-    with pytest.raises(StepError, match="over https:// or oci:// only"):
+def test_other_addresses_are_errors(url: str) -> None:
+    with pytest.raises(StepError, match="must start with https:// or oci://"):
         require_safe(url)
 
 
-def test_a_file_that_is_not_what_was_pinned_is_refused(tmp_path: Path) -> None:
+def test_file_with_another_digest_is_an_error(tmp_path: Path) -> None:
     file = tmp_path / "chart.tgz"
     file.write_bytes(b"chart")
     require_digest(file, f"sha256:{hashlib.sha256(b'chart').hexdigest()}", "chart")

@@ -1,4 +1,4 @@
-"""Releases as wanted and as found, without a cluster."""
+"""Requested and installed releases, without a cluster."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def record(name: str, version: int, status: str = "deployed", **labels: str) -> 
     return {"metadata": {"namespace": "n", "labels": {**own, **labels}}}
 
 
-def test_the_latest_revision_counts_by_number_not_by_text() -> None:
+def test_latest_revision_is_the_highest_number() -> None:
     found = read_installed([record("a", 9, "superseded"), record("a", 10), record("a", 2, "superseded")])
     assert found["n", "a"].revision == 10
     assert found["n", "a"].status == "deployed"
@@ -39,12 +39,12 @@ def test_the_latest_revision_counts_by_number_not_by_text() -> None:
 
 
 @pytest.mark.parametrize(("label", "digest"), [("abc.2", "abc"), ("abc.1", ""), ("abc", ""), ("", "")])
-def test_a_digest_counts_only_for_the_revision_it_was_made_for(label: str, digest: str) -> None:
-    """Helm hands labels on to the next revision, whoever makes it."""
+def test_digest_is_valid_for_its_own_revision_only(label: str, digest: str) -> None:
+    """Helm copies labels to the next revision, also one of another Helm."""
     assert read_installed([record("a", 2, **{DIGEST_LABEL: label})])["n", "a"].digest == digest
 
 
-def test_helms_record_is_decoded() -> None:
+def test_record_of_helm_is_decoded() -> None:
     packed = base64.b64encode(base64.b64encode(gzip.compress(json.dumps({"config": {"a": 1}}).encode())))
     assert decode({"data": {"release": packed.decode()}}) == {"config": {"a": 1}}
 
@@ -57,7 +57,7 @@ def digest(wanted: Release) -> str:
     return digest_of(wanted, wanted.source.identity())
 
 
-def test_a_digest_follows_contents_and_not_their_order() -> None:
+def test_digest_depends_on_contents_not_on_order() -> None:
     base = digest(release({"a": 1, "b": {"c": 2, "d": 3}}))
     assert base == digest(release({"b": {"d": 3, "c": 2}, "a": 1}))
     assert base != digest(release({"a": 1, "b": {"c": 2, "d": 4}}))
@@ -67,7 +67,7 @@ def test_a_digest_follows_contents_and_not_their_order() -> None:
     assert base == digest(release({"a": 1, "b": {"c": 2, "d": 3}}, timeout_seconds=1))
 
 
-def test_every_part_of_a_pinned_source_counts() -> None:
+def test_digest_depends_on_every_part_of_a_pinned_source() -> None:
     sources: list[ChartSource] = [
         RepositoryChart("https://r", "c", "1", "sha256:1"),
         RepositoryChart("https://s", "c", "1", "sha256:1"),
@@ -81,7 +81,7 @@ def test_every_part_of_a_pinned_source_counts() -> None:
     assert len(digests) == len(sources)
 
 
-def test_any_file_of_a_chart_counts_and_its_folder_does_not(tmp_path: Path) -> None:
+def test_digest_depends_on_the_files_of_a_chart_not_on_its_folder(tmp_path: Path) -> None:
     for name in ("one", "two"):
         (tmp_path / name / "templates").mkdir(parents=True)
         (tmp_path / name / "Chart.yaml").write_text("name: c\n")
@@ -92,7 +92,7 @@ def test_any_file_of_a_chart_counts_and_its_folder_does_not(tmp_path: Path) -> N
     assert first != InTreeChart(tmp_path / "two").identity()
 
 
-def test_changed_lines_name_the_leaf() -> None:
+def test_changed_lines_have_the_key_of_the_value() -> None:
     before = {"image": "a:1", "resources": {"cpu": "1", "memory": "1Gi"}, "list": [1, 2], "gone": True}
     after = {"image": "a:2", "resources": {"cpu": "1", "memory": "2Gi"}, "list": [1, 3, {}], "new": None}
     assert changed_lines(before, after) == [
@@ -106,7 +106,7 @@ def test_changed_lines_name_the_leaf() -> None:
     assert changed_lines(before, before) == []
 
 
-def test_a_long_value_is_cut_for_the_screen_but_never_taken_for_equal() -> None:
+def test_long_values_are_shortened_after_the_comparison() -> None:
     before, after = {"a": "x" * 100 + "1"}, {"a": "x" * 100 + "2"}
     (line,) = changed_lines(before, after)
     assert len(line) < 140

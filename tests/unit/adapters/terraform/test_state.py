@@ -66,7 +66,7 @@ def test_lock_holder_is_the_pid_of_the_kernel_s_lock(tmp_path: Path) -> None:
     assert state.lock_holder(path) is None and state.lock_holder(tmp_path / "none") is None
     ready, done = os.pipe(), os.pipe()
     child = os.fork()
-    if child == 0:  # a lock of one's own process is never in one's own way
+    if child == 0:  # a process's own lock never conflicts with itself
         with path.open("rb+") as file:
             fcntl.lockf(file, fcntl.LOCK_EX)
             os.write(ready[1], b"x")
