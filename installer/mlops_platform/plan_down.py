@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from mlops_platform.engine.graph import Graph, Part, Step, after, chain, parallel
 from mlops_platform.run.context import Context
 from mlops_platform.teardown.drain import (
-    DeleteCustom,
-    DeleteEntrances,
+    DeleteCustomResources,
+    DeleteLoadBalancers,
     DeleteNamespaces,
     DeleteVolumes,
     SuspendCronJobs,
@@ -19,9 +19,9 @@ from mlops_platform.teardown.snapshots import GROUPS, KeepSnapshots
 from mlops_platform.teardown.verify import (
     DestroyCluster,
     DownOptions,
-    Forget,
     Outcome,
     RemoveBlockers,
+    RemoveRecord,
     Retain,
     Sweep,
     VerifyDestroyed,
@@ -53,7 +53,7 @@ def plan_down(context: Context, options: DownOptions, *, alive: bool) -> Down:
         _ignoring_errors(before) if options.force else before,
         Sweep(context, options, outcome),
         VerifyDestroyed(context, options, outcome),
-        *([Forget(context)] if outside else []),
+        *([RemoveRecord(context)] if outside else []),
     )
     return Down(Graph.of(whole), outcome)
 
@@ -68,7 +68,7 @@ def _draining(context: Context, options: DownOptions) -> Part:
     first = [
         SuspendCronJobs(context),
         *_custom(context, options),
-        DeleteEntrances(context),
+        DeleteLoadBalancers(context),
         DeleteVolumes(context, "volumes" in options.retain),
     ]
     namespaces = [] if context.cluster.capabilities.dedicated else [DeleteNamespaces(context)]
@@ -78,8 +78,8 @@ def _draining(context: Context, options: DownOptions) -> Part:
 
 def _custom(context: Context, options: DownOptions) -> list[Step]:
     if "snapshots" not in options.retain:
-        return [DeleteCustom(context)]
-    return [KeepSnapshots(context), DeleteCustom(context, GROUPS)]
+        return [DeleteCustomResources(context)]
+    return [KeepSnapshots(context), DeleteCustomResources(context, GROUPS)]
 
 
 def _releases(context: Context) -> Part:

@@ -27,7 +27,7 @@ def password(platform: Platform) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def uis(platform: Platform) -> dict[str, str]:
     """Addresses of all UIs by component, as `up` prints them."""
-    said = platform.ok("up", "--yes", "--output", "json").envelope["data"]["doors"]
+    said = platform.ok("up", "--yes", "--output", "json").envelope["data"]["endpoints"]
     return {door["what"]: door["where"] for door in said if door["where"].startswith("https://")}
 
 

@@ -1,4 +1,4 @@
-"""Owns asking before `up` changes a cluster: all that is destroyed is said, data is agreed to apart."""
+"""The confirmation before `up` changes a cluster: it lists what is destroyed, and data loss needs its own."""
 
 from __future__ import annotations
 
@@ -15,26 +15,27 @@ if TYPE_CHECKING:
 
 
 def agreed(console: Console, work: Context, *, yes: bool, allow_data_loss: bool) -> bool:
-    """May `up` go on? Terraform plans here, once, when something exists that it could destroy; what was
-    agreed to is then just what it applies. Raises UsageError when there is nobody to ask.
+    """True: `up` may continue. If Terraform could destroy something, the saved plan is what it applies.
+
+    Raises UsageError when a confirmation is necessary and there is no terminal.
     """
     cluster, terraform = work.cluster, work.terraform
     if not cluster.capabilities.requires_confirmation or terraform.unchanged(cluster.variables()):
         return True
     if not terraform.resources():
         return yes or not console.asks or _new(console, work)
-    told = ConsoleProgress(console)
-    cluster.prepare(told)
-    terraform.recover(told, work.cancel)
+    progress = ConsoleProgress(console)
+    cluster.prepare(progress)
+    terraform.recover(progress, work.cancel)
     variables = cluster.variables()
-    if terraform.unchanged(variables):  # the run that was recovered had done it all
+    if terraform.unchanged(variables):  # the recovered run had applied everything
         return True
-    changes = terraform.plan(variables, told, work.cancel)
+    changes = terraform.plan(variables, progress, work.cancel)
     if changes is None or not changes.all:
         return True
     try:
         answer = _answer(console, work, preview.of(work, changes), yes=yes, allow_data_loss=allow_data_loss)
-    except PlatformError:  # nobody to ask, or interrupted
+    except PlatformError:  # no terminal, or interrupted
         terraform.discard_plan()
         raise
     if not answer:
@@ -43,7 +44,7 @@ def agreed(console: Console, work: Context, *, yes: bool, allow_data_loss: bool)
 
 
 def _new(console: Console, work: Context) -> bool:
-    """Nothing is there yet, so nothing can be lost but money. Planned without making a place for a state."""
+    """Ask before a first `up`, which costs money but loses no data. The plan creates no state bucket."""
     changes = work.terraform.preview(work.cluster.variables(), ConsoleProgress(console), work.cancel)
     return _ask(console, work, preview.of(work, changes))
 
@@ -57,14 +58,14 @@ def _answer(console: Console, work: Context, found: Preview, *, yes: bool, allow
         raise UsageError(
             f"up would lose data of {found.environment}",
             why="\n".join(f"{loss.where}: {loss.what}" for loss in found.losses),
-            hint="--yes does not cover that; nothing was changed. Look first: mlops-platform plan",
+            hint="read `mlops-platform plan`, then add --allow-data-loss; nothing was changed",
             command=_command(found.environment, "--yes", "--allow-data-loss"),
         )
     if destroying and not yes and not console.asks:
         raise UsageError(
-            f"up would destroy {len(destroying)} of {found.environment}'s resources, and nobody can be asked",
+            f"up would destroy {len(destroying)} resources of {found.environment}; no terminal to confirm it",
             why="\n".join(f"{change.action} {change.address}" for change in destroying),
-            hint="say --yes in scripts; nothing was changed",
+            hint="add --yes in scripts; nothing was changed",
             command=_command(found.environment, "--yes"),
         )
     if console.asks and not yes:
@@ -86,7 +87,7 @@ def _command(environment: str, *flags: str) -> str:
 
 
 class ConsoleProgress:
-    """Progress where there is no run to show it in."""
+    """Progress outside of a run."""
 
     def __init__(self, console: Console) -> None:
         self._console = console

@@ -59,7 +59,7 @@ def running(console: Console, opened: Opened) -> Iterator[Run]:
     with cancelling(cancel, _telling(console)), HostLock(state, name, command):
         earlier = list(runs(state, newest=_COMPARED_RUNS))
         redactor = Redactor()
-        console.clean = redactor.clean
+        console.redact = redactor.clean
         journal = Journal.start(state, command, name, __version__, redactor)
         opened.record()
         lease = _Lease(name, command, cancel, journal, console)

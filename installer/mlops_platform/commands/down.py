@@ -1,4 +1,4 @@
-"""Owns `down`: drain, destroy, and the proof, said in full."""
+"""`down`: drain, destroy, sweep, verify."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def run(
     work = read_only(opened)
     cluster = work.cluster
     cluster.require_same_location()
-    _refuse_wishes(name, cluster, options)
+    _check_options(name, cluster, options)
     if not opened.state.exists() and not cluster.teardown.inventory():
         return console.done(
             {"changed": 0, "seen": 0, "left": []}, f"{name}: nothing to take down · 0 left of 0 seen"
@@ -42,15 +42,15 @@ def run(
 
 
 @dataclass(frozen=True)
-class Taken:
-    """An environment that is down and proven gone, in figures and in words."""
+class TakenDown:
+    """The result of a verified teardown, as data and as text."""
 
     data: dict[str, Any]
     text: str
 
 
-def take_down(console: Console, opened: Opened, options: DownOptions) -> Taken:
-    """What was asked and agreed to. Raises LeftoversError when something is left, and what a step raised."""
+def take_down(console: Console, opened: Opened, options: DownOptions) -> TakenDown:
+    """Take an environment down, without asking. Raises LeftoversError, and the error of a step."""
     from mlops_platform.commands._run import counts, running
     from mlops_platform.console import screens
     from mlops_platform.plan_down import plan_down
@@ -63,9 +63,8 @@ def take_down(console: Console, opened: Opened, options: DownOptions) -> Taken:
         alive = not options.sweep_only and _reached(run.context, console)
         planned = plan_down(run.context, options, alive=alive)
         outcome = planned.outcome
-        if (
-            alive and run.context.cluster.capabilities.external_resources
-        ):  # before draining takes the first of it
+        # Count before the drain deletes the first object.
+        if alive and run.context.cluster.capabilities.external_resources:
             outcome.seen.set(len(run.context.cluster.teardown.inventory()))
         try:
             result = run.engine(planned.graph)
@@ -74,7 +73,7 @@ def take_down(console: Console, opened: Opened, options: DownOptions) -> Taken:
     seen, money = outcome.seen.get(), spent.now() if spent else None
     data = counts(result) | {"seen": seen, **_found(outcome)}
     text = screens.down(name, result, seen, outcome.stays.get(), kept=options.keep_data, spent=money)
-    return Taken(data | ({"cost": money.as_data()} if money else {}), text)
+    return TakenDown(data | ({"cost": money.as_data()} if money else {}), text)
 
 
 def _found(outcome: Outcome) -> dict[str, list[dict[str, object]]]:
@@ -86,22 +85,24 @@ def _found(outcome: Outcome) -> dict[str, list[dict[str, object]]]:
     return {"left": plain(left), "stays": plain([each for each in stays if each.keep or each.ours])}
 
 
-def _refuse_wishes(name: str, cluster: Cluster, options: DownOptions) -> None:
+def _check_options(name: str, cluster: Cluster, options: DownOptions) -> None:
     strange = sorted(options.retain - set(cluster.teardown.retainable))
     if strange:
         known = ", ".join(cluster.teardown.retainable) or "nothing, here"
-        raise UsageError(f"--retain {strange[0]}: nothing of that name can be kept", why=f"known: {known}")
+        raise UsageError(f"--retain {strange[0]}: unknown", why=f"known: {known}")
     if options.keep_data and not cluster.capabilities.keeps_data:
         raise UsageError(
-            f"{name} cannot be stopped and keep its data: its cluster is made anew by `up`",
-            hint="--retain keeps the disks, and says which they are",
+            f"{name} cannot be stopped and keep its data: `up` creates a new cluster",
+            hint="keep the disks with --retain, which lists them",
             command=f"mlops-platform down --env {name} --retain volumes",
         )
 
 
 def require_unprotected(work: Context, options: DownOptions) -> Sequence[Leftover]:
-    """The data that would go. Raises PreflightError, whatever is forced, when some of it was made not to be
-    deleted: that would be refused at the end of the way, when the cluster is gone already."""
+    """Return the data that would be deleted. Raises PreflightError when some is protected, also with --force.
+
+    The cloud would refuse its deletion at the end, when the cluster is already gone.
+    """
     cluster, name = work.cluster, work.environment.name
     kept = {kind for word in options.retain for kind in cluster.teardown.retainable[word].kinds}
     going = [each for each in cluster.teardown.data() if each.kind not in kept]
@@ -109,7 +110,7 @@ def require_unprotected(work: Context, options: DownOptions) -> Sequence[Leftove
     protected = [each for each in going if each.protected or each.id in guarded]
     if protected:
         raise PreflightError(
-            f"{name} has data that is protected from being deleted; nothing was changed",
+            f"{name} has data with deletion protection; nothing was changed",
             why="\n".join(f"{each.kind} {each.id} {each.detail}".rstrip() for each in protected),
             hint="set `deletion_protection: false`, run `up`, then `down`; --force does not lift it",
             command=f"mlops-platform up --env {name}",
@@ -118,12 +119,12 @@ def require_unprotected(work: Context, options: DownOptions) -> Sequence[Leftove
 
 
 def _reached(work: Context, console: Console) -> bool:
-    """Can the cluster still be drained? A dead one cannot, and one that never was need not."""
+    """True: the cluster exists and answers, so it can be drained."""
     from mlops_platform.run.connect import find_way
 
     if not find_way(work):
         if work.terraform.resources():
-            console.say("! nothing in the cluster is drained: Terraform knows no way to one")
+            console.say("! the cluster is not drained: Terraform's state has no endpoint")
         return False
     wrong = work.cluster.alive()
     if not wrong and work.cluster.capabilities.external_resources:
@@ -132,19 +133,19 @@ def _reached(work: Context, console: Console) -> bool:
         except StepError as error:
             wrong = error.what
     if wrong:
-        console.say(f"! nothing in the cluster is drained: {wrong}")
+        console.say(f"! the cluster is not drained: {wrong}")
     return not wrong
 
 
 def _agreed(
     console: Console, name: str, options: DownOptions, lost: Sequence[Leftover], *, yes: bool
 ) -> bool:
-    """Asked once; with data in stores that outlive a cluster, by the environment's name."""
+    """Ask once; with data in stores that outlive a cluster, for the environment's name."""
     if lost and (yes or not console.asks):
         raise UsageError(
             f"down would delete data of {name}",
             why="\n".join(f"{each.kind} {each.id} {each.detail}".rstrip() for each in lost),
-            hint="--yes does not cover that, --allow-data-loss does; --retain keeps; nothing was changed",
+            hint="add --allow-data-loss, or keep the data with --retain; nothing was changed",
             command=f"mlops-platform down --env {name} --yes --allow-data-loss",
         )
     if yes:
@@ -155,8 +156,8 @@ def _agreed(
     answer = console.confirm(f"Take {name} down? {what[0].upper()}{what[1:]}.", name if lost else "")
     if answer is None:
         raise UsageError(
-            f"down would ask whether to take {name} down, and nobody can answer",
-            hint="say --yes in scripts",
+            f"down needs a confirmation to take {name} down, and there is no terminal",
+            hint="add --yes in scripts",
             command=f"mlops-platform down --env {name} --yes",
         )
     return answer

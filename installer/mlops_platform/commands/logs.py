@@ -40,7 +40,7 @@ def run(console: Console, component: str, *, tail: int, follow: bool, previous: 
         return console.done({"pods": texts})
     for pod, text in texts.items():
         for line in text.splitlines():
-            console.raw(console.clean(f"{pod}  {line}\n" if len(pods) > 1 else f"{line}\n"))
+            console.raw(console.redact(f"{pod}  {line}\n" if len(pods) > 1 else f"{line}\n"))
     return Exit.DONE
 
 
@@ -75,7 +75,7 @@ def _follow(console: Console, kube: Kube, namespace: str, pods: list[str], tail:
             if isinstance(line, BaseException):
                 raise line
             left -= line is None
-            console.raw(console.clean(line or ""))
+            console.raw(console.redact(line or ""))
     except KeyboardInterrupt:  # that is how following is meant to end
         return Exit.DONE
     return Exit.DONE

@@ -1,4 +1,4 @@
-"""Owns `reap`: takes down every environment whose time to live is over, and nothing else."""
+"""`reap`: take down every environment whose time to live is over."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def run(console: Console, *, region: str, dry_run: bool) -> int:
                 done[each.name] = taken
         except Interrupted:
             raise
-        except PlatformError as error:  # one that will not go keeps nobody else's money flowing
+        except PlatformError as error:  # a failure must not keep the others running
             failed[each.name] = error
             console.say(f"! {each.name}: {error}")
     data = {"expired": [each.name for each in due], "left_alone": others, "reaped": list(done)}
@@ -44,7 +44,7 @@ def run(console: Console, *, region: str, dry_run: bool) -> int:
 
 
 def _one(console: Console, each: RemoteEnvironment) -> dict[str, Any]:
-    """Its time is read again: who has prolonged it while others were taken down keeps it. Empty then."""
+    """Take one environment down; empty if its time to live was extended in the meantime."""
     from mlops_platform.base.ttl import expired
     from mlops_platform.commands.down import require_unprotected, take_down
     from mlops_platform.run.connect import read_only

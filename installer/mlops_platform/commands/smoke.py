@@ -14,7 +14,7 @@ def run(console: Console, components: Sequence[str], *, junit: str) -> int:
     from mlops_platform.commands._run import counts, running
     from mlops_platform.console import screens
     from mlops_platform.plan import plan_smoke
-    from mlops_platform.report.summary import proven
+    from mlops_platform.report.summary import smoke_result
     from mlops_platform.run.connect import reach, read_only
     from mlops_platform.run.open import open_environment
 
@@ -30,7 +30,7 @@ def run(console: Console, components: Sequence[str], *, junit: str) -> int:
             console.add({"probes": probes_of(run.context.run_folder)})
             if junit:
                 _write_junit(Path(junit), run.context.run_folder, name)
-        found = proven(run.context, components)
+        found = smoke_result(run.context, components)
     data = counts(result) | {"probes": probes_of(run.context.run_folder)}
     return console.done(data, screens.smoke(name, found, result))
 

@@ -1,4 +1,4 @@
-"""Owns `up`: run the plan, then one screen of what is here and what to do next."""
+"""`up`: run the plan, then show the endpoints and the next commands."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ def run(
 
 
 def _limit(work: Context, ttl: str) -> None:
-    """Raises UsageError where nothing would ever take the environment down."""
+    """Set the time to live. Raises UsageError for a cluster that `reap` does not take down."""
     from mlops_platform.base.errors import UsageError
     from mlops_platform.base.ttl import expiry
 
     if not work.cluster.capabilities.expires:
-        raise UsageError(f"--ttl: {work.environment.name} costs nothing and is nowhere but on this machine")
+        raise UsageError(f"--ttl: {work.environment.name} has no time to live: its cluster costs nothing")
     work.cluster.teardown.expire(expiry(ttl))

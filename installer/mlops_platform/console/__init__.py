@@ -1,4 +1,4 @@
-"""Owns all that is printed: data on stdout, progress and errors on stderr, one envelope with JSON."""
+"""All output: data on stdout, progress and errors on stderr, one envelope with JSON."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
     from mlops_platform.engine.events import Listener
 
 ENVELOPE = 1
-_PATIENCE_SECONDS = 12 * 3600.0  # for an answer
+_ANSWER_SECONDS = 12 * 3600.0
 
 
 class Output(StrEnum):
-    """What `--output` may say."""
+    """The values of `--output`."""
 
     TEXT = "text"
     JSON = "json"
 
 
 class Console:
-    """One command's way to its user. Nothing else in the house prints."""
+    """The output of one command. No other code prints."""
 
     def __init__(
         self,
@@ -46,45 +46,45 @@ class Console:
         self.environment = environment
         self.json = output is Output.JSON
         self.verbose = verbose
-        self.above: Callable[[str], None] | None = None  # where a tree is being drawn
-        self.clean: Callable[[str], str] = str
+        self.above: Callable[[str], None] | None = None  # prints above the tree while it is drawn
+        self.redact: Callable[[str], str] = str
         self._out = out or sys.stdout
         self._err = err or sys.stderr
-        self._deaf = False
-        self._situation: FailureContext | None = None
+        self._closed = False
+        self._failure: FailureContext | None = None
         self._record: dict[str, Any] = {}
 
     @property
     def live(self) -> bool:
-        """Progress goes to a terminal that can be redrawn, and a person looks at it."""
+        """True: progress goes to a terminal that can be redrawn."""
         dumb = os.environ.get("TERM", "dumb") == "dumb" or "CI" in os.environ
         return self._err.isatty() and not dumb and not self.json and not self.verbose
 
     def say(self, text: str) -> None:
-        """Progress. A terminal that went away does not end the work."""
-        if self._deaf:
+        """Print progress. A terminal that is gone does not end the run."""
+        if self._closed:
             return
         try:
             if self.above:
-                self.above(self.clean(text))
+                self.above(self.redact(text))
                 return
-            self._err.write(self._coloured(self.clean(text), self._err) + "\n")
+            self._err.write(self._coloured(self.redact(text), self._err) + "\n")
             self._err.flush()
         except (BrokenPipeError, ConnectionError, OSError):
-            self._deaf = True
+            self._closed = True
 
     def text(self, text: str) -> None:
-        """Data for people; with `--output json` the envelope says it."""
+        """Print data for people; with `--output json` the envelope has it."""
         if not self.json:
-            self.raw(self._coloured(self.clean(text), self._out) + "\n")
+            self.raw(self._coloured(self.redact(text), self._out) + "\n")
 
     def raw(self, text: str) -> None:
-        """Data exactly as it is, such as a log line."""
+        """Print data unchanged, such as a log line."""
         self._out.write(text)
         self._out.flush()
 
     def done(self, data: Mapping[str, Any], text: str = "", code: int = Exit.DONE) -> int:
-        """The command's result in either form. Returns the exit code it was given."""
+        """Print the command's result, as text or JSON. Returns `code`."""
         if self.json:
             self._envelope(code, data, None)
         elif text:
@@ -92,39 +92,38 @@ class Console:
         return code
 
     def error(self, error: PlatformError) -> int:
-        """The one rendering of an error. Returns its exit code."""
+        """Print an error. Returns its exit code."""
         from mlops_platform.console.failure import FailureContext, as_data, block
 
-        situation = self._situation or FailureContext()
+        context = self._failure or FailureContext()
         if self.json:
-            self._envelope(error.exit_code, self._record, as_data(error, situation))
-        self.say(block(error, situation))
+            self._envelope(error.exit_code, self._record, as_data(error, context))
+        self.say(block(error, context))
         return int(error.exit_code)
 
     def add(self, data: Mapping[str, Any]) -> None:
-        """What the envelope says beside an error, if one comes."""
+        """Add data to the envelope of a possible error."""
         self._record.update(data)
 
-    def ended(self, situation: FailureContext, record: dict[str, Any]) -> None:
-        """What is known of a run that is about to end with an error."""
-        self._situation = situation
+    def ended(self, context: FailureContext, record: dict[str, Any]) -> None:
+        """Store what is known of a run that is about to end with an error."""
+        self._failure = context
         self.add(record)
 
     def bug(self, trace: str, last_line: str) -> int:
-        """Short, unless -v: where the record is and how to see more."""
-        hint = "" if self.verbose else "run it again with -v to see where"
+        """Print an internal error; the traceback only with -v."""
+        hint = "" if self.verbose else "run the command again with -v for the traceback"
         return self.error(PlatformError(f"a bug: {last_line}", why=trace if self.verbose else "", hint=hint))
 
     @property
     def asks(self) -> bool:
-        """Is there a person? Not when stdin is no terminal, or nobody sees the question."""
+        """True: stdin and stderr are a terminal, so that questions can be answered."""
         return sys.stdin.isatty() and self._err.isatty()
 
     def confirm(self, question: str, word: str = "", cancel: Cancel | None = None) -> bool | None:
-        """None when nobody can be asked. With `word` a yes is not enough: it must be typed.
+        """Ask; with `word` the answer must be that word. None without a terminal.
 
-        In a run Ctrl-C only sets its `cancel`, of which a program that reads hears nothing: with it this
-        raises Interrupted.
+        During a run Ctrl-C only sets `cancel` and does not interrupt a read; pass it to raise Interrupted.
         """
         if not self.asks:
             return None
@@ -136,7 +135,7 @@ class Console:
         return answer == word if word else answer.lower() in ("y", "yes")
 
     def listener(self, header: str, expected: Mapping[str, float]) -> Listener:
-        """What shows a run here: a tree on a terminal, else a line an event."""
+        """Return what displays a run: a tree on a terminal, otherwise one line per event."""
         if self.live:
             from mlops_platform.console.live import Live
 
@@ -147,11 +146,11 @@ class Console:
 
     @property
     def progress(self) -> TextIO:
-        """The stream progress goes to, for the tree, which draws by itself."""
+        """The stream of progress, for the tree, which draws itself."""
         return self._err
 
     def _envelope(self, code: int, data: Mapping[str, Any], error: Mapping[str, Any] | None) -> None:
-        """One line, so that a reader of a command that goes on can take it at once."""
+        """One line, so that a reader of a command that follows can parse it at once."""
         from mlops_platform.console.failure import OUTCOMES
 
         envelope = {
@@ -164,7 +163,7 @@ class Console:
             "data": data,
             "error": error,
         }
-        self.raw(self.clean(json.dumps(envelope, ensure_ascii=False)) + "\n")
+        self.raw(self.redact(json.dumps(envelope, ensure_ascii=False)) + "\n")
 
     @staticmethod
     def _coloured(text: str, stream: TextIO) -> str:
@@ -173,7 +172,7 @@ class Console:
 
 
 def _until_typed(cancel: Cancel) -> None:
-    """Until there is a line, or the end of it, to be read."""
+    """Wait until stdin has a line, or its end."""
     import select
 
     from mlops_platform.adapters.wait import Pending, wait_until
@@ -181,7 +180,7 @@ def _until_typed(cancel: Cancel) -> None:
     def typed() -> bool | Pending:
         return bool(select.select([sys.stdin], [], [], 0)[0]) or Pending("nothing typed")
 
-    wait_until("an answer", typed, seconds=_PATIENCE_SECONDS, longest_delay=0.1, cancel=cancel)
+    wait_until("an answer", typed, seconds=_ANSWER_SECONDS, longest_delay=0.1, cancel=cancel)
 
 
 __all__ = ["WIDTH", "Console", "Output"]

@@ -1,4 +1,4 @@
-"""Owns the guess of what is left: the longest way through the unfinished steps, timed by earlier runs."""
+"""The estimate of the remaining time: the critical path of the unfinished steps, timed by earlier runs."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from collections.abc import Mapping
 def remaining(
     unfinished: Mapping[str, float], edges: Mapping[str, tuple[str, ...]], expected: Mapping[str, float]
 ) -> tuple[tuple[str, ...], float]:
-    """The chain of unfinished steps that takes longest, and its seconds; no chain when nothing is known.
+    """Return the critical path of the unfinished steps, and its seconds; empty when no time is known.
 
-    `unfinished` maps each to the seconds it has run already, 0 when it has not begun. A step that no
-    earlier run has timed is one that had nothing to do, and counts nothing.
+    `unfinished` maps each step to the seconds it has run, 0 before its start. A step that no earlier run
+    has timed had nothing to do, and counts 0.
     """
     best: dict[str, tuple[float, tuple[str, ...]]] = {}
 

@@ -1,4 +1,4 @@
-"""Owns how an error looks: a block for people, the envelope's `error` for programs."""
+"""The rendering of an error: a block of text, or the envelope's `error`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ OUTCOMES = {
 
 @dataclass(frozen=True)
 class FailureContext:
-    """What is known of the run an error ended: where its record lies, what else failed or did not begin."""
+    """The run that an error ended: its record, the other failures, the number of steps not started."""
 
     journal: Path | None = None
     step: str = ""
@@ -36,16 +36,16 @@ class FailureContext:
     stays_up: bool = False
 
 
-def block(error: PlatformError, situation: FailureContext) -> str:
-    """What, why, hint, command, evidence, exit code; every label only when there is something to say."""
+def block(error: PlatformError, context: FailureContext) -> str:
+    """What, why, hint, command, evidence and exit code; a label without a value is left out."""
     title = "\n       ".join(textwrap.wrap(f"error: {error.what}", WIDTH - 7, break_long_words=False))
-    step = f"step {situation.step}" if situation.step else ""
+    step = f"step {context.step}" if context.step else ""
     if step and len(title) + len(step) + 2 <= WIDTH:
         title = title + step.rjust(WIDTH - len(title))
         step = ""
     lines = [title, ""]
     if step:
-        lines += labelled("step", situation.step)
+        lines += labelled("step", context.step)
     if isinstance(error, ConfigurationError):
         lines += [line for p in error.problems for line in _problem(str(p))]
     elif error.why:
@@ -53,13 +53,13 @@ def block(error: PlatformError, situation: FailureContext) -> str:
     lines += labelled("hint", error.hint) if error.hint else []
     lines += labelled("command", error.command, wrap=False) if error.command else []
     lines += labelled("evidence", str(error.evidence), wrap=False) if error.evidence else []
-    for number, other in enumerate(situation.others):
+    for number, other in enumerate(context.others):
         lines += labelled("" if number else "also failed", other)
-    if situation.skipped:
-        lines += labelled("not begun", plural(situation.skipped, "step"))
-    if situation.journal:
-        lines += labelled("journal", str(situation.journal), wrap=False)
-    last = "  everything else stays up; nothing was rolled back." if situation.stays_up else ""
+    if context.skipped:
+        lines += labelled("not started", plural(context.skipped, "step"))
+    if context.journal:
+        lines += labelled("journal", str(context.journal), wrap=False)
+    last = "  everything else stays up; nothing was rolled back." if context.stays_up else ""
     code = f"exit {int(error.exit_code)}"
     lines.append(last + code.rjust(WIDTH - len(last)))
     return "\n".join(lines)
@@ -70,8 +70,8 @@ def _problem(text: str) -> list[str]:
     return [f"  {first.strip()}", *rest]
 
 
-def as_data(error: PlatformError, situation: FailureContext) -> dict[str, Any]:
-    """The envelope's `error`: always the same keys, '' or empty where there is nothing to say."""
+def as_data(error: PlatformError, context: FailureContext) -> dict[str, Any]:
+    """The envelope's `error`: always the same keys; '' or empty without a value."""
     problems = error.problems if isinstance(error, ConfigurationError) else ()
     return {
         "what": error.what,
@@ -79,8 +79,8 @@ def as_data(error: PlatformError, situation: FailureContext) -> dict[str, Any]:
         "hint": error.hint,
         "command": error.command,
         "evidence": str(error.evidence or ""),
-        "step": situation.step,
-        "others": list(situation.others),
-        "journal": str(situation.journal or ""),
+        "step": context.step,
+        "others": list(context.others),
+        "journal": str(context.journal or ""),
         "problems": [{"file": p.file, "line": p.line, "what": p.what, "hint": p.hint} for p in problems],
     }

@@ -1,4 +1,4 @@
-"""Owns the picture of who may reach whom: a square of marks, and below it every flow with its ports."""
+"""The screen of network policies: a matrix of components, and below it every flow with its ports."""
 
 from __future__ import annotations
 
@@ -20,8 +20,10 @@ def matrix(
     taken: Mapping[str, Sequence[str]],
     unknown: str,
 ) -> str:
-    """Columns have the rows' numbers: twenty components fit 80 columns. `taken` is what of the cluster's own
-    each component reaches."""
+    """Columns have the rows' numbers: twenty components fit 80 columns.
+
+    `taken` are the managed services that each component reaches.
+    """
     pairs = {(f.source, f.target) for f in flows}
     headers = ("", "from \\ to", *map(str, range(1, len(components) + 1)), "api", "out")
     rows = [
@@ -37,7 +39,12 @@ def matrix(
     for word in dict.fromkeys(word for words in taken.values() for word in words):
         takers = ", ".join(taker for taker, words in taken.items() if word in words)
         ports.append((f"the cluster's {word}", "", takers))
-    lines = [f"{name}: what is not here is refused, both ways", "", table(headers, rows), ""]
+    lines = [
+        f"{name}: every flow that is not listed is denied, in both directions",
+        "",
+        table(headers, rows),
+        "",
+    ]
     lines += [table(("to", "port", "from"), ports), ""]
     if unknown:
         lines += labelled("unknown", unknown)
@@ -58,14 +65,14 @@ def _beyond(source: Component, taken: Mapping[str, Sequence[str]]) -> tuple[str,
 
 
 def _ports(target: Component, flows: Sequence[Flow]) -> list[tuple[str, str, str]]:
-    """A row a port, one more for each thing from outside the cluster, and where it goes itself."""
+    """One row per port, and one per webhook and per address outside of the cluster."""
     rows = []
     for served in target.serves.values():
         sources = [f.source for f in flows if (f.target, f.port) == (target.name, served.port)]
         others = [source for source in sources if source != target.name]
         if target.ingress:
             others.append("anywhere outside the cluster")
-        rows.append((target.name, str(served.port), ", ".join(others) or "nobody"))
+        rows.append((target.name, str(served.port), ", ".join(others) or "-"))
     rows += [(target.name, str(port), "the API server") for port in target.webhooks]
     rows += [(each.cidr, str(each.port), f"{target.name}: {each.why}") for each in target.egress]
     return rows

@@ -1,4 +1,4 @@
-"""Owns the tree on a terminal: drawn again a few times a second, notes above it, nothing left behind."""
+"""The tree on a terminal: redrawn a few times a second, with notes above it."""
 
 from __future__ import annotations
 
@@ -20,8 +20,7 @@ _COLOURS = {"✔": "green", "✘": "bold red", "▸": "cyan", "!": "bold yellow"
 
 
 class Live:
-    """A Listener. Starts to draw at the first step that has something to do, so that a run with nothing
-    to do is one line, and does not pay for the library that draws."""
+    """A Listener that draws from the first changed step on: a no-op run is one line and imports no Rich."""
 
     def __init__(self, console: Console, header: str, expected: Mapping[str, float]) -> None:
         self._console = console
@@ -69,7 +68,7 @@ class Live:
 
 
 def _text(text: str) -> Text:
-    """The marks in colour; the words say the same."""
+    """Color the marks."""
     from rich.text import Text
 
     drawn = Text(text, no_wrap=True, overflow="ellipsis")

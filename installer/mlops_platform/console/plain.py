@@ -1,4 +1,4 @@
-"""Owns progress where nothing can be redrawn: one line an event, in a pipe, in CI, with `--verbose`."""
+"""Progress without a terminal, in CI or with `--verbose`: one line per event."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _MARKS = {"started": "▸", "done": "✔", "unchanged": "=", "failed": "✘", "s
 
 
 class Plain:
-    """A Listener. Observations of a step come at most every QUIET_SECONDS, all of them with `verbose`."""
+    """A Listener that prints a step's status at most every QUIET_SECONDS, with `verbose` always."""
 
     def __init__(self, say: Callable[[str], None], header: str, *, verbose: bool) -> None:
         self._say = say
@@ -34,13 +34,13 @@ class Plain:
         self._said[event.step] = event.elapsed
         self._head()
         line = _line(event)
-        whole = self._verbose or event.kind == "note"  # a note is a record: an id cut short names nothing
+        whole = self._verbose or event.kind == "note"  # a shortened id in a note would be useless
         self._say(line if whole or len(line) <= WIDTH else f"{line[: WIDTH - 1]}…")
 
     def end(self) -> None: ...
 
     def _head(self) -> None:
-        """Before the first event that is shown: a run with nothing to do is one line in all."""
+        """Print the header before the first visible event: a no-op run is one line."""
         if self._header:
             self._say(self._header)
             self._header = ""

@@ -1,4 +1,4 @@
-"""Owns the screen of what `up` would do: what is destroyed stands on a line of its own, in red, always."""
+"""The screen of `plan`: every destroyed object has its own line, in red."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _VERBS = {
     "update": "change",
     "replace": "replace",
     "destroy": "destroy",
-    "forget": "let go",
+    "forget": "state rm",
 }
 
 
@@ -38,7 +38,7 @@ def plan(preview: Preview) -> str:
 
 
 def apart(preview: Preview) -> str:
-    """What a person is asked about before `up`: the cluster, what would be lost, what it costs."""
+    """The question before `up`: cluster, data loss, price."""
     head = [f"{preview.environment} · {preview.where}", ""]
     return "\n".join([*head, *_cluster(preview), *data_loss(preview), *price(preview.bill)])
 
@@ -46,7 +46,7 @@ def apart(preview: Preview) -> str:
 def _cluster(preview: Preview) -> list[str]:
     step = next((p for p in preview.planned if p.step == TERRAFORM), None)
     if preview.unasked:
-        return labelled("cluster", f"? cannot be said: {preview.unasked}")
+        return labelled("cluster", f"? unknown: {preview.unasked}")
     if preview.changes is not None:
         return changes(preview.changes)
     if step is None or not step.difference:
@@ -55,12 +55,12 @@ def _cluster(preview: Preview) -> list[str]:
 
 
 def changes(found: Changes) -> list[str]:
-    """Counts, then object by object: what changes, and every single one that is destroyed or replaced."""
+    """Counts, then one entry per object that is changed, destroyed or replaced."""
     if not found.all:
         return labelled("cluster", "= unchanged")
     made, changed, gone = (len(found.of("create")), len(found.of("update")), len(found.destroying))
     replaced = len(found.of("replace"))
-    ending = f" ({replaced} of them made anew)" if replaced else ""
+    ending = f" ({replaced} of them replaced)" if replaced else ""
     made += replaced
     lines = labelled("cluster", f"+ {plural(made, 'resource')}   ~ {changed}   - {gone}{ending}")
     shown = [c for c in found.all if c.action != "create"]
@@ -82,7 +82,7 @@ def _below(texts: Sequence[str]) -> list[str]:
 
 
 def _releases(preview: Preview) -> list[str]:
-    """One line of all releases, then the values that differ."""
+    """One line for all releases, then the different values."""
     here = [p for p in preview.planned if p.step.endswith("/release")]
     words, below = [], []
     for each in here:
@@ -107,7 +107,7 @@ def _why(release: StepPlan) -> str:
 
 
 def _also(planned: Sequence[StepPlan]) -> list[str]:
-    """Everything else that would be done, grouped by what that is."""
+    """All other changes, grouped by their summary."""
     groups: dict[str, list[str]] = {}
     for each in planned:
         if each.difference and each.step != TERRAFORM and not each.step.endswith("/release"):
@@ -119,7 +119,7 @@ def _also(planned: Sequence[StepPlan]) -> list[str]:
 
 
 def _unknown(planned: Sequence[StepPlan]) -> list[str]:
-    """What cannot be known yet, by what has to be done before."""
+    """Steps that cannot be compared yet, grouped by what they wait for."""
     groups: dict[str, list[str]] = {}
     for each in planned:
         if each.unknown:
@@ -131,14 +131,14 @@ def _unknown(planned: Sequence[StepPlan]) -> list[str]:
 
 
 def data_loss(preview: Preview) -> list[str]:
-    """Never left out: also that there is none is said."""
+    """The data loss; the line is always there, also for none."""
     lost = [f"✖ {loss.where}: {loss.what}" for loss in preview.losses]
     destroying = [(p.step, p.difference) for p in preview.planned if p.difference and p.difference.destroys]
     lost += [f"✖ {step}: {difference.summary}" for step, difference in destroying]
     if not lost:
-        return labelled("data loss", "cannot be said" if preview.unasked else "none")
+        return labelled("data loss", "unknown" if preview.unasked else "none")
     if preview.losses:
-        lost.append("`up` asks for the environment's name first, or wants --allow-data-loss")
+        lost.append("`up` asks you to type the environment's name, or needs --allow-data-loss")
     lines: list[str] = []
     for each in lost:
         lines += labelled("" if lines else "data loss", each)
@@ -146,7 +146,7 @@ def data_loss(preview: Preview) -> list[str]:
 
 
 def price(bill: Bill | None) -> list[str]:
-    """What it costs, and every line of that both ways: on demand and by spot."""
+    """The price, and each charge on demand and as spot."""
     if bill is None:
         return []
     paid = bill.paid
@@ -160,7 +160,7 @@ def price(bill: Bill | None) -> list[str]:
 
 
 def _charges(bill: Bill) -> str:
-    """Line by line; what each is stands below it where the lines would be too long."""
+    """One line per charge; details get their own lines where these would be too long."""
     rows = []
     for each in bill.charges:
         spot = _span(each.spot) if each.spot or not each.on_demand else "-"
@@ -187,5 +187,5 @@ def _span(span: Span | None) -> str:
 
 
 def _money(hourly: float) -> str:
-    """What costs a little does not cost nothing."""
+    """An amount below a cent is not shown as 0."""
     return "<0.01" if 0 < hourly < 0.005 else f"{hourly:,.2f}"

@@ -1,4 +1,4 @@
-"""Owns the screens a command ends with, as text; everything on them was worked out before."""
+"""The final screens of commands, as text."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ if TYPE_CHECKING:
     from mlops_platform.report.cache import Entry
     from mlops_platform.report.cost import Spent
     from mlops_platform.report.status import Row
-    from mlops_platform.report.summary import Proven, Summary
+    from mlops_platform.report.summary import SmokeResult, Summary
 
 _CHECK_MARKS = {"ok": "✔", "warning": "!", "failure": "✘", "skipped": "·"}
 
 
 def up(summary: Summary, result: RunResult) -> str:
-    """One line when there was nothing to do, else what is here, where, and what comes next."""
+    """One line when nothing changed, otherwise the endpoints and the next commands."""
     name = summary.environment
     if not result.done:
-        smoke = f", smoke passed {ago(summary.proven.when)}" if summary.proven else ""
+        smoke = f", smoke passed {ago(summary.smoke.when)}" if summary.smoke else ""
         steps = plural(len(result.unchanged), "step")
         return f"{name}: nothing to do ({steps} unchanged{smoke}) · {duration(result.seconds)}"
     steps = f"{plural(len(result.done), 'step')} done, {len(result.unchanged)} unchanged"
-    lines = [f"{name} is up, {duration(result.seconds)} ({steps}).{_smoke(summary.proven)}", ""]
+    lines = [f"{name} is up, {duration(result.seconds)} ({steps}).{_smoke(summary.smoke)}", ""]
     endpoints = [(f"{d.what:<10}", d.where, d.login) for d in summary.endpoints]
     wide = table(("what", "where", "log in"), endpoints)
     if max(map(len, wide.splitlines())) <= WIDTH:
         lines.append(wide)
-    else:  # a long hint on logging in stands below its address
+    else:  # a long login hint goes below its address
         lines.append(table(("what", "where, log in"), [row for d in endpoints for row in _folded(*d)]))
     lines.append("")
     for number, command in enumerate(summary.next):
@@ -42,13 +42,13 @@ def up(summary: Summary, result: RunResult) -> str:
 
 
 def up_to_cluster(name: str, result: RunResult) -> str:
-    """What `up --only cluster` ends with."""
+    """The screen of `up --only cluster`."""
     if not result.done:
         steps = plural(len(result.unchanged), "step")
         return f"{name}: nothing to do ({steps} unchanged) · {duration(result.seconds)}"
     return "\n".join(
         [
-            f"{name}: its cluster is made, {duration(result.seconds)}.",
+            f"{name}: the cluster is up, {duration(result.seconds)}.",
             "",
             *labelled("next", f"mlops-platform up --env {name}", wrap=False),
         ]
@@ -59,14 +59,14 @@ def _folded(what: str, where: str, login: str) -> list[tuple[str, str]]:
     return [(what, where), *([("", login)] if login else [])]
 
 
-def _smoke(proven: Proven | None) -> str:
-    if not proven:
+def _smoke(result: SmokeResult | None) -> str:
+    if not result:
         return ""
-    return f"\nSmoke: {proven.passed} passed, {proven.failed} failed ({proven.refused} of them refusals)."
+    return f"\nSmoke: {result.passed} passed, {result.failed} failed ({result.negative} negative)."
 
 
-def smoke(name: str, proven: Proven | None, result: RunResult) -> str:
-    return f"{name}: proven, {duration(result.seconds)}.{_smoke(proven)}"
+def smoke(name: str, found: SmokeResult | None, result: RunResult) -> str:
+    return f"{name}: smoke tests passed, {duration(result.seconds)}.{_smoke(found)}"
 
 
 def down(
@@ -78,7 +78,7 @@ def down(
     kept: bool,
     spent: Spent | None = None,
 ) -> str:
-    """What went, what stays on purpose, and the proof. When something is left there is an error instead."""
+    """What was removed, what stays on purpose, and the verification. Leftovers are an error instead."""
     layers: dict[str, list[str]] = {}
     for step in result.done:
         layers.setdefault(step.partition("/")[2], []).append(step.partition("/")[0])
@@ -94,7 +94,7 @@ def down(
     for number, each in enumerate(shown):
         text = f"{each.kind} {each.id} {each.detail}".rstrip()
         lines += labelled("" if number else "kept", f"{text} ({each.keep or 'retained'})")
-    lines += labelled("proof", f"✔ 0 left of {seen} seen")
+    lines += labelled("verify", f"✔ 0 left of {seen} seen")
     if spent:
         hours = duration(spent.hours * 3600)
         lines += labelled("cost", f"at least {spent.dollars:.2f} $ over {hours} (table of {spent.dated})")
@@ -102,7 +102,7 @@ def down(
 
 
 def environments(found: Sequence[RemoteEnvironment], now: datetime) -> str:
-    """Wherever they were made from; what has no record is somebody's to look at."""
+    """Environments of this account, also those created on other machines, and those without a record."""
     if not found:
         return "none"
     rows = [
@@ -153,7 +153,7 @@ def status(name: str, rows: Sequence[Row]) -> str:
 
 
 def check(checks: Sequence[Check]) -> str:
-    """Every line with its figure; what is wrong with its reason and its fix."""
+    """One line per check with its figure; reason and fix below those that are not ok."""
     width = max(len(c.name) for c in checks)
     lines = []
     for each in checks:
@@ -169,7 +169,7 @@ def check(checks: Sequence[Check]) -> str:
 
 
 def cache(folder: str, entries: Sequence[Entry]) -> str:
-    """What is used by nobody is what `prune` removes."""
+    """The entries of the cache; `prune` removes the unused ones."""
     rows = [(e.kind, e.name, human(e.size), ", ".join(e.used_by) or "-") for e in entries]
     total, free = sum(e.size for e in entries), sum(e.size for e in entries if not e.used_by)
     if not rows:
@@ -188,6 +188,6 @@ def pruned(removed: Sequence[Entry]) -> str:
 
 
 def _below(label: str, text: str) -> list[str]:
-    """A command, told by its flags, is to be pasted: its line is never broken."""
+    """A command, recognized by its flags, stays on one line, to be pasted."""
     lines = labelled(label, text, width=5, wrap=" --" not in text) if text else []
     return [" " * 4 + line for line in lines]

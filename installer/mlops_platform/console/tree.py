@@ -1,4 +1,4 @@
-"""Owns the tree of a run as lines of text: layers, what is done, what runs and what it says, what is left."""
+"""The tree of a run as lines of text: one block per layer, with done, running and waiting steps."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _LABEL, _NAMES, _BAR, _TIME = 14, 3, 20, 7
 class _Step:
     id: str
     layer: str
-    kind: Kind | None = None  # None: not begun
+    kind: Kind | None = None  # None: not started
     text: str = ""
-    begun: float = 0.0
+    started: float = 0.0
     seconds: float = 0.0
     bar: str = ""
 
@@ -32,7 +32,7 @@ class _Step:
 
 
 class Tree:
-    """A Listener that only remembers; `lines` draws what it knows at a moment of the run."""
+    """A Listener that stores events; `lines` draws them at one moment of the run."""
 
     def __init__(self, expected: Mapping[str, float]) -> None:
         self._expected = expected
@@ -46,8 +46,8 @@ class Tree:
     def event(self, event: StepEvent) -> None:
         step = self._steps[event.step]
         if event.kind == "started":
-            step = replace(step, begun=event.elapsed)
-        if event.kind == "note":  # stays above the tree; the step goes on as it was
+            step = replace(step, started=event.elapsed)
+        if event.kind == "note":  # printed above the tree; the step's state stays
             return
         if event.kind == "fraction" and event.total:
             filled = _BAR * event.done // event.total
@@ -60,7 +60,7 @@ class Tree:
     def end(self) -> None: ...
 
     def lines(self, now: float) -> list[str]:
-        """`now` in seconds since the run's start."""
+        """Draw the tree `now` seconds after the run's start."""
         found = [""]
         for layer in dict.fromkeys(step.layer for step in self._steps.values()):
             here = [step for step in self._steps.values() if step.layer == layer]
@@ -74,16 +74,16 @@ class Tree:
         running = [s for s in steps if s.running]
         parts = [f"{len(ended)} of {plural(len(steps), 'step')} done", f"{len(running)} running"]
         lines = []
-        unfinished = {s.id: now - s.begun if s.running else 0.0 for s in steps if not s.ended}
+        unfinished = {s.id: now - s.started if s.running else 0.0 for s in steps if not s.ended}
         path, seconds = remaining(unfinished, self._edges, self._expected)
         if path:
             parts.append(f"about {duration(max(10.0, seconds))} left" if seconds >= 5 else "nearly done")
-            lines.append(shorten(f"longest way: {' → '.join(path)}", WIDTH))
+            lines.append(shorten(f"critical path: {' → '.join(path)}", WIDTH))
         return [" · ".join(parts), *lines]
 
 
 def _cells(steps: list[_Step], now: float) -> list[str]:
-    """One line for what is done, one for each that runs or failed, one for those that wait."""
+    """One line for done steps, one for each that runs or failed, one for those that wait."""
     done = [s for s in steps if s.kind in ("done", "unchanged")]
     cells = []
     if done:
@@ -102,13 +102,13 @@ def _cells(steps: list[_Step], now: float) -> list[str]:
 
 
 def _name(step: _Step) -> str:
-    """'postgres release'; only 'etcd' where the layer says the rest, as programs does of program/etcd."""
+    """'postgres release'; only 'etcd' for program/etcd in the layer programs."""
     kind, _, act = step.id.partition("/")
     return act if step.layer.startswith(kind) else f"{kind} {act}"
 
 
 def _done(done: list[_Step], total: int) -> str:
-    """Names while they are few, then a count; 'cached' when none of them had to do anything."""
+    """Up to three names, otherwise a count; 'unchanged' when none of them did anything."""
     worked = [s for s in done if s.kind == "done"]
     if len(done) > _NAMES or not worked:
         cached = "" if worked else " (unchanged)"
@@ -118,8 +118,8 @@ def _done(done: list[_Step], total: int) -> str:
 
 
 def _running(step: _Step, now: float) -> str:
-    """Name, what it says or its bar, and how long it has run, at the right edge."""
-    time = duration(max(0.0, now - step.begun)).rjust(_TIME)
+    """Name, status or bar, and duration at the right edge."""
+    time = duration(max(0.0, now - step.started)).rjust(_TIME)
     room = WIDTH - _LABEL - len(time)
     start = f"▸ {_name(step)}  "
     text = start + shorten(step.text, room - len(start) - len(step.bar) - 1) + step.bar

@@ -1,4 +1,4 @@
-"""Owns the shared cache as a user sees it: what is in it, how large, needed by whom; removing the rest."""
+"""The shared cache: its entries with size and users, and the removal of unused ones."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     from mlops_platform.run.context import Context
 
 PROGRAM, IMAGE, LAYER, CHART, BUILD_CACHE, REST = "program", "image", "layer", "chart", "build cache", "rest"
-RUNNING = "running"  # in `used_by`: no environment needs this version any more, but its processes live
+RUNNING = "running"  # in `used_by`: no environment needs this version, but processes of it run
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One thing in the cache. `size` is bytes on disk, `last_used` seconds since 1970.
+    """One entry of the cache. `size` is bytes on disk, `last_used` seconds since 1970.
 
-    `used_by` names the environments that need it as their files and recipes are now. A layer is an
-    entry of its own, because images share them; an image's own size is its archive.
+    `used_by` names the environments that need it, by their current files and recipes. A layer is an entry of
+    its own, because images share layers; an image's size is that of its archive.
     """
 
     kind: str
@@ -36,7 +36,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class _Thing:
-    """An entry to be: `key` is what images or programs are kept by, a layer has the keys of its images."""
+    """A candidate for an entry: `keys` of an image or program; a layer has the keys of its images."""
 
     kind: str
     name: str
@@ -45,7 +45,7 @@ class _Thing:
 
 
 def keys(contexts: Iterable[Context]) -> dict[str, tuple[str, ...]]:
-    """Key of each program and image -> environments whose `up` needs it; what `prune` is to keep.
+    """Map the key of each program and image to the environments whose `up` needs it; `prune` keeps these.
 
     Raises PreflightError without Go: a program's key names its version.
     """
@@ -66,16 +66,16 @@ def keys(contexts: Iterable[Context]) -> dict[str, tuple[str, ...]]:
 
 
 def show(paths: Paths, contexts: Iterable[Context]) -> list[Entry]:
-    """Everything in the cache, by kind, the largest first."""
+    """All entries of the cache, by kind, the largest first."""
     users = keys(contexts)
     return _sorted(_entry(thing, users) for thing in _things(paths.cache))
 
 
 def prune(paths: Paths, keep_keys: Iterable[str], *, everything: bool = False) -> list[Entry]:
-    """Remove build caches, rests of killed builds, and programs and images whose key is not kept.
+    """Remove build caches, files of killed builds, and programs and images whose key is not kept.
 
-    Pass `keys()` of all environments there are. What runs now is kept too, and so are charts; with
-    `everything` nothing is. Returns what was removed. Raises LockedError while something is built.
+    Pass `keys()` of all environments. Running programs and charts are kept too, unless `everything` is set.
+    Returns the removed entries. Raises LockedError during a build.
     """
     kept = frozenset() if everything else frozenset(keep_keys)
     removed: list[Entry] = []
@@ -92,7 +92,7 @@ def prune(paths: Paths, keep_keys: Iterable[str], *, everything: bool = False) -
 
 
 def _things(cache: Path) -> Iterator[_Thing]:
-    """Images before their layers: a record must not outlive what it names."""
+    """Images come before their layers: a record must not outlive the files that it names."""
     store = Store(cache)
     images = {file.stem: image for file in _in(store.records) if (image := read_image(file))}
     for key, image in images.items():
@@ -101,7 +101,7 @@ def _things(cache: Path) -> Iterator[_Thing]:
     layers: dict[Blob, list[Path]] = {blob: [] for image in images.values() for blob in image.layers}
     for record in _in(store.layers):
         if layer := read_layer(record):
-            layers.setdefault(layer.blob, []).append(record)  # two recipes may come to the same bytes
+            layers.setdefault(layer.blob, []).append(record)  # two recipes can produce the same bytes
     for blob, records in layers.items():
         users = frozenset(key for key, image in images.items() if blob in image.layers)
         kinds = {record.name.partition("-")[0]: None for record in records}
@@ -123,7 +123,7 @@ def _things(cache: Path) -> Iterator[_Thing]:
 
 
 def _in(folder: Path) -> list[Path]:
-    """What lies in a folder and is complete: a builder's working folder starts with a dot."""
+    """The complete entries of a folder: a builder's working folder starts with a dot."""
     return sorted(p for p in folder.iterdir() if not p.name.startswith(".")) if folder.is_dir() else []
 
 
@@ -137,7 +137,7 @@ def _entry(thing: _Thing, users: Mapping[str, tuple[str, ...]]) -> Entry:
 
 
 def _runs(thing: _Thing) -> bool:
-    """Whether a process runs a program of it. Compared by inode: in a node the paths are others."""
+    """True: a process runs one of its programs. Compared by inode, because paths differ in a node."""
     if thing.kind != PROGRAM:
         return False
     files = {(status.st_dev, status.st_ino) for f in thing.paths[0].iterdir() if (status := f.stat())}
@@ -165,7 +165,7 @@ def _size(path: Path) -> int:
 
 
 def _remove(path: Path) -> None:
-    """By another name first: half a program folder would be taken for a whole one."""
+    """Rename first: a half-deleted program folder would look complete."""
     if not path.exists():
         return
     if path.is_dir() and not path.name.startswith("."):

@@ -1,4 +1,4 @@
-"""Owns what an environment has cost so far: its hours at the price of its smallest size."""
+"""The cost of an environment so far: its hours at the price of its smallest size."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Spent:
-    """At least that much, in dollars: with every pool at its minimum, by the table of the day `dated`."""
+    """The lower bound in dollars: every pool at its minimum, prices of the day `dated`."""
 
     dollars: float
     hours: float
@@ -41,11 +41,11 @@ class Meter:
 
 
 def spent_so_far(work: Context) -> Meter | None:
-    """None for what costs nothing, or of which nobody knows since when it runs.
+    """Return a meter; None for an environment that costs nothing, or whose start is unknown.
 
-    Asked before the way down: the record that says since when goes with the environment.
+    Call it before the teardown, which removes the record with the start.
     """
     from mlops_platform.report.preview import bill_of
 
-    made, bill = work.cluster.cost.created_at(), bill_of(work)
-    return Meter(bill.paid.least, datetime.fromisoformat(made), bill.dated) if made and bill else None
+    created, bill = work.cluster.cost.created_at(), bill_of(work)
+    return Meter(bill.paid.least, datetime.fromisoformat(created), bill.dated) if created and bill else None

@@ -1,4 +1,4 @@
-"""Owns what `up` would do, worked out before it does: changes, releases, what is lost, what it costs."""
+"""What `up` would do: changes, releases, data loss and price."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _GIB = 2**30
 
 @dataclass(frozen=True)
 class Loss:
-    """Data that would be gone: where it is, and what it is, in words."""
+    """Data that would be lost: its place, and what it is, in words."""
 
     where: str
     what: str
@@ -31,8 +31,11 @@ class Loss:
 
 @dataclass(frozen=True)
 class Preview:
-    """`changes` is None where nothing was planned object by object: nothing differs, or the cluster's
-    provider has nothing that is worth it. `unasked` says why that could not be done though it should."""
+    """The plan of one `up`.
+
+    `changes` is None when Terraform made no plan: nothing differs, or the cluster requires no confirmation.
+    `unasked` is the reason why a necessary plan was impossible.
+    """
 
     environment: str
     where: str
@@ -56,13 +59,13 @@ class Preview:
 
 
 def build(work: Context, progress: Progress, cancel: Cancel, only: str = "") -> Preview:
-    """Ask everything and change nothing. Raises PreflightError when there is no way to ask the cloud."""
+    """Compare everything, change nothing. Raises PreflightError when the cloud cannot be asked."""
     from mlops_platform.engine.engine import observe_all
     from mlops_platform.plan import plan_up
     from mlops_platform.run.connect import find_way
 
     cluster, terraform = work.cluster, work.terraform
-    find_way(work)  # what runs can be asked, also when the cluster it runs on is about to change
+    find_way(work)  # components can be observed although the cluster itself will change
     planned = observe_all(plan_up(work, only))
     changes = (
         terraform.preview(cluster.variables(), progress, cancel)
@@ -73,7 +76,7 @@ def build(work: Context, progress: Progress, cancel: Cancel, only: str = "") -> 
 
 
 def without_asking(work: Context, error: PreflightError) -> Preview:
-    """What can be said when the cloud cannot be asked."""
+    """The preview without an answer of the cloud."""
     return of(work, None, (), unasked=error.what)
 
 
@@ -94,7 +97,7 @@ def of(
 
 
 def bill_of(work: Context) -> Bill | None:
-    """What the environment costs as it is asked for; None: nothing. Asks nobody."""
+    """The price of the environment by its file; None: nothing. Sends no request."""
     return work.cluster.cost.bill(sum(_disk(work, name) for name in work.environment.components) / _GIB)
 
 
@@ -104,11 +107,11 @@ def _disk(work: Context, name: str) -> int:
 
 
 def losses(cluster: Cluster, changes: Changes) -> tuple[Loss, ...]:
-    """Of the objects that would be destroyed or replaced, those that hold data."""
-    told = (
+    """The objects with data among those that would be destroyed or replaced."""
+    lost = (
         (change, cluster.cost.data_loss(change)) for change in changes.destroying if not change.incomplete
     )
-    return tuple(Loss(change.address, what) for change, what in told if what)
+    return tuple(Loss(change.address, what) for change, what in lost if what)
 
 
 def changes_as_data(changes: Changes) -> dict[str, Any]:
@@ -117,7 +120,7 @@ def changes_as_data(changes: Changes) -> dict[str, Any]:
 
 
 def _plain(change: Change) -> dict[str, Any]:
-    """Without what was there before: it is long, and who asks for it has the state."""
+    """Omits `before`: large, and available from the state."""
     return {
         "address": change.address,
         "type": change.type,

@@ -1,4 +1,4 @@
-"""Owns what `status` knows of each component: readiness, last proof, drift, age; asked, never guessed."""
+"""The rows of `status`: readiness, last smoke result, drift and age of each component."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ EMPTY, UNAVAILABLE, NONE = "empty", "unavailable", "-"
 
 @dataclass(frozen=True)
 class Row:
-    """One component. `ready` is 'ready/wanted', `empty` (there is none) or `unavailable` (not asked)."""
+    """One component. `ready` is 'ready/wanted', `empty` (no pod wanted) or `unavailable` (no answer)."""
 
     layer: str
     component: str
@@ -33,33 +33,33 @@ class Row:
     drift: str
     since: str
     note: str = ""
-    closed: bool = False  # it runs, and gives nothing
+    sealed: bool = False  # Vault runs and answers no read
 
     @property
     def good(self) -> bool:
         ready, _, wanted = self.ready.partition("/")
-        if self.closed:
+        if self.sealed:
             return False
         return self.ready == EMPTY or (ready == wanted and self.smoke[:1] != "✘" and self.drift == NONE)
 
 
 def rows_of(context: Context) -> Sequence[Row]:
-    """All components, asked side by side. Raises KubeError only when nothing could be asked."""
+    """All components, queried in parallel. Raises KubeError only when the API server does not answer."""
     from mlops_platform.engine.stored_results import read
 
     with ThreadPoolExecutor(8) as pool:
         installed = pool.submit(context.helm.installed)
         records = pool.submit(read, context.clients.kube)
-        known, proofs = installed.result(), records.result()
+        known, results = installed.result(), records.result()
         ordered = sorted(context.resolved.values(), key=lambda each: LAYERS.index(each.layer))
-        return tuple(pool.map(lambda each: _row(context, each, known, proofs), ordered))
+        return tuple(pool.map(lambda each: _row(context, each, known, results), ordered))
 
 
 def _row(
     context: Context,
     resolved: ResolvedComponent,
     known: Mapping[tuple[str, str], Installed],
-    proofs: Mapping[str, Record],
+    results: Mapping[str, Record],
 ) -> Row:
     from mlops_platform.adapters.kube import KubeError
 
@@ -72,11 +72,11 @@ def _row(
         drift = _drift(context, resolved, found)
     except KubeError as error:
         return _plain(component, UNAVAILABLE, f"{error.what}: {error.why}")
-    proof = proofs.get(component.name)
-    if proof and proof.failed:
-        note = note or f"{proof.failed} of {proof.passed + proof.failed} probes failed"
-    closed = _closed(context) if component == context.store else ""
-    note = closed or note
+    result = results.get(component.name)
+    if result and result.failed:
+        note = note or f"{result.failed} of {result.passed + result.failed} tests failed"
+    sealed_because = _sealed(context) if component == context.store else ""
+    note = sealed_because or note
     if found.status != "deployed":
         note = f"release is {found.status}; run up again"
     return Row(
@@ -84,11 +84,11 @@ def _row(
         component.name,
         component.version,
         ready,
-        _smoke(proof),
+        _smoke(result),
         drift,
         age(found.updated),
         note,
-        bool(closed),
+        bool(sealed_because),
     )
 
 
@@ -107,8 +107,8 @@ def _ready(context: Context, component: Component) -> tuple[str, str]:
     return f"{ready}/{wanted}", note
 
 
-def _closed(context: Context) -> str:
-    """Why the secret store gives nothing, though its pod runs; what cannot be asked is a note too."""
+def _sealed(context: Context) -> str:
+    """Why the running secret store answers no read; '' when it does. An error is a note too."""
     from mlops_platform.base.errors import StepError
     from mlops_platform.steps.secrets.vault import sealed
 
@@ -126,7 +126,7 @@ def _smoke(record: Record | None) -> str:
 
 
 def _drift(context: Context, resolved: ResolvedComponent, found: Installed) -> str:
-    """What is wanted now against what was installed, by digest: no Helm is started."""
+    """Compare the wanted with the installed release by digest, without Helm."""
     from mlops_platform.steps.release.values import release_of
 
     return NONE if found.digest == context.helm.digest(release_of(context, resolved)) else "values"

@@ -1,4 +1,4 @@
-"""Owns what `up` ends with: what runs, where, how to log in, what was proven, what is not here."""
+"""The result of `up`: endpoints, how to log in, smoke result, next commands."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from mlops_platform.run.context import Context
 
 
 @dataclass(frozen=True)
-class Proven:
-    """Probes of all components together, and when the oldest of their proofs was made."""
+class SmokeResult:
+    """The smoke tests of several components, and the time of the oldest result."""
 
     passed: int
     failed: int
-    refused: int
+    negative: int
     when: datetime
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Something a person opens: what, the command or address, how to log in."""
+    """An exposed UI or a command: name, address, how to log in."""
 
     what: str
     where: str
@@ -34,15 +34,14 @@ class Endpoint:
 class Summary:
     environment: str
     endpoints: Sequence[Endpoint]
-    proven: Proven | None
+    smoke: SmokeResult | None
     next: Sequence[str]
 
     @property
     def data(self) -> dict[str, Any]:
-        proven = self.proven
-        smoke = {**asdict(proven), "when": proven.when.isoformat()} if proven else None
+        smoke = {**asdict(self.smoke), "when": self.smoke.when.isoformat()} if self.smoke else None
         return {
-            "doors": [asdict(endpoint) for endpoint in self.endpoints],
+            "endpoints": [asdict(endpoint) for endpoint in self.endpoints],
             "smoke": smoke,
             "next": list(self.next),
         }
@@ -58,31 +57,33 @@ def summary_of(context: Context) -> Summary:
         for component, served in exposed_uis(context.environment, context.catalog)
         if not served.public
     ]
-    way_in = gateway(context.environment, context.catalog)
+    ingress = gateway(context.environment, context.catalog)
     endpoints = [
         Endpoint(
             c.name,
-            origin(context.environment, c, s) if way_in else f"mlops-platform open {c.name} --env {name}",
+            origin(context.environment, c, s) if ingress else f"mlops-platform open {c.name} --env {name}",
             s.login,
         )
         for c, s in opened
     ]
-    if way_in:
+    if ingress:
         endpoints.append(Endpoint("certificate", f"mlops-platform trust --env {name}", ""))
     endpoints.append(Endpoint("kubectl", f"export KUBECONFIG=$(mlops-platform kubeconfig --env {name})", ""))
     commands = [*(f"open {c.name}" for c, _ in opened[:1]), "smoke", "down"]
-    return Summary(name, endpoints, proven(context), [f"mlops-platform {c} --env {name}" for c in commands])
+    return Summary(
+        name, endpoints, smoke_result(context), [f"mlops-platform {c} --env {name}" for c in commands]
+    )
 
 
-def proven(context: Context, names: Collection[str] = ()) -> Proven | None:
-    """What the records in the cluster say, of all components or of some; None when nothing was proven."""
+def smoke_result(context: Context, names: Collection[str] = ()) -> SmokeResult | None:
+    """The sum of the results stored in the cluster, for all components or `names`; None without any."""
     from mlops_platform.engine.stored_results import read
 
     here = {n for n in (MATRIX, IDENTITIES, *(c.name for c in context.components)) if not names or n in names}
     records = [r for name, r in read(context.clients.kube).items() if name in here]
     if not records:
         return None
-    return Proven(
+    return SmokeResult(
         sum(r.passed for r in records),
         sum(r.failed for r in records),
         sum(r.refused for r in records),

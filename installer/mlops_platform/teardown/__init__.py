@@ -1,1 +1,1 @@
-"""Owns the way down: drain, destroy, sweep, and the proof that nothing is left."""
+"""Teardown: drain, destroy, sweep, verify that nothing is left."""

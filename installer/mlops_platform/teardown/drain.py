@@ -1,4 +1,4 @@
-"""Owns emptying a cluster before it goes: what makes things outside of it, volumes, releases."""
+"""Draining of a cluster before its destruction: load balancers, volumes, releases."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mlops_platform.run.lock import NAMESPACE as LOCK_NAMESPACE
 from mlops_platform.teardown.objects import (
     MERGE,
     counted,
-    custom,
+    custom_resources,
     delete_all,
     load_balancers,
     namespaces_of,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Uninstall:
-    """One component's release, after everything that stands on it is gone."""
+    """Uninstall a component's release, after those of its dependents."""
 
     context: Context
     component: Component
@@ -49,7 +49,7 @@ class Uninstall:
 
 @dataclass(frozen=True)
 class SuspendCronJobs:
-    """Whatever would start anew what is being stopped: nothing scheduled begins any more."""
+    """Suspend CronJobs, so that they start nothing during the drain."""
 
     context: Context
     id: str = "drain/schedules"
@@ -61,7 +61,7 @@ class SuspendCronJobs:
 
     def observe(self) -> Difference | None:
         found = self._running()
-        return Difference(f"suspend {len(found)} schedules") if found else None
+        return Difference(f"suspend {len(found)} CronJobs") if found else None
 
     def run(self, progress: Progress) -> None:
         kube = self.context.clients.kube_for_write()
@@ -72,11 +72,11 @@ class SuspendCronJobs:
 
 
 @dataclass(frozen=True)
-class DeleteCustom:
-    """People's own objects of kinds that controllers act on, while those controllers still live.
+class DeleteCustomResources:
+    """Delete users' custom resources while the controllers of their kinds still run.
 
-    What a chart made goes with its release, what another object owns goes with that. Kinds without a
-    namespace are the cluster's own, and go with it. `kept` are API groups that are left alone.
+    Objects of a chart go with its release, and objects with an owner go with that. Cluster-scoped kinds go
+    with the cluster. `kept` are API groups that are left alone.
     """
 
     context: Context
@@ -93,12 +93,12 @@ class DeleteCustom:
         delete_all(self.context, kube, self._found, "objects", progress)
 
     def _found(self) -> list[Object]:
-        return custom(self.context, self.kept)
+        return custom_resources(self.context, self.kept)
 
 
 @dataclass(frozen=True)
-class DeleteEntrances:
-    """Gateways, Ingresses, Services of type LoadBalancer: their controllers remove what they made outside."""
+class DeleteLoadBalancers:
+    """Delete Gateways, Ingresses and Services of type LoadBalancer, with their load balancers outside."""
 
     context: Context
     id: str = "drain/entrances"
@@ -110,14 +110,14 @@ class DeleteEntrances:
 
     def run(self, progress: Progress) -> None:
         kube = self.context.clients.kube_for_write()
-        delete_all(self.context, kube, lambda: load_balancers(self.context), "entrances", progress)
+        delete_all(self.context, kube, lambda: load_balancers(self.context), "load balancers", progress)
 
 
 @dataclass(frozen=True)
 class DeleteVolumes:
-    """Claims first, while whoever made the volumes still lives; then wait until the volumes are gone.
+    """Delete claims while the provisioner still runs, then wait until the volumes are gone.
 
-    A volume that is to be retained is let go of: its disk stays, and whoever deletes it is a person.
+    A retained volume gets the reclaim policy Retain: its disk stays until a user deletes it.
     """
 
     context: Context
@@ -127,9 +127,7 @@ class DeleteVolumes:
 
     def observe(self) -> Difference | None:
         volumes = len(self._volumes())
-        return (
-            Difference(f"{'let go of' if self.retain else 'delete'} {volumes} volumes") if volumes else None
-        )
+        return Difference(f"{'retain' if self.retain else 'delete'} {volumes} volumes") if volumes else None
 
     def run(self, progress: Progress) -> None:
         kube = self.context.clients.kube_for_write()
@@ -145,15 +143,15 @@ class DeleteVolumes:
 
         wait_gone(
             self.context,
-            lambda: [v["metadata"]["name"] for v in self._volumes() if not self._let_go(v)],
+            lambda: [v["metadata"]["name"] for v in self._volumes() if not self._released(v)],
             "volumes",
             progress,
-            hint="a pod may still use one, or its provisioner is gone",
+            hint="find the pod that still uses a volume, or the provisioner that is gone",
             command="kubectl get pv,pvc,pods --all-namespaces",
         )
 
     def _volumes(self) -> list[Object]:
-        """In somebody else's cluster only those that are claimed in namespaces of ours."""
+        """In a shared cluster only volumes with a claim in one of our namespaces."""
         found = self.context.clients.kube.list("v1", "PersistentVolume")
         if self.context.cluster.capabilities.dedicated:
             return found
@@ -163,11 +161,11 @@ class DeleteVolumes:
     def _claims(self, kube: Kube) -> list[Object]:
         return ours(self.context, kube.list("v1", "PersistentVolumeClaim"))
 
-    def _let_go(self, volume: Object) -> bool:
+    def _released(self, volume: Object) -> bool:
         return self.retain and volume.get("status", {}).get("phase") == "Released"
 
     def _stop_users(self, kube: Kube) -> None:
-        """A claim in use is deleted only when its last pod is gone, and a StatefulSet makes that anew."""
+        """Scale users of claims to 0: a claim stays until its last pod is gone."""
         claimed = {(c["metadata"]["namespace"], c["metadata"]["name"]) for c in self._claims(kube)}
         for kind, plural in (("StatefulSet", "statefulsets"), ("Deployment", "deployments")):
             for each in kube.list("apps/v1", kind):
@@ -179,9 +177,9 @@ class DeleteVolumes:
 
 @dataclass(frozen=True)
 class DeleteNamespaces:
-    """In somebody else's cluster: what we made for components, with everything that is still in it.
+    """Delete the components' namespaces of a shared cluster, with everything still in them.
 
-    The one with the lock is not among them: this run holds it until its end.
+    The namespace of the lock stays: this run holds the lock until its end.
     """
 
     context: Context
@@ -202,7 +200,7 @@ class DeleteNamespaces:
             self._found,
             "namespaces",
             progress,
-            hint="an object in it waits for a controller that is gone: its conditions say which",
+            hint="an object in it waits for a controller that is gone: read the conditions of the namespace",
             command="kubectl get namespaces -o yaml",
         )
 

@@ -1,4 +1,4 @@
-"""Owns going on by force: a step of the way down that fails is said and passed over; the proof is not."""
+"""`down --force`: a step that fails is noted, and the teardown continues."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mlops_platform.engine.graph import Difference, Step
 
 @dataclass(frozen=True)
 class IgnoreErrors:
-    """A step whose failure is no reason to stop. What it left is for the sweep and the proof to find."""
+    """A step whose failure does not stop the run; the sweep and the verification find what it left."""
 
     step: Step
 
@@ -27,11 +27,11 @@ class IgnoreErrors:
         try:
             return self.step.observe()
         except StepError as error:
-            return Difference(f"cannot be looked at: {error.what}")
+            return Difference(f"cannot be observed: {error.what}")
 
     def run(self, progress: Progress) -> None:
         try:
             self.step.run(progress)
         except StepError as error:
             why = error.why.splitlines()[-1] if error.why else ""
-            progress.note(f"passed over by --force: {error.what}{': ' if why else ''}{why}")
+            progress.note(f"ignored because of --force: {error.what}{': ' if why else ''}{why}")

@@ -1,4 +1,4 @@
-"""Owns the objects of a cluster that is emptied: which are ours to delete, and deleting them to the last."""
+"""Kubernetes objects that `down` deletes, and their deletion."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 MERGE = "application/merge-patch+json"
 _SECONDS = 300
 _GATEWAYS = "gateway.networking.k8s.io"
-_HELM = "Helm"  # app.kubernetes.io/managed-by of all that a chart makes: it goes with its release
+_HELM = "Helm"  # app.kubernetes.io/managed-by of a chart's objects, which go with their release
 
 
 def namespaces_of(context: Context) -> set[str]:
@@ -28,15 +28,15 @@ def namespaces_of(context: Context) -> set[str]:
 
 
 def ours(context: Context, found: list[Object]) -> list[Object]:
-    """All, where the cluster goes with the environment; in somebody else's what is in namespaces of ours."""
+    """All objects of a dedicated cluster; in a shared one those in our namespaces."""
     if context.cluster.capabilities.dedicated or not found:
         return found
     names = namespaces_of(context)
     return [each for each in found if each["metadata"]["namespace"] in names]
 
 
-def custom(context: Context, kept: Collection[str] = ()) -> list[Object]:
-    """Of all groups but those that are kept, and the gateways', which are entrances."""
+def custom_resources(context: Context, kept: Collection[str] = ()) -> list[Object]:
+    """Namespaced custom resources, except the groups in `kept` and Gateways, which are load balancers."""
     kube = context.clients.kube
     found: list[Object] = []
     for definition in kube.list("apiextensions.k8s.io/v1", "CustomResourceDefinition"):
@@ -46,7 +46,7 @@ def custom(context: Context, kept: Collection[str] = ()) -> list[Object]:
         version = next((v["name"] for v in spec["versions"] if v["served"]), "")
         if version:
             found += kube.list(f"{spec['group']}/{version}", spec["names"]["kind"])
-    return ours(context, [each for each in found if not _somebodys(each)])
+    return ours(context, [each for each in found if not _owned(each)])
 
 
 def load_balancers(context: Context) -> list[Object]:
@@ -58,7 +58,7 @@ def load_balancers(context: Context) -> list[Object]:
     return ours(context, found)
 
 
-def _somebodys(each: Object) -> bool:
+def _owned(each: Object) -> bool:
     meta = each["metadata"]
     labels: dict[str, Any] = meta.get("labels") or {}
     return bool(meta.get("ownerReferences")) or labels.get("app.kubernetes.io/managed-by") == _HELM
@@ -67,7 +67,7 @@ def _somebodys(each: Object) -> bool:
 def delete_all(
     context: Context, kube: Kube, find: Callable[[], list[Object]], what: str, progress: Progress
 ) -> None:
-    """Delete, and wait until every finalizer is done."""
+    """Delete objects, and wait until every finalizer is done."""
     for each in find():
         meta = each["metadata"]
         kube.delete(each["apiVersion"], each["kind"], meta["name"], meta["namespace"])
@@ -77,7 +77,7 @@ def delete_all(
         lambda: [f"{e['kind']} {e['metadata']['namespace']}/{e['metadata']['name']}" for e in find()],
         what,
         progress,
-        hint="its controller may be gone; --force goes on without, and the sweep finds what it made outside",
+        hint="its controller may be gone: continue with --force; the sweep finds what it created outside",
         command="kubectl get events --all-namespaces",
     )
 
@@ -85,7 +85,7 @@ def delete_all(
 def wait_gone(
     context: Context, left: Callable[[], list[str]], what: str, progress: Progress, *, hint: str, command: str
 ) -> None:
-    """Raises WaitTimedOut naming what is left."""
+    """Wait. Raises WaitTimedOut with the names of what is left."""
 
     def gone() -> bool | Pending:
         names = left()

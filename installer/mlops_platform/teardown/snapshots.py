@@ -1,4 +1,4 @@
-"""Owns keeping snapshots of volumes: what the cluster says of them goes with it, and they themselves stay."""
+"""Retention of volume snapshots when their cluster is destroyed."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from mlops_platform.adapters.kube.client import Object
 
 _GROUP = "snapshot.storage.k8s.io"
-# Their objects are left alone: a deleted one takes its snapshot with it where its class says Delete, and one
-# of a group those of all its members. https://kubernetes.io/docs/concepts/storage/volume-snapshots/
+# Objects of these groups are left alone: with deletionPolicy Delete, a deleted VolumeSnapshot deletes its
+# snapshot, and a deleted group those of its members. https://kubernetes.io/docs/concepts/storage/volume-snapshots/
 GROUPS = frozenset({_GROUP, f"group{_GROUP}"})
 
 
 @dataclass(frozen=True)
 class KeepSnapshots:
-    """Each is let go of: it stays also where a chart or a namespace takes its VolumeSnapshot along."""
+    """Set each snapshot to Retain: it stays when a chart or a namespace deletes its VolumeSnapshot."""
 
     context: Context
     id: str = "drain/snapshots"
@@ -29,7 +29,7 @@ class KeepSnapshots:
 
     def observe(self) -> Difference | None:
         found = len(self._held())
-        return Difference(f"let go of {found} snapshots") if found else None
+        return Difference(f"retain {found} snapshots") if found else None
 
     def run(self, progress: Progress) -> None:
         kube = self.context.clients.kube_for_write()
@@ -42,7 +42,7 @@ class KeepSnapshots:
             progress.note(f"snapshot {handle} of {where['namespace']}/{where['name']} stays")
 
     def _held(self) -> list[Object]:
-        """Those that would go with their object; none where the cluster has no such kind."""
+        """Snapshots that would be deleted with their object; none in a cluster without the kind."""
         kube, name = self.context.clients.kube, f"volumesnapshotcontents.{_GROUP}"
         definition = kube.get("apiextensions.k8s.io/v1", "CustomResourceDefinition", name)
         served = [v["name"] for v in definition["spec"]["versions"] if v["served"]] if definition else []

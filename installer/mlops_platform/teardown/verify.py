@@ -1,4 +1,4 @@
-"""Owns destroying the cluster and proving it: an inventory after the fact, leftovers named one by one."""
+"""Destruction of the cluster, the sweep, and the verification that nothing is left."""
 
 from __future__ import annotations
 
@@ -13,14 +13,17 @@ from mlops_platform.clusters.base import Leftover
 from mlops_platform.engine.graph import Difference, Slot
 from mlops_platform.run.context import Context
 
-# The record says whose all is: it goes when nothing is left of which that might be asked.
+# The record identifies the owner of every object, so it goes last.
 KEPT = ("runs", "environment.yaml", "lock", "record.json")
 
 
 @dataclass(frozen=True)
 class DownOptions:
-    """How an environment is taken down. `retain` are words of the provider's `retainable`; `force` goes on
-    where a step fails, and never makes a leftover anything else; `sweep_only` leaves Terraform alone."""
+    """The flags of `down`.
+
+    `retain` are words of the provider's `retainable`; `force` continues after a failed step, but does not
+    hide leftovers; `sweep_only` leaves Terraform alone.
+    """
 
     keep_data: bool = False
     retain: frozenset[str] = frozenset()
@@ -30,16 +33,16 @@ class DownOptions:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What is known of the way down, also when it failed."""
+    """What is known of a teardown, also when it failed."""
 
-    seen: Slot[int] = field(default_factory=lambda: Slot("what was there before"))
-    left: Slot[tuple[Leftover, ...]] = field(default_factory=lambda: Slot("what is left"))
-    stays: Slot[tuple[Leftover, ...]] = field(default_factory=lambda: Slot("what stays on purpose"))
+    seen: Slot[int] = field(default_factory=lambda: Slot("the number of objects before"))
+    left: Slot[tuple[Leftover, ...]] = field(default_factory=lambda: Slot("leftovers"))
+    stays: Slot[tuple[Leftover, ...]] = field(default_factory=lambda: Slot("objects that stay on purpose"))
 
 
 @dataclass(frozen=True)
 class Retain:
-    """What is to be kept is taken out of Terraform's hands, and marked for every inventory to come."""
+    """Remove retained objects from Terraform's state, and mark them for later inventories."""
 
     context: Context
     options: DownOptions
@@ -55,17 +58,19 @@ class Retain:
         types = {t for word in options.retain for t in context.cluster.teardown.retainable[word].types}
         context.cluster.teardown.retain(options.retain)
         for address in context.terraform.state_rm(types, progress, context.cancel):
-            progress.note(f"{address} is kept, and no more Terraform's")
+            progress.note(f"{address} is kept and removed from Terraform's state")
 
 
 @dataclass(frozen=True)
 class RemoveBlockers:
-    """What controllers made outside, and a dead cluster can no longer remove, would keep Terraform waiting
-    for what it is in: that goes first, if it is ours and not Terraform's own."""
+    """Delete objects of controllers, which a dead cluster cannot remove and Terraform would wait for.
+
+    Only those that are ours and not in Terraform's state.
+    """
 
     context: Context
     outcome: Outcome
-    blocking: Slot[list[Leftover]] = field(default_factory=lambda: Slot("what blocks Terraform"))
+    blocking: Slot[list[Leftover]] = field(default_factory=lambda: Slot("objects that block Terraform"))
     id: str = "cluster/unblock"
     layer: str = "sweep"
 
@@ -88,10 +93,10 @@ def _blocking(context: Context, found: Sequence[Leftover]) -> list[Leftover]:
 
 @dataclass(frozen=True)
 class DestroyCluster:
-    """Terraform's part of going down, also when `up` died at any point.
+    """Run `terraform destroy`, also after an `up` that died at any point.
 
-    Nodes are ended in here, and leave interfaces behind, after what blocked was looked for: so that is
-    looked for once more when Terraform fails (hashicorp/terraform-provider-aws#11473).
+    It ends the nodes, which may leave network interfaces behind; so after a failure, blocking objects are
+    looked for a second time (hashicorp/terraform-provider-aws#11473).
     """
 
     context: Context
@@ -113,16 +118,16 @@ class DestroyCluster:
                 raise
             progress.note(f"failed once: {error.what}: {' '.join(error.why.splitlines()[-1:])}")
             named = ", ".join(f"{each.kind} {each.id}" for each in blocking)
-            progress.note(f"destroyed once more, after removing what it waited for in vain: {named}")
+            progress.note(f"destroy again, after removing what blocked it: {named}")
             context.cluster.teardown.sweep(blocking, progress, context.cancel)
             self._destroy(progress)
 
     def _blocking_by_now(self, failed: StepError, progress: Progress) -> list[Leftover]:
-        """Raises what has failed when that cannot be asked."""
+        """Objects that block now. Raises `failed` when the inventory fails."""
         try:
             return _blocking(self.context, self.context.cluster.teardown.inventory())
         except StepError as error:
-            progress.note(f"what blocks it could not be looked for: {error.what}")
+            progress.note(f"the inventory of what blocks it failed: {error.what}")
             raise failed from error
 
     def _destroy(self, progress: Progress) -> None:
@@ -131,12 +136,12 @@ class DestroyCluster:
 
 @dataclass(frozen=True)
 class Sweep:
-    """What Terraform does not know of: found by the cluster's own inventory, deleted, said."""
+    """Delete what Terraform does not know of, by the provider's inventory."""
 
     context: Context
     options: DownOptions
     outcome: Outcome
-    found: Slot[list[Leftover]] = field(default_factory=lambda: Slot("what there is to sweep"))
+    found: Slot[list[Leftover]] = field(default_factory=lambda: Slot("objects to sweep"))
     id: str = "cluster/sweep"
     layer: str = "sweep"
 
@@ -150,18 +155,18 @@ class Sweep:
 
     def run(self, progress: Progress) -> None:
         context = self.context
-        # A destroy that was passed over by force has left Terraform's own, which nobody else will delete.
+        # After a destroy that failed and was ignored (--force), Terraform's own objects are swept too.
         known = frozenset() if self.options.force else context.terraform.ids()
         found = [each for each in self.found.get() if each.kind != "file" and each.id not in known]
         context.cluster.teardown.sweep(found, progress, context.cancel)
         if self.options.sweep_only and context.terraform.resources():
-            return  # the files are how Terraform will find what is still its own
+            return  # Terraform needs its files for the objects that are still in its state
         context.cluster.teardown.destroy_files(keep_data=self.options.keep_data, progress=progress)
         if not self.options.keep_data:
             self._remove_files()
 
     def _remove_files(self) -> None:
-        # What the inventory still lists is in use: it stays, for the proof to name. Clouds list no files.
+        # A file that the inventory still lists is in use: it stays, as a leftover. Clouds list no files.
         cluster = self.context.cluster
         listed = (
             []
@@ -174,19 +179,19 @@ class Sweep:
 
 
 def stays(context: Context, options: DownOptions, found: Leftover) -> bool:
-    """On purpose: the cloud's own doing, a mark of an earlier time, or what `--retain` names now."""
+    """True: it stays on purpose, because of the cloud, an earlier mark, or `--retain`."""
     kinds = {kind for word in options.retain for kind in context.cluster.teardown.retainable[word].kinds}
     return bool(found.keep) or (found.kind in kinds and found.ours)
 
 
 def _files(context: Context) -> list[Leftover]:
-    """All that lies in the state folder, but what stays on purpose."""
+    """The entries of the state folder, except those that stay on purpose."""
     found = sorted(context.state.iterdir()) if context.state.exists() else []
     return [Leftover("file", str(path)) for path in found if path.name not in KEPT]
 
 
 def _outside(context: Context) -> list[Leftover]:
-    """Everything but files: those are removed apart, because `--keep-data` keeps some of them."""
+    """Everything except files, of which `--keep-data` keeps some."""
     return [found for found in context.cluster.teardown.inventory() if found.kind != "file"]
 
 
@@ -198,26 +203,26 @@ def _everything(context: Context) -> list[Leftover]:
 
 @dataclass(frozen=True)
 class VerifyDestroyed:
-    """Looks again. Anything found is a leftover, and a leftover is never exit 0."""
+    """Take the inventory again. Every object found is a leftover, and leftovers are exit 7."""
 
     context: Context
     options: DownOptions
     outcome: Outcome
     id: str = "cluster/proof"
-    layer: str = "proof"
+    layer: str = "verify"
 
     def observe(self) -> Difference | None:
-        return Difference("look for what is left")
+        return Difference("look for leftovers")
 
     def run(self, progress: Progress) -> None:
         context, options = self.context, self.options
         found = _outside(context) if options.keep_data else _everything(context)
         left = [each for each in found if not stays(context, options, each)]
-        explained = tuple(context.cluster.teardown.with_reasons(left))
-        self.outcome.left.set(explained)
+        with_reasons = tuple(context.cluster.teardown.with_reasons(left))
+        self.outcome.left.set(with_reasons)
         self.outcome.stays.set(tuple(each for each in found if stays(context, options, each)))
         if left:
-            raise _left(context, explained)
+            raise _left(context, with_reasons)
 
 
 def _left(context: Context, left: Sequence[Leftover]) -> LeftoversError:
@@ -225,18 +230,18 @@ def _left(context: Context, left: Sequence[Leftover]) -> LeftoversError:
     return LeftoversError(
         f"{len(left)} left",
         why="\n".join(f"{item.kind} {item.id} {item.detail}".rstrip() for item in left),
-        hint="end what holds them, then run down again",
+        hint="remove what uses them, then run `down` again",
         command=f"mlops-platform down --env {context.environment.name}{sweep}",
     )
 
 
 @dataclass(frozen=True)
-class Forget:
-    """Where the environment is recorded outside of this machine: last, since all else is found through it."""
+class RemoveRecord:
+    """Remove the record outside of this machine: last, since it identifies all other objects."""
 
     context: Context
     id: str = "cluster/record"
-    layer: str = "proof"
+    layer: str = "verify"
 
     def observe(self) -> Difference | None:
         where = self.context.cluster.teardown.record_location()

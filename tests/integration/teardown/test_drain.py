@@ -1,4 +1,4 @@
-"""Draining against a real API server: what makes things outside goes, and only in namespaces of ours."""
+"""Drain steps against a real API server, which delete only objects in our namespaces."""
 
 from __future__ import annotations
 
@@ -15,7 +15,12 @@ from mlops_platform.base.cancel import Cancel
 from mlops_platform.base.errors import StepError
 from mlops_platform.base.progress import Silent
 from mlops_platform.run.context import Context
-from mlops_platform.teardown.drain import DeleteCustom, DeleteEntrances, DeleteVolumes, SuspendCronJobs
+from mlops_platform.teardown.drain import (
+    DeleteCustomResources,
+    DeleteLoadBalancers,
+    DeleteVolumes,
+    SuspendCronJobs,
+)
 from mlops_platform.teardown.ignore_errors import IgnoreErrors
 from mlops_platform.teardown.snapshots import GROUPS, KeepSnapshots
 
@@ -25,7 +30,7 @@ _MERGE = "application/merge-patch+json"
 
 @dataclass(frozen=True)
 class World:
-    """A namespace of ours and one of somebody else's, in somebody else's cluster."""
+    """One of our namespaces and one of another owner, in a shared cluster."""
 
     kube: Kube
     context: Context
@@ -54,8 +59,8 @@ def world(kube: Kube, namespace: str) -> Iterator[World]:
     name = f"drain-{secrets.token_hex(4)}"
     ensure_namespace(kube, name, name)
     context = SimpleNamespace(
-        clients=SimpleNamespace(kube=kube, changing=lambda: kube),
-        cluster=SimpleNamespace(whole=False),
+        clients=SimpleNamespace(kube=kube, kube_for_write=lambda: kube),
+        cluster=SimpleNamespace(capabilities=SimpleNamespace(dedicated=False)),
         environment=SimpleNamespace(name=name),
         cancel=Cancel(),
     )
@@ -69,7 +74,7 @@ def pod(**more: Any) -> dict[str, Any]:
 def definition(group: str, kind: str, plural: str, *, scope: str = "Namespaced") -> dict[str, Any]:
     schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
     version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
-    about = {"api-approved.kubernetes.io": "unapproved, of a test"}  # asked for in groups of Kubernetes' own
+    about = {"api-approved.kubernetes.io": "unapproved, of a test"}  # required in API groups of Kubernetes
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
@@ -83,7 +88,7 @@ def definition(group: str, kind: str, plural: str, *, scope: str = "Namespaced")
     }
 
 
-def test_schedules_are_suspended_once(world: World) -> None:
+def test_cron_jobs_are_suspended_once(world: World) -> None:
     template = {"spec": {"template": {"spec": pod(restartPolicy="Never")}}}
     spec = {"schedule": "0 * * * *", "jobTemplate": template}
     world.make({"apiVersion": "batch/v1", "kind": "CronJob", "metadata": {"name": "nightly"}, "spec": spec})
@@ -98,7 +103,7 @@ def test_schedules_are_suspended_once(world: World) -> None:
     assert suspended == [True, False]
 
 
-def test_custom_objects_go_but_for_those_of_a_chart_or_an_owner(world: World) -> None:
+def test_custom_resources_without_chart_or_owner_are_deleted(world: World) -> None:
     group = f"{world.ours}.test"
     world.kube.apply(definition(group, "Model", "models"))
     model = {"apiVersion": f"{group}/v1", "kind": "Model"}
@@ -106,7 +111,7 @@ def test_custom_objects_go_but_for_those_of_a_chart_or_an_owner(world: World) ->
     world.make({**model, "metadata": {"name": "charts"}}, **{"app.kubernetes.io/managed-by": "Helm"})
     owner = {"apiVersion": "v1", "kind": "Pod", "name": "p", "uid": secrets.token_hex(8)}
     world.make({**model, "metadata": {"name": "owned", "ownerReferences": [owner]}})
-    step = DeleteCustom(world.context)
+    step = DeleteCustomResources(world.context)
     assert step.observe()
     step.run(Silent())
     assert step.observe() is None
@@ -114,7 +119,7 @@ def test_custom_objects_go_but_for_those_of_a_chart_or_an_owner(world: World) ->
     assert len(world.names(f"{group}/v1", "Model", world.theirs)) == 3
 
 
-def test_snapshots_that_are_to_be_kept_are_let_go_of_and_stay(world: World) -> None:
+def test_retained_snapshots_get_the_policy_retain(world: World) -> None:
     assert KeepSnapshots(world.context).observe() is None  # the kind is not there
     group = "snapshot.storage.k8s.io"
     content = {"apiVersion": f"{group}/v1", "kind": "VolumeSnapshotContent"}
@@ -125,23 +130,23 @@ def test_snapshots_that_are_to_be_kept_are_let_go_of_and_stay(world: World) -> N
         where = {"namespace": space, "name": "before"}
         spec = {"deletionPolicy": "Delete", "volumeSnapshotRef": where}
         world.kube.create({**content, "metadata": {"name": f"of-{space}"}, "spec": spec})
-    told = RecordingProgress()
+    progress = RecordingProgress()
     step = KeepSnapshots(world.context)
     difference = step.observe()
-    assert difference and difference.summary == "let go of 1 snapshots"
-    step.run(told)
+    assert difference and difference.summary == "retain 1 snapshots"
+    step.run(progress)
     assert step.observe() is None
-    assert told.notes == [f"snapshot of-{world.ours} of {world.ours}/before stays"]
+    assert progress.notes == [f"snapshot of-{world.ours} of {world.ours}/before stays"]
     policies = {
         each["metadata"]["name"]: each["spec"]["deletionPolicy"]
         for each in world.kube.list(content["apiVersion"], content["kind"])
     }
     assert policies == {f"of-{world.ours}": "Retain", f"of-{world.theirs}": "Delete"}
-    assert DeleteCustom(world.context, GROUPS).observe() is None
-    assert DeleteCustom(world.context).observe(), "without the word they go as all else does"
+    assert DeleteCustomResources(world.context, GROUPS).observe() is None
+    assert DeleteCustomResources(world.context).observe(), "without --retain they are deleted"
 
 
-def test_entrances_go(world: World) -> None:
+def test_load_balancers_and_ingresses_are_deleted(world: World) -> None:
     ports = [{"port": 80}]
     service = {"apiVersion": "v1", "kind": "Service"}
     world.make({**service, "metadata": {"name": "out"}, "spec": {"type": "LoadBalancer", "ports": ports}})
@@ -151,21 +156,21 @@ def test_entrances_go(world: World) -> None:
         {
             "apiVersion": "networking.k8s.io/v1",
             "kind": "Ingress",
-            "metadata": {"name": "door"},
+            "metadata": {"name": "web"},
             "spec": {"defaultBackend": backend},
         }
     )
-    step = DeleteEntrances(world.context)
+    step = DeleteLoadBalancers(world.context)
     difference = step.observe()
     assert difference and difference.summary == "delete 1 Ingress, 1 Service"
     step.run(Silent())
     assert step.observe() is None
     assert world.names("v1", "Service", world.ours) == ["in"]
     assert set(world.names("v1", "Service", world.theirs)) == {"in", "out"}
-    assert world.names("networking.k8s.io/v1", "Ingress", world.theirs) == ["door"]
+    assert world.names("networking.k8s.io/v1", "Ingress", world.theirs) == ["web"]
 
 
-def test_what_mounts_a_claim_is_stopped_and_a_retained_volume_is_let_go(world: World) -> None:
+def test_users_of_claims_scale_to_zero_and_retained_volumes_stay(world: World) -> None:
     claim = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
     claim["storageClassName"] = "none"
     world.make(
@@ -195,7 +200,7 @@ def test_what_mounts_a_claim_is_stopped_and_a_retained_volume_is_let_go(world: W
             },
         }
     )
-    # What its controller would say once the claim is gone; there is none here.
+    # The status that a controller sets once the claim is gone; there is no controller here.
     path = f"/api/v1/persistentvolumes/{volume}"
     world.kube.raw("PATCH", f"{path}/status", {"status": {"phase": "Released"}}, content_type=_MERGE)
 
@@ -218,11 +223,11 @@ def test_what_mounts_a_claim_is_stopped_and_a_retained_volume_is_let_go(world: W
     assert theirs and "deletionTimestamp" not in theirs["metadata"]
 
 
-def test_by_force_a_step_that_fails_is_said_and_passed_over(world: World) -> None:
+def test_failed_step_is_noted_and_ignored_with_force(world: World) -> None:
     class Failing(SuspendCronJobs):
         def run(self, progress: object) -> None:
             raise StepError("no answer", why="first\nlast")
 
-    told = RecordingProgress()
-    IgnoreErrors(Failing(world.context)).run(told)
-    assert told.notes == ["passed over by --force: no answer: last"]
+    progress = RecordingProgress()
+    IgnoreErrors(Failing(world.context)).run(progress)
+    assert progress.notes == ["ignored because of --force: no answer: last"]

@@ -34,7 +34,7 @@ from mlops_platform.console.tree import Tree
 from mlops_platform.engine.engine import RunResult
 from mlops_platform.report.cost import Spent
 from mlops_platform.report.status import Row
-from mlops_platform.report.summary import Endpoint, Proven, Summary
+from mlops_platform.report.summary import Endpoint, SmokeResult, Summary
 
 import tests
 from tests.unit.console.recording import EXPECTED, tell
@@ -179,19 +179,19 @@ def test_every_exit_code_has_an_outcome() -> None:
 
 
 WHEN = datetime.now(UTC) - timedelta(minutes=3, seconds=20)
-DOORS = (
+ENDPOINTS = (
     Endpoint("mlflow", "mlops-platform open mlflow --env local", "none yet: only here"),
     Endpoint("kubectl", "export KUBECONFIG=$(mlops-platform kubeconfig --env local)", ""),
 )
 NEXT = tuple(f"mlops-platform {c} --env local" for c in ("open mlflow", "smoke", "down"))
-SUMMARY = Summary("local", DOORS, Proven(64, 0, 29, WHEN), NEXT)
+SUMMARY = Summary("local", ENDPOINTS, SmokeResult(64, 0, 29, WHEN), NEXT)
 SCREENS: dict[str, str] = {
     "up": screens.up(SUMMARY, RunResult(("a/b",) * 23, ("c/d",) * 8, (), (), 48.2)),
     "up-again": screens.up(SUMMARY, RunResult((), ("a/b",) * 31, (), (), 1.1)),
     "up-unproven": screens.up(
-        Summary("local", DOORS[1:], None, NEXT[2:]), RunResult(("a/b",), (), (), (), 7.0)
+        Summary("local", ENDPOINTS[1:], None, NEXT[2:]), RunResult(("a/b",), (), (), (), 7.0)
     ),
-    "smoke": screens.smoke("local", SUMMARY.proven, RunResult(("minio/smoke",), (), (), (), 12.0)),
+    "smoke": screens.smoke("local", SUMMARY.smoke, RunResult(("minio/smoke",), (), (), (), 12.0)),
     "down": screens.down(
         "local",
         RunResult(
@@ -278,7 +278,7 @@ def test_secrets_are_taken_out_of_everything_shown() -> None:
     out, err = io.StringIO(), io.StringIO()
     for output in Output:
         console = Console("up", "local", output, out=out, err=err)
-        console.clean = lambda text: text.replace("hunter22", "[redacted]")
+        console.redact = lambda text: text.replace("hunter22", "[redacted]")
         console.say("hunter22")
         console.done({"log": "hunter22"}, "hunter22")
         console.error(StepError("hunter22", why="hunter22"))
