@@ -13,7 +13,8 @@ from pydantic import AfterValidator, Field, model_validator
 
 from mlops_platform.base.errors import Problem
 from mlops_platform.base.yaml import Document, Strict, load
-from mlops_platform.catalogue.component import Component, Name
+from mlops_platform.catalogue.component import Component
+from mlops_platform.catalogue.fields import Name
 
 _RECIPE, _RECIPES = "image.yaml", "images"
 # A ConfigMap holds 1 MiB at most, and the API server keeps it in memory: for code, not for data.

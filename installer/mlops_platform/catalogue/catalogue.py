@@ -1,35 +1,31 @@
-"""Owns the catalogue: one folder a component, its edges checked, all problems of all files in one pass."""
+"""The catalogue: one folder per component, its edges, and all problems of all files in one pass."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cache
 from pathlib import Path
-from typing import Any
 
 from mlops_platform.base.errors import ConfigurationError, Problem
 from mlops_platform.base.yaml import Document, check, load
+from mlops_platform.catalogue import folder as folders
 from mlops_platform.catalogue.checks import (
     CAPABILITIES,
     NOT_COMPONENTS,
     dangling,
     edge_problems,
-    missing_files,
 )
 from mlops_platform.catalogue.component import (
     LAYERS,
     Component,
-    Cpu,
     JobSpec,
-    Memory,
-    Name,
     Outside,
-    Pinned,
     Script,
     SecretNeed,
     SmokeSpec,
 )
+from mlops_platform.catalogue.documents import shown, values_file
 
 __all__ = [
     "CAPABILITIES",
@@ -39,30 +35,28 @@ __all__ = [
     "SIGN_ON",
     "Catalog",
     "Component",
-    "Cpu",
     "Entry",
     "Flow",
     "JobSpec",
-    "Memory",
-    "Name",
-    "Pinned",
     "Script",
     "SecretNeed",
     "SmokeSpec",
+    "own_folder",
     "read_catalog",
     "read_catalog_leniently",
     "values_file",
 ]
 
-# Whoever keeps the secrets is there before anybody for whom one is made.
+# Installed before every component for which a Secret is made.
 SECRET_STORE = "secret-store"  # noqa: S105
-# The OIDC issuer, and whoever signs people in there; an environment may name an issuer of its own.
+# The OIDC issuer, and the component that signs users in there; an environment may name its own issuer.
 IDENTITY, SIGN_ON = "identity", "sign-on"
+FILE = "component.yaml"
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A component and the folder it came from."""
+    """A component and its folder."""
 
     component: Component
     folder: Path
@@ -71,7 +65,7 @@ class Entry:
 
 @dataclass(frozen=True, order=True)
 class Flow:
-    """One thing the network lets through: any pod of `source` to this port of any pod of `target`."""
+    """A permitted connection: any pod of `source` to this port of any pod of `target`."""
 
     source: str
     target: str
@@ -80,7 +74,7 @@ class Flow:
 
 @dataclass(frozen=True)
 class Catalog:
-    """All components by name, and which of them provides a capability."""
+    """All components by name."""
 
     entries: Mapping[str, Entry] = field(default_factory=dict)
 
@@ -91,7 +85,7 @@ class Catalog:
         return self.entries[name].folder
 
     def with_egress(self, more: Mapping[str, Iterable[Outside]]) -> Catalog:
-        """The same, with what an environment lets components reach outside besides their own."""
+        """Return the catalogue with the egress that an environment adds to components."""
         entries = dict(self.entries)
         for name, given in more.items():
             component = self[name]
@@ -100,15 +94,15 @@ class Catalog:
         return replace(self, entries=entries)
 
     def providers(self, wanted: str) -> list[str]:
-        """Names that satisfy one `requires` word: the component itself, or whoever provides it."""
+        """Names that satisfy one word of `requires`: the component itself, or those that provide it."""
         if wanted in self.entries:
             return [wanted]
         return [name for name, entry in self.entries.items() if wanted in entry.component.provides]
 
     def edges(self, name: str, chosen: Iterable[str]) -> tuple[str, ...]:
-        """The chosen components this one stands on, in catalogue order: the order of installation.
+        """The chosen components that are installed before this one, in catalogue order.
 
-        Besides what it requires: the secret store, if something is made for it, and what it routes to.
+        Besides `requires`: the secret store, if a Secret is made for it, and for an ingress its UIs.
         """
         pool, component = set(chosen), self[name]
         found = self._resolved(component.requires, pool)
@@ -119,10 +113,10 @@ class Catalog:
         return tuple(n for n in self.entries if n in found - {name})
 
     def flows(self, chosen: Iterable[str]) -> frozenset[Flow]:
-        """Everything the chosen components may say to each other; what is not here is refused.
+        """Every permitted connection between the chosen components; all others are denied.
 
-        A component reaches every served port of what it requires or reaches, the `ui` ports of what it
-        routes to, and its own ports.
+        A component reaches every port of what it requires or may call (`optional`), its own ports, and
+        an ingress the `ui` ports.
         """
         pool, found = set(chosen), set[Flow]()
         for name in pool:
@@ -137,54 +131,103 @@ class Catalog:
         return {p for word in wanted for p in self.providers(word) if p in pool}
 
 
-def read_catalog(folder: Path) -> Catalog:
+def own_folder() -> Path | None:
+    """The folder of the user's own components, if there is one.
+
+    Raises ConfigurationError if MLOPS_PLATFORM_COMPONENTS names none.
+    """
+    given = os.environ.get("MLOPS_PLATFORM_COMPONENTS")
+    folder = Path(given or "components").absolute()
+    if folder.is_dir():
+        return folder
+    if given:
+        hint = "create it, or unset MLOPS_PLATFORM_COMPONENTS"
+        raise ConfigurationError((Problem(given, 0, "no such folder of components", hint),))
+    return None
+
+
+def read_catalog(*folders: Path, images: Path | None = None) -> Catalog:
     """Read every component folder. Raises ConfigurationError with all problems of all files."""
-    catalog, problems = read_catalog_leniently(folder)
+    catalog, problems = read_catalog_leniently(*folders, images=images)
     if problems:
         raise ConfigurationError(problems)
     return catalog
 
 
-def read_catalog_leniently(folder: Path) -> tuple[Catalog, tuple[Problem, ...]]:
-    """The readable part of the catalogue and every problem, for callers that report several files at once."""
+def read_catalog_leniently(
+    *catalogues: Path, images: Path | None = None
+) -> tuple[Catalog, tuple[Problem, ...]]:
+    """Read what is readable, with every problem, for callers that report several files at once.
+
+    The first folder is the shipped one. `images` has the shipped image recipes; without it the names of
+    images are not checked.
+    """
     problems: list[Problem] = []
     entries: dict[str, Entry] = {}
-    for path in sorted(folder.glob("*/component.yaml")):
-        document = load(path, f"{folder.name}/{path.parent.name}/component.yaml")
-        component, found = check(document, Component)
-        problems.extend(found)
-        if not component:
+    paths = [each for folder in catalogues for each in sorted(folder.iterdir()) if _is_folder(each)]
+    recipes = {path.name for path in paths if (path / folders.RECIPE).is_file()}
+    known = {*recipes, *(p.parent.name for p in images.glob(f"*/{folders.RECIPE}"))} if images else None
+    for path in paths:
+        document, component, found = _read(path, known, parse=path.parent != catalogues[0])
+        problems += found
+        if not component or not document:
             continue
         if component.name in entries:
-            first = entries[component.name].document.file
-            problems.append(
-                document.problem(("name",), f"{component.name}: duplicate name", f"also in {first}")
-            )
+            problems.append(_duplicate(document, entries[component.name], catalogues))
             continue
-        if component.name != path.parent.name:
-            problems.append(document.problem(("name",), "name differs from its folder", path.parent.name))
-        if component.name in NOT_COMPONENTS:
-            problems.append(
-                document.problem(("name",), f"{component.name}: a name of our own", "take another")
-            )
-        problems.extend(missing_files(document, component, path.parent))
-        problems.extend(dangling(document, component))
-        entries[component.name] = Entry(component, path.parent, document)
+        entries[component.name] = Entry(component, path, document)
     catalog = Catalog(entries)
-    if not any(p.file.endswith("component.yaml") and "requires" in p.what for p in problems):
+    if not any(p.file.endswith(FILE) and "requires" in p.what for p in problems):
         problems.extend(edge_problems(catalog, complete=not problems))
     return catalog, tuple(problems)
 
 
-def values_file(path: Path) -> Any:
-    """The parsed values of a component, not to be changed. Raises ConfigurationError when it is not YAML."""
-    return _parsed(path, path.stat().st_mtime_ns)
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.name.startswith((".", "__"))
 
 
-@cache
-def _parsed(path: Path, _changed: int) -> Any:
-    """Once a run: a run that changes nothing compares every release several times."""
-    document = load(path, f"{path.parent.name}/{path.name}")
-    if document.problems:
-        raise ConfigurationError(document.problems)
-    return document.data
+def _read(
+    path: Path, images: Collection[str] | None, *, parse: bool
+) -> tuple[Document | None, Component | None, list[Problem]]:
+    """Read one folder: its document, its component if component.yaml is right, and all problems."""
+    file = path / FILE
+    name = shown(file)
+    if not (file.exists() or file.is_symlink()):
+        hint = f"write {FILE}, or move the folder; `mlops-platform component new` writes an example"
+        return None, None, [Problem(name, 0, "no such file", hint)] if _meant(path) else []
+    if not _inside(file, path.parent):
+        hint = "copy the folder or the file into it"
+        return None, None, [Problem(name, 0, "a symbolic link that leads out of the folder", hint)]
+    document = load(file, name)
+    component, found = check(document, Component)
+    problems = list(found)
+    if component:
+        if component.name != path.name:
+            hint = f"write name: {path.name}, or rename the folder"
+            problems.append(document.problem(("name",), "name: differs from its folder's", hint))
+        if component.name in NOT_COMPONENTS:
+            problems.append(document.problem(("name",), f"{component.name}: a reserved name", "rename it"))
+        problems += dangling(document, component)
+        problems += folders.problems(document, component, path, images, parse=parse)
+    return document, component, problems
+
+
+def _meant(path: Path) -> bool:
+    """Tell whether a folder without component.yaml was meant to be a component."""
+    return any(
+        (path / name).exists() for name in ("component.yml", "service.yaml", "values.yaml", "smoke.py")
+    )
+
+
+def _inside(file: Path, folder: Path) -> bool:
+    try:
+        return file.resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError):  # links in a circle
+        return False
+
+
+def _duplicate(document: Document, first: Entry, catalogues: Iterable[Path]) -> Problem:
+    name, shipped = first.component.name, first.folder.parent == next(iter(catalogues))
+    if shipped and not document.file.startswith(f"{first.folder.parent.name}/"):
+        return document.problem(("name",), f"{name}: a shipped component has this name", "rename yours")
+    return document.problem(("name",), f"{name}: duplicate name", f"also in {first.document.file}")

@@ -1,9 +1,8 @@
-"""Owns what must be true of component folders beside each key by itself: files, words that lead on, edges."""
+"""Checks of component.yaml beyond single keys: names that lead to other keys, and edges of the graph."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlops_platform.base.errors import Problem
@@ -14,46 +13,17 @@ from mlops_platform.catalogue.component import Component
 if TYPE_CHECKING:
     from mlops_platform.catalogue.catalogue import Catalog
 
-# What `needs` may ask for of somebody else, and the capability of whoever makes it.
+# Keys of `needs`, each with the capability that satisfies it.
 NODE_POOLS = "node-pools"  # no component provides it, some clusters do
 CAPABILITIES = {"database": "sql", "bucket": "object-store", "pools": NODE_POOLS}
-# Smoke results of no single component: their names stand beside those of components.
+# Smoke results that belong to no single component.
 MATRIX, CANARY, IDENTITIES = "matrix", "canary", "identities"
-# Names that a component cannot have: those, and namespaces that hold more than one thing.
-NOT_COMPONENTS = frozenset({MATRIX, CANARY, "default", PLATFORM_NAMESPACE})
-
-
-def missing_files(document: Document, component: Component, folder: Path) -> Iterable[Problem]:
-    """Every file component.yaml names must lie in the folder."""
-    named: list[tuple[tuple[str | int, ...], str]] = []
-    named += [(("provides", n, "script"), p.script) for n, p in component.provides.items() if p.script]
-    named += [(("provides", n, "login"), p.login) for n, p in component.provides.items() if p.login]
-    named += [
-        (("smoke", i, "files", k), f) for i, s in enumerate(component.smoke) for k, f in enumerate(s.files)
-    ]
-    named += [(("jobs", i, "script"), j.script) for i, j in enumerate(component.jobs)]
-    named += [(("smoke", i, "script"), s.script) for i, s in enumerate(component.smoke)]
-    named += [
-        (("needs", "secrets", n, "rotate"), s.rotate) for n, s in component.needs.secrets.items() if s.rotate
-    ]
-    named += [(("bundles",), component.bundles)] if component.bundles else []
-    named += [
-        (("serves", n, "logoutPage"), s.logout_page) for n, s in component.serves.items() if s.logout_page
-    ]
-    if component.needs.client:
-        named.append((("needs", "client", "template"), component.needs.client.template))
-    if component.embedded:
-        named.append((("embedded", "values"), component.embedded.values))
-        named += [(("embedded", "files", i), file) for i, file in enumerate(component.embedded.files)]
-    for place, file in named:
-        if not (folder / file).is_file():
-            yield document.problem(
-                place, f"{file}: no such file", f"expected beside component.yaml in {folder.name}/"
-            )
+# Names that a component cannot have: these results, and namespaces with several uses.
+NOT_COMPONENTS = frozenset({MATRIX, CANARY, IDENTITIES, "default", PLATFORM_NAMESPACE})
 
 
 def dangling(document: Document, component: Component) -> Iterable[Problem]:
-    """Words in one component.yaml that must lead to another of its keys."""
+    """Find names in one component.yaml that must be another of its keys, and are not."""
     made = [*component.needs.secrets]
     made += [kind for kind in (*CAPABILITIES, "client", "certificate") if getattr(component.needs, kind)]
     known = f"known: {', '.join(made)}" if made else "it needs none"
@@ -66,7 +36,7 @@ def dangling(document: Document, component: Component) -> Iterable[Problem]:
             yield document.problem(place, f"no secret {provided.admin}", "a key of needs.secrets")
         if name in CAPABILITIES.values() and not provided.script:
             yield document.problem(
-                ("provides", name), f"{name} without a script", "others need accounts at it"
+                ("provides", name), f"{name} without a script", "add a script that makes accounts"
             )
     for name, served in component.serves.items():
         if served.proxy_secret and served.proxy_secret not in component.needs.secrets:
@@ -74,9 +44,22 @@ def dangling(document: Document, component: Component) -> Iterable[Problem]:
             yield document.problem(("serves", name, "proxySecret"), what, "a key of needs.secrets")
         if bool(served.paths) != served.public:
             what = "public and paths go together"
-            yield document.problem(("serves", name), what, "say what is open to everybody")
+            yield document.problem(
+                ("serves", name), what, "give the paths that need no login, or remove public"
+            )
     if component.ingress and not component.serves:
-        yield document.problem(("ingress",), "ingress, but serves nothing", "give the port of the browsers")
+        yield document.problem(
+            ("ingress",), "ingress, but serves nothing", "add the port for browsers to `serves`"
+        )
+    numbers = [served.port for served in component.serves.values()]
+    for name, served in component.serves.items():
+        if numbers.index(served.port) != list(component.serves).index(name):
+            what = f"port {served.port} is given twice"
+            yield document.problem(("serves", name, "port"), what, "give each port its own number")
+    names = [job.name for job in component.jobs]
+    for i, job in enumerate(component.jobs):
+        if job.name in names[:i]:
+            yield document.problem(("jobs", i, "name"), f"{job.name}: given twice", "rename one")
     for key, scripts in (("jobs", component.jobs), ("smoke", component.smoke)):
         for i, script in enumerate(scripts):
             for j, secret in enumerate(script.secrets):
@@ -85,13 +68,16 @@ def dangling(document: Document, component: Component) -> Iterable[Problem]:
 
 
 def edge_problems(catalog: Catalog, *, complete: bool) -> list[Problem]:
-    """Unknown requirements (only sure when every file could be read), shared accounts, cycles."""
+    """Find unknown requirements (if all files could be read: `complete`), shared names, and cycles."""
     problems: list[Problem] = []
     owners: dict[tuple[str, str], str] = {}
     for name, entry in catalog.entries.items():
         words = [(("requires", i), w) for i, w in enumerate(entry.component.requires)]
         words += [(("optional", i), w) for i, w in enumerate(entry.component.optional)]
         for place, wanted in words:
+            if wanted == name or wanted in entry.component.provides:
+                what = f"{place[0]}: {wanted}: {name} itself"
+                problems.append(entry.document.problem(place, what, "remove it"))
             if complete and wanted != NODE_POOLS and not catalog.providers(wanted):
                 problems.append(
                     entry.document.problem(
@@ -102,11 +88,11 @@ def edge_problems(catalog: Catalog, *, complete: bool) -> list[Problem]:
                 )
         namespace = entry.component.namespace
         if namespace in NOT_COMPONENTS or namespace.startswith("kube-"):
-            what = f"namespace {namespace} is not a component's"
-            problems.append(entry.document.problem(("namespace",), what, "others run there"))
+            what = f"namespace {namespace} is reserved"
+            problems.append(entry.document.problem(("namespace",), what, "give it a namespace of its own"))
         if owners.setdefault(("namespace", namespace), name) != name:
             what = f"namespace {namespace} belongs to {owners['namespace', namespace]} already"
-            problems.append(entry.document.problem(("namespace",), what, "it is the network's identity"))
+            problems.append(entry.document.problem(("namespace",), what, "give it a namespace of its own"))
         for need, capability in CAPABILITIES.items():
             value = getattr(entry.component.needs, need)
             if value and capability not in entry.component.requires:

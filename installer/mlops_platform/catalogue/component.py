@@ -1,135 +1,116 @@
-"""Owns component.yaml: every key a component may have, read strictly."""
+"""The model of component.yaml: every key that a component may have."""
 
 from __future__ import annotations
 
-import ipaddress
-import re
 from typing import Annotated, Literal, get_args
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from mlops_platform.base.groups import GROUPS, Group
-from mlops_platform.base.quantities import cpu, memory
-from mlops_platform.base.yaml import Strict
+from mlops_platform.base.quantities import to_bytes, to_cores
+from mlops_platform.base.yaml import RENAMED, Strict
+from mlops_platform.catalogue.fields import (
+    Cpu,
+    Digest,
+    EnvName,
+    FileName,
+    Memory,
+    Name,
+    Network,
+    Pinned,
+    Pods,
+    Port,
+    PortName,
+    ScriptName,
+    UrlPath,
+)
 
-# In the order of installation: what people see grows downwards.
+# In the order of installation, as screens list them.
 Layer = Literal[
     "nodes", "secrets", "data", "tracking", "orchestration", "access", "serving", "pipelines", "observability"
 ]
 LAYERS: tuple[str, ...] = get_args(Layer)
 
 
-def _name(value: str) -> str:
-    if not re.fullmatch(r"[a-z]([-a-z0-9]{0,28}[a-z0-9])?", value):
-        raise ValueError("not a name | lower-case letters, digits and dashes, at most 30, a letter first")
-    return value
-
-
-def _pinned(value: str) -> str:
-    """A version is exact: a range, a branch or 'latest' would make two runs two platforms."""
-    if not re.fullmatch(r"v?\d+(\.\d+)*([-+.][0-9A-Za-z.-]+)?", value):
-        raise ValueError("not a pinned version | write one exact version, such as 3.18.0")
-    return value
-
-
-def _digest(value: str) -> str:
-    if not re.fullmatch(r"sha256:[0-9a-f]{64}", value):
-        raise ValueError("not a digest | sha256: and 64 hexadecimal digits")
-    return value
-
-
-def _network(value: str) -> str:
-    try:
-        return str(ipaddress.ip_network(value))
-    except ValueError:
-        raise ValueError("not a network | such as 192.0.2.0/24, or 192.0.2.7/32 for one host") from None
-
-
-def _path(value: str) -> str:
-    """Such paths are written into a web server's configuration, so nothing in them may mean more there."""
-    if not re.fullmatch(r"/[A-Za-z0-9._~/-]*", value) or "//" in value or ".." in value:
-        raise ValueError("not a path | such as /api/, with letters, digits and ._~-/ only")
-    return value
-
-
-Network = Annotated[str, AfterValidator(_network)]
-Name = Annotated[str, AfterValidator(_name)]
-UrlPath = Annotated[str, AfterValidator(_path)]
-Pinned = Annotated[str, AfterValidator(_pinned)]
-Digest = Annotated[str, AfterValidator(_digest)]
-Port = Annotated[int, Field(ge=1, le=65535)]
-Cpu = Annotated[str, AfterValidator(cpu)]
-Memory = Annotated[str, AfterValidator(memory)]
+def _renamed(**names: str) -> ConfigDict:
+    """Refuse keys that had another name, with the name they have now."""
+    return ConfigDict(json_schema_extra={RENAMED: dict(names)})
 
 
 class Served(Strict):
-    """One port a component offers; `ui` says a person opens it in a browser.
+    """A port of the component.
 
-    It is the Service's port and the container's: some network plugins match policies by the one, some
-    by the other. What the gateway does with a `ui` is in docs/access.md.
+    The Service and the container have the same number: some network plugins match policies by the port
+    of the one, some by that of the other. What the ingress does with a `ui` is in docs/access.md.
     """
 
-    port: Port
-    scheme: Literal["http", "https", "tcp"] = "http"
-    ui: bool = False
+    model_config = _renamed(
+        farewell="logoutPage", machines="bearerPaths", logout="logoutPaths", proof="proxySecret"
+    )
+
+    port: Port = Field(description="Number, equal in the Service and in the container")
+    scheme: Literal["http", "https", "tcp"] = Field(default="http", description="Protocol")
+    ui: bool = Field(default=False, description="true: people open it in a browser, through the ingress")
     login: str = Field(default="", description="How a person logs in, one line")
     host: Name = Field(default="", description="Its name below the domain; default: the component's")
-    groups: list[Group] = Field(default=list(GROUPS), min_length=1, description="Who may enter")
-    public: bool = Field(default=False, description="Nobody is asked who they are: only `paths` are open")
-    paths: list[UrlPath] = Field(default_factory=list, description="Ends in /: all below it; else exactly it")
+    groups: list[Group] = Field(default=list(GROUPS), min_length=1, description="Groups of users with access")
+    public: bool = Field(default=False, description="true: access without login, to `paths` only")
+    paths: list[UrlPath] = Field(
+        default_factory=list, description="Public paths; one that ends in / includes all paths below it"
+    )
     bearer_paths: list[UrlPath] = Field(
         default_factory=list,
         alias="bearerPaths",
-        description="Below these it checks an Authorization header itself",
+        description="Below these paths the component checks the Authorization header itself",
     )
     logout_paths: list[UrlPath] = Field(
         default_factory=list,
         alias="logoutPaths",
-        description="Its own sign-out pages, redirected to ours",
+        description="Its own sign-out pages; the ingress redirects them to the platform's",
     )
-    logout_page: str = Field(
+    logout_page: FileName = Field(
         default="",
         alias="logoutPage",
-        description="Page that clears what a browser keeps of it",
+        description="HTML file that clears what a browser stores for it; shown after sign-out",
     )
     proxy_secret: Name = Field(
         default="",
         alias="proxySecret",
-        description="One of needs.secrets: its `value` is sent with each request, in X-Platform-Proxy",
+        description="One of needs.secrets: the ingress sends its `value` in X-Platform-Proxy",
     )
 
 
 class Engine(Strict):
-    """How the secret store rotates the passwords of accounts: its database plugin, and what it is told.
+    """How Vault rotates the passwords of accounts: a plugin of its database secrets engine.
 
-    In `url` and `statement` {{…}} is the store's own, in `url` `${host}` and `${port}` are the provider's.
+    In `url` and `statement`, {{…}} belongs to Vault. In `url`, `${host}` and `${port}` are the provider's.
     """
 
-    plugin: Name
-    url: str
-    statement: str
-    options: dict[str, str] = Field(default_factory=dict)
+    plugin: Name = Field(description="Name of the plugin")
+    url: str = Field(description="Connection URL")
+    statement: str = Field(description="Statement that sets a password")
+    options: dict[str, str] = Field(default_factory=dict, description="Further options of the plugin")
 
 
 class Provided(Strict):
-    """A capability others require by its name, and how an account is made for one of them.
+    """A capability that other components require by its name, and how an account for one of them is made.
 
-    Without `script` it is only a port others may reach. `script` runs as a Job in the `image`, with
-    this component's Secret `<name>-<admin>` mounted at /run/secrets/admin and the new account's Secret
-    at /run/secrets/account; running it twice is running it once. The account's Secret has host, port,
-    user, password and name, and each of `keys`, a template of those.
+    Without `script` it is only a port. `script` runs as a Job in the `image`, with the component's Secret
+    `<name>-<admin>` at /run/secrets/admin and the Secret of the new account at /run/secrets/account; a
+    second run must change nothing. The account's Secret has host, port, user, password and name, and each
+    of `keys`.
     """
 
-    port: Name = Field(description="Which of `serves` the others are led to")
-    script: str = ""
-    image: Name = "toolbox"
-    admin: Name = ""
-    login: str = Field(default="", description="Of an issuer: a module by which probes log in there")
-    page: UrlPath = Field(default="", description="Of an issuer: where its login page lies")
-    keys: dict[Name, str] = Field(default_factory=dict)
-    engine: Engine | None = Field(
-        default=None, description="The secret store rotates its accounts' passwords"
+    port: PortName = Field(description="One of `serves`: the port for the others")
+    script: ScriptName = Field(default="", description="Makes an account")
+    image: Name = Field(default="toolbox", description="Image of the script")
+    admin: Name = Field(default="", description="One of needs.secrets: the administrator's password")
+    login: ScriptName = Field(default="", description="Of an issuer: module with which smoke tests log in")
+    page: UrlPath = Field(default="", description="Of an issuer: path of its login page")
+    keys: dict[Name, str] = Field(
+        default_factory=dict, description="Further keys of the account's Secret: templates of its values"
     )
+    engine: Engine | None = Field(default=None, description="With Vault: how passwords are rotated")
 
     @model_validator(mode="after")
     def _whole(self) -> Provided:
@@ -139,165 +120,201 @@ class Provided(Strict):
 
 
 class SecretNeed(Strict):
-    """A generated Secret: `keys` are random, `bytes` of entropy each; `fixed` are no secrets."""
+    """A generated Secret `<name>-<key>` in the component's namespace."""
 
-    keys: list[Name] = Field(default_factory=list)
-    fixed: dict[str, str] = Field(default_factory=dict)
-    bytes: Annotated[int, Field(ge=16, le=64)] = 24
-    immutable: bool = Field(default=False, description="What is on its volumes can be read with no other")
-    rotate: str = Field(
-        default="", description="Script: brings a new value in, proves that the old is refused"
+    model_config = _renamed(once="immutable", rolls="restart")
+
+    keys: list[Name] = Field(default_factory=list, description="Keys with a random value")
+    fixed: dict[str, str] = Field(default_factory=dict, description="Keys with this value; not secret")
+    bytes: Annotated[int, Field(ge=16, le=64)] = Field(default=24, description="Entropy of each random value")
+    immutable: bool = Field(default=False, description="true: never rotated; data is encrypted with it")
+    rotate: ScriptName = Field(
+        default="", description="Sets a new value (`change`) and checks that the old one is refused (`prove`)"
     )
     restart: bool = Field(
-        default=True, description="Its pods take it at their start; else the script is enough"
+        default=True, description="false: pods need no restart after a rotation; the script is enough"
     )
-    image: Name = "toolbox"
+    image: Name = Field(default="toolbox", description="Image of the script")
 
 
 class ClientNeed(Strict):
-    """A client at the environment's OIDC issuer: `template`, filled in, becomes a file in a Secret.
+    """A client at the OIDC issuer. `template`, filled in, is a file in Secret `<name>-client`."""
 
-    `${…}` may also name what steps/access/clients.py and environment/issuer.py know.
-    """
-
-    template: str
-    redirects: list[str] = Field(min_length=1, description="Where the issuer may send people back to")
+    template: FileName = Field(description="YAML file of the component's folder")
+    redirects: list[str] = Field(min_length=1, description="URLs to which the issuer may redirect users")
 
 
 class Needs(Strict):
-    """What must be made for a component before it starts; each becomes a Secret in its namespace.
+    """What is made for a component before it starts. Each is a Secret in its namespace."""
 
-    `database` and `bucket` give Secrets `<name>-database` and `<name>-bucket`, made at whichever
-    component provides `sql` and `object-store`; `client` gives `<name>-client`, from the environment's
-    OIDC issuer; `certificate` gives `<name>-certificate`, for every name below the domain; `secrets`
-    gives `<name>-<key>`. With `pools` its account may change how many nodes the cluster's pools have:
-    only a cluster can give that.
-    """
-
-    database: Name | None = None
-    bucket: Name | None = None
-    pools: bool = False
-    client: ClientNeed | None = None
-    certificate: bool = False
-    secrets: dict[Name, SecretNeed] = Field(default_factory=dict)
+    database: Name | None = Field(
+        default=None, description="Name of a database; Secret `<name>-database`; requires `sql`"
+    )
+    bucket: Name | None = Field(
+        default=None, description="Name of a bucket; Secret `<name>-bucket`; requires `object-store`"
+    )
+    pools: bool = Field(
+        default=False,
+        description="true: its service account may change the number of nodes of the cluster's pools",
+    )
+    client: ClientNeed | None = Field(
+        default=None, description="A client at the environment's OIDC issuer; Secret `<name>-client`"
+    )
+    certificate: bool = Field(
+        default=False,
+        description="true: certificate for all names below the domain; Secret `<name>-certificate`",
+    )
+    secrets: dict[Name, SecretNeed] = Field(
+        default_factory=dict, description="Generated Secrets `<name>-<key>`"
+    )
 
     @property
     def anything(self) -> bool:
-        """A secret, which whoever keeps secrets keeps."""
+        """Tell whether a Secret is made for the component."""
         return bool(self.database or self.bucket or self.client or self.certificate or self.secrets)
 
 
 class Chart(Strict):
-    """An official chart at an exact version; the archive's digest is checked at every download."""
+    """An official chart at an exact version. Its digest is checked at every download."""
 
-    repo: str
-    name: Name
-    version: Pinned
-    digest: Digest
+    repo: str = Field(description="https://… or oci://…")
+    name: Name = Field(description="Name of the chart in the repository")
+    version: Pinned = Field(description="Exact version of the chart")
+    digest: Digest = Field(description="sha256:… of the archive")
 
 
 class Kustomize(Strict):
-    """A kustomize tree, for upstreams without a chart: an archive at a digest, and the folder in it."""
+    """A kustomize tree, for upstreams without a chart."""
 
-    repo: str
-    ref: str
-    path: str
-    digest: Digest
+    repo: str = Field(description="URL of the repository")
+    ref: str = Field(description="Tag or commit")
+    path: str = Field(description="Folder of the kustomization in it")
+    digest: Digest = Field(description="sha256:… of the archive")
 
 
 class Embedded(Strict):
-    """How the component runs where no chart and no registry is reachable: in-tree chart + built image."""
+    """The in-tree chart with an image built here, for clusters that reach no chart repository."""
 
-    chart: Literal["service"] = "service"
-    image: Name
-    values: str = "service.yaml"
-    files: list[str] = Field(default_factory=list, description="Mounted below /files")
+    chart: Literal["service"] = Field(default="service", description="Name of the chart")
+    image: Name = Field(description="Name of an image recipe: the folder of its image.yaml")
+    values: FileName = Field(default="service.yaml", description="Values of the chart")
+    files: list[FileName] = Field(default_factory=list, description="Files of the folder, mounted at /files")
 
 
 class Script(Strict):
-    """A Python script in the component's folder that runs to its end in a Job.
+    """A Python script of the component's folder that runs in a Job."""
 
-    `secrets` are Secrets made for the component, each at /run/secrets/<its name in `needs`>.
-    """
-
-    script: str
-    secrets: list[Name] = Field(default_factory=list)
-    identity: bool = Field(default=False, description="It logs in at the secret store (platform_vault.py)")
-    env: dict[str, str] = Field(default_factory=dict, description="No secrets; `${…}` as in values")
-    memory: Memory = "512Mi"
-    seconds: Annotated[int, Field(ge=1, le=3600)] = 300
+    script: ScriptName = Field(description="File in the component's folder")
+    secrets: list[Name] = Field(
+        default_factory=list, description="Keys of `needs`, mounted at /run/secrets/<key>"
+    )
+    identity: bool = Field(default=False, description="true: it logs in to Vault (platform_vault.py)")
+    env: dict[EnvName, str] = Field(
+        default_factory=dict, description="Environment, with template variables; no secrets"
+    )
+    memory: Memory = Field(default="512Mi", description="Memory limit of the Job")
+    seconds: Annotated[int, Field(ge=1, le=3600)] = Field(default=300, description="Time limit of the Job")
 
 
 class JobSpec(Script):
-    """What must have run before the release rolls, such as a schema migration; called with its name."""
+    """A script that runs before the release, such as a schema migration. Its argument is its name."""
 
-    name: Name
-    image: Name
+    name: Name = Field(description="Name of the Job after the component's")
+    image: Name = Field(description="Image of the script")
 
 
 class SmokeSpec(Script):
-    """Probes of one component: the script prints one JSON line a probe (smoke/probes.py).
+    """A smoke test of the component: a script that prints a JSON line per test (smoke/probes.py)."""
 
-    It is called with `probe`. `survives` names pods ("postgres-0", or "deployment/mlflow": all of that
-    one) that are deleted between a `write` and a `read`; only where the environment allows disruption.
-    `grace` is how many seconds they are given to end, where that is to be less than they ask for.
-    """
-
-    image: Name = "toolbox"
-    survives: list[str] = Field(default_factory=list)
-    files: list[str] = Field(default_factory=list, description="Files of the folder beside the script")
-    people: bool = Field(default=False, description="Users for the test alone")
-    grace: Annotated[int, Field(ge=1)] | None = None
+    image: Name = Field(default="toolbox", description="Image of the script")
+    survives: list[Pods] = Field(
+        default_factory=list,
+        description="Pods (`db-0`, `deployment/web`) that are deleted between `write` and `read`, "
+        "where the environment has smoke.disruptive",
+    )
+    files: list[FileName] = Field(default_factory=list, description="Files beside the script")
+    people: bool = Field(default=False, description="true: it gets users that exist for the test only")
+    grace: Annotated[int, Field(ge=1, le=3600)] | None = Field(
+        default=None, description="Grace period in seconds of the deleted pods; default: their own"
+    )
 
 
 class Resources(Strict):
-    """What the component requests in all, for `check` and for sizing."""
+    """What the component requests in all."""
 
-    cpu: Cpu
-    memory: Memory
-    disk: Memory = "0"
+    cpu: Cpu = Field(description="CPU request")
+    memory: Memory = Field(description="Memory request and limit")
+    disk: Memory = Field(default="0", description="Size of its data volume")
+
+    @model_validator(mode="after")
+    def _some(self) -> Resources:
+        if not to_cores(self.cpu) or not to_bytes(self.memory):
+            raise ValueError("cpu and memory must be more than 0 | what the component needs at least")
+        return self
 
 
 class PodSecurity(Strict):
-    """A lower pod-security level than `restricted`, for a namespace that cannot do without."""
+    """A pod-security level of the namespace below `restricted`."""
 
-    level: Literal["baseline", "privileged"]
-    why: Annotated[str, Field(min_length=12)]
+    level: Literal["baseline", "privileged"] = Field(description="Pod-security level")
+    why: Annotated[str, Field(min_length=12)] = Field(description="Reason, one line")
 
 
 class Outside(Strict):
     """An address outside the cluster that a component's pods may reach."""
 
-    cidr: Network
-    port: Port
-    why: Annotated[str, Field(min_length=12)]
+    cidr: Network = Field(description="Network, such as 192.0.2.0/24")
+    port: Port = Field(description="TCP port")
+    why: Annotated[str, Field(min_length=12)] = Field(description="Reason, one line")
 
 
 class Component(Strict):
-    """component.yaml: everything the house knows of a component."""
+    """component.yaml: everything the platform knows of a component."""
 
-    name: Name
-    layer: Layer
-    summary: Annotated[str, Field(min_length=8, max_length=100)]
-    version: Pinned
-    namespace: Name
-    requires: list[Name] = Field(default_factory=list)
-    optional: list[Name] = Field(default_factory=list, description="As requires, but installed in any order")
-    ingress: bool = Field(default=False, description="Stands in front of every port with `ui`")
-    kube_api: bool = Field(default=False, alias="kubeApi", description="Its pods may reach the API server")
-    webhooks: list[Port] = Field(default_factory=list, description="Ports the API server may reach")
-    egress: list[Outside] = Field(default_factory=list)
-    pod_security: PodSecurity | None = Field(default=None, alias="podSecurity")
-    provides: dict[Name, Provided] = Field(default_factory=dict)
-    serves: dict[Name, Served] = Field(default_factory=dict)
-    needs: Needs = Needs()
-    chart: Chart | None = None
-    kustomize: Kustomize | None = None
-    embedded: Embedded | None = None
-    bundles: str = Field(default="", description="File: values for each way to people's own code it runs")
-    jobs: list[JobSpec] = Field(default_factory=list)
-    smoke: list[SmokeSpec] = Field(default_factory=list)
-    resources: Resources
+    model_config = _renamed(reaches="optional", routes="ingress")
+
+    name: Name = Field(description="The folder's name: lower-case letters, digits, dashes; at most 30")
+    layer: Layer = Field(description="Group in which screens show it")
+    summary: Annotated[str, Field(min_length=8, max_length=100)] = Field(description="One line")
+    version: Pinned = Field(description="Exact version of the program")
+    namespace: Name = Field(description="Its own namespace: its identity in the network")
+    requires: list[Name] = Field(
+        default_factory=list,
+        description="Components or capabilities that are installed before it; it may reach their ports",
+    )
+    optional: list[Name] = Field(
+        default_factory=list,
+        description="Components or capabilities that it may reach if they are present, in any order",
+    )
+    ingress: bool = Field(default=False, description="true: it is the ingress of every port with `ui`")
+    kube_api: bool = Field(
+        default=False, alias="kubeApi", description="true: its pods may reach the API server"
+    )
+    webhooks: list[Port] = Field(
+        default_factory=list, description="Ports of its pods that the API server may reach"
+    )
+    egress: list[Outside] = Field(
+        default_factory=list, description="Addresses outside the cluster that its pods may reach"
+    )
+    pod_security: PodSecurity | None = Field(
+        default=None, alias="podSecurity", description="If it cannot run with the level `restricted`"
+    )
+    provides: dict[Name, Provided] = Field(
+        default_factory=dict, description="Capabilities, by name, that other components require"
+    )
+    serves: dict[PortName, Served] = Field(default_factory=dict, description="Its ports, by name")
+    needs: Needs = Field(default=Needs(), description="What is made for it before it starts")
+    chart: Chart | None = Field(default=None, description="Official chart; its values are in values.yaml")
+    kustomize: Kustomize | None = Field(default=None, description="In place of a chart")
+    embedded: Embedded | None = Field(
+        default=None, description="In-tree chart with an image built here; its values are in service.yaml"
+    )
+    bundles: FileName = Field(
+        default="", description="File with values for each kind of bundle: people's own code that it runs"
+    )
+    jobs: list[JobSpec] = Field(default_factory=list, description="Scripts that run before the release")
+    smoke: list[SmokeSpec] = Field(default_factory=list, description="Smoke tests")
+    resources: Resources = Field(description="What it requests in all")
 
     @model_validator(mode="after")
     def _one_source(self) -> Component:
@@ -306,3 +323,11 @@ class Component(Strict):
         if not (self.chart or self.kustomize or self.embedded):
             raise ValueError("no source | give chart, kustomize or embedded")
         return self
+
+    @property
+    def secret_keys(self) -> tuple[str, ...]:
+        """Names, after `<component>-`, of every Secret that is made for it."""
+        kinds = [
+            kind for kind in ("database", "bucket", "client", "certificate") if getattr(self.needs, kind)
+        ]
+        return (*self.needs.secrets, *kinds, *(("proofs",) if self.ingress else ()))

@@ -17,8 +17,9 @@ from mlops_platform.base.errors import ConfigurationError, Problem, UsageError
 from mlops_platform.base.files import is_there
 from mlops_platform.base.yaml import Document, Strict, check, load
 from mlops_platform.catalogue.bundle import Bundle
-from mlops_platform.catalogue.catalogue import Catalog, Cpu, Memory, Name, Pinned
-from mlops_platform.catalogue.component import Outside, Port
+from mlops_platform.catalogue.catalogue import Catalog
+from mlops_platform.catalogue.component import Outside
+from mlops_platform.catalogue.fields import Cpu, Memory, Name, Pinned, Port
 from mlops_platform.environment.checks import bundle_problems, cross_problems, named_provider
 
 

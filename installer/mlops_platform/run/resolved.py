@@ -10,6 +10,7 @@ from typing import Any
 
 from mlops_platform.base.labels import secret_name
 from mlops_platform.catalogue.catalogue import CAPABILITIES, IDENTITY, SECRET_STORE, Catalog, Component
+from mlops_platform.catalogue.variables import ports
 from mlops_platform.clusters.managed import Managed, ManagedServer, ManagedService
 from mlops_platform.environment.chosen import chosen_components, chosen_provider
 from mlops_platform.environment.issuer import issuer_of, provider
@@ -184,6 +185,7 @@ def _variables(
         "machines": ",".join(machines),  # issuer=audience pairs of the bearer tokens that are accepted
         "environment": environment.name,
         "version": component.version,
+        **ports(component),
         **{key: getattr(spec, key) or getattr(component.resources, key) for key in ("cpu", "memory", "disk")},
     }
 

@@ -1,7 +1,8 @@
-"""Proves that every mistake in component folders is named with its line, all of them in one pass."""
+"""Every mistake in component folders is reported with its line, all of them in one pass."""
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -13,14 +14,28 @@ import tests
 CASES = tests.CASES / "components"
 
 
-def cases() -> list[Path]:
-    return sorted(path for path in CASES.iterdir() if path.is_dir())
+SMOKE = "probes.works('it answers')\nprobes.refused('an error', ValueError)\n"
 
 
-@pytest.mark.parametrize("case", cases(), ids=lambda p: p.name)
-def test_mistakes_are_named_with_their_lines(case: Path, update_golden: bool) -> None:
+def catalogue_of(case: Path, folder: Path) -> Path:
+    """A copy of a case, each component with a right service.yaml and smoke test where it has none."""
+    copy = folder / case.name
+    shutil.copytree(case, copy, symlinks=True)
+    for component in copy.glob("*/component.yaml"):
+        text = component.read_text()
+        for name, content in (("service.yaml", "kind: Deployment\n"), ("smoke.py", SMOKE)):
+            if not (component.parent / name).exists():
+                (component.parent / name).write_text(content)
+        if "smoke:" not in text and "resources:" in text:
+            smoke = f"smoke: [{{script: smoke.py, survives: [deployment/{component.parent.name}]}}]\n"
+            component.write_text(f"{text.rstrip()}\n{smoke}")
+    return copy
+
+
+@pytest.mark.parametrize("case", sorted(p for p in CASES.iterdir() if p.is_dir()), ids=lambda p: p.name)
+def test_mistakes_are_named_with_their_lines(case: Path, tmp_path: Path, update_golden: bool) -> None:
     """Each case is a folder of components, and `problems`: the lines a user sees."""
-    _, problems = read_catalog_leniently(case)
+    _, problems = read_catalog_leniently(catalogue_of(case, tmp_path))
     seen = "".join(f"{problem}\n" for problem in sorted(problems))
     expected = case / "problems"
     if update_golden:
@@ -29,9 +44,9 @@ def test_mistakes_are_named_with_their_lines(case: Path, update_golden: bool) ->
     assert problems, "a case without a mistake proves nothing"
 
 
-def test_a_catalogue_with_mistakes_is_refused_as_a_whole() -> None:
+def test_a_catalogue_with_mistakes_is_refused_as_a_whole(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        read_catalog(CASES / "all-at-once")
+        read_catalog(catalogue_of(CASES / "all-at-once", tmp_path))
     assert caught.value.exit_code == Exit.CONFIGURATION
     assert len(caught.value.problems) >= 8
     assert {p.file.split("/")[1] for p in caught.value.problems} == {"a", "b", "c"}
@@ -39,10 +54,13 @@ def test_a_catalogue_with_mistakes_is_refused_as_a_whole() -> None:
 
 def write(folder: Path, name: str, more: str = "") -> None:
     (folder / name).mkdir()
+    (folder / name / "values.yaml").touch()
+    (folder / name / "smoke.py").write_text(SMOKE)
     (folder / name / "component.yaml").write_text(
         f"name: {name}\nlayer: data\nsummary: a component of a test\nversion: 1.0.0\nnamespace: {name}\n"
         f"{more}chart:\n  repo: https://charts.example.com\n  name: {name}\n  version: 1.0.0\n"
         f"  digest: sha256:{'0' * 64}\nresources: {{cpu: 100m, memory: 64Mi}}\n"
+        f"smoke: [{{script: smoke.py, survives: [deployment/{name}]}}]\n"
     )
 
 
@@ -121,3 +139,44 @@ def test_flows_lead_to_every_port_of_what_is_required_and_to_pages_of_what_is_ro
 
 def test_a_component_reaches_itself_and_nobody_who_is_not_chosen(network: Catalog) -> None:
     assert network.flows(["page", "idle"]) == {Flow("page", "page", 80), Flow("page", "page", 81)}
+
+
+def test_links_that_lead_out_of_the_folder_are_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "components"
+    folder.mkdir()
+    for name in ("file", "whole", "loop"):
+        write(folder, name)
+    for name in ("file/smoke.py", "whole/component.yaml", "loop/component.yaml"):
+        (folder / name).rename(tmp_path / name.replace("/", "-"))
+    (folder / "file/smoke.py").symlink_to(tmp_path / "file-smoke.py")
+    (folder / "whole/component.yaml").symlink_to(tmp_path / "whole-component.yaml")
+    (folder / "loop/component.yaml").symlink_to("component.yaml")
+    (folder / "outside").symlink_to(tmp_path)
+    (tmp_path / "component.yaml").write_text("name: outside\n")
+    _, problems = read_catalog_leniently(folder)
+    assert [f"{p.file}:{p.line}: {p.what}" for p in problems] == [
+        "components/file/component.yaml:12: smoke.py: a symbolic link that leads out of the folder",
+        "components/loop/component.yaml:0: a symbolic link that leads out of the folder",
+        "components/outside/component.yaml:0: a symbolic link that leads out of the folder",
+        "components/whole/component.yaml:0: a symbolic link that leads out of the folder",
+    ]
+
+
+def test_a_script_that_is_not_python_is_reported_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "shipped").mkdir()
+    own = tmp_path / "components"
+    own.mkdir()
+    write(own, "app")
+    (own / "app/smoke.py").write_text(f"{SMOKE}def f(:\n")
+    _, problems = read_catalog_leniently(tmp_path / "shipped", own)
+    assert [str(p) for p in problems] == ["components/app/smoke.py:3: not Python: invalid syntax"]
+
+
+def test_a_name_that_a_shipped_component_has_is_refused(tmp_path: Path) -> None:
+    for folder in ("helm-values", "components"):
+        (tmp_path / folder).mkdir()
+        write(tmp_path / folder, "store")
+    _, problems = read_catalog_leniently(tmp_path / "helm-values", tmp_path / "components")
+    (problem,) = problems
+    assert problem.file == "components/store/component.yaml"
+    assert "a shipped component has this name" in problem.what

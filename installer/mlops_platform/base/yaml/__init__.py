@@ -8,10 +8,11 @@ from mlops_platform.base.yaml.document import (
     parse,
     read_text,
 )
-from mlops_platform.base.yaml.model import Strict, check
+from mlops_platform.base.yaml.model import RENAMED, Strict, check
 from mlops_platform.base.yaml.write import dump, dump_all
 
 __all__ = [
+    "RENAMED",
     "Document",
     "Strict",
     "check",

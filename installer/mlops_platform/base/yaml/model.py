@@ -14,6 +14,7 @@ from mlops_platform.base.yaml.parse import MOST_PROBLEMS, Place
 from mlops_platform.base.yaml.scalars import shown
 
 Model = TypeVar("Model", bound=BaseModel)
+RENAMED = "x-renamed"  # in a model's JSON schema: {old name of a key: its name now}
 # pydantic speaks of inputs and instances; "what | how to fix it".
 _WORDS = {
     "string_type": "must be text | put it in quotes",
@@ -53,7 +54,10 @@ def _problem(document: Document, model: type[BaseModel], item: dict[str, Any]) -
     place = tuple(item["loc"])
     dotted = ".".join(shown(str(part)) for part in place if part != "[key]")
     if item["type"] == "extra_forbidden":
-        known = _known_keys(model, place[:-1])
+        node = _node(model, place[:-1])
+        if new := node.get(RENAMED, {}).get(str(place[-1])):
+            return document.problem(place, f"{dotted}: renamed", f"write {new} in its place")
+        known = list(node.get("properties", {}))
         close = difflib.get_close_matches(str(place[-1]), known, 1)
         hint = f"did you mean {close[0]}?" if close else "known keys: " + ", ".join(known)
         return document.problem(place, f"{dotted}: unknown key", hint)
@@ -67,7 +71,7 @@ def _problem(document: Document, model: type[BaseModel], item: dict[str, Any]) -
     return document.problem(place, f"{subject}{what[:1].lower()}{what[1:]}{given}", hint)
 
 
-def _known_keys(model: type[BaseModel], place: Place) -> list[str]:
+def _node(model: type[BaseModel], place: Place) -> dict[str, Any]:
     """Walk the JSON schema to the mapping that has an unknown key."""
     schema = _schema(model)
     here: dict[str, Any] = schema
@@ -82,7 +86,7 @@ def _known_keys(model: type[BaseModel], place: Place) -> list[str]:
             )
             here = nested.get("items") or nested.get("additionalProperties") or {}
         here = _resolve(schema, here)
-    return list(here.get("properties", {}))
+    return here
 
 
 @lru_cache(maxsize=8)

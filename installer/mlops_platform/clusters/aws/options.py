@@ -18,7 +18,7 @@ from pydantic import (
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from mlops_platform.base.yaml import Strict
-from mlops_platform.catalogue.component import Name
+from mlops_platform.catalogue.fields import Name
 from mlops_platform.clusters.aws.cost import prices
 from mlops_platform.environment.model import ClusterSpec
 

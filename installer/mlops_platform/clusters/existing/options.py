@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from mlops_platform.catalogue.component import Network
+from mlops_platform.catalogue.fields import Network
 from mlops_platform.environment.model import ClusterSpec
 
 

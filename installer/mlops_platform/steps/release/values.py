@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,14 +14,13 @@ from mlops_platform.base.labels import OWNED, secret_name
 from mlops_platform.base.quantities import to_bytes, to_cores
 from mlops_platform.base.values import merge, substitute
 from mlops_platform.catalogue.catalogue import Component, values_file
-from mlops_platform.catalogue.service import complete
+from mlops_platform.catalogue.service import CHARTS, complete
+from mlops_platform.catalogue.variables import file_variable
 from mlops_platform.environment.model import ComponentSpec
 from mlops_platform.environment.uis import ROUTES_FILE
 from mlops_platform.run.context import Context
 from mlops_platform.run.resolved import ResolvedComponent
 from mlops_platform.steps.release import bundle
-
-_CHARTS = Path(__file__).resolve().parents[2] / "charts"
 
 
 def release_of(context: Context, resolved: ResolvedComponent) -> Release:
@@ -44,7 +42,7 @@ def source_of(resolved: ResolvedComponent) -> ChartSource:
     """The chart or tree of a release. Raises ConfigurationError where the cluster can have none."""
     component = resolved.component
     if component.embedded and resolved.in_tree:
-        return InTreeChart(_CHARTS / component.embedded.chart)
+        return InTreeChart(CHARTS / component.embedded.chart)
     if component.chart:
         chart = component.chart
         return RepositoryChart(chart.repo, chart.name, chart.version, chart.digest)
@@ -109,10 +107,7 @@ def _managed_variables(resolved: ResolvedComponent) -> dict[str, str]:
 
 def secrets_of(component: Component) -> tuple[str, ...]:
     """The names of every Secret that is made for a component."""
-    needs = component.needs
-    kinds = [kind for kind in ("database", "bucket", "client", "certificate") if getattr(needs, kind)]
-    kinds += ["proofs"] if component.ingress else []
-    return tuple(secret_name(component.name, key) for key in (*needs.secrets, *kinds))
+    return tuple(secret_name(component.name, key) for key in component.secret_keys)
 
 
 def restarting_secrets(component: Component) -> tuple[str, ...]:
@@ -125,7 +120,7 @@ def restarting_secrets(component: Component) -> tuple[str, ...]:
 def texts(folder: Path, component: Component) -> dict[str, str]:
     """The files it runs with, for official charts that take them as values: `${launch_py}` is launch.py."""
     files = component.embedded.files if component.embedded else ()
-    return {re.sub(r"\W", "_", name): (folder / name).read_text() for name in files}
+    return {file_variable(name): (folder / name).read_text() for name in files}
 
 
 def sizes(values: Mapping[str, Any], spec: ComponentSpec) -> dict[str, Any]:

@@ -1,0 +1,184 @@
+"""Checks of the files in one component's folder: they exist, are inside it, and fit component.yaml."""
+
+from __future__ import annotations
+
+import ast
+import re
+import warnings
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+from mlops_platform.base.errors import ConfigurationError, Problem
+from mlops_platform.base.yaml import Document, read_text
+from mlops_platform.catalogue import service, variables
+from mlops_platform.catalogue.component import Component
+from mlops_platform.catalogue.documents import document_of, shown
+
+Place = tuple[str | int, ...]
+RECIPE = "image.yaml"
+# Files of the folder that pin what its image contains.
+_PINS = (RECIPE, "requirements.txt", "program/go.mod")
+_SMOKE_HINT = "`mlops-platform component new NAME` writes an example"
+
+
+def problems(
+    document: Document, component: Component, folder: Path, images: Collection[str] | None, *, parse: bool
+) -> Iterator[Problem]:
+    """Find every problem of the folder. `images` are the known recipes; None: they are not checked.
+
+    With `parse`, scripts are parsed: that takes longer than everything else here.
+    """
+    texts: dict[str, str] = {}
+    for place, name in _named(component):
+        try:
+            texts[name] = _text(document, place, folder, name)
+        except ConfigurationError as error:
+            yield from error.problems
+    if parse:
+        yield from _scripts(folder, texts)
+    yield from _smoke(document, component, texts)
+    yield from _version(document, component, folder)
+    if images is not None:
+        for place, image in _images(component):
+            if image not in images:
+                what, hint = f"no image {image}", f"known: {', '.join(sorted(images))}"
+                yield document.problem(place, what, hint)
+    yield from _variables(document, component, folder, texts)
+    if component.embedded and component.embedded.values in texts:
+        yield from service.problems(document_of(folder / component.embedded.values), component)
+
+
+def _named(component: Component) -> Iterator[tuple[Place, str]]:
+    """Every file that the folder must have, with the key that names it."""
+    for name, provided in component.provides.items():
+        yield ("provides", name, "script"), provided.script
+        yield ("provides", name, "login"), provided.login
+    for i, smoke in enumerate(component.smoke):
+        yield ("smoke", i, "script"), smoke.script
+        yield from ((("smoke", i, "files", k), file) for k, file in enumerate(smoke.files))
+    yield from ((("jobs", i, "script"), job.script) for i, job in enumerate(component.jobs))
+    yield from ((("needs", "secrets", n, "rotate"), s.rotate) for n, s in component.needs.secrets.items())
+    yield from ((("serves", n, "logoutPage"), s.logout_page) for n, s in component.serves.items())
+    yield ("bundles",), component.bundles
+    if component.needs.client:
+        yield ("needs", "client", "template"), component.needs.client.template
+    if component.embedded:
+        yield ("embedded", "values"), component.embedded.values
+        yield from ((("embedded", "files", i), file) for i, file in enumerate(component.embedded.files))
+    for key in ("chart", "kustomize"):
+        if getattr(component, key):
+            yield (key,), "values.yaml"
+
+
+def _text(document: Document, place: Place, folder: Path, name: str) -> str:
+    """Read a file that must lie in the folder. Raises ConfigurationError."""
+    if not name:
+        return ""
+    path = folder / name
+    if not path.is_file():
+        hint = f"expected beside component.yaml in {folder.name}/"
+        raise ConfigurationError((document.problem(place, f"{name}: no such file", hint),))
+    if path.is_symlink() and not path.resolve().is_relative_to(folder.resolve()):
+        what = f"{name}: a symbolic link that leads out of the folder"
+        raise ConfigurationError((document.problem(place, what, "copy the file into the folder"),))
+    return read_text(path, shown(path))
+
+
+def _scripts(folder: Path, texts: dict[str, str]) -> Iterator[Problem]:
+    """Find scripts that Python cannot parse."""
+    for name, text in texts.items():
+        if not name.endswith(".py"):
+            continue
+        try:
+            with warnings.catch_warnings(action="ignore"):
+                ast.parse(text)
+        except SyntaxError as error:
+            yield Problem(shown(folder / name), error.lineno or 0, f"not Python: {error.msg}")
+        except (ValueError, RecursionError, MemoryError) as error:
+            yield Problem(shown(folder / name), 0, f"not Python: {error or 'nested too deep'}")
+
+
+def _smoke(document: Document, component: Component, texts: dict[str, str]) -> Iterator[Problem]:
+    """A component has a positive and a negative smoke test, and one that its pods come back."""
+    if not component.smoke:
+        yield document.problem(("smoke",), "smoke: missing", f"add a smoke test; {_SMOKE_HINT}")
+        return
+    names = [name for each in component.smoke for name in (each.script, *each.files)]
+    if any(name not in texts for name in names):
+        return
+    text = "\n".join(texts[name] for name in names)
+    for call, kind in (("works", "positive"), ("refused", "negative")):
+        if not re.search(rf"\.{call}\(", text):
+            what = f"smoke: no {kind} test: no call of probes.{call}()"
+            yield document.problem(("smoke", 0, "script"), what, _SMOKE_HINT)
+    if not any(each.survives for each in component.smoke):
+        what = "smoke: no pods in `survives`"
+        hint = f"name pods that the test deletes, such as deployment/{component.name}"
+        yield document.problem(("smoke", 0), what, hint)
+
+
+def _version(document: Document, component: Component, folder: Path) -> Iterator[Problem]:
+    """The version is written a second time where the folder pins its image: an update must change both."""
+    files = [folder / name for name in _PINS if (folder / name).is_file()]
+    if component.chart or folder / RECIPE not in files:
+        return
+    try:
+        text = "\n".join(read_text(path, shown(path)) for path in files)
+    except ConfigurationError as error:
+        yield from error.problems
+        return
+    version, date = re.escape(component.version), re.sub(r"\D", "", component.version)
+    # A Go module without versions has the date and the time of its commit.
+    if not re.search(rf"(?<![\d.])v?{version}(?!\d|\.\d)|v0\.0\.0-{date}\d{{6}}-", text):
+        names = ", ".join(path.relative_to(folder).as_posix() for path in files)
+        what = f"version: {component.version} is not in {names}"
+        hint = "pin the same version there; beside a Debian package write it as a comment"
+        yield document.problem(("version",), what, hint)
+
+
+def _images(component: Component) -> Iterator[tuple[Place, str]]:
+    """Every image recipe that the component names, with its key."""
+    if component.embedded:
+        yield ("embedded", "image"), component.embedded.image
+    yield from ((("jobs", i, "image"), job.image) for i, job in enumerate(component.jobs))
+    yield from ((("smoke", i, "image"), smoke.image) for i, smoke in enumerate(component.smoke))
+    yield from ((("provides", n, "image"), p.image) for n, p in component.provides.items() if p.script)
+    for name, need in component.needs.secrets.items():
+        if need.rotate:
+            yield ("needs", "secrets", name, "image"), need.image
+
+
+def _variables(
+    document: Document, component: Component, folder: Path, texts: dict[str, str]
+) -> Iterator[Problem]:
+    """Find template variables without a value, in component.yaml and in the files with values."""
+    common = {*variables.COMMON, *variables.ports(component)}
+    for key, scripts in (("jobs", component.jobs), ("smoke", component.smoke)):
+        for i, script in enumerate(scripts):
+            found = variables.wrong(script.env, common, (key, i, "env"))
+            yield from (document.problem(*each) for each in found)
+    if client := component.needs.client:
+        place: Place = ("needs", "client", "redirects")
+        yield from (document.problem(*each) for each in variables.wrong(client.redirects, common, place))
+    for name, provided in component.provides.items():
+        place = ("provides", name)
+        found = variables.wrong(provided.keys, variables.ACCOUNT, (*place, "keys"))
+        yield from (document.problem(*each) for each in found)
+        if provided.engine:
+            found = variables.wrong(provided.engine.url, variables.ENGINE, (*place, "engine", "url"))
+            yield from (document.problem(*each) for each in found)
+    files = component.embedded.files if component.embedded else []
+    official = common | {variables.file_variable(name) for name in files}
+    for kind in ("pools", "bucket", "database"):
+        if getattr(component.needs, kind):  # their names are the cluster's, known when it exists
+            names = re.findall(rf"\${{({kind}_\w+)}}", texts.get("values.yaml", ""))
+            official |= set(names)
+    for file, known in (
+        (component.embedded.values if component.embedded else "", common),
+        ("values.yaml", official),
+        (component.bundles, common | set(variables.BUNDLE)),
+    ):
+        if file in texts and file:
+            values = document_of(folder / file)
+            yield from values.problems
+            yield from (values.problem(*each) for each in variables.wrong(values.data, known))
