@@ -16,7 +16,8 @@ import yaml
 from mlops_platform.base.cancel import Cancel
 from mlops_platform.base.progress import Silent
 from mlops_platform.engine.journal import RunRecord, runs
-from mlops_platform.run.open import Opened, context, open_environment, shipped_environments
+from mlops_platform.run.context import context_of
+from mlops_platform.run.open import Opened, open_environment, shipped_environments
 
 from bench import aws
 from bench.figures import Figure, write
@@ -118,7 +119,7 @@ def command_line(bench: Bench) -> list[Figure]:
 def node(bench: Bench) -> list[Figure]:
     """The node without Terraform and components: new, then from its state folder."""
     os.environ.update(bench.env)
-    cluster = context(open_environment(NAME), Cancel(), bench.folder).cluster
+    cluster = context_of(open_environment(NAME), Cancel(), bench.folder).cluster
     started = time.monotonic()
     cluster.prepare(Silent())
     cluster.revive(Silent(), Cancel())
@@ -139,7 +140,7 @@ def node(bench: Bench) -> list[Figure]:
 def rebuild(bench: Bench) -> list[Figure]:
     """Rebuild of the largest image after a change of one file: its layer and the archive."""
     opened = open_environment(NAME)
-    work = context(opened, Cancel(), bench.folder)
+    work = context_of(opened, Cancel(), bench.folder)
     name = max(work.images.names(), key=work.images.size)
     assets = bench.folder / "assets"
     shutil.copytree(opened.paths.assets / "images", assets / "images")
@@ -150,7 +151,7 @@ def rebuild(bench: Bench) -> list[Figure]:
     document = yaml.safe_load(recipe.read_text())
     document.setdefault("files", {})["/changed"] = stamp.name
     recipe.write_text(yaml.safe_dump(document))
-    changed = context(_moved(opened, assets), Cancel(), bench.folder)
+    changed = context_of(_moved(opened, assets), Cancel(), bench.folder)
     started = time.monotonic()
     changed.images.build(name, Silent(), Cancel())
     return [Figure(f"rebuild of image {name} after a change", time.monotonic() - started, "s")]

@@ -135,6 +135,14 @@ class WaitTimedOut(StepError):
     """The deadline passed; `why` holds what was seen last."""
 
 
+class NotUp(StepError):
+    """The environment was never up here, its cluster was not completed, or it has been taken down."""
+
+    def __init__(self, environment: str) -> None:
+        command = f"mlops-platform up --env {environment}"
+        super().__init__(f"{environment} is not up", hint="bring it up first", command=command)
+
+
 class SmokeError(PlatformError):
     exit_code = Exit.SMOKE
 

@@ -19,9 +19,9 @@ from mlops_platform.console.failure import OUTCOMES, FailureContext
 from mlops_platform.engine.engine import Engine, RunResult
 from mlops_platform.engine.graph import Graph
 from mlops_platform.engine.journal import Journal, Redactor, RunRecord, expected_seconds, runs
-from mlops_platform.run.context import Context
+from mlops_platform.run.context import Context, context_of
 from mlops_platform.run.lock import HostLock, LeaseLock, locked
-from mlops_platform.run.open import Opened, context
+from mlops_platform.run.open import Opened
 
 _COMPARED_RUNS = 5  # as many earlier runs are read for how long steps take
 
@@ -63,7 +63,7 @@ def running(console: Console, opened: Opened) -> Iterator[Run]:
         journal = Journal.start(state, command, name, __version__, redactor)
         opened.record()
         lease = _Lease(name, command, cancel, journal, console)
-        work = context(opened, cancel, journal.folder, lease.take, redactor.add)
+        work = context_of(opened, cancel, journal.folder, lease.take, redactor.add)
         _tell_of_dead_run(earlier, journal, console)
         run = Run(work, journal, console, expected_seconds(earlier))
         code = Exit.BUG

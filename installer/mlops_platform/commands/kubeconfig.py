@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mlops_platform.base.errors import NotUp
 from mlops_platform.console import Console
 
 
@@ -10,10 +11,9 @@ def run(console: Console) -> int:
     from pathlib import Path
 
     from mlops_platform.base.paths import Paths
-    from mlops_platform.run.connect import not_up
 
     name = console.environment = Path(console.environment).name.partition(".")[0]
     path = Paths.default().environment(name) / "kubeconfig"
     if not path.is_file():
-        raise not_up(name)
+        raise NotUp(name)
     return console.done({"path": str(path)}, str(path))

@@ -8,9 +8,10 @@ from mlops_platform.console import Console
 def run(console: Console) -> int:
     from dataclasses import asdict
 
+    from mlops_platform.base.errors import NotUp
     from mlops_platform.console import screens
     from mlops_platform.report.status import rows_of
-    from mlops_platform.run.connect import NotUp, reach, read_only
+    from mlops_platform.run.connect import reach, read_only
     from mlops_platform.run.open import open_environment
 
     opened = open_environment(console.environment)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from mlops_platform.adapters.vault.issuer import AUDIENCE, endpoints
 from mlops_platform.catalogue.catalogue import IDENTITY, Catalog, Component
+from mlops_platform.catalogue.component import Served
 from mlops_platform.environment.chosen import chosen_provider
 from mlops_platform.environment.model import Environment
-
-if TYPE_CHECKING:
-    from mlops_platform.catalogue.component import Served
 
 
 @dataclass(frozen=True)
@@ -46,8 +44,6 @@ def issuer_of(environment: Environment, catalog: Catalog) -> Issuer | None:
     chosen = provider(environment, catalog)
     if not chosen:
         return None
-    from mlops_platform.adapters.vault.issuer import AUDIENCE, endpoints
-
     public, inside = addresses(environment, chosen)
     at, page = endpoints(public, inside), public + chosen.provides[IDENTITY].page
     return Issuer(at.issuer, (f"{at.machines}={AUDIENCE}",), "groups", page, at.redeem, at.keys)

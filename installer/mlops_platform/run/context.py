@@ -9,6 +9,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mlops_platform import clusters
+from mlops_platform.adapters.images import Images, find_recipes
+from mlops_platform.adapters.programs import Programs
+from mlops_platform.adapters.terraform import Terraform
 from mlops_platform.base.cancel import Cancel
 from mlops_platform.base.paths import Paths
 from mlops_platform.base.progress import Silent
@@ -17,15 +21,13 @@ from mlops_platform.clusters.base import Cluster, ClusterAccess
 from mlops_platform.engine.graph import Slot
 from mlops_platform.environment.chosen import chosen_components, chosen_provider
 from mlops_platform.environment.model import Environment
+from mlops_platform.run.open import Opened
 from mlops_platform.run.resolved import ResolvedComponent, Surroundings, resolve
 
 if TYPE_CHECKING:
     from mlops_platform.adapters.helm import Helm
-    from mlops_platform.adapters.images import Images
     from mlops_platform.adapters.kube import Kube
     from mlops_platform.adapters.kube.endpoints import Address
-    from mlops_platform.adapters.programs import Programs
-    from mlops_platform.adapters.terraform import Terraform
     from mlops_platform.adapters.vault import VaultConnection
     from mlops_platform.run.redaction import WatchedSecrets
     from mlops_platform.run.secrets import SecretSource
@@ -155,3 +157,38 @@ class Context:
         from mlops_platform.run.secrets import VaultSecrets
 
         return VaultSecrets(self.cluster_secrets, self.vault.session, self.store.namespace)
+
+
+def context_of(
+    opened: Opened,
+    cancel: Cancel,
+    run_folder: Path,
+    before_change: Callable[[Kube], None] = lambda _: None,
+    redact: Callable[[str], None] = lambda _: None,
+) -> Context:
+    """The tools for one run. Starts nothing and touches nothing."""
+    paths, chosen = opened.paths, opened.environment
+    programs = Programs(paths.cache)
+    run = run_folder.name if run_folder.exists() else ""
+    cluster = clusters.make(chosen.cluster, chosen.name, opened.state, programs, run)
+    shipped = (paths.assets / "images", paths.assets / "helm-values", *cluster.recipe_folders)
+    own = (opened.beside.resolve() / "images",) if opened.beside else ()
+    recipes = find_recipes(*dict.fromkeys((*shipped, *own)))
+    access: Slot[ClusterAccess] = Slot("access to the cluster")
+    return Context(
+        environment=chosen,
+        catalog=opened.catalog,
+        paths=paths,
+        cluster=cluster,
+        programs=programs,
+        images=Images(
+            paths.cache, programs, recipes, cluster.registry.reference if cluster.registry else None
+        ),
+        terraform=Terraform(cluster.root, opened.state / "terraform", cluster.remote),
+        cancel=cancel,
+        run_folder=run_folder,
+        access=access,
+        clients=Clients(access, before_change),
+        beside=opened.beside or Path(),
+        redact=redact,
+    )

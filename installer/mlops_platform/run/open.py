@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from mlops_platform import clusters
-from mlops_platform.base.cancel import Cancel
 from mlops_platform.base.errors import UsageError
 from mlops_platform.base.files import is_there
 from mlops_platform.base.paths import Paths
 from mlops_platform.base.yaml import read_text
 from mlops_platform.catalogue.catalogue import Catalog, read_catalog_leniently
-from mlops_platform.clusters.base import ClusterAccess
-from mlops_platform.engine.graph import Slot
 from mlops_platform.environment import model as environment
 from mlops_platform.environment.model import Environment
-from mlops_platform.run.context import Clients, Context
-
-if TYPE_CHECKING:
-    from mlops_platform.adapters.kube import Kube
 
 RECORDED = "environment.yaml"
 _FROM = "# from: "  # its last line: the folder of the file it is a copy of
@@ -88,42 +79,3 @@ def _beside(file: Path) -> Path:
         if last.startswith(_FROM):
             return Path(last.removeprefix(_FROM))
     return Path(os.path.realpath(file)).parent  # Path.resolve raises for a loop of links
-
-
-def context(
-    opened: Opened,
-    cancel: Cancel,
-    run_folder: Path,
-    before_change: Callable[[Kube], None] = lambda _: None,
-    redact: Callable[[str], None] = lambda _: None,
-) -> Context:
-    """Tools for one run. Starts nothing and touches nothing."""
-    from mlops_platform.adapters.images import Images, find_recipes
-    from mlops_platform.adapters.programs import Programs
-    from mlops_platform.adapters.terraform import Terraform
-
-    paths, chosen = opened.paths, opened.environment
-    programs = Programs(paths.cache)
-    run = run_folder.name if run_folder.exists() else ""
-    cluster = clusters.make(chosen.cluster, chosen.name, opened.state, programs, run)
-    shipped = (paths.assets / "images", paths.assets / "helm-values", *cluster.recipe_folders)
-    own = (opened.beside.resolve() / "images",) if opened.beside else ()
-    recipes = find_recipes(*dict.fromkeys((*shipped, *own)))
-    access: Slot[ClusterAccess] = Slot("the way to the cluster")
-    return Context(
-        environment=chosen,
-        catalog=opened.catalog,
-        paths=paths,
-        cluster=cluster,
-        programs=programs,
-        images=Images(
-            paths.cache, programs, recipes, cluster.registry.reference if cluster.registry else None
-        ),
-        terraform=Terraform(cluster.root, opened.state / "terraform", cluster.remote),
-        cancel=cancel,
-        run_folder=run_folder,
-        access=access,
-        clients=Clients(access, before_change),
-        beside=opened.beside or Path(),
-        redact=redact,
-    )

@@ -8,6 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from mlops_platform.adapters.helm import HELM
+from mlops_platform.adapters.images.debian import refuse_without_tools
+from mlops_platform.adapters.programs import find_go
+from mlops_platform.adapters.terraform import find_binary
 from mlops_platform.base.errors import PlatformError, PreflightError
 from mlops_platform.base.progress import Progress
 from mlops_platform.base.quantities import human
@@ -36,8 +40,6 @@ def machine_checks(context: Context) -> tuple[Check, ...]:
 
 
 def _terraform() -> Check:
-    from mlops_platform.adapters.terraform import find_binary
-
     try:
         binary = find_binary()
     except PlatformError as error:
@@ -46,8 +48,6 @@ def _terraform() -> Check:
 
 
 def _helm(context: Context) -> Check:
-    from mlops_platform.adapters.helm import HELM
-
     assert HELM.prebuilt
     try:
         return Check("helm", "ok", context.programs.origin(HELM, HELM.prebuilt))
@@ -58,9 +58,6 @@ def _helm(context: Context) -> Check:
 def _builders(context: Context) -> list[Check]:
     """For what runs in a cluster elsewhere. A warning: what the cache has need not be built, and
     `up --only cluster` builds nothing. The `embedded` kind asks for all of it itself."""
-    from mlops_platform.adapters.images.debian import refuse_without_tools
-    from mlops_platform.adapters.programs import find_go
-
     if context.cluster.capabilities.embedded or not context.cluster.capabilities.takes_images:
         return []
     try:

@@ -6,6 +6,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 
+from mlops_platform.adapters.kube.readiness import wait_ready
 from mlops_platform.base.labels import PLATFORM_NAMESPACE
 from mlops_platform.base.progress import Progress
 from mlops_platform.engine.graph import Difference
@@ -100,8 +101,6 @@ class ApplyAddons:
         return None if found and found["data"] == self._record()["data"] else Difference("apply")
 
     def run(self, progress: Progress) -> None:
-        from mlops_platform.adapters.kube.readiness import wait_ready
-
         kube = self.context.clients.kube_for_write()
         addons = list(self.context.cluster.addons())
         kube.apply(*addons)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from mlops_platform.adapters.kube import Kube
+from mlops_platform.adapters.kube.client import Object
 from mlops_platform.base.progress import Progress
 from mlops_platform.catalogue.catalogue import Component
 from mlops_platform.engine.graph import Difference
@@ -20,10 +21,6 @@ from mlops_platform.teardown.objects import (
     ours,
     wait_gone,
 )
-
-if TYPE_CHECKING:
-    from mlops_platform.adapters.kube import Kube
-    from mlops_platform.adapters.kube.client import Object
 
 
 @dataclass(frozen=True)

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from mlops_platform.adapters.kube import Kube
+from mlops_platform.adapters.kube.client import Object
 from mlops_platform.adapters.kube.namespaces import ENVIRONMENT_LABEL
 from mlops_platform.adapters.wait import Pending, wait_until
 from mlops_platform.base.progress import Progress
 from mlops_platform.run.context import Context
-
-if TYPE_CHECKING:
-    from mlops_platform.adapters.kube import Kube
-    from mlops_platform.adapters.kube.client import Object
 
 MERGE = "application/merge-patch+json"
 _SECONDS = 300

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from mlops_platform.adapters.kube.client import Object
 from mlops_platform.base.progress import Progress
 from mlops_platform.engine.graph import Difference
 from mlops_platform.run.context import Context
 from mlops_platform.teardown.objects import MERGE, namespaces_of
-
-if TYPE_CHECKING:
-    from mlops_platform.adapters.kube.client import Object
 
 _GROUP = "snapshot.storage.k8s.io"
 # Objects of these groups are left alone: with deletionPolicy Delete, a deleted VolumeSnapshot deletes its

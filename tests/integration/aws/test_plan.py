@@ -15,8 +15,8 @@ from mlops_platform.clusters.aws.options import Options
 from mlops_platform.console.preview import apart
 from mlops_platform.environment.model import ComponentSpec, Environment
 from mlops_platform.report import preview
-from mlops_platform.run.context import Context
-from mlops_platform.run.open import Opened, context
+from mlops_platform.run.context import Context, context_of
+from mlops_platform.run.open import Opened
 
 from tests.fakes.aws import REGION, Account
 from tests.integration.aws.made import up
@@ -38,7 +38,7 @@ def work(home: Path, **asked: Any) -> Context:
     assets = Paths.default().assets
     paths = Paths(home, home.parent / "cache", assets)
     opened = Opened(paths, read_catalog(assets / "helm-values"), chosen, home, home)
-    return context(opened, Cancel(), home / "run")
+    return context_of(opened, Cancel(), home / "run")
 
 
 def test_before_the_first_up_all_of_it_is_counted_and_priced_and_nothing_is_made(

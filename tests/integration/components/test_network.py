@@ -30,8 +30,8 @@ from mlops_platform.engine import stored_results as record
 from mlops_platform.engine.graph import Difference
 from mlops_platform.engine.result import Result, load
 from mlops_platform.environment.model import ClusterSpec, ComponentSpec, Environment
-from mlops_platform.run.context import Context
-from mlops_platform.run.open import Opened, context
+from mlops_platform.run.context import Context, context_of
+from mlops_platform.run.open import Opened
 from mlops_platform.smoke import canary, matrix
 from mlops_platform.smoke.verify import Verify
 from mlops_platform.steps.jobs.manifest import ScriptJob, pod_spec, scripts_of
@@ -84,7 +84,7 @@ def work(node: Node, tmp_path_factory: pytest.TempPathFactory) -> Context:
     )
     paths = Paths(folder / "home", default.cache, default.assets)
     opened = Opened(paths, CATALOG, environment, folder / "unused.yaml", folder)
-    made = context(opened, Cancel(), folder / "run")
+    made = context_of(opened, Cancel(), folder / "run")
     made.access.set(ClusterAccess(node.name, "", node.kubeconfig, "standard", ""))
     return replace(made, cluster=Outward(node.name, node.kubeconfig.parent, programs, images))
 

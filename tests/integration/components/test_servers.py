@@ -19,8 +19,8 @@ from mlops_platform.clusters.base import ClusterAccess
 from mlops_platform.clusters.host.cluster import RECIPES, HostCluster
 from mlops_platform.clusters.managed import ManagedServer
 from mlops_platform.environment.model import ClusterSpec, ComponentSpec, Environment
-from mlops_platform.run.context import Context
-from mlops_platform.run.open import Opened, context
+from mlops_platform.run.context import Context, context_of
+from mlops_platform.run.open import Opened
 from mlops_platform.steps.accounts.accounts import MakeAccount
 from mlops_platform.steps.namespace import PrepareNamespace
 
@@ -138,7 +138,7 @@ def work(node: Node, tmp_path: Path) -> Iterator[Context]:
         components={"mlflow": ComponentSpec()},
     )
     paths = Paths(tmp_path / "home", DEFAULT.cache, DEFAULT.assets)
-    made = context(Opened(paths, CATALOG, environment, tmp_path / "none", tmp_path), Cancel(), tmp_path)
+    made = context_of(Opened(paths, CATALOG, environment, tmp_path / "none", tmp_path), Cancel(), tmp_path)
     made.access.set(ClusterAccess(node.name, "", node.kubeconfig, "standard", ""))
     yield replace(made, cluster=replace(cluster, server=Elsewhere((pod["status"]["podIP"], 5432))))
     for namespace in (ELSEWHERE, "mlflow"):

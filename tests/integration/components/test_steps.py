@@ -18,8 +18,8 @@ from mlops_platform.clusters.base import ClusterAccess
 from mlops_platform.engine.result import load
 from mlops_platform.engine.stored_results import NAMESPACE, read
 from mlops_platform.environment.model import ClusterSpec, ComponentSpec, Environment, SmokeChoice
-from mlops_platform.run.context import Context
-from mlops_platform.run.open import Opened, context
+from mlops_platform.run.context import Context, context_of
+from mlops_platform.run.open import Opened
 from mlops_platform.smoke.component import component_tests
 from mlops_platform.smoke.verify import Verify
 from mlops_platform.steps.jobs.run import RunJob
@@ -61,7 +61,7 @@ def opened(node: Node, folder: Path, *, disruptive: bool = True) -> Context:
     )
     default = Paths.default()
     paths = Paths(folder / "home", default.cache, default.assets)
-    made = context(
+    made = context_of(
         Opened(paths, read_catalog(folder), environment, folder / "unused.yaml", folder),
         Cancel(),
         folder / "run",

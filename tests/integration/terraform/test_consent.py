@@ -29,8 +29,8 @@ from mlops_platform.commands import _confirm as consent
 from mlops_platform.commands._confirm import agreed
 from mlops_platform.console import Console
 from mlops_platform.environment.model import ClusterSpec, ComponentSpec, Environment
-from mlops_platform.run.context import Context
-from mlops_platform.run.open import Opened, context
+from mlops_platform.run.context import Context, context_of
+from mlops_platform.run.open import Opened
 
 from tests.integration.terraform.conftest import Site
 
@@ -107,7 +107,7 @@ def nothing_yet(site: Site, tmp_path: Path) -> Iterator[FailureContext]:
     opened = Opened(paths, read_catalog(assets / "helm-values"), chosen, tmp_path / "staging.yaml", tmp_path)
     cluster = Careful(site)
     work = replace(
-        context(opened, Cancel(), tmp_path / "run"),
+        context_of(opened, Cancel(), tmp_path / "run"),
         cluster=cluster,  # type: ignore[arg-type]
         terraform=site.terraform(),
     )

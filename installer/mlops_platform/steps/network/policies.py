@@ -10,17 +10,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from mlops_platform.adapters.kube import Kube
 from mlops_platform.adapters.kube.endpoints import Address
 from mlops_platform.base.errors import StepError
 from mlops_platform.base.labels import OWNED
 from mlops_platform.catalogue.catalogue import Catalog, Component, values_file
+from mlops_platform.run.context import Context
 from mlops_platform.run.resolved import ResolvedComponent
-
-if TYPE_CHECKING:
-    from mlops_platform.adapters.kube import Kube
-    from mlops_platform.run.context import Context
 
 Manifest = dict[str, Any]
 API, KIND = "networking.k8s.io/v1", "NetworkPolicy"
