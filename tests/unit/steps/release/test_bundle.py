@@ -110,4 +110,4 @@ def test_limits_of_a_folder(name: str, tmp_path: Path) -> None:
     (folder / "full.py").unlink()
     for number in range(200):
         (folder / f"{number}.py").write_text("")
-    assert problems_of(folder, CATALOG[name]) == ["dags: 201 files, at most 200"]
+    assert problems_of(folder, CATALOG[name]) == ["dags: more than 200 files"]
