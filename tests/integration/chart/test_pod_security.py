@@ -1,4 +1,4 @@
-"""Proves of all we run that pod security takes it, and that it has no secret and no right too many."""
+"""Pods of every component: pod security `restricted`, no secret in the environment, no unneeded rights."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.integration.chart.test_service_chart import CATALOG, EMBEDDED, object
 
 pytestmark = pytest.mark.integration
 
-# A name that says its value is secret; a value that is a path says where the secret is.
+# Names of secret variables. A value that is a path is not secret.
 _SECRET = re.compile(r"PASSWORD|SECRET|TOKEN|CREDENTIAL|PRIVATE|ACCESS_KEY|API_KEY|FERNET", re.IGNORECASE)
 
 
@@ -39,7 +39,7 @@ def rendered(name: str, helm: Path, tmp_path: Path) -> list[dict[str, Any]]:
 
 
 def specs(name: str, rendered: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Pods of the release, of its jobs and of its probes, as they are sent to the API server."""
+    """Specs of all pods of the release, its jobs and its smoke tests, as sent to the API server."""
     yield from (o["spec"]["template"]["spec"] for o in rendered if "template" in o.get("spec", {}))
     component = CATALOG[name]
     for script in (*component.jobs, *component.smoke):
@@ -47,10 +47,10 @@ def specs(name: str, rendered: list[dict[str, Any]]) -> Iterator[dict[str, Any]]
         yield pod_spec(ScriptJob("job", name, "image", {script.script: ""}, secrets=mounted, env=script.env))
 
 
-def test_the_api_server_takes_its_pods_where_pods_are_restricted(
+def test_api_server_admits_all_pods_in_their_namespaces(
     name: str, rendered: list[dict[str, Any]], kube: Kube
 ) -> None:
-    """Asked of the real admission plugin, at the level the component's namespace has."""
+    """Uses the real admission plugin, at the level of the component's namespace."""
     lower, namespace = CATALOG[name].pod_security, f"pods-{secrets.token_hex(4)}"
     ensure_namespace(kube, namespace, "test", lower.level if lower else RESTRICTED)
     for spec in specs(name, rendered):
@@ -60,9 +60,7 @@ def test_the_api_server_takes_its_pods_where_pods_are_restricted(
         assert made["kind"] == "Pod"
 
 
-def test_no_pod_is_nobodys_and_only_who_needs_it_has_a_token(
-    name: str, rendered: list[dict[str, Any]]
-) -> None:
+def test_only_pods_with_kube_api_have_a_token(name: str, rendered: list[dict[str, Any]]) -> None:
     for spec in specs(name, rendered):
         assert spec["serviceAccountName"] != "default"
         assert spec["automountServiceAccountToken"] is False or CATALOG[name].kube_api
@@ -72,7 +70,7 @@ def test_no_pod_is_nobodys_and_only_who_needs_it_has_a_token(
     assert accounts and all(account["automountServiceAccountToken"] is False for account in accounts)
 
 
-def test_no_secret_is_in_an_environment(name: str, rendered: list[dict[str, Any]]) -> None:
+def test_environment_variables_have_no_secret(name: str, rendered: list[dict[str, Any]]) -> None:
     for spec in specs(name, rendered):
         for container in [*spec.get("initContainers", []), *spec["containers"]]:
             assert not container.get("envFrom")
@@ -84,19 +82,17 @@ def test_no_secret_is_in_an_environment(name: str, rendered: list[dict[str, Any]
 
 
 def _harmless(value: str) -> bool:
-    """A place in the file system, a switch, or an address of one's own without a password in it."""
+    """A path, a switch, or the component's own address without a password."""
     return value.startswith(("/", "file:/")) or value.lower() in ("true", "false") or value.isdigit()
 
 
-def test_no_service_opens_a_port_of_the_nodes(name: str, rendered: list[dict[str, Any]]) -> None:
+def test_services_open_no_node_port(name: str, rendered: list[dict[str, Any]]) -> None:
     for service in (o for o in rendered if o["kind"] == "Service"):
         assert service["spec"].get("type", "ClusterIP") == "ClusterIP" or CATALOG[name].ingress
 
 
-def test_every_port_others_reach_is_the_services_and_the_containers(
-    name: str, rendered: list[dict[str, Any]]
-) -> None:
-    """Some network plugins match a policy by the one, some by the other."""
+def test_served_ports_are_equal_in_service_and_container(name: str, rendered: list[dict[str, Any]]) -> None:
+    """Network plugins match policies by the Service's port or by the container's."""
     ports = {p["port"] for o in rendered if o["kind"] == "Service" for p in o["spec"]["ports"]}
     opened = {
         port["containerPort"]

@@ -1,4 +1,4 @@
-"""Proves on a real node how scripts are run: their log, their end, their secrets, and that they are gone."""
+"""Scripts in Jobs on a real node: logs, exit, secrets, cleanup."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Script = Callable[..., ScriptJob]
 
 @pytest.fixture
 def place(node: Node) -> str:
-    """A namespace as components have them: pod security refuses what is not restricted."""
+    """A namespace with pod security `restricted`, like those of components."""
     name = f"jobs-{secrets.token_hex(4)}"
     ensure_namespace(node.kube, name, "test")
     return name
@@ -49,7 +49,7 @@ def left(kube: Kube, namespace: str) -> list[str]:
 
 
 def _says(kube: Kube, namespace: str, word: str) -> bool | Pending:
-    """Some pod of the namespace has."""
+    """A pod of the namespace has logged the word."""
     running = [
         pod["metadata"]["name"]
         for pod in kube.list("v1", "Pod", namespace)
@@ -59,7 +59,7 @@ def _says(kube: Kube, namespace: str, word: str) -> bool | Pending:
 
 
 def _refused(kube: Kube, work: ScriptJob) -> bool | Pending:
-    """A pod is, by now: a quota is in force only after its controller has counted."""
+    """Pods are rejected now: a quota applies only after its controller has counted."""
     meta = {"name": "tried", "namespace": work.namespace}
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": pod_spec(work)}
     try:
@@ -73,7 +73,7 @@ def go(node: Node, work: ScriptJob, *, keep: bool = False, cancel: Cancel | None
     return run_job(node.kube, work, Silent(), cancel or Cancel(), keep=keep)
 
 
-def test_its_log_comes_back_and_nothing_of_it_stays(node: Node, place: str, script: Script) -> None:
+def test_script_returns_its_log_and_leaves_nothing(node: Node, place: str, script: Script) -> None:
     text = "import sys, helper\nprint(helper.WORD, *sys.argv[1:])"
     work = ScriptJob(
         "job", place, node.image, {"main.py": text, "helper.py": "WORD = 'said'"}, ("probe", "write")
@@ -82,10 +82,8 @@ def test_its_log_comes_back_and_nothing_of_it_stays(node: Node, place: str, scri
     assert left(node.kube, place) == []
 
 
-def test_an_ended_pod_of_an_earlier_job_of_its_name_is_not_asked(
-    node: Node, place: str, script: Script
-) -> None:
-    """Such as one that was deleted a moment ago, while its pod still goes."""
+def test_log_is_not_from_an_earlier_job_of_the_same_name(node: Node, place: str, script: Script) -> None:
+    """The earlier Job is deleted, but its pod still exists."""
     spec = pod_spec(script(""))
     spec["containers"][0] |= {"command": ["python3", "-c", "print('old')"], "volumeMounts": []}
     labels = {"batch.kubernetes.io/job-name": "job"}
@@ -101,7 +99,7 @@ def test_an_ended_pod_of_an_earlier_job_of_its_name_is_not_asked(
     assert go(node, script("print('new')")) == "new\n"
 
 
-def test_secrets_are_files_and_nowhere_else(node: Node, place: str, script: Script) -> None:
+def test_secrets_are_only_in_files(node: Node, place: str, script: Script) -> None:
     KubernetesSecrets(node.kube).write(place, "app-admin", {"password": "hidden-word"})
     text = """
 import os, pathlib, sys
@@ -117,7 +115,7 @@ except OSError as error:
     assert go(node, script(text, secrets={"app-admin": "admin"})) == "10001 Read-only file system\n"
 
 
-def test_a_failure_says_how_and_with_the_end_of_the_log(node: Node, place: str, script: Script) -> None:
+def test_failure_has_exit_code_and_end_of_the_log(node: Node, place: str, script: Script) -> None:
     text = "for i in range(100): print('line', i)\nraise SystemExit(7)"
     with pytest.raises(JobFailed) as caught:
         go(node, script(text))
@@ -127,13 +125,13 @@ def test_a_failure_says_how_and_with_the_end_of_the_log(node: Node, place: str, 
     assert left(node.kube, place) == []
 
 
-def test_too_little_memory_is_said_as_such(node: Node, script: Script) -> None:
+def test_out_of_memory_is_reported(node: Node, script: Script) -> None:
     with pytest.raises(JobFailed, match="OOMKilled") as caught:
         go(node, script("x = bytearray(200 * 2**20)", memory="32Mi"))
     assert "memory" in caught.value.hint
 
 
-def test_a_script_that_does_not_end_is_ended(node: Node, place: str, script: Script) -> None:
+def test_script_is_stopped_at_its_deadline(node: Node, place: str, script: Script) -> None:
     text = "import threading; print('waiting', flush=True); threading.Event().wait()"
     work = script(text, seconds=600)
     with ThreadPoolExecutor(1) as pool:
@@ -147,7 +145,7 @@ def test_a_script_that_does_not_end_is_ended(node: Node, place: str, script: Scr
     assert left(node.kube, place) == []
 
 
-def test_a_pod_that_may_not_be_made_is_no_reason_to_wait(node: Node, place: str, script: Script) -> None:
+def test_rejected_pod_fails_at_once(node: Node, place: str, script: Script) -> None:
     quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "none", "namespace": place}}
     node.kube.apply({**quota, "spec": {"hard": {"pods": "0"}}})
     wait_until("the quota", lambda: _refused(node.kube, script("print('tried')")), seconds=60)
@@ -156,7 +154,7 @@ def test_a_pod_that_may_not_be_made_is_no_reason_to_wait(node: Node, place: str,
     assert "exceeded quota" in caught.value.why
 
 
-def test_a_kept_job_is_the_record_that_it_ran_and_is_replaced(node: Node, place: str, script: Script) -> None:
+def test_kept_job_is_a_record_and_is_replaced_if_changed(node: Node, place: str, script: Script) -> None:
     first, second = script("print(1)"), script("print(2)")
     assert go(node, first, keep=True) == "1\n"
     assert left(node.kube, place) == ["Job", "ConfigMap"]
@@ -166,13 +164,13 @@ def test_a_kept_job_is_the_record_that_it_ran_and_is_replaced(node: Node, place:
     assert first.digest != second.digest
 
 
-def test_a_kept_job_that_failed_is_no_record(node: Node, place: str, script: Script) -> None:
+def test_failed_job_is_no_record(node: Node, place: str, script: Script) -> None:
     with pytest.raises(JobFailed):
         go(node, script("raise SystemExit(1)"), keep=True)
     assert left(node.kube, place) == []
 
 
-def test_interrupted_it_is_gone(node: Node, place: str, script: Script) -> None:
+def test_interrupted_job_is_deleted(node: Node, place: str, script: Script) -> None:
     cancel = Cancel()
 
     class Interrupting(Silent):
@@ -190,7 +188,7 @@ def test_interrupted_it_is_gone(node: Node, place: str, script: Script) -> None:
     assert left(node.kube, place) == []
 
 
-def test_evidence_has_logs_and_events_and_no_secret(
+def test_evidence_has_logs_and_events_without_secrets(
     node: Node, place: str, script: Script, tmp_path: Path
 ) -> None:
     KubernetesSecrets(node.kube).write(place, "app-admin", {"password": "hidden-word"})

@@ -1,4 +1,4 @@
-"""Owns workloads and pods as a cluster would have them, for a server on which nothing runs them."""
+"""Workloads and pods with the status that controllers would write, for a server without controllers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _MERGE = "application/merge-patch+json"
 
 
 def deployment(kube: Kube, namespace: str, name: str, *, replicas: int = 1) -> None:
-    """Labelled as a release of that name; not seen by any controller yet."""
+    """Create a Deployment with a release's label; no controller has seen it."""
     template = {"metadata": {"labels": {"app": name}}, "spec": {"containers": [_container()]}}
     kube.apply(
         {
@@ -33,7 +33,7 @@ def deployment(kube: Kube, namespace: str, name: str, *, replicas: int = 1) -> N
 
 
 def rolled_out(kube: Kube, namespace: str, name: str, *, ready: int, replicas: int = 1) -> None:
-    """Write what the Deployment's controller would report."""
+    """Write the status that the Deployment's controller would report."""
     status = {
         "observedGeneration": 1,
         "replicas": replicas,
@@ -46,7 +46,7 @@ def rolled_out(kube: Kube, namespace: str, name: str, *, ready: int, replicas: i
 
 
 def pod(kube: Kube, namespace: str, name: str, app: str, status: Status) -> None:
-    """A pod of a workload, in the state its kubelet would report."""
+    """Create a pod of a workload with the status that a kubelet would report."""
     kube.create(
         {
             "apiVersion": "v1",

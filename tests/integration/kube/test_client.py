@@ -1,4 +1,4 @@
-"""The client against a real API server: what it does, and what it says when the server refuses."""
+"""The client on a real API server: requests and errors."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def config_map(namespace: str, name: str, **data: str) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": data}
 
 
-def test_what_is_applied_is_there_and_can_be_listed_and_deleted(kube: Kube, namespace: str) -> None:
+def test_applied_objects_can_be_listed_and_deleted(kube: Kube, namespace: str) -> None:
     kube.apply(config_map(namespace, "one", a="1"), config_map(namespace, "two", a="2"))
     found = kube.get("v1", "ConfigMap", "one", namespace)
     assert found and found["data"] == {"a": "1"}
@@ -36,7 +36,7 @@ def test_what_is_applied_is_there_and_can_be_listed_and_deleted(kube: Kube, name
     assert kube.get("v1", "ConfigMap", "one", namespace) is None
 
 
-def test_apply_takes_a_field_from_whoever_owns_it_and_leaves_other_fields(kube: Kube, namespace: str) -> None:
+def test_apply_takes_over_its_fields_and_leaves_others(kube: Kube, namespace: str) -> None:
     path = f"/api/v1/namespaces/{namespace}/configmaps/shared"
     theirs = config_map(namespace, "shared", ours="old", theirs="kept")
     kube.raw("PATCH", f"{path}?fieldManager=somebody", theirs, content_type="application/apply-patch+yaml")
@@ -50,14 +50,14 @@ def test_apply_takes_a_field_from_whoever_owns_it_and_leaves_other_fields(kube: 
     assert found and found["data"] == {"ours": "new", "theirs": "kept"}
 
 
-def test_a_field_no_longer_applied_is_removed(kube: Kube, namespace: str) -> None:
+def test_field_missing_in_the_next_apply_is_removed(kube: Kube, namespace: str) -> None:
     kube.apply(config_map(namespace, "shrinks", a="1", b="2"))
     kube.apply(config_map(namespace, "shrinks", a="1"))
     found = kube.get("v1", "ConfigMap", "shrinks", namespace)
     assert found and found["data"] == {"a": "1"}
 
 
-def test_creating_what_exists_is_a_409(kube: Kube, namespace: str) -> None:
+def test_create_of_an_existing_object_is_a_409(kube: Kube, namespace: str) -> None:
     assert kube.create(config_map(namespace, "once"))["metadata"]["uid"]
     with pytest.raises(KubeError) as refused:
         kube.create(config_map(namespace, "once"))
@@ -65,7 +65,7 @@ def test_creating_what_exists_is_a_409(kube: Kube, namespace: str) -> None:
     assert refused.value.why == 'configmaps "once" already exists'
 
 
-def test_a_refused_object_says_which_field_and_where_it_was_sent(kube: Kube, namespace: str) -> None:
+def test_rejected_object_names_field_and_request(kube: Kube, namespace: str) -> None:
     with pytest.raises(KubeError) as refused:
         kube.apply(config_map(namespace, "bad", **{"not a key": "x"}))
     error = refused.value
@@ -74,17 +74,17 @@ def test_a_refused_object_says_which_field_and_where_it_was_sent(kube: Kube, nam
     assert "data[not a key]: Invalid value" in error.why
 
 
-def test_applying_into_a_missing_namespace_names_it(kube: Kube) -> None:
+def test_apply_in_a_missing_namespace_names_it(kube: Kube) -> None:
     with pytest.raises(KubeError) as refused:
         kube.apply(config_map("nowhere", "x"))
     assert refused.value.status == 404
     assert refused.value.why == 'namespaces "nowhere" not found'
 
 
-def test_a_definition_and_its_objects_are_applied_in_one_go(kube: Kube) -> None:
+def test_definition_and_its_objects_are_applied_together(kube: Kube) -> None:
     kind = f"Thing{secrets.token_hex(3)}".lower().capitalize()
     definition, thing = custom(kind)
-    assert kube.get("example.test/v1", kind, "first") is None  # a kind nobody serves is no error to look for
+    assert kube.get("example.test/v1", kind, "first") is None  # an unknown kind is not an error in get
     with pytest.raises(KubeError, match=f"knows no {kind}"):
         kube.list("example.test/v1", kind)
     kube.apply(definition, thing)
@@ -118,7 +118,7 @@ def custom(kind: str) -> tuple[dict[str, Any], dict[str, Any]]:
     return definition, thing
 
 
-def test_metadata_brings_labels_without_contents(kube: Kube, namespace: str) -> None:
+def test_metadata_has_labels_without_contents(kube: Kube, namespace: str) -> None:
     secret = {
         "apiVersion": "v1",
         "kind": "Secret",
@@ -132,13 +132,13 @@ def test_metadata_brings_labels_without_contents(kube: Kube, namespace: str) -> 
     assert kube.metadata("v1", "Secret", namespace, labels="owner=nobody") == []
 
 
-def test_a_long_list_comes_whole(kube: Kube, namespace: str) -> None:
-    with ThreadPoolExecutor(8) as pool:  # also: many threads on one client
+def test_long_list_is_complete(kube: Kube, namespace: str) -> None:
+    with ThreadPoolExecutor(8) as pool:  # many threads use one client
         list(pool.map(lambda n: kube.create(config_map(namespace, f"n{n}")), range(620)))
     assert len(kube.list("v1", "ConfigMap", namespace)) == 620
 
 
-def test_events_come_the_oldest_first_and_by_object(kube: Kube, namespace: str) -> None:
+def test_events_are_sorted_and_filtered_by_object(kube: Kube, namespace: str) -> None:
     for second, about in ((3, "b"), (1, "a"), (2, "a")):
         kube.create(
             {
@@ -160,7 +160,7 @@ def own_server(tmp_path: Path) -> Iterator[ApiServer]:
         yield server
 
 
-def test_a_server_that_is_gone_is_transient_and_the_client_survives_its_return(own_server: ApiServer) -> None:
+def test_stopped_server_is_transient_and_the_client_reconnects(own_server: ApiServer) -> None:
     kube = Kube(own_server.kubeconfig)
     assert kube.get("v1", "Namespace", "default")
     own_server.stop()
@@ -175,7 +175,7 @@ def test_a_server_that_is_gone_is_transient_and_the_client_survives_its_return(o
     assert kube.get("v1", "Namespace", "default")
 
 
-def test_a_server_with_another_authority_is_refused(
+def test_rejects_a_server_of_another_authority(
     apiserver: ApiServer, own_server: ApiServer, tmp_path: Path
 ) -> None:
     mixed = own_server.kubeconfig.read_text().replace(f":{own_server.port}", f":{apiserver.port}")

@@ -1,4 +1,4 @@
-"""Port-forwards into real pods on a real node: exact bytes, many at a time, over a pod's replacement."""
+"""Port-forwards to pods on a real node: exact bytes, parallel connections, replaced pods."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ while True:
 
 @pytest.fixture(scope="module")
 def node(node: Node) -> Node:
-    """The shared node, with the echo server on it."""
+    """The shared node with an echo server."""
     ensure_namespace(node.kube, NAMESPACE, node.name)
     node.kube.apply(*echo_server(node.image))
     wait_ready(node.kube, NAMESPACE, progress=Silent(), cancel=Cancel(), seconds=60)
@@ -47,7 +47,7 @@ def node(node: Node) -> Node:
 
 
 def echo_server(image: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """A Service whose port 80 is the pods' port named `echo`."""
+    """A Service whose port 80 goes to the pods' port `echo`."""
     labels = {"app": "echo"}
     container = {
         "name": "echo",
@@ -89,7 +89,7 @@ def connect(address: Address) -> socket.socket:
 
 
 def echo(address: Address, megabytes: int) -> tuple[int, bool]:
-    """Send while receiving; how many bytes came back, and whether they are the same in the same order."""
+    """Send while receiving; return the number of received bytes and if they equal the sent ones."""
     noise = os.urandom(MEGABYTE)
     sent, seen, count = hashlib.sha256(), hashlib.sha256(), 0
     with connect(address) as client:
@@ -109,18 +109,18 @@ def echo(address: Address, megabytes: int) -> tuple[int, bool]:
     return count, sent.digest() == seen.digest()
 
 
-def test_a_hundred_megabytes_arrive_exactly_both_ways(node: Node) -> None:
+def test_a_hundred_megabytes_arrive_in_both_directions(node: Node) -> None:
     with forward(node.kube, NAMESPACE, "service/echo", 80) as address:
         assert echo(address, 100) == (100 * MEGABYTE, True)
 
 
-def test_several_connections_at_a_time_do_not_mix(node: Node) -> None:
+def test_parallel_connections_do_not_mix(node: Node) -> None:
     with forward(node.kube, NAMESPACE, "app=echo", 9000) as address, ThreadPoolExecutor(8) as pool:
         results = list(pool.map(lambda _: echo(address, 4), range(8)))
     assert results == [(4 * MEGABYTE, True)] * 8
 
 
-def test_an_answer_is_read_to_its_end_when_the_client_has_sent_all(node: Node) -> None:
+def test_answer_is_complete_after_half_close_of_the_client(node: Node) -> None:
     with forward(node.kube, NAMESPACE, "service/echo", 80) as address, connect(address) as client:
         client.sendall(b"x" * MEGABYTE)
         client.shutdown(socket.SHUT_WR)
@@ -130,7 +130,7 @@ def test_an_answer_is_read_to_its_end_when_the_client_has_sent_all(node: Node) -
     assert seen == MEGABYTE
 
 
-def test_a_replaced_pod_ends_its_connections_and_new_ones_reach_the_next(node: Node) -> None:
+def test_new_connections_reach_the_replaced_pod(node: Node) -> None:
     with forward(node.kube, NAMESPACE, "service/echo", 80) as address:
         with connect(address) as client:
             client.sendall(b"a")
@@ -141,7 +141,7 @@ def test_a_replaced_pod_ends_its_connections_and_new_ones_reach_the_next(node: N
         assert echo(address, 1) == (MEGABYTE, True)
 
 
-def test_leaving_ends_open_connections(node: Node) -> None:
+def test_exit_closes_open_connections(node: Node) -> None:
     with forward(node.kube, NAMESPACE, "service/echo", 80) as address:
         client = connect(address)
         client.sendall(b"a")
@@ -152,7 +152,7 @@ def test_leaving_ends_open_connections(node: Node) -> None:
         connect(address)
 
 
-def test_a_taken_port_is_named(node: Node) -> None:
+def test_port_in_use_is_named(node: Node) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with (
@@ -172,15 +172,13 @@ def test_a_taken_port_is_named(node: Node) -> None:
         ("service/echo", 81, "Service echo has no pods, or no port 81"),
     ],
 )
-def test_where_there_is_nothing_to_forward_to_it_says_so(
-    node: Node, selector: str, port: int, why: str
-) -> None:
+def test_missing_target_is_an_error(node: Node, selector: str, port: int, why: str) -> None:
     with pytest.raises(StepError) as refused, forward(node.kube, NAMESPACE, selector, port):
         raise AssertionError("it must not begin")
     assert refused.value.why == why
 
 
-def test_a_port_nobody_listens_on_ends_the_connection_and_says_why(node: Node) -> None:
+def test_closed_port_ends_the_connection_with_a_reason(node: Node) -> None:
     notes: list[str] = []
     with forward(node.kube, NAMESPACE, "app=echo", 9999, note=notes.append) as address:
         with connect(address) as client:
@@ -190,7 +188,7 @@ def test_a_port_nobody_listens_on_ends_the_connection_and_says_why(node: Node) -
     assert "connection refused" in notes[0]
 
 
-def test_logs_come_whole_by_line_and_as_they_are_written(node: Node) -> None:
+def test_logs_are_complete_and_followed_by_line(node: Node) -> None:
     pods = [p["metadata"] for p in node.kube.list("v1", "Pod", NAMESPACE, labels="app=echo")]
     (name,) = (meta["name"] for meta in pods if "deletionTimestamp" not in meta)  # one was just replaced
     assert node.kube.logs(NAMESPACE, name, tail=1) == "listening\n"

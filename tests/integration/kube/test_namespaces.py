@@ -1,4 +1,4 @@
-"""Namespaces: made once, labelled, and somebody else's left alone."""
+"""Namespaces: created once with labels; foreign namespaces are not changed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mlops_platform.base.errors import StepError
 pytestmark = pytest.mark.integration
 
 
-def test_a_namespace_is_made_with_its_labels_and_making_it_again_changes_nothing(kube: Kube) -> None:
+def test_namespace_is_created_once_with_labels(kube: Kube) -> None:
     name = f"ours-{secrets.token_hex(4)}"
     assert not namespace_is_ours(kube, name)
     ensure_namespace(kube, name, "staging")
@@ -28,7 +28,7 @@ def test_a_namespace_is_made_with_its_labels_and_making_it_again_changes_nothing
     assert {labels[f"pod-security.kubernetes.io/{m}"] for m in ("enforce", "warn", "audit")} == {"restricted"}
 
 
-def test_its_label_is_enforced(kube: Kube) -> None:
+def test_pod_security_label_is_enforced(kube: Kube) -> None:
     name = f"ours-{secrets.token_hex(4)}"
     ensure_namespace(kube, name, "staging")
     spec = {"containers": [{"name": "c", "image": "x"}], "hostNetwork": True}
@@ -40,7 +40,7 @@ def test_its_label_is_enforced(kube: Kube) -> None:
     assert 'violates PodSecurity "restricted' in refused.value.why
 
 
-def test_somebody_elses_namespace_is_refused_and_not_touched(kube: Kube, namespace: str) -> None:
+def test_foreign_namespace_is_an_error_and_unchanged(kube: Kube, namespace: str) -> None:
     before = kube.get("v1", "Namespace", namespace)
     assert not namespace_is_ours(kube, namespace)
     with pytest.raises(StepError) as refused:
@@ -52,10 +52,10 @@ def test_somebody_elses_namespace_is_refused_and_not_touched(kube: Kube, namespa
     assert kube.get("v1", "Namespace", namespace) == before
 
 
-def test_a_namespace_on_its_way_out_is_not_ours_any_more(kube: Kube) -> None:
+def test_terminating_namespace_is_not_ours(kube: Kube) -> None:
     name = f"ours-{secrets.token_hex(4)}"
     ensure_namespace(kube, name, "staging")
-    kube.delete("v1", "Namespace", name)  # and here nothing ever finishes it
+    kube.delete("v1", "Namespace", name)  # no controller completes the deletion here
     assert not namespace_is_ours(kube, name)
     with pytest.raises(StepError, match="is being deleted") as refused:
         ensure_namespace(kube, name, "staging")

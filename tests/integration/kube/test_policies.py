@@ -1,4 +1,4 @@
-"""Proves on a real API server that policies are made, told apart from what was changed, and put right."""
+"""Network policies on a real API server: applied, compared, repaired."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ ADDRESSES = Addresses((Address("203.0.113.5", 6443),), ("10.1.128.0/17",))
 
 @pytest.fixture(params=CATALOG.entries)
 def wanted(request: pytest.FixtureRequest, namespace: str) -> tuple[dict[str, Any], ...]:
-    """Of each component of the case, in a namespace of the test's own."""
+    """Policies of each component of the case, in the test's namespace."""
     base, component = read_base(ROOT / "policies"), CATALOG[request.param]
     return placed(render(CATALOG, component, CATALOG.entries, ADDRESSES, base), namespace)
 
 
-def test_what_was_applied_is_what_is_wanted(
+def test_applied_policies_have_no_difference(
     kube: Kube, namespace: str, wanted: tuple[dict[str, Any], ...]
 ) -> None:
     assert difference(kube, namespace, wanted) == "apply network policies default-deny, dns, flows"
@@ -56,7 +56,7 @@ OPEN: dict[str, Any] = {"ingress": [{}]}
 
 @pytest.mark.parametrize("name", ["default-deny", "dns", "flows"])
 @pytest.mark.parametrize("change", [OPEN, {"podSelector": {"matchLabels": {"a": "b"}}}, None], ids=str)
-def test_a_policy_somebody_changed_is_seen_and_put_right(
+def test_changed_policy_is_detected_and_repaired(
     kube: Kube, namespace: str, enforced: tuple[dict[str, Any], ...], name: str, change: dict[str, Any] | None
 ) -> None:
     path = f"/apis/{API}/namespaces/{namespace}/networkpolicies/{name}"
@@ -69,7 +69,7 @@ def test_a_policy_somebody_changed_is_seen_and_put_right(
     assert difference(kube, namespace, enforced) == ""
 
 
-def test_an_old_one_of_ours_goes_and_a_charts_own_stays(
+def test_old_policies_are_deleted_and_a_charts_policy_stays(
     kube: Kube, namespace: str, enforced: tuple[dict[str, Any], ...]
 ) -> None:
     old, charts = f"old-{secrets.token_hex(2)}", f"chart-{secrets.token_hex(2)}"

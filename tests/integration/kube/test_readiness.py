@@ -1,4 +1,4 @@
-"""Readiness against a real API server; the states are written as controllers and kubelet report them."""
+"""Readiness on a real API server, with status written as by controllers and kubelet."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.integration
 
 
 class RecordingProgress(Silent):
-    """Keeps what is said, and lets the cluster go one step on each time something is."""
+    """Stores messages; each message starts the next state of the cluster."""
 
     def __init__(self, steps: Iterator[Callable[[], None]]) -> None:
         self.lines: list[str] = []
@@ -43,17 +43,17 @@ class RecordingProgress(Silent):
         next(self._steps, lambda: None)()
 
 
-def test_a_namespace_without_workloads_waits_for_nothing(kube: Kube, namespace: str) -> None:
+def test_namespace_without_workloads_is_ready(kube: Kube, namespace: str) -> None:
     assert waiting_for(kube, namespace) == ""
     assert counts(kube, namespace, "none") == (0, 0)
 
 
-def test_a_workload_nobody_has_looked_at_yet_is_not_ready(kube: Kube, namespace: str) -> None:
+def test_workload_without_status_is_not_ready(kube: Kube, namespace: str) -> None:
     deployment(kube, namespace, "store")
     assert waiting_for(kube, namespace) == "deployment store: Rolling (its change has not been seen yet)"
 
 
-def test_a_rolled_out_workload_with_a_settled_pod_is_ready(kube: Kube, namespace: str) -> None:
+def test_rolled_out_workload_with_a_settled_pod_is_ready(kube: Kube, namespace: str) -> None:
     deployment(kube, namespace, "store")
     rolled_out(kube, namespace, "store", ready=1)
     pod(kube, namespace, "store-1", "store", running(seconds=600))
@@ -62,7 +62,7 @@ def test_a_rolled_out_workload_with_a_settled_pod_is_ready(kube: Kube, namespace
     assert selectors(kube, namespace, "store") == ["app=store"]
 
 
-def test_a_container_that_nothing_probes_must_have_run_a_while(kube: Kube, namespace: str) -> None:
+def test_container_without_probe_must_run_for_a_while(kube: Kube, namespace: str) -> None:
     deployment(kube, namespace, "store")
     rolled_out(kube, namespace, "store", ready=1)
     pod(kube, namespace, "store-1", "store", running(seconds=0))
@@ -70,7 +70,7 @@ def test_a_container_that_nothing_probes_must_have_run_a_while(kube: Kube, names
     assert seen == "pod store-1: Started (main has no probe and has only just begun)"
 
 
-def test_only_the_release_asked_for_is_looked_at(kube: Kube, namespace: str) -> None:
+def test_only_the_given_release_counts(kube: Kube, namespace: str) -> None:
     deployment(kube, namespace, "store")
     deployment(kube, namespace, "other")
     rolled_out(kube, namespace, "store", ready=1)
@@ -79,7 +79,7 @@ def test_only_the_release_asked_for_is_looked_at(kube: Kube, namespace: str) -> 
     assert counts(kube, namespace, "store") == (1, 1)
 
 
-def test_why_a_container_is_being_created_comes_from_its_events(kube: Kube, namespace: str) -> None:
+def test_waiting_container_shows_its_events(kube: Kube, namespace: str) -> None:
     deployment(kube, namespace, "store")
     rolled_out(kube, namespace, "store", ready=0)
     pod(kube, namespace, "store-1", "store", waiting("ContainerCreating"))
@@ -104,7 +104,7 @@ def event(kube: Kube, namespace: str, reason: str, message: str, *, second: int)
     )
 
 
-def test_a_workload_that_was_deleted_is_missed(kube: Kube, namespace: str) -> None:
+def test_deleted_workload_is_missing(kube: Kube, namespace: str) -> None:
     labels = {"owner": "helm", "name": "store", "status": "deployed", "version": "1", WORKLOADS_LABEL: "2"}
     record = {"name": "sh.helm.release.v1.store.v1", "namespace": namespace, "labels": labels}
     kube.apply({"apiVersion": "v1", "kind": "Secret", "metadata": record})
@@ -113,7 +113,7 @@ def test_a_workload_that_was_deleted_is_missed(kube: Kube, namespace: str) -> No
     assert waiting_for(kube, namespace, "store") == "release store: Missing (1 of its workloads are gone)"
 
 
-def test_workloads_of_a_manifest_are_counted_in_the_releases_own_namespace() -> None:
+def test_workload_count_uses_the_namespace_of_the_release() -> None:
     manifest = """
 ---
 kind: Deployment
@@ -133,7 +133,7 @@ metadata: {name: d}
     assert workload_count(manifest, "here") == 2
 
 
-def test_waiting_ends_when_all_is_ready_and_tells_on_the_way(kube: Kube, namespace: str) -> None:
+def test_wait_ends_when_ready_and_reports_progress(kube: Kube, namespace: str) -> None:
     deployment(kube, namespace, "store")
     rolled_out(kube, namespace, "store", ready=0)
     pod(kube, namespace, "store-1", "store", waiting("PodInitializing"))
@@ -147,7 +147,7 @@ def test_waiting_ends_when_all_is_ready_and_tells_on_the_way(kube: Kube, namespa
     assert progress.lines == ["pod store-1: PodInitializing"]
 
 
-def test_a_crash_loop_ends_the_wait_at_its_third_restart(kube: Kube, namespace: str) -> None:
+def test_crash_loop_ends_the_wait_after_three_restarts(kube: Kube, namespace: str) -> None:
     deployment(kube, namespace, "store")
     rolled_out(kube, namespace, "store", ready=0)
     pod(kube, namespace, "store-1", "store", ended(3))
@@ -166,7 +166,7 @@ def test_a_crash_loop_ends_the_wait_at_its_third_restart(kube: Kube, namespace: 
     ]
 
 
-def test_an_image_that_can_never_be_there_ends_the_wait_at_once(kube: Kube, namespace: str) -> None:
+def test_missing_image_ends_the_wait_at_once(kube: Kube, namespace: str) -> None:
     deployment(kube, namespace, "store")
     rolled_out(kube, namespace, "store", ready=0)
     pod(kube, namespace, "store-1", "store", waiting("ErrImageNeverPull", "image is not present"))
@@ -176,7 +176,7 @@ def test_an_image_that_can_never_be_there_ends_the_wait_at_once(kube: Kube, name
     assert "image is not present" in failed.value.why
 
 
-def test_a_wait_that_takes_too_long_says_what_it_saw_last(kube: Kube, namespace: str) -> None:
+def test_timeout_has_the_last_observation(kube: Kube, namespace: str) -> None:
     deployment(kube, namespace, "store")
     with pytest.raises(WaitTimedOut) as failed:
         wait_ready(kube, namespace, "store", progress=Silent(), cancel=Cancel(), seconds=0.2)
@@ -184,7 +184,7 @@ def test_a_wait_that_takes_too_long_says_what_it_saw_last(kube: Kube, namespace:
     assert failed.value.command == kube.kubectl("--namespace", namespace, "describe", "pods")
 
 
-def test_a_wait_can_be_cancelled(kube: Kube, namespace: str) -> None:
+def test_wait_can_be_cancelled(kube: Kube, namespace: str) -> None:
     deployment(kube, namespace, "store")
     cancel = Cancel()
     with pytest.raises(Interrupted):

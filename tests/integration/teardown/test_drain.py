@@ -120,7 +120,7 @@ def test_custom_resources_without_chart_or_owner_are_deleted(world: World) -> No
 
 
 def test_retained_snapshots_get_the_policy_retain(world: World) -> None:
-    assert KeepSnapshots(world.context).observe() is None  # the kind is not there
+    assert KeepSnapshots(world.context).observe() is None  # the cluster does not have this kind
     group = "snapshot.storage.k8s.io"
     content = {"apiVersion": f"{group}/v1", "kind": "VolumeSnapshotContent"}
     world.kube.apply(definition(group, "VolumeSnapshot", "volumesnapshots"))
