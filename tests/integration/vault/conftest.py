@@ -56,17 +56,17 @@ def reviewer(kube: Kube) -> str:
 
 def requests(apiserver: ApiServer, reviewer: str, namespace: str) -> Requests:
     """The shipped bootstrap requests, for this API server and this namespace."""
-    told = {each["path"]: dict(each["data"]) for each in json.loads((FOLDER / "bootstrap.json").read_text())}
-    told["auth/kubernetes/config"] = {
+    bootstrap = {x["path"]: dict(x["data"]) for x in json.loads((FOLDER / "bootstrap.json").read_text())}
+    bootstrap["auth/kubernetes/config"] = {
         "kubernetes_host": f"https://127.0.0.1:{apiserver.port}",
         "kubernetes_ca_cert": (apiserver.folder / "pki" / "ca.crt").read_text(),
         "token_reviewer_jwt": reviewer,
         "disable_local_ca_jwt": True,
     }
-    role = told[f"auth/kubernetes/role/{INSTALLER}"]
+    role = bootstrap[f"auth/kubernetes/role/{INSTALLER}"]
     role |= {"bound_service_account_namespaces": [namespace], "audience": "keeper"}
     policy = {"policy": (FOLDER / "installer.hcl").read_text()}
-    return [*told.items(), (f"sys/policies/acl/{INSTALLER}", policy)]
+    return [*bootstrap.items(), (f"sys/policies/acl/{INSTALLER}", policy)]
 
 
 @pytest.fixture

@@ -32,20 +32,20 @@ def test_vault_is_initialized_and_root_token_revoked(
     bao: Bao, key: str, apiserver: ApiServer, kube: Kube, reviewer: str, namespace: str
 ) -> None:
     account(kube, namespace, INSTALLER)
-    connection, told = LoopbackVault(kube, namespace, bao), requests(apiserver, reviewer, namespace)
+    connection, bootstrap = LoopbackVault(kube, namespace, bao), requests(apiserver, reviewer, namespace)
     beginning._initialise(connection, bao.address)  # as after a kill directly after the initialization
     root = kept(kube, namespace)["root"]
-    begin(connection, told, Cancel())
+    begin(connection, bootstrap, Cancel())
     assert kept(kube, namespace).keys() == {key}
     assert not hvac.Client(bao.address, token=root).is_authenticated()
     with connection.session() as vault:
         assert INSTALLER in vault.client.auth.token.lookup_self()["data"]["policies"]
         with pytest.raises(hvac.exceptions.Forbidden):
             vault.write(f"auth/kubernetes/role/{INSTALLER}", token_policies=["root"])
-    begin(connection, told, Cancel())  # nothing to do
+    begin(connection, bootstrap, Cancel())  # nothing to do
     bao.kill()
     bao.start()
-    begin(connection, told, Cancel())
+    begin(connection, bootstrap, Cancel())
     with connection.session() as vault:
         assert vault.mounts()
     assert '"type":"request"' in bao.log and root not in bao.log
