@@ -14,9 +14,9 @@ from mlops_platform.adapters.terraform.runner import Runner
 from mlops_platform.adapters.terraform.state import State, parse
 from mlops_platform.base.progress import Silent
 from mlops_platform.clusters.aws.cluster import AwsCluster
+from mlops_platform.clusters.aws.remote_state import RemoteState
 from mlops_platform.clusters.aws.session import Session
 from mlops_platform.clusters.aws.state.bucket import StateBucket
-from mlops_platform.clusters.aws.state.remote import RemoteState
 from mlops_platform.commands import plan
 from mlops_platform.run.connect import read_only
 from mlops_platform.run.open import open_environment

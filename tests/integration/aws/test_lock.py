@@ -14,9 +14,9 @@ from mlops_platform.adapters.terraform import stale
 from mlops_platform.adapters.terraform.folder import Folder
 from mlops_platform.adapters.wait import Pending, wait_until
 from mlops_platform.base.errors import LockedError
+from mlops_platform.clusters.aws.remote_state import RemoteState
 from mlops_platform.clusters.aws.session import Session
 from mlops_platform.clusters.aws.state.bucket import LOCK_KEY, Record, StateBucket
-from mlops_platform.clusters.aws.state.remote import RemoteState
 
 from tests.fakes.aws import REGION, Account
 from tests.unit.adapters.terraform.recording import RecordingProgress

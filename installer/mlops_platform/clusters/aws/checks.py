@@ -8,8 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from mlops_platform.base.errors import PlatformError
-from mlops_platform.clusters.aws import quotas
-from mlops_platform.clusters.aws.cost import prices
+from mlops_platform.clusters.aws import prices, quotas
 from mlops_platform.clusters.aws.options import KUBERNETES, GpuPool, Options, SystemPool
 from mlops_platform.clusters.aws.session import Session, asking
 from mlops_platform.clusters.aws.state.bucket import ENVIRONMENT_TAG, StateBucket

@@ -19,12 +19,12 @@ from mlops_platform.base.files import write_private
 from mlops_platform.base.paths import Paths
 from mlops_platform.base.progress import Progress
 from mlops_platform.clusters.aws import credentials, pool_sizes
-from mlops_platform.clusters.aws.cost.cost import AwsCost
+from mlops_platform.clusters.aws.cost import AwsCost
 from mlops_platform.clusters.aws.options import KUBERNETES, NODE_POOLS, OBJECT_STORE, SQL, ZONES, Options
+from mlops_platform.clusters.aws.remote_state import RemoteState
 from mlops_platform.clusters.aws.session import Session, elsewhere, session_of, where
 from mlops_platform.clusters.aws.state.bucket import StateBucket
 from mlops_platform.clusters.aws.state.record import EnvironmentRecord
-from mlops_platform.clusters.aws.state.remote import RemoteState
 from mlops_platform.clusters.base import Capabilities, Check, Cluster, ClusterAccess, Network
 from mlops_platform.clusters.managed import ManagedServer, ManagedService
 from mlops_platform.environment.model import ClusterSpec

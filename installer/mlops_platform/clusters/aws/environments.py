@@ -57,7 +57,7 @@ def _hourly(file: str) -> float | None:
     version understood, and this one does not."""
     from pydantic import ValidationError
 
-    from mlops_platform.clusters.aws.cost.cost import AwsCost
+    from mlops_platform.clusters.aws.cost import AwsCost
     from mlops_platform.clusters.aws.options import Options
 
     data = parse(file, "record").data

@@ -19,7 +19,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from mlops_platform.base.yaml import Strict
 from mlops_platform.catalogue.fields import Name
-from mlops_platform.clusters.aws.cost import prices
+from mlops_platform.clusters.aws import prices
 from mlops_platform.environment.model import ClusterSpec
 
 ZONES = 3

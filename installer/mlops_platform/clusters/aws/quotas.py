@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from mlops_platform.base.errors import StepError
-from mlops_platform.clusters.aws.cost import prices
+from mlops_platform.clusters.aws import prices
 from mlops_platform.clusters.aws.options import Options
 from mlops_platform.clusters.aws.session import Session, asking
 from mlops_platform.clusters.aws.state.bucket import ENVIRONMENT_TAG

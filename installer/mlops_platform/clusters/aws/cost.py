@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mlops_platform.clusters.aws.cost import prices
-from mlops_platform.clusters.aws.cost.prices import Pool
+from mlops_platform.clusters.aws import prices
+from mlops_platform.clusters.aws.prices import Pool
 
 if TYPE_CHECKING:
     from mlops_platform.adapters.terraform.changes import Change

@@ -14,10 +14,10 @@ import pytest
 from mlops_platform import clusters
 from mlops_platform.base.paths import Paths
 from mlops_platform.catalogue.catalogue import read_catalog
-from mlops_platform.clusters.aws.cost import prices
-from mlops_platform.clusters.aws.cost.cost import AwsCost
-from mlops_platform.clusters.aws.cost.prices import Pool, bill, table
+from mlops_platform.clusters.aws import prices
+from mlops_platform.clusters.aws.cost import AwsCost
 from mlops_platform.clusters.aws.options import Options
+from mlops_platform.clusters.aws.prices import Pool, bill, table
 from mlops_platform.clusters.bill import Span
 from mlops_platform.environment import model as environment
 from mlops_platform.run.open import shipped_environments

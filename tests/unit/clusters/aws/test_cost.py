@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from mlops_platform.adapters.terraform.changes import Change
 from mlops_platform.base.paths import Paths
-from mlops_platform.clusters.aws.cost import prices
-from mlops_platform.clusters.aws.cost.cost import DATABASE, DATABASE_GIB, AwsCost
+from mlops_platform.clusters.aws import prices
+from mlops_platform.clusters.aws.cost import DATABASE, DATABASE_GIB, AwsCost
 from mlops_platform.clusters.aws.options import Options
 from mlops_platform.clusters.aws.session import where
 

@@ -1,1 +1,0 @@
-"""Prices, and what data a change would delete."""
