@@ -1,4 +1,4 @@
-"""Owns the one flag that says "stop": set by Ctrl-C, honoured by every wait and every subprocess."""
+"""The flag that Ctrl-C sets, and that every wait and every subprocess checks."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from mlops_platform.base.errors import Interrupted
 
 
 class Cancel:
-    """Two levels: `requested` (finish cleanly, start nothing new) and `forced` (stop now)."""
+    """Request to stop: `requested` (finish cleanly, start nothing new), then `forced` (stop now)."""
 
     def __init__(self) -> None:
         self._requested = threading.Event()
         self._forced = threading.Event()
 
     def request(self) -> None:
-        """First call asks for a clean end, the second for an immediate one."""
+        """Request a clean end; at the second call an immediate one."""
         (self._forced if self._requested.is_set() else self._requested).set()
 
     @property
@@ -27,6 +27,6 @@ class Cancel:
         return self._forced.is_set()
 
     def pause(self, seconds: float) -> None:
-        """Sleep, but wake at once when asked to stop. Raises Interrupted then."""
+        """Sleep. Raises Interrupted as soon as a stop is requested."""
         if self._requested.wait(seconds):
             raise Interrupted("interrupted", hint="run the same command again to go on")

@@ -1,4 +1,4 @@
-"""Owns the certificate people meet: one authority an environment, which signs for all names of the domain."""
+"""Certificates of the gateway: one authority for each environment signs for all names of its domain."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _CLOCK_SKEW = timedelta(minutes=5)
 
 
 def authority(environment: str, now: datetime | None = None) -> dict[str, str]:
-    """A new authority: ca.crt and ca.key, PEM. It signs certificates for servers and nothing else."""
+    """Make an authority: ca.crt and ca.key in PEM. It signs certificates of servers only."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"mlops-platform {environment}")])
     moment = now or datetime.now(UTC)
@@ -34,14 +34,14 @@ def authority(environment: str, now: datetime | None = None) -> dict[str, str]:
 
 
 def certificate(held: Mapping[str, str], domain: str, now: datetime | None = None) -> dict[str, str]:
-    """What a server needs: tls.crt, tls.key and ca.crt for the domain and every name right below it."""
+    """Make a server's tls.crt, tls.key and ca.crt, for the domain and every name directly below it."""
     signer = serialization.load_pem_private_key(held["ca.key"].encode(), None)
     assert isinstance(signer, ec.EllipticCurvePrivateKey)
     issuer = x509.load_pem_x509_certificate(held["ca.crt"].encode())
     key = ec.generate_private_key(ec.SECP256R1())
     moment = now or datetime.now(UTC)
     ends = moment + timedelta(days=_CERTIFICATE_DAYS)
-    # A common name may have 64 characters at most; nobody reads it where there are alternative names.
+    # A common name has 64 characters at most; clients ignore it if there are alternative names.
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, domain[-64:])])
     names = x509.SubjectAlternativeName([x509.DNSName(f"*.{domain}"), x509.DNSName(domain)])
     made = (
@@ -68,7 +68,7 @@ def certificate(held: Mapping[str, str], domain: str, now: datetime | None = Non
 
 
 def usage(*, signs: bool) -> x509.KeyUsage:
-    """What a certificate's key is for: to sign other certificates, or to prove who somebody is."""
+    """Return the key usage of an authority (`signs`) or of a server or client."""
     return x509.KeyUsage(
         digital_signature=True,
         content_commitment=False,
@@ -87,6 +87,6 @@ def _pem(certificate: x509.Certificate) -> str:
 
 
 def key_pem(key: ec.EllipticCurvePrivateKey) -> str:
-    """Unencrypted: whoever keeps it keeps it well."""
+    """Return a key as unencrypted PEM."""
     encoding, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
     return key.private_bytes(encoding, form, serialization.NoEncryption()).decode()

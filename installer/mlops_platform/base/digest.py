@@ -1,4 +1,4 @@
-"""A short digest of plain data, for comparing what is wanted with what is recorded."""
+"""Short digests of plain data, to compare the desired state with the record."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ from typing import Any
 
 
 def short_digest(data: Any) -> str:
-    """16 hex digits of anything JSON can hold; the order of keys does not matter."""
+    """Return 16 hex digits of JSON data; the order of keys does not matter."""
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,17 +1,17 @@
-"""Owns the exception tree and the exit codes: every error says what, why, a hint and a command.
+"""Exceptions and exit codes. Every error has a text, a reason, a hint and a command.
 
 PlatformError
-├── UsageError            2   the command line does not fit
+├── UsageError            2   wrong command line
 ├── ConfigurationError    3   environment or catalogue files; carries every Problem found
 ├── PreflightError        4   the machine or account is not ready
 ├── StepError             5   a step of the run failed
 │   ├── CommandFailed         a program ended with an unexpected status
-│   └── WaitTimedOut          something never became what it should
-├── SmokeError            6   the platform is up and a probe says it does not work
-├── LeftoversError        7   `down` could not prove that nothing is left
-├── LockedError           8   somebody else is working on this environment
+│   └── WaitTimedOut          a deadline passed
+├── SmokeError            6   the platform is up, and a smoke test failed
+├── LeftoversError        7   `down` found leftovers, or could not look for them
+├── LockedError           8   another run works on this environment
 └── Interrupted         130   Ctrl-C or SIGTERM
-Anything else that escapes is a bug: exit code 1.
+Any other exception is a bug: exit code 1.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pathlib import Path
 
 
 class Exit(IntEnum):
-    """The exit codes of the command line; documented in docs/operations.md."""
+    """Exit codes of the command line; see docs/operations.md."""
 
     DONE = 0
     BUG = 1
@@ -37,10 +37,10 @@ class Exit(IntEnum):
 
 
 class PlatformError(Exception):
-    """An error a user can act on.
+    """Error that a user can act on.
 
-    `what` is one line; `why` the last thing observed, may be many lines; `hint` says what to do;
-    `command` can be pasted into a shell; `evidence` names a folder with logs, when there is one.
+    `what` is one line; `why` is the last observation, in one or many lines; `hint` is an instruction;
+    `command` can be pasted into a shell; `evidence` is a folder with logs.
     """
 
     exit_code = Exit.BUG
@@ -68,7 +68,7 @@ class UsageError(PlatformError):
 
 @dataclass(frozen=True, order=True)
 class Problem:
-    """One mistake in one file: where it stands, what it is and how to mend it (line 0: whole file)."""
+    """A problem in a file: its line (0: the whole file), what is wrong and how to fix it."""
 
     file: str
     line: int
@@ -81,13 +81,13 @@ class Problem:
 
 
 def _one_line(text: str, most: int = 1000) -> str:
-    """Escape what would move a terminal's cursor or cannot be printed; files may hold any text."""
+    """Escape control characters and shorten the text: a file can hold any text."""
     cut = text if len(text) <= most else f"{text[:most]}…"
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in cut)
 
 
 class ConfigurationError(PlatformError):
-    """All mistakes of all files at once; nothing has been touched."""
+    """All problems of all files, found before anything is changed."""
 
     exit_code = Exit.CONFIGURATION
 
@@ -105,7 +105,7 @@ class PreflightError(PlatformError):
 
 
 class StepError(PlatformError):
-    """A step failed. `transient` says that running again may simply succeed."""
+    """Failed step. `transient`: a second run may succeed."""
 
     exit_code = Exit.STEP
 
@@ -124,7 +124,7 @@ class StepError(PlatformError):
 
 
 class CommandFailed(StepError):
-    """A program ended with a status the caller did not expect; `why` holds the end of its output."""
+    """Program that ended with an unexpected status; `why` is the end of its output."""
 
     def __init__(self, what: str, *, returncode: int, why: str, command: str, hint: str = "") -> None:
         super().__init__(what, why=why, command=command, hint=hint)
@@ -132,7 +132,7 @@ class CommandFailed(StepError):
 
 
 class WaitTimedOut(StepError):
-    """The deadline passed; `why` holds what was seen last."""
+    """Deadline that passed; `why` is the last observation."""
 
 
 class NotUp(StepError):

@@ -1,4 +1,4 @@
-"""Owns writing a file whole or not at all, on disk when it is done, for nobody else to read."""
+"""Files: write one atomically, durably and readable for its owner only."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def is_there(path: Path) -> bool:
 
 
 def write_private(path: Path, content: str | bytes, *, mode: int = 0o600) -> None:
-    """Replace `path` in one step: a reader sees the old file or the new one, also after a kill.
+    """Replace a file atomically: a reader sees the old or the new one, also after a kill.
 
-    Folders above it are made. Raises StepError (disk full, read-only).
+    Makes the folders above it. Raises StepError (disk full, read-only).
     """
     data = content.encode() if isinstance(content, str) else content
     beside = path.with_name(f".{path.name}.{os.getpid()}")

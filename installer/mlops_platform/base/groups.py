@@ -1,4 +1,4 @@
-"""The groups of people that roles and policies are written for."""
+"""Groups of people in roles and policies."""
 
 from typing import Literal, get_args
 

@@ -1,4 +1,4 @@
-"""Owns words and columns: tables, durations, ages, colour on a terminal, 80 columns."""
+"""Format text for people: tables, durations, ages, colors, 80 columns."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ WIDTH = 80
 Style = Literal["", "good", "bad", "busy", "faint", "strong"]
 _CODES: dict[str, str] = {"good": "32", "bad": "31", "busy": "36", "faint": "2", "strong": "1"}
 _MARKS: dict[str, Style] = {"✔": "good", "✘": "bad", "▸": "busy", "!": "strong"}
-_LOUD = "✖"  # what is destroyed: red to the end of its line
+_LOUD = "✖"  # marks a line about a destroyed object: red to its end
 
 
 def paint(text: str, style: Style) -> str:
-    """ANSI, https://en.wikipedia.org/wiki/ANSI_escape_code#SGR"""
+    """Color a text: https://en.wikipedia.org/wiki/ANSI_escape_code#SGR"""
     return f"\033[{_CODES[style]}m{text}\033[0m" if style else text
 
 
 def paint_marks(text: str) -> str:
-    """Colour the marks, and what is destroyed to the end of its line; all of it is readable without."""
+    """Color the marks, and lines about destroyed objects."""
     for mark, style in _MARKS.items():
         text = text.replace(f"{mark} ", f"{paint(mark, style)} ")
     if _LOUD not in text:
@@ -30,7 +30,7 @@ def paint_marks(text: str) -> str:
 
 
 def duration(seconds: float) -> str:
-    """'0.4s', '48s', '1m52s', '3h12m'."""
+    """Format seconds: '0.4s', '48s', '1m52s', '3h12m'."""
     if seconds < 10:
         return f"{seconds:.1f}s"
     whole = round(seconds)
@@ -42,7 +42,7 @@ def duration(seconds: float) -> str:
 
 
 def age(when: datetime, now: datetime | None = None) -> str:
-    """'now', '3m', '5h', '12d': one figure, for a column."""
+    """Format an age with one figure, for a column: 'now', '3m', '5h', '12d'."""
     seconds = max(0, ((now or datetime.now(UTC)) - when).total_seconds())
     for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
         if seconds >= size:
@@ -51,13 +51,13 @@ def age(when: datetime, now: datetime | None = None) -> str:
 
 
 def ago(when: datetime, now: datetime | None = None) -> str:
-    """'3m ago', 'just now'."""
+    """Format an age in a sentence: '3m ago', 'just now'."""
     text = age(when, now)
     return "just now" if text == "now" else f"{text} ago"
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[str]], indent: str = "  ") -> str:
-    """Columns two spaces apart, the last one as long as it is; no headers when all are ''."""
+    """Align columns, two spaces apart. No header line if all headers are ''."""
     lines = [tuple(headers), *map(tuple, rows)] if any(headers) else [tuple(row) for row in rows]
     widths = [max(len(line[i]) for line in lines) for i in range(len(headers))]
     return "\n".join(
@@ -67,7 +67,7 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[str]], indent: str = "
 
 
 def labelled(label: str, text: str, width: int = 12, wrap: bool = True) -> list[str]:
-    """'  hint        run …' with every further line below the first; long lines folded between words."""
+    """Put a label before a text: '  hint        run …'. Long lines are folded between words."""
     start, below = f"  {label:<{width}}", " " * (width + 2)
     lines: list[str] = []
     for line in text.splitlines() or [""]:
@@ -78,11 +78,11 @@ def labelled(label: str, text: str, width: int = 12, wrap: bool = True) -> list[
 
 
 def shorten(text: str, room: int) -> str:
-    """One line of at most `room` characters."""
+    """Shorten a text to one line of at most `room` characters."""
     line = " ".join(text.split())
     return line if len(line) <= room else line[: max(0, room - 1)].rstrip() + "…"
 
 
 def plural(count: int, word: str) -> str:
-    """'1 step', '2 steps'."""
+    """Format a count: '1 step', '2 steps'."""
     return f"{count} {word}" if count == 1 else f"{count} {word}s"

@@ -1,9 +1,9 @@
-"""Names and labels of the platform's own objects in a cluster. Objects carry them: they never change."""
+"""Names and labels of the platform's objects in a cluster. They never change: objects carry them."""
 
 PLATFORM_NAMESPACE = "mlops-platform"
 OWNED = {"app.kubernetes.io/part-of": "mlops-platform"}
 
 
 def secret_name(component: str, key: str) -> str:
-    """The Secret of a component's key: a key of `needs.secrets`, 'database', 'bucket', 'client' ..."""
+    """Return the name of a component's Secret; `key` is a key of `needs.secrets`, 'database', 'bucket' ..."""
     return f"{component}-{key}"

@@ -1,4 +1,4 @@
-"""Owns where things lie: state by environment, the shared cache, and the files the product ships."""
+"""Folders of the program: state of environments, shared cache, shipped files."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Paths:
-    """`home` holds state (one folder an environment), `cache` what can be built again,
-    `assets` the shipped helm-values/, terraform/ and policies/ folders."""
+    """`home` has a folder of state for each environment, `cache` has what can be built again,
+    `assets` has the shipped folders helm-values/, images/, terraform/ and policies/."""
 
     home: Path
     cache: Path
@@ -18,7 +18,7 @@ class Paths:
 
     @classmethod
     def default(cls) -> Paths:
-        """XDG folders, or MLOPS_PLATFORM_HOME and MLOPS_PLATFORM_CACHE where set."""
+        """Return the XDG folders, or MLOPS_PLATFORM_HOME and MLOPS_PLATFORM_CACHE if set."""
         user = Path.home()
         state = Path(os.environ.get("XDG_STATE_HOME") or user / ".local/state")
         cache = Path(os.environ.get("XDG_CACHE_HOME") or user / ".cache")
@@ -29,12 +29,12 @@ class Paths:
         )
 
     def environment(self, name: str) -> Path:
-        """The state folder of one environment: runs/, terraform/, node/, kubeconfig."""
+        """Return the state folder of an environment: runs/, terraform/, node/, kubeconfig."""
         return self.home / name
 
 
 def _assets() -> Path:
-    """A wheel carries the folders in mlops_platform/_data; in a checkout they lie beside installer/."""
+    """Return mlops_platform/_data of a wheel, or the root folder of a checkout."""
     package = Path(__file__).resolve().parents[1]
     shipped = package / "_data"
     return shipped if shipped.is_dir() else package.parents[1]

@@ -1,4 +1,4 @@
-"""Owns signals: Ctrl-C, SIGTERM and a lost terminal ask a run to end; asked again, it is stopped."""
+"""Signals: Ctrl-C, SIGTERM and a lost terminal end a run cleanly; a second one stops it."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from mlops_platform.base.errors import Exit
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 GIVE_UP_SECONDS = 15.0
-# `timeout` and CI systems signal the process and then its whole group: that is one request, not two.
+# `timeout` and CI systems signal the process, then its group: that counts as one request.
 TOGETHER_SECONDS = 0.3
-_MANY = 1024  # whatever has come by the time the thread gets to look has come at once
+_MANY = 1024  # signals that arrive before the thread reads are one request
 
 
 @contextmanager
 def cancelling(cancel: Cancel, on_request: Callable[[bool], None] = lambda _: None) -> Iterator[None]:
-    """Signals go to `cancel` while the block runs; `on_request` gets whether it is forced.
+    """Pass signals to `cancel` while the block runs; `on_request` gets `cancel.forced`.
 
-    Python runs a handler between two instructions of the main thread: one that sets an Event there
-    can wait for a lock the main thread holds. So the handler does nothing, and a thread reads the
-    number from a pipe. https://docs.python.org/3.11/library/signal.html#signal.set_wakeup_fd
-    A step that does not even honour `forced` is left behind GIVE_UP_SECONDS later.
+    Python runs a handler between two instructions of the main thread: a handler that sets an Event
+    can wait for a lock that the main thread holds. So the handler does nothing, and a thread reads
+    the number from a pipe. https://docs.python.org/3.11/library/signal.html#signal.set_wakeup_fd
+    The process exits GIVE_UP_SECONDS after `forced`, even if a step still runs.
     """
     reader, writer = os.pipe()
     os.set_blocking(writer, False)

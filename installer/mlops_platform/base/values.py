@@ -1,4 +1,4 @@
-"""Owns trees of values: one laid over another, and `${words}` filled in."""
+"""Trees of values: merge two, fill in template variables."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def substitute(value: Any, known: Mapping[str, str]) -> Any:
-    """Fill `${word}` in every string of a tree. `$$` is a dollar; an unknown word raises KeyError."""
+    """Fill in the template variables `${name}` of a tree; `$$` is a dollar. Raises KeyError, ValueError."""
     if isinstance(value, str):
         return string.Template(value).substitute(known)
     if isinstance(value, Mapping):
@@ -19,7 +19,7 @@ def substitute(value: Any, known: Mapping[str, str]) -> Any:
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """`over` wins, mappings are merged, lists replaced: Helm's own rule for several value files."""
+    """Merge mappings, replace all else by the value of `over`, as Helm does with several value files."""
     result = dict(base)
     for key, value in over.items():
         both = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)

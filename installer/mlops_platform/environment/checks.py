@@ -1,4 +1,4 @@
-"""Owns what only catalogue and cluster provider can say against an environment file."""
+"""Checks of an environment file that need the catalogue or the cluster provider."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def cross_problems(
     cluster_providers: Mapping[str, OptionsModel],
     broken: frozenset[str],
 ) -> list[Problem]:
-    """What only the catalogue can tell; works on raw data, so it also runs when the model failed.
+    """Find problems between the file and the catalogue. Takes raw data, so it runs if the model failed.
 
-    Of `broken` components nothing is known: what they might provide is not missed, nor they themselves.
+    `broken` components could not be read: neither they nor their capabilities are reported as missing.
     """
     problems: list[Problem] = []
     if isinstance(raw.get("name"), str) and raw["name"] != expected_name:
@@ -79,7 +79,7 @@ def bundle_problems(
 def _given_problems(
     document: Document, catalog: Catalog, chosen: Mapping[str, Any], given: Iterable[str]
 ) -> list[Problem]:
-    """What the cluster brings with it, and a chosen component too: one of them would stand idle, and cost."""
+    """Find capabilities of both the cluster and a chosen component: one of the two would cost and be idle."""
     return [
         document.problem(("components", name), f"{word} is provided twice: {name}, the cluster", "keep one")
         for word in sorted(given)
@@ -91,7 +91,7 @@ def _given_problems(
 def _requirement_problems(
     document: Document, catalog: Catalog, name: str, chosen: Mapping[str, Any], given: set[str]
 ) -> list[Problem]:
-    """`given` are capabilities that come from outside the platform."""
+    """Find missing requirements; `given` are capabilities of the cluster or the environment."""
     problems = []
     for wanted in (word for word in catalog[name].requires if word not in given):
         able = catalog.providers(wanted)
@@ -102,9 +102,7 @@ def _requirement_problems(
                 document.problem(
                     place,
                     f"{name} requires {wanted}, which is not chosen",
-                    f"add {' or '.join(able)}"
-                    if able
-                    else "only a cluster can have it, and this one has not",
+                    f"add {' or '.join(able)}" if able else "choose a cluster that has it",
                 )
             )
         if len(here) > 1:
@@ -115,7 +113,7 @@ def _requirement_problems(
 
 
 def _size_problems(document: Document, component: Component, spec: Mapping[str, Any]) -> list[Problem]:
-    """A size below what the component was measured to need can only fail later."""
+    """Find sizes below what the component needs, or above what machines have."""
     problems = []
     for key, convert, least in (
         ("memory", to_bytes, component.resources.memory),
@@ -129,7 +127,7 @@ def _size_problems(document: Document, component: Component, spec: Mapping[str, 
             small = convert(given) < convert(least)
             large = convert(given) > (2**46 if convert is to_bytes else 1024)
         except ValueError:
-            continue  # the model has said so already
+            continue  # the model reports it
         place = ("components", component.name, key)
         if key == "disk" and not to_bytes(component.resources.disk):
             problems.append(document.problem(place, f"{component.name} keeps no data volume", "remove disk"))

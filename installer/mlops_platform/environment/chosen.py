@@ -1,4 +1,4 @@
-"""The components that an environment chooses from the catalogue."""
+"""Components that an environment chooses from the catalogue."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from mlops_platform.environment.model import Environment
 
 
 def chosen_components(environment: Environment, catalog: Catalog) -> tuple[Component, ...]:
-    """The chosen components, in the catalogue's order."""
+    """Return the chosen components in the catalogue's order."""
     return tuple(e.component for n, e in catalog.entries.items() if n in environment.components)
 
 
 def chosen_provider(environment: Environment, catalog: Catalog, capability: str) -> Component | None:
-    """The chosen component that provides a capability; None when there is none."""
+    """Return the chosen component that provides a capability, or None."""
     names = [n for n in catalog.providers(capability) if n in environment.components]
     return catalog[names[0]] if names else None

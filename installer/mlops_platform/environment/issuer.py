@@ -1,4 +1,4 @@
-"""Owns who says who people are: the environment's own OIDC provider, or the chosen component that is one."""
+"""OIDC issuer: the environment's own, or the chosen component that is one."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from mlops_platform.environment.model import Environment
 
 @dataclass(frozen=True)
 class Issuer:
-    """`url` is what tokens name. Of the other addresses '' is: to be discovered there.
+    """OIDC issuer of the platform. `url` is the `iss` of its tokens; '' for another address: discover it.
 
-    `machines` are issuer=audience pairs of tokens machines may come with.
+    `machines` are issuer=audience pairs of tokens that machines may use.
     """
 
     url: str
@@ -27,17 +27,17 @@ class Issuer:
 
 
 def origin(environment: Environment, component: Component, served: Served) -> str:
-    """Where a person opens it, without a slash at the end."""
+    """Return the public address of a served port, without a slash at the end."""
     return f"https://{served.host or component.name}.{environment.site}"
 
 
 def provider(environment: Environment, catalog: Catalog) -> Component | None:
-    """The chosen component that is the issuer; None when the environment names its own, or has none."""
+    """Return the chosen component that is the issuer; None if the environment names one, or has none."""
     return None if environment.oidc else chosen_provider(environment, catalog, IDENTITY)
 
 
 def issuer_of(environment: Environment, catalog: Catalog) -> Issuer | None:
-    """None where nobody can log in at all."""
+    """Return the issuer; None if there is no sign-in."""
     if oidc := environment.oidc:
         pairs = tuple(f"{m.issuer}={m.audience}" for m in oidc.machines)
         return Issuer(oidc.issuer, pairs, oidc.groups_claim)
@@ -50,7 +50,7 @@ def issuer_of(environment: Environment, catalog: Catalog) -> Issuer | None:
 
 
 def addresses(environment: Environment, component: Component) -> tuple[str, str]:
-    """Origins of the issuer: as browsers see it, and in the cluster."""
+    """Return the addresses of the issuer for browsers and for pods."""
     served = component.serves[component.provides[IDENTITY].port]
     inside = f"http://{component.name}.{component.namespace}.svc:{served.port}"
     return origin(environment, component, served), inside

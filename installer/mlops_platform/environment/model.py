@@ -1,4 +1,4 @@
-"""Owns the environment file: what `--env staging` means; strict, all problems in one pass."""
+"""Model of the environment file; reports all problems in one pass."""
 
 from __future__ import annotations
 
@@ -24,57 +24,58 @@ from mlops_platform.environment.checks import bundle_problems, cross_problems, n
 
 
 def _environment_name(value: str) -> str:
-    """Names become interface, cgroup, namespace and bucket names: the shortest limit holds."""
+    """Check a name: it becomes an interface, cgroup, namespace and bucket name, with the shortest limit."""
     if not re.fullmatch(r"[a-z]([-a-z0-9]{0,18}[a-z0-9])?", value):
-        raise ValueError("not a name | lower-case letters, digits and dashes, at most 20, a letter first")
+        raise ValueError("not a name | use at most 20 lower-case letters, digits and dashes, a letter first")
     return value
 
 
 def _domain(value: str) -> str:
     label = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
     if len(value) > 200 or not re.fullmatch(rf"{label}(\.{label})+", value):
-        raise ValueError("not a domain | such as mlops.example.com, lower case")
+        raise ValueError("not a domain | write one in lower case, such as mlops.example.com")
     return value
 
 
 class ClusterSpec(Strict):
-    """Which cluster provider, and what it is asked for; a provider's own keys are in a model of its own,
-    made of this one (`options_model` in installer/clusters/__init__.py)."""
+    """Cluster provider and its options. Each provider extends this model with its own keys."""
 
     provider: Name = Field(description="a folder or module in installer/mlops_platform/clusters/")
     version: Pinned | None = Field(default=None, description="Kubernetes version; default: the provider's")
 
     @classmethod
     def managed(cls, raw: Mapping[str, Any]) -> frozenset[str]:  # noqa: ARG003 - for models made of this one
-        """Capabilities such a cluster brings with it, by the file's words, which may be wrong elsewhere."""
+        """Return the capabilities of the cluster, from raw data that can have other problems."""
         return frozenset()
 
 
 class _AnyCluster(ClusterSpec):
-    """Of a provider nobody knows: what it is asked for cannot be checked."""
+    """Options of an unknown provider, which cannot be checked."""
 
     model_config = ConfigDict(extra="ignore")
 
 
 class ComponentSpec(Strict):
-    """What an environment changes of one component."""
+    """Settings of one component."""
 
     cpu: Cpu | None = Field(default=None, description="CPU request, such as 250m")
     memory: Memory | None = Field(default=None, description="memory request and limit, such as 1Gi")
     disk: Memory | None = Field(default=None, description="size of its data volume, such as 20Gi")
-    bundle: Bundle | None = Field(default=None, description="your own code that it runs")
-    egress: list[Outside] = Field(default_factory=list, description="what its pods may reach outside")
+    bundle: Bundle | None = Field(default=None, description="your code that the component runs")
+    egress: list[Outside] = Field(
+        default_factory=list, description="addresses outside the cluster that its pods may reach"
+    )
     values: dict[str, Any] = Field(default_factory=dict, description="chart values, merged last")
 
 
 def _url(value: str) -> str:
     if not re.fullmatch(r"https://[a-z0-9.-]+(:\d+)?(/[A-Za-z0-9._~/-]*)?", value):
-        raise ValueError("not an issuer | an https URL without query, as in its tokens' `iss`")
+        raise ValueError("not an issuer | write the `iss` of its tokens: an https URL without query")
     return value
 
 
 class SecretKey(Strict):
-    """A key of a Kubernetes Secret somebody else has made."""
+    """Key of an existing Kubernetes Secret."""
 
     namespace: Name
     name: Name
@@ -82,14 +83,14 @@ class SecretKey(Strict):
 
 
 class Machines(Strict):
-    """An issuer whose tokens machines may come with: Kubernetes, or a CI system."""
+    """Issuer of tokens that machines may use: Kubernetes, or a CI system."""
 
     issuer: Annotated[str, AfterValidator(_url)]
     audience: str = Field(min_length=1)
 
 
 class OidcSpec(Strict):
-    """An OIDC provider that is there already; who people are comes from it, and local users are not made."""
+    """Existing OIDC provider, used in place of local users."""
 
     issuer: Annotated[str, AfterValidator(_url)]
     client_id: str = Field(alias="clientId", min_length=1)
@@ -99,9 +100,11 @@ class OidcSpec(Strict):
 
 
 class SmokeChoice(Strict):
-    """How far smoke tests may go here."""
+    """Permissions of smoke tests."""
 
-    disruptive: bool = Field(default=False, description="may pods be deleted to prove that data survives?")
+    disruptive: bool = Field(
+        default=False, description="true: smoke tests may delete pods, to check that data survives"
+    )
 
 
 class Environment(Strict):
@@ -111,43 +114,43 @@ class Environment(Strict):
     summary: str = ""
     domain: Annotated[str, AfterValidator(_domain)]
     cluster: SerializeAsAny[ClusterSpec]
-    port: Port = Field(default=443, description="where people enter, as in their browsers' addresses")
-    oidc: OidcSpec | None = Field(default=None, description="default: whichever component is an issuer")
+    port: Port = Field(default=443, description="port in browsers' addresses")
+    oidc: OidcSpec | None = Field(default=None, description="default: the chosen component that is an issuer")
     components: dict[Name, ComponentSpec] = Field(min_length=1, description="what runs here")
     smoke: SmokeChoice = SmokeChoice()
 
     @property
     def issuer_ports(self) -> tuple[int, ...]:
-        """Of the OIDC providers the environment names, its own and those of machines."""
+        """Ports of the OIDC providers that the environment names, those of machines included."""
         issuers = [self.oidc.issuer, *(m.issuer for m in self.oidc.machines)] if self.oidc else []
         return tuple(sorted({urlsplit(issuer).port or 443 for issuer in issuers}))
 
     @property
     def site(self) -> str:
-        """The domain as browsers write it after a component's name: with its port, if that is not 443."""
+        """Domain in browsers' addresses: with the port if that is not 443."""
         return self.domain if self.port == 443 else f"{self.domain}:{self.port}"
 
 
-# Asked only of the provider that is named: the models of the others need not be loaded.
+# Only the model of the named provider is loaded.
 OptionsModel = Callable[[], type[ClusterSpec]]
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """An environment, the file it came from, and that file's name for people."""
+    """Environment and the document it was read from."""
 
     environment: Environment
     document: Document
 
 
 def folders(shipped: Path) -> tuple[Path, ...]:
-    """Where environment files are looked for; the first hit wins, so a user's own comes first."""
+    """Return the folders of environment files; the first with the file wins, the user's own come first."""
     own = os.environ.get("MLOPS_PLATFORM_ENVIRONMENTS")
     return (*((Path(own),) if own else ()), Path("environments"), shipped)
 
 
 def find(name: str, shipped: Path) -> Path:
-    """The file of an environment given by name or by path. Raises UsageError naming those that exist."""
+    """Find an environment's file by name or path. Raises UsageError with the names that exist."""
     if name.endswith((".yaml", ".yml")):
         if is_there(Path(name)):
             return Path(name)
@@ -164,7 +167,7 @@ def find(name: str, shipped: Path) -> Path:
 
 
 def available(shipped: Path) -> Mapping[str, Path]:
-    """Every environment that can be named, with its file."""
+    """Return every environment's name and file."""
     found: dict[str, Path] = {}
     for folder in reversed(folders(shipped)):
         found.update({path.stem: path for path in sorted(folder.glob("*.yaml"))})
@@ -181,9 +184,9 @@ def read(
 ) -> Loaded:
     """Read and check one file against the catalogue. Raises ConfigurationError with every problem.
 
-    `cluster_providers` gives for each provider the model of what it may be asked. `earlier` are the
-    catalogue's own problems, so that one pass shows everything. `beside` is the folder that relative
-    paths in the file start from; without it they are not looked at.
+    `cluster_providers` are the models of the providers' options. `earlier` are the problems of the
+    catalogue, reported together with those of the file. `beside` is the folder of relative paths in the
+    file; None: they are not checked.
     """
     document = load(path)
     raw = document.data if isinstance(document.data, dict) else {}
@@ -201,7 +204,7 @@ def read(
 
 
 def _model(raw: Mapping[str, Any], providers: Mapping[str, OptionsModel]) -> type[Environment]:
-    """The model of an environment file, with what the cluster provider it names, or means, may be asked."""
+    """Return the model of the file with the options of its provider, or of one with a close name."""
     meant = difflib.get_close_matches(named_provider(raw), list(providers), 1)
     return _with_cluster(providers[meant[0]]() if meant else _AnyCluster)
 
@@ -211,7 +214,7 @@ def _with_cluster(cluster: Any) -> type[Environment]:
 
 
 def schema(providers: Iterable[OptionsModel]) -> dict[str, Any]:
-    """The JSON Schema of an environment file, for editors."""
+    """Return the JSON Schema of an environment file, for editors."""
     clusters = tuple(model() for model in providers)
     result: dict[str, Any] = _with_cluster(Union[clusters]).model_json_schema()  # noqa: UP007 - of a tuple
     result["$schema"] = "https://json-schema.org/draft/2020-12/schema"
@@ -220,5 +223,5 @@ def schema(providers: Iterable[OptionsModel]) -> dict[str, Any]:
 
 
 def as_data(environment: BaseModel) -> dict[str, Any]:
-    """Plain data for digests and for `env show`."""
+    """Return plain data for digests and for `env show`."""
     return environment.model_dump(mode="json", exclude_none=True)

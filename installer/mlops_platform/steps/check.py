@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlops_platform.adapters.helm import HELM
-from mlops_platform.adapters.images.debian import refuse_without_tools
+from mlops_platform.adapters.images.debian import require_tools
 from mlops_platform.adapters.programs import find_go
 from mlops_platform.adapters.terraform import find_binary
 from mlops_platform.base.errors import PlatformError, PreflightError
@@ -62,7 +62,7 @@ def _builders(context: Context) -> list[Check]:
         return []
     try:
         seen = f"go {find_go().version}"
-        refuse_without_tools()
+        require_tools()
     except PreflightError as error:
         return [Check("building images", "warning", "not here", error.what, error.hint)]
     return [Check("building images", "ok", seen)]

@@ -1,4 +1,4 @@
-"""Proves that the real containerd imports, unpacks and reports our archives as we meant them."""
+"""Tests of archives with the real containerd: import, unpack, report."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def containerd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Containerd]
     started.stop()
 
 
-def test_an_image_of_two_recipes_arrives_whole(containerd: Containerd, tmp_path: Path) -> None:
+def test_image_of_two_recipes_is_imported_completely(containerd: Containerd, tmp_path: Path) -> None:
     folder = recipes.write(
         tmp_path / "recipes",
         base="files: {/etc/passwd: content}",
@@ -91,12 +91,12 @@ def _member(archive: Path, name: str) -> str:
 
 
 def _chain(diff_ids: list[str]) -> str:
-    """The name of the snapshot: https://github.com/opencontainers/image-spec/blob/main/config.md#layer-chainid"""
+    """Return the name of the snapshot: https://github.com/opencontainers/image-spec/blob/main/config.md#layer-chainid"""
     chain = diff_ids[0]
     for each in diff_ids[1:]:
         chain = f"sha256:{hashlib.sha256(f'{chain} {each}'.encode()).hexdigest()}"
     return chain
 
 
-def test_nothing_of_it_is_mounted_here() -> None:
+def test_no_mount_is_left() -> None:
     assert "snapshots" not in Path(f"/proc/{os.getpid()}/mounts").read_text()

@@ -1,4 +1,4 @@
-"""Proves DAGs out of a repository with the shipped image: its git, an account, a new commit, a refusal."""
+"""Tests of DAGs from a git repository, with the shipped image: account, new commit, wrong password."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ print("SEEN", json.dumps({"names": names, "version": found.get_current_version()
 
 
 class Asked(SimpleHTTPRequestHandler):
-    """A repository as plain files, for one account."""
+    """Serve a repository as plain files to one account."""
 
     def do_GET(self) -> None:
         given = self.headers.get("Authorization", "")
@@ -82,7 +82,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Root:
 
 @pytest.fixture(scope="module")
 def server(root: Root) -> Iterator[str]:
-    """Its address; the repository has one commit."""
+    """Start a server with a repository of one commit; return its address."""
     committed(root, FIRST)
     folder = str(root.folder / "repository")
 
@@ -98,7 +98,7 @@ def server(root: Root) -> Iterator[str]:
 
 
 def committed(root: Root, script: str) -> None:
-    """With the image's own git, in its own root; as who may write there."""
+    """Run the image's git in its root, as a user who may write there."""
     from mlops_platform.adapters.process import run
 
     run(["chroot", str(root.folder), "/bin/sh", "-c", GIT + script], env={"HOME": "/repository"}, seconds=60)
@@ -127,7 +127,7 @@ def seen(done: Completed) -> Any:
     return json.loads(line.removeprefix("SEEN "))
 
 
-def test_dags_come_from_the_folder_of_the_branch_and_so_does_the_next_commit(root: Root, server: str) -> None:
+def test_dags_of_branch_are_read_and_follow_next_commit(root: Root, server: str) -> None:
     first = seen(look(root, server, PASSWORD))
     assert first["names"] == ["first.py"]
     committed(root, SECOND)
@@ -136,7 +136,7 @@ def test_dags_come_from_the_folder_of_the_branch_and_so_does_the_next_commit(roo
     assert first["version"] != second["version"]
 
 
-def test_a_wrong_password_is_said_and_stays_unsaid(root: Root, server: str) -> None:
+def test_wrong_password_is_reported_without_showing_it(root: Root, server: str) -> None:
     with pytest.raises(CommandFailed) as caught:
         look(root, server, "wrong staple")
     assert "Authentication failed" in str(caught.value.why)

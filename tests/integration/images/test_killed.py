@@ -1,4 +1,4 @@
-"""Proves image builds of real processes: two at once, killed in the middle, interrupted."""
+"""Tests of image builds in real processes: two at once, killed, interrupted."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ except Interrupted:
 
 
 def build(folder: Path, cache: Path, name: str, *, dies_at: int = 0) -> subprocess.Popen[str]:
-    """`dies_at`: the kernel kills it when a file of it has so many bytes."""
+    """Start a build; the kernel kills it when one of its files reaches `dies_at` bytes."""
     argv = [sys.executable, "-c", BUILD, str(folder), str(cache), name, str(dies_at)]
     return subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
 
@@ -63,13 +63,13 @@ def until(process: subprocess.Popen[str], words: str) -> None:
 
 
 def big(folder: Path) -> Path:
-    """An image of files alone that takes about a second to pack."""
+    """Write a recipe of files only, packed in about a second."""
     recipes.write(folder, base="files: {/base: content}", app="base: base\nfiles: {/app: content}")
     (folder / "app/content").write_bytes(random.Random(1).randbytes(150_000_000))
     return folder
 
 
-def test_two_processes_build_one_image(tmp_path: Path) -> None:
+def test_two_processes_build_an_image_once(tmp_path: Path) -> None:
     folder = big(tmp_path / "recipes")
     both = [build(folder, tmp_path / "cache", "app") for _ in range(2)]
     said = [each.communicate()[0] for each in both]
@@ -78,7 +78,7 @@ def test_two_processes_build_one_image(tmp_path: Path) -> None:
     assert recipes.images(folder, tmp_path / "cache").built("app")
 
 
-def test_a_kill_at_any_moment_leaves_nothing_that_counts(tmp_path: Path) -> None:
+def test_killed_build_leaves_no_record(tmp_path: Path) -> None:
     folder, place = big(tmp_path / "recipes"), tmp_path / "cache"
     images = recipes.images(folder, place)
     expected = recipes.images(folder, tmp_path / "undisturbed").build("app", Silent(), Cancel()).read_bytes()
@@ -92,7 +92,7 @@ def test_a_kill_at_any_moment_leaves_nothing_that_counts(tmp_path: Path) -> None
     assert not list(place.rglob(".*")), "what the killed left is swept up"
 
 
-def test_a_killed_debian_build_leaves_no_process_no_mount_and_nothing_prune_would_not_take(
+def test_killed_debian_build_leaves_no_process_and_no_mount(
     tmp_path: Path,
 ) -> None:
     folder = recipes.write(tmp_path / "recipes", tiny="debian: [base-files]")
@@ -109,7 +109,7 @@ def test_a_killed_debian_build_leaves_no_process_no_mount_and_nothing_prune_woul
     assert [entry.kind for entry in cache.prune(paths, [])] == ["rest"]
 
 
-def test_ctrl_c_ends_a_debian_build_and_takes_its_work_along(tmp_path: Path) -> None:
+def test_interrupted_debian_build_removes_its_files(tmp_path: Path) -> None:
     folder = recipes.write(tmp_path / "recipes", tiny="debian: [base-files]")
     process = build(folder, tmp_path / "cache", "tiny")
     until(process, "downloading packages")

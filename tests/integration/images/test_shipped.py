@@ -1,4 +1,4 @@
-"""Proves every shipped image in its own root: read-only, as its own user, with nothing missing."""
+"""Tests of every shipped image in its own read-only root, as its own user."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ exec chroot --userspec=10001:10001 --groups= "$@"
 
 
 class Root:
-    """An unpacked image."""
+    """Unpacked image."""
 
     def __init__(self, folder: Path, name: str) -> None:
         self.folder = folder
@@ -65,7 +65,7 @@ def root(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReques
 
 @pytest.mark.parametrize("root", WITH_SHELL, indirect=True)
 def test_no_library_is_missing(root: Root) -> None:
-    """Packages say what they depend on, wheels do not: numpy expects a libstdc++ on every Linux."""
+    """Wheels do not declare system libraries: numpy expects libstdc++ on every Linux."""
     look = (
         "find /usr -xdev -type f \\( -name '*.so*' -o -path '*/bin/*' -perm -1 \\) -exec ldd {} + 2>/dev/null"
     )
@@ -77,7 +77,7 @@ def test_no_library_is_missing(root: Root) -> None:
 
 
 @pytest.mark.parametrize("root", WITH_SHELL, indirect=True)
-def test_the_user_has_a_name_and_no_private_key_or_machine_identity_is_in_it(root: Root) -> None:
+def test_image_has_an_account_but_no_private_key_or_machine_id(root: Root) -> None:
     if "app:" in (root.folder / "etc/passwd").read_text():
         assert root.run("/usr/bin/id", "-un").stdout == "app\n"
     keys = [*(root.folder / "etc/ssl/private").glob("*"), root.folder / "etc/machine-id"]
@@ -101,9 +101,7 @@ print(json.dumps({"imported": len(sys.modules), "stale": stale}))
 
 
 @pytest.mark.parametrize("root", WITH_PIP, indirect=True)
-def test_what_was_asked_of_pip_can_be_imported_from_bytecode(
-    root: Root, request: pytest.FixtureRequest
-) -> None:
+def test_required_packages_are_imported_from_bytecode(root: Root, request: pytest.FixtureRequest) -> None:
     name = request.node.callspec.params["root"]
     asked = re.findall(r"^[\w.-]+", READ[name].source("requirements.in").read_text(), re.MULTILINE)
     done = root.run("/usr/bin/python3", "-c", IMPORT, *asked, env=TOLD.get(name))
@@ -113,7 +111,7 @@ def test_what_was_asked_of_pip_can_be_imported_from_bytecode(
 
 
 @pytest.mark.parametrize("root", WITH_PIP, indirect=True)
-def test_launchers_start_with_the_images_own_python(root: Root) -> None:
+def test_launchers_use_python_of_image(root: Root) -> None:
     for launcher in (root.folder / "usr/local/bin").iterdir():
         first = launcher.read_text().partition("\n")[0]
         assert "python" not in first or first.startswith("#!/usr/bin/python3"), launcher.name

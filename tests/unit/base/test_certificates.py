@@ -1,4 +1,4 @@
-"""Proves the environment's authority: what it signs, for whom, for how long, and when it is renewed."""
+"""Tests of the environment's authority: names, purposes and times of its certificates."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ DOMAIN = "mlops.localhost"
 
 
 def verified(made: dict[str, str], name: str, when: datetime, root: str) -> None:
-    """As a browser would. Raises VerificationError."""
+    """Verify a certificate as a browser does. Raises VerificationError."""
     store = Store([x509.load_pem_x509_certificate(root.encode())])
     verifier = PolicyBuilder().store(store).time(when).build_server_verifier(x509.DNSName(name))
     verifier.verify(x509.load_pem_x509_certificate(made["tls.crt"].encode()), [])
 
 
-def test_every_name_right_below_the_domain_is_believed() -> None:
+def test_certificate_is_valid_for_names_directly_below_domain() -> None:
     root = authority("local", NOW)
     made = certificate(root, DOMAIN, NOW)
     for name in (DOMAIN, f"mlflow.{DOMAIN}", f"login.{DOMAIN}"):
@@ -29,20 +29,20 @@ def test_every_name_right_below_the_domain_is_believed() -> None:
 
 
 @pytest.mark.parametrize("name", ["example.com", f"a.b.{DOMAIN}", "localhost"])
-def test_no_other_name_is(name: str) -> None:
+def test_certificate_is_not_valid_for_other_names(name: str) -> None:
     root = authority("local", NOW)
     with pytest.raises(VerificationError):
         verified(certificate(root, DOMAIN, NOW), name, NOW, root["ca.crt"])
 
 
-def test_another_environments_authority_is_not_believed() -> None:
+def test_authority_of_another_environment_is_not_trusted() -> None:
     with pytest.raises(VerificationError):
         verified(
             certificate(authority("local", NOW), DOMAIN, NOW), DOMAIN, NOW, authority("local", NOW)["ca.crt"]
         )
 
 
-def test_an_ended_certificate_is_not_believed_and_was_renewed_long_before() -> None:
+def test_expired_certificate_is_not_trusted_and_is_renewed_before() -> None:
     root = authority("local", NOW)
     made = certificate(root, DOMAIN, NOW)
     ends = datetime.fromisoformat(made["ends"])
@@ -54,7 +54,7 @@ def test_an_ended_certificate_is_not_believed_and_was_renewed_long_before() -> N
     assert due(made, "mlops.example.com") and due({}, DOMAIN)
 
 
-def test_a_certificate_signs_nothing_and_the_authority_only_servers() -> None:
+def test_certificate_signs_nothing_and_authority_signs_servers_only() -> None:
     root = authority("local", NOW)
     leaf = x509.load_pem_x509_certificate(certificate(root, DOMAIN, NOW)["tls.crt"].encode())
     assert not leaf.extensions.get_extension_for_class(x509.BasicConstraints).value.ca

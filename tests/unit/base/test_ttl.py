@@ -1,4 +1,4 @@
-"""Times to live: what may be said, and when it is over."""
+"""Tests of times to live."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
     ("ttl", "when"),
     [("90m", "2026-11-24T13:30"), ("4h", "2026-11-24T16:00"), ("2d", "2026-11-26T12:00")],
 )
-def test_a_time_to_live(ttl: str, when: str) -> None:
+def test_ttl_is_added_to_now(ttl: str, when: str) -> None:
     assert expiry(ttl, NOW) == f"{when}:00+00:00"
 
 
 @pytest.mark.parametrize("ttl", ["", "4", "h", "-4h", "0h", "4w", "4h30m", "1000000d", "91d"])
-def test_what_is_none(ttl: str) -> None:
+def test_wrong_ttl_is_a_usage_error(ttl: str) -> None:
     with pytest.raises(UsageError):
         expiry(ttl, NOW)
 
@@ -36,5 +36,5 @@ def test_what_is_none(ttl: str) -> None:
         ("2026-11-24T12:30:00+01:00", True),
     ],
 )
-def test_what_has_expired(expires: str, over: bool) -> None:
+def test_past_time_has_expired(expires: str, over: bool) -> None:
     assert expired(expires, NOW) is over

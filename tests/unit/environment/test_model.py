@@ -1,4 +1,4 @@
-"""Proves that every mistake in an environment file is named with its line, all in one pass."""
+"""Tests of the environment file: every problem is reported with its line, in one pass."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def problems_of(path: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("case", sorted(CASES.glob("*.yaml")), ids=lambda p: p.stem)
-def test_mistakes_are_named_with_their_lines(case: Path, update_golden: bool) -> None:
-    """Each case has a .problems file beside it: the lines a user sees."""
+def test_each_problem_is_reported_with_its_line(case: Path, update_golden: bool) -> None:
+    """Each case has a .problems file with the lines that a user sees."""
     seen = "\n".join(problems_of(case)) + "\n"
     expected = case.with_suffix(".problems")
     if update_golden:
@@ -36,22 +36,22 @@ def test_mistakes_are_named_with_their_lines(case: Path, update_golden: bool) ->
     assert seen == expected.read_text()
 
 
-def test_twenty_mistakes_are_twenty_problems() -> None:
+def test_file_with_twenty_mistakes_has_twenty_problems() -> None:
     assert len(problems_of(CASES / "twenty.yaml")) >= 20
 
 
 @pytest.mark.parametrize("file", sorted(shipped_environments().glob("*.yaml")), ids=lambda p: p.stem)
-def test_shipped_environments_are_without_mistakes(file: Path) -> None:
+def test_shipped_environment_has_no_problem(file: Path) -> None:
     assert environment.read(file, CATALOG, clusters.options_models()).environment.name == file.stem
 
 
-def test_an_unknown_name_lists_the_known_ones() -> None:
+def test_unknown_name_lists_known_names() -> None:
     with pytest.raises(UsageError) as caught:
         environment.find("stagign", shipped_environments())
     assert "local" in caught.value.why
 
 
-def test_a_users_own_file_wins_over_the_shipped_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_own_file_wins_over_shipped_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "environments").mkdir()
     own = tmp_path / "environments/local.yaml"
     own.write_text("name: local\n")
@@ -59,7 +59,7 @@ def test_a_users_own_file_wins_over_the_shipped_one(tmp_path: Path, monkeypatch:
     assert environment.find("local", shipped_environments()).resolve() == own
 
 
-def test_the_schema_describes_every_key_an_editor_may_offer() -> None:
+def test_schema_describes_every_key() -> None:
     schema = environment.schema(clusters.options_models().values())
     assert schema["additionalProperties"] is False
     assert set(schema["required"]) == {"name", "domain", "cluster", "components"}

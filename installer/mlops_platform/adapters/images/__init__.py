@@ -1,4 +1,4 @@
-"""Owns OCI images without a container engine: recipes in, archives that containerd imports out."""
+"""OCI images made of recipes, without a container engine, as archives that containerd imports."""
 
 from mlops_platform.adapters.images.images import Images
 from mlops_platform.adapters.images.recipe import find_recipes

@@ -1,4 +1,4 @@
-"""Owns the Debian part of an image: a root file system from signed packages, without what nobody reads."""
+"""Debian part of an image: a root file system of signed packages, without man pages and locales."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _SUITES = (SUITE, f"{SUITE}-updates", f"{SUITE}-security")
 _MERGED_USR = "/usr/share/mmdebstrap/hooks/merged-usr"
 _SECONDS = 1200.0
 
-# Not unpacked at all. Copyright files stay: the licences ask for it.
+# These are never unpacked. Copyright files stay: the licenses require it.
 _EXCLUDED = ("/usr/share/man/*", "/usr/share/info/*", "/usr/share/locale/*", "/usr/share/lintian/*")
 _DOCS = ("path-exclude=/usr/share/doc/*", "path-include=/usr/share/doc/*/copyright")
 
-# Facts of the building machine, private keys that a package made for it, and what is written anew anyway.
+# Facts of the building machine, private keys that a package made on it, and files that programs write again.
 _REMOVED = (
     "/dev/*",
     "/etc/apt/sources.list*",
@@ -46,17 +46,17 @@ _REMOVED = (
 
 @dataclass(frozen=True)
 class Packages:
-    """What a root file system is made of, bases included. Paths in the image -> files here in `preset`."""
+    """Packages of a root file system, with those of its bases. `preset`: path in the image and file."""
 
     names: tuple[str, ...]
     preset: tuple[tuple[str, Path], ...] = ()
     remove: tuple[str, ...] = ()
 
 
-def refuse_without_tools() -> None:
-    """Raises PreflightError where no root file system can be made."""
+def require_tools() -> None:
+    """Raise PreflightError if this machine cannot make a root file system."""
     if os.geteuid() != 0:
-        raise PreflightError("Debian images can only be built by root", hint="run as root")
+        raise PreflightError("Debian images can only be built by root", hint="run the command as root")
     if not shutil.which("mmdebstrap"):
         raise PreflightError(
             "mmdebstrap: no such program", hint="apt-get install mmdebstrap debian-archive-keyring"
@@ -64,15 +64,15 @@ def refuse_without_tools() -> None:
 
 
 def install(wanted: Packages, root: Path, progress: Progress, cancel: Cancel) -> None:
-    """Make the root file system in the new folder `root`. Raises PreflightError, CommandFailed."""
-    refuse_without_tools()
+    """Make a root file system in the new folder `root`. Raises PreflightError, CommandFailed."""
+    require_tools()
     mirrors = sources_list(Path("/etc/apt"))
     sources = root.with_name("sources.list")
     sources.write_text(mirrors)
     options = [f"--dpkgopt=path-exclude={pattern}" for pattern in _EXCLUDED]
     options += [f"--dpkgopt={rule}" for rule in _DOCS]
-    # No fsync a file: a root that did not get ready is thrown away. Links for /bin and so on by the hook:
-    # left to itself apt takes the package usrmerge for it, which brings all of Perl along (50 MB).
+    # No fsync: an unfinished root is thrown away. The hook makes the links such as /bin: without it apt
+    # installs the package usrmerge, which needs all of Perl (50 MB).
     options += ["--dpkgopt=force-unsafe-io", f"--hook-dir={_MERGED_USR}"]
     for path, file in wanted.preset:
         folder = shlex.quote(str(Path(path).parent))
@@ -97,21 +97,21 @@ def install(wanted: Packages, root: Path, progress: Progress, cancel: Cancel) ->
         cancel=cancel,
         on_line=line,
         what=f"debian packages {' '.join(wanted.names)}",
-        hint="are the Debian mirrors of /etc/apt reachable, and do the packages exist in " + SUITE + "?",
+        hint=f"check that the mirrors of /etc/apt can be reached and that {SUITE} has the packages",
     )
     for pattern in remove(root, (*_REMOVED, *wanted.remove)):
         if pattern in wanted.remove:
-            progress.note(f"remove {pattern}: nothing like it is there any more")
+            progress.note(f"remove {pattern}: no file matches it")
 
 
 def remove(root: Path, patterns: Sequence[str]) -> list[str]:
-    """Remove what the globs match below `root`; returns those that matched nothing."""
+    """Remove all that matches the globs below `root`; return the globs without a match."""
     unmatched: list[str] = []
     inside = root.resolve()
     for pattern in patterns:
         found = False
         for path in sorted(root.glob(pattern.lstrip("/")), reverse=True):
-            # A link in the image, such as usr/lib/ssl/certs -> /etc/ssl/certs, must not lead out of it.
+            # Do not follow a link of the image, such as usr/lib/ssl/certs -> /etc/ssl/certs, out of it.
             if not path.parent.resolve().is_relative_to(inside):
                 continue
             remove_tree(path)
@@ -122,11 +122,9 @@ def remove(root: Path, patterns: Sequence[str]) -> list[str]:
 
 
 def sources_list(etc_apt: Path) -> str:
-    """This machine's own mirrors for our suite; '' where it has none, because it is no Debian 12: then
-    mmdebstrap takes the ones it knows.
+    """Return this machine's mirrors of Debian 12; '' if it has none: mmdebstrap then uses its default.
 
-    Only mirror, suite and keyring are taken over: an option such as trusted=yes, which switches the
-    signatures off, is not.
+    Takes mirror, suite and keyring only: an option such as trusted=yes would switch signatures off.
     """
     found: dict[str, None] = {}
     for uri, suite, keyring in [*_one_line(etc_apt), *_stanzas(etc_apt)]:
@@ -136,7 +134,7 @@ def sources_list(etc_apt: Path) -> str:
 
 
 def _one_line(etc_apt: Path) -> Iterable[tuple[str, str, str]]:
-    """`deb [option=value …] URI suite component …`"""
+    """Yield URI, suite and keyring of lines `deb [option=value …] URI suite component …`."""
     for file in [etc_apt / "sources.list", *sorted((etc_apt / "sources.list.d").glob("*.list"))]:
         if not file.is_file():
             continue
@@ -148,7 +146,7 @@ def _one_line(etc_apt: Path) -> Iterable[tuple[str, str, str]]:
 
 
 def _stanzas(etc_apt: Path) -> Iterable[tuple[str, str, str]]:
-    """The deb822 form: paragraphs of `Key: value`."""
+    """Yield URI, suite and keyring of the deb822 form: paragraphs of `Key: value`."""
     for file in sorted((etc_apt / "sources.list.d").glob("*.sources")):
         text = re.sub(r"^#.*\n", "", file.read_text(), flags=re.MULTILINE)
         for paragraph in re.split(r"\n\s*\n", text):

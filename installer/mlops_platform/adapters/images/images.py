@@ -1,4 +1,4 @@
-"""Owns the images of a run: references known without building, layers built once, archives to load."""
+"""Images of a run: references known without a build, layers built once, archives to load."""
 
 from __future__ import annotations
 
@@ -19,10 +19,9 @@ from mlops_platform.base.progress import Progress
 
 
 class Images:
-    """Images by the name of their recipe. Recipes are read on first use: ConfigurationError comes then.
+    """Images by the name of their recipe. The first use reads all recipes and may raise ConfigurationError.
 
-    `pushed` gives the reference of an image by its key where nodes take it from a registry; None: they are
-    loaded onto nodes.
+    `pushed` maps an image's key to its reference in a registry; None: images are loaded onto nodes.
     """
 
     def __init__(
@@ -43,23 +42,23 @@ class Images:
         return tuple(self._folders)
 
     def base(self, name: str) -> str | None:
-        """The recipe it stands on."""
+        """Return the base recipe."""
         return self._recipe(name).base or None
 
     def bases(self, name: str) -> tuple[str, ...]:
-        """All recipes it stands on, the nearest first."""
+        """Return all base recipes, the nearest first."""
         base = self.base(name)
         return (base, *self.bases(base)) if base else ()
 
     def programs(self, name: str) -> tuple[Program, ...]:
-        """The Go programs in its own layers, without those of its bases."""
+        """Return the Go programs of its own layers, without those of its bases."""
         read = self._read[name]
         return tuple(dict.fromkeys(read.program(each) for each in read.recipe.programs))
 
     def reference(self, name: str) -> str:
-        """As pods name it, 'docker.io/local/mlflow:0f3a…' where it is loaded; known without building.
+        """Return the image's name in a pod, such as 'docker.io/local/mlflow:0f3a…', without a build.
 
-        Raises PreflightError when it needs Go.
+        Raises PreflightError if Go is needed and missing.
         """
         return self._pushed(self.key(name)) if self._pushed else self._local(name)
 
@@ -67,7 +66,7 @@ class Images:
         return f"{oci.REGISTRY}/{name}:{self._digest(name)[:12]}"
 
     def key(self, name: str) -> str:
-        """What `prune` must keep for this image: 'mlflow-0f3a…'."""
+        """Return the image's key in the cache, which `prune` keeps: 'mlflow-0f3a…'."""
         return f"{name}-{self._digest(name)[:12]}"
 
     def built(self, name: str) -> bool:
@@ -75,12 +74,12 @@ class Images:
         return image is not None and self._store.holds(*image.blobs)
 
     def size(self, name: str) -> int:
-        """Bytes of all its layers, its bases' too; 0 when it is not built."""
+        """Return the bytes of all its layers, those of bases included; 0 before it is built."""
         image = self._image(name)
         return image.size if image else 0
 
     def build(self, name: str, progress: Progress, cancel: Cancel) -> Path:
-        """Build what is missing of it and of its bases; returns an OCI archive with this image.
+        """Build the missing layers, those of bases included; return an OCI archive of the image.
 
         Raises PreflightError (no root, mmdebstrap or Go), CommandFailed, Interrupted.
         """
@@ -106,11 +105,11 @@ class Images:
         return self._read[name].recipe
 
     def _chain(self, name: str) -> list[Read]:
-        """Its recipe last, its lowest base first."""
+        """Return the recipes from the lowest base to the image's own."""
         return [self._read[each] for each in reversed((name, *self.bases(name)))]
 
     def _digest(self, name: str) -> str:
-        """Of the recipe and all it names, its bases included."""
+        """Return the digest of the recipe and all its inputs, those of bases included."""
         if name not in self._digests:
             base = self.base(name)
             inputs = [part.inputs for part in parts(self._chain(name), self._programs)]
@@ -119,7 +118,7 @@ class Images:
         return self._digests[name]
 
     def _image(self, name: str) -> Image | None:
-        """What was written when it was built; None when it was not."""
+        """Return the record of the built image; None before it is built."""
         return read_image(self._store.image_record(self.key(name)))
 
     def _build(self, name: str, progress: Progress, cancel: Cancel) -> None:
@@ -145,7 +144,7 @@ class Images:
     def _layer(
         self, part: Part, before: Sequence[tuple[str, oci.Layer]], progress: Progress, cancel: Cancel
     ) -> oci.Layer:
-        """The part's layer, from the store or made now."""
+        """Return the part's layer from the store, made if missing."""
         under = [(kind, layer.packed.diff) for kind, layer in before if kind in part.stands_on]
         key = digest([FORMAT, part.kind, part.inputs, under])
         record = self._store.layer_record(part.kind, key)
@@ -171,7 +170,7 @@ class Images:
 
 
 def _runtime(chain: Sequence[Read]) -> oci.Runtime:
-    """As Dockerfiles do it: variables add up, else the nearest recipe wins; an entrypoint drops cmd."""
+    """Merge settings like Dockerfiles: env adds up, else the last wins; an entrypoint drops cmd."""
     runtime = oci.Runtime()
     for recipe in (read.recipe for read in chain):
         entrypoint = tuple(recipe.entrypoint) or runtime.entrypoint

@@ -1,4 +1,4 @@
-"""Owns layers: which files of a tree go in, what a base has already, and writing the same tar every time."""
+"""Layers: files of a tree, less those of a base, in a tar that is the same in every build."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from mlops_platform.base.cancel import Cancel
 
 _BLOCK = 1 << 20
 _ZSTD_SECONDS = 300.0
-_EARLIEST = 315532800  # 1980: zip files, which Python programs make of their own sources, know no earlier day
+_EARLIEST = 315532800  # 1980: zip files have no earlier date, and Python programs zip their own sources
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One name in a layer. `path` has no leading slash; a regular file's bytes are in `source`."""
+    """Entry of a layer. `path` has no leading slash; `source` has the bytes of a regular file."""
 
     path: str
     kind: bytes
@@ -40,7 +40,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """All of a file that a layer above would have to repeat to change it."""
+    """Properties of a file; a layer above has the file again if one of them differs."""
 
     kind: bytes
     mode: int
@@ -52,7 +52,7 @@ class Fingerprint:
 
 
 def tree(root: Path, prefix: str = "") -> list[Entry]:
-    """Everything below `root`, as it is; sockets and devices are left out."""
+    """Return an entry for everything below `root` except sockets and devices."""
     found: list[Entry] = []
     for child in sorted(os.scandir(root), key=lambda entry: entry.name):
         status = child.stat(follow_symlinks=False)
@@ -70,7 +70,7 @@ def tree(root: Path, prefix: str = "") -> list[Entry]:
 
 
 def file(path: str, source: Path) -> Entry:
-    """A source file of the checkout: owned by root, its mode reduced to what git keeps of one."""
+    """Return the entry of a source file: owned by root, with the mode that git stores."""
     executable = source.stat().st_mode & 0o100
     return Entry(path.lstrip("/"), tarfile.REGTYPE, 0o755 if executable else 0o644, source=source)
 
@@ -80,15 +80,15 @@ def folder(path: str, mode: int = 0o755, owner: int = 0) -> Entry:
 
 
 def text(path: str, content: str) -> Entry:
-    """A small file made here; owned by root, readable by all."""
+    """Return the entry of a text; owned by root, readable by all."""
     return Entry(path.lstrip("/"), tarfile.REGTYPE, 0o644, content=content.encode())
 
 
 def placed(entries: Iterable[Entry], below: Mapping[str, Fingerprint]) -> list[Entry]:
-    """Put entries where the layers below have their folders, and add those folders.
+    """Move entries into the folders that the layers below have, and add those folders.
 
-    Without a folder of its own a name makes an unpacker invent one; with `bin` as a folder where the
-    base has a link to `usr/bin`, all of `usr/bin` would be gone from /bin.
+    An unpacker invents a folder that has no entry. A folder `bin` over the base's link to `usr/bin`
+    would remove all of `usr/bin` from /bin.
     """
     found: dict[str, Entry] = {}
     for entry in entries:
@@ -107,11 +107,11 @@ def placed(entries: Iterable[Entry], below: Mapping[str, Fingerprint]) -> list[E
 
 
 def _followed(path: str, below: Mapping[str, Fingerprint]) -> str:
-    """A folder's path with the links of the layers below followed."""
+    """Follow the links of the layers below in a folder's path."""
     real = ""
     for part in path.split("/") if path else ():
         real = f"{real}/{part}".lstrip("/")
-        for _ in range(8):  # as many links in a row as anybody means
+        for _ in range(8):  # more links in a row are a loop
             seen = below.get(real)
             if not seen or not seen.link:
                 break
@@ -121,14 +121,14 @@ def _followed(path: str, below: Mapping[str, Fingerprint]) -> str:
 
 
 def without(entries: Iterable[Entry], below: Mapping[str, Fingerprint]) -> list[Entry]:
-    """What a layer on top of `below` must hold: new and changed names, and a whiteout for each gone one."""
+    """Return the entries of a layer on top of `below`: new, changed, a whiteout if removed."""
     entries = list(entries)
     paths = {entry.path for entry in entries}
     changed = [entry for entry in entries if not _same(entry, below.get(entry.path))]
     gone = [path for path in below if path not in paths]
     for path in gone:
         head, _, name = path.rpartition("/")
-        if head in paths or not head:  # a folder that is gone takes what was in it along
+        if head in paths or not head:  # the whiteout of a folder covers its contents
             changed.append(Entry(f"{head}/.wh.{name}".lstrip("/"), tarfile.REGTYPE, 0o644))
     return changed
 
@@ -148,7 +148,7 @@ def _same(entry: Entry, below: Fingerprint | None) -> bool:
 
 
 def fingerprints(layers: Iterable[Path], *, contents: bool = True) -> dict[str, Fingerprint]:
-    """What is to be seen through these layers, lowest first; without `contents` no digests, but quicker."""
+    """Return all files of these layers, lowest first; faster, without digests, if not `contents`."""
     seen: dict[str, Fingerprint] = {}
     for layer in layers:
         with tarfile.open(layer, "r:") as tar:
@@ -158,7 +158,7 @@ def fingerprints(layers: Iterable[Path], *, contents: bool = True) -> dict[str, 
                     hidden = f"{head}/{name[4:]}".lstrip("/")
                     for path in [p for p in seen if p == hidden or p.startswith(hidden + "/")]:
                         del seen[path]
-                elif member.islnk():  # a hard link has no bytes of its own, only the name of who has
+                elif member.islnk():  # a hard link has the name of the file with its bytes
                     seen[member.name] = seen[member.linkname]
                 else:
                     digest = _digest_of(tar.extractfile(member)) if contents and member.isreg() else ""
@@ -169,7 +169,7 @@ def fingerprints(layers: Iterable[Path], *, contents: bool = True) -> dict[str, 
 
 
 def read_texts(layers: Iterable[Path], paths: Iterable[str]) -> dict[str, str]:
-    """The content of files as seen through the layers; those that are in none are left out."""
+    """Return the text of files as the topmost layer has them; files in no layer are left out."""
     wanted = set(paths)
     found: dict[str, str] = {}
     for layer in layers:
@@ -189,10 +189,10 @@ def _digest_of(opened: IO[bytes] | None) -> str:
 
 
 def pack(entries: Iterable[Entry], target: Path, key: str, cancel: Cancel) -> Packed:
-    """Write a compressed tar that depends on nothing but the entries and `key` (hexadecimal).
+    """Write a compressed tar that depends on the entries and `key` (hexadecimal) only.
 
-    The time of all files comes from the key: a constant would make a web server's ETag, time and
-    size, the same for two versions of a page, and a browser would keep the old one.
+    The time of all files comes from the key. A web server makes its ETag of time and size: with a
+    constant time two versions of a page could have the same one, and browsers would show the old page.
     """
     time = _EARLIEST + int(key[:7], 16)
     plain = target.with_name(f"{target.name}.tar")
@@ -206,9 +206,9 @@ def pack(entries: Iterable[Entry], target: Path, key: str, cancel: Cancel) -> Pa
                     if first != entry.path:
                         entry = replace(entry, kind=tarfile.LNKTYPE, link=first, source=None)
                 _add(tar, entry, time)
-    # containerd 1.6 spends most of an import on SHA-256, twice for a plain tar: compressed, a layer
-    # is imported in two thirds of the time and takes a third of the disk. Its result is the same
-    # whatever the number of threads.
+    # containerd 1.6 spends most of an import on SHA-256, twice for a plain tar: it imports a compressed
+    # layer in two thirds of the time, on a third of the disk. zstd's output does not depend on the
+    # number of threads.
     _zstd(["-3", "-T0", str(plain), "-o", str(target)], cancel)
     plain.unlink()
     with target.open("rb") as packed:
@@ -216,7 +216,7 @@ def pack(entries: Iterable[Entry], target: Path, key: str, cancel: Cancel) -> Pa
 
 
 def unpacked(packed: Path, target: Path, cancel: Cancel) -> Path:
-    """Write the plain tar of a layer to `target`, unless it is there."""
+    """Write the plain tar of a layer to `target` if it is missing."""
     if not target.exists():
         _zstd(["-d", str(packed), "-o", str(target)], cancel)
     return target
@@ -228,7 +228,7 @@ def _zstd(arguments: Sequence[str], cancel: Cancel) -> None:
         seconds=_ZSTD_SECONDS,
         cancel=cancel,
         what="compressing a layer",
-        hint="is the package zstd installed?",
+        hint="install the package zstd if it is missing",
     )
 
 
@@ -246,7 +246,7 @@ def _add(tar: tarfile.TarFile, entry: Entry, time: int) -> None:
 
 
 class _Hashing:
-    """A file that knows the digest and size of what was written to it."""
+    """File that computes digest and size of its contents."""
 
     def __init__(self, out: IO[bytes]) -> None:
         self._out = out

@@ -1,4 +1,4 @@
-"""Owns the OCI formats: configuration, manifest and the archive that containerd imports."""
+"""OCI formats: configuration, manifest and the archive that containerd imports."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _BLOCK = 1 << 20
 
 @dataclass(frozen=True)
 class Runtime:
-    """How a container of the image starts; what a recipe leaves out it has from its base."""
+    """Start settings of a container; a recipe inherits those that it leaves out."""
 
     user: int | None = None
     entrypoint: tuple[str, ...] = ()
@@ -33,14 +33,14 @@ class Runtime:
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer of an image and the part of the recipe it is, in words."""
+    """Layer of an image; `made_of` names its part of the recipe."""
 
     packed: Packed
     made_of: str
 
 
 def config(runtime: Runtime, layers: Sequence[Layer]) -> bytes:
-    """The image configuration. The user is a number, as the kubelet's runAsNonRoot check wants it."""
+    """Return the image configuration. The user is a number: the kubelet's runAsNonRoot check needs one."""
     env = dict(runtime.env)
     settings: dict[str, Any] = {
         "Env": [*([] if "PATH" in env else [_PATH]), *(f"{k}={v}" for k, v in env.items())]
@@ -77,7 +77,7 @@ def manifest(configuration: Blob, layers: Sequence[Layer]) -> bytes:
 
 
 def index(image: Image) -> bytes:
-    """index.json of an archive: containerd names an image after the first annotation, others the second."""
+    """Return index.json of an archive. containerd reads the first annotation, other programs the second."""
     described = {
         **_descriptor(image.manifest, "manifest.v1+json"),
         "platform": {"architecture": ARCHITECTURE, "os": "linux"},
@@ -90,7 +90,7 @@ def index(image: Image) -> bytes:
 
 
 def write_archive(image: Image, store: Store, target: Path) -> None:
-    """An OCI image layout in one tar: https://github.com/opencontainers/image-spec/blob/main/image-layout.md"""
+    """Write an OCI image layout as a tar: https://github.com/opencontainers/image-spec/blob/main/image-layout.md"""
     with tarfile.open(target, "w", format=tarfile.GNU_FORMAT, copybufsize=_BLOCK) as tar:  # type: ignore[call-overload]
         _member(tar, "oci-layout", _json({"imageLayoutVersion": "1.0.0"}))
         _member(tar, "index.json", index(image))

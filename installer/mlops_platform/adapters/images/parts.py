@@ -1,4 +1,4 @@
-"""Owns the parts of a recipe: what each layer's key depends on and how each is made."""
+"""Parts of a recipe: the inputs of each layer and the function that makes it."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ from mlops_platform.adapters.programs import ARCHITECTURE, Programs
 from mlops_platform.base.cancel import Cancel
 from mlops_platform.base.progress import Progress
 
-# Raise it when the way layers are made changes: every image is then another one.
+# Raise it if layers are made differently: it changes every image.
 FORMAT = 2
 
-# The kinds of layers whose folders, links and accounts a small layer fits into.
+# Kinds of layers with folders, links and accounts that small layers use.
 _FIXED = ("debian", "files")
 
 
 @dataclass(frozen=True)
 class Below:
-    """A finished layer under the one that is made."""
+    """Finished layer below the one being made."""
 
     kind: str
     blob: Path
@@ -45,7 +45,7 @@ class Below:
 
 @dataclass(frozen=True)
 class Workplace:
-    """What making a layer needs: an empty folder, the layers below, and who to tell."""
+    """Inputs for making a layer: an empty folder, the layers below, cache, programs and progress."""
 
     work: Path
     below: Sequence[Below]
@@ -55,7 +55,7 @@ class Workplace:
     cancel: Cancel
 
     def paths(self, *kinds: str) -> list[Path]:
-        """The plain tars of the layers below."""
+        """Return the plain tars of the layers below."""
         return [
             unpacked(layer.blob, self.work / f"{layer.blob.name}.tar", self.cancel)
             for layer in self.below
@@ -65,7 +65,7 @@ class Workplace:
 
 @dataclass(frozen=True)
 class Part:
-    """One layer to be: `inputs` is all that its content depends on, apart from the layers in `stands_on`."""
+    """Layer to make. Its content depends on `inputs` and on the layers of the kinds `stands_on` only."""
 
     kind: str
     made_of: str
@@ -75,13 +75,13 @@ class Part:
 
 
 def digest(value: object) -> str:
-    """SHA-256 (hexadecimal) of plain data, whatever the order of its keys."""
+    """Return SHA-256 (hexadecimal) of plain data; the order of keys does not matter."""
     plain = json.dumps(value, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(plain.encode()).hexdigest()
 
 
 def parts(chain: Sequence[Read], programs: Programs) -> list[Part]:
-    """The layers that the last recipe of `chain` (lowest base first) adds."""
+    """Return the layers that the last recipe of `chain` (lowest base first) adds."""
     read = chain[-1]
     recipe = read.recipe
     found: list[Part] = []
@@ -97,13 +97,13 @@ def parts(chain: Sequence[Read], programs: Programs) -> list[Part]:
 
 
 def runtime_inputs(recipe: Recipe) -> Mapping[str, Any]:
-    """What the image's configuration depends on."""
+    """Return all inputs of the image's configuration."""
     kept = {"name", "user", "entrypoint", "cmd", "env", "workdir"}
     return recipe.model_dump(mode="json", include=kept) | {"format": FORMAT, "architecture": ARCHITECTURE}
 
 
 def _debian(chain: Sequence[Read]) -> Part:
-    """Packages of the recipe and its bases together, less what the bases' layers hold already."""
+    """Install the packages of recipe and bases together; keep what the layers of the bases do not have."""
     wanted = debian.Packages(
         names=tuple(sorted({name for read in chain for name in read.recipe.debian})),
         preset=tuple((p, read.source(s)) for read in chain for p, s in sorted(read.recipe.preset.items())),
@@ -192,7 +192,7 @@ def _copied(path: str, source: Path) -> Iterable[Entry]:
 
 
 def _account(recipe: Recipe, below: Sequence[Path]) -> list[Entry]:
-    """A name for the image's user number: initdb, ssh and Python's getpass fail for a number without one."""
+    """Add an account for the image's user number: initdb, ssh and Python's getpass fail without one."""
     if not recipe.user:
         return []
     seen = read_texts(below, ("etc/passwd", "etc/group"))
@@ -207,7 +207,7 @@ def _account(recipe: Recipe, below: Sequence[Path]) -> list[Entry]:
 
 
 def _contents(source: Path) -> Any:
-    """What git keeps of a file or folder: names, bytes, whether it can be run."""
+    """Return what git stores of a file or folder: names, digests of contents, executable bits."""
     if source.is_dir():
         inside = sorted(source.rglob("*"))
         return {str(child.relative_to(source)): _contents(child) for child in inside if child.is_file()}

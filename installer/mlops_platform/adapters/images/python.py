@@ -1,4 +1,4 @@
-"""Owns the Python part of an image: hashed wheels, launchers for its interpreter, bytecode that is used."""
+"""Python part of an image: hashed wheels, launchers for its interpreter, bytecode."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _MANYLINUX = [*(f"manylinux_2_{minor}" for minor in range(36, 4, -1)), "manylinu
 
 
 def version(root: Path) -> str:
-    """'3.11' for a root file system with a Python, '' for one without."""
+    """Return the version of a root file system's Python, such as '3.11'; '' if it has none."""
     link = root / _INTERPRETER.lstrip("/")
     if not link.is_symlink():
         return ""
@@ -37,13 +37,13 @@ def version(root: Path) -> str:
 
 
 def packages_folder(python: str) -> str:
-    """Where Debian's Python looks for what is not a Debian package."""
+    """Return the folder where Debian's Python finds modules that are not Debian packages."""
     return f"usr/local/lib/python{python}/dist-packages"
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """A hashed requirements file, and globs of what is taken out again."""
+    """Hashed requirements file, and globs of files to remove after the installation."""
 
     requirements: Path
     remove: tuple[str, ...]
@@ -52,17 +52,17 @@ class Wanted:
 def install(
     wanted: Wanted, below: Sequence[Path], work: Path, cache: Path, progress: Progress, cancel: Cancel
 ) -> Path:
-    """Install the requirements on top of the layers `below`, in `work`; returns a root with the new files.
+    """Install the requirements on top of the layers `below`, in `work`; return a root with the new files.
 
-    Raises CommandFailed, and ConfigurationError when the layers hold no Python.
+    Raises CommandFailed; ConfigurationError if the layers have no Python.
     """
     under, root = work / "base", work / "pip"
     unpack(below, under)
     python = version(under)
     if not python:
-        problem = Problem(str(wanted.requirements), 0, "pip needs a base with Python", "base: python")
+        problem = Problem(str(wanted.requirements), 0, "pip needs a base with Python", "write base: python")
         raise ConfigurationError((problem,))
-    # The image's own interpreter compiles them, so they are installed where it sees them.
+    # The image's interpreter compiles them, so they are installed in its folder.
     target = under / packages_folder(python)
     if target.exists():
         shutil.rmtree(target)
@@ -74,7 +74,7 @@ def install(
         _adopt_launchers(target / "bin", launchers)
     ours = [pattern for pattern in wanted.remove if pattern.startswith(f"/{packages_folder(python)}/")]
     for pattern in remove(under, ours):
-        progress.note(f"remove {pattern}: nothing like it is there any more")
+        progress.note(f"remove {pattern}: no file matches it")
     compile_all(under, [f"/{packages_folder(python)}"], progress, cancel)
     moved = root / packages_folder(python)
     moved.parent.mkdir(parents=True)
@@ -105,7 +105,7 @@ def _pip(
 
 
 def _adopt_launchers(made: Path, target: Path) -> None:
-    """`pip --target` writes launchers that name the building machine's Python."""
+    """Make launchers start the image's Python: `pip --target` writes the building machine's."""
     for launcher in made.iterdir():
         first, newline, rest = launcher.read_bytes().partition(b"\n")
         if re.match(rb"#!.*python", first):
@@ -115,7 +115,7 @@ def _adopt_launchers(made: Path, target: Path) -> None:
 
 
 def unpack(layers: Iterable[Path], root: Path) -> None:
-    """What the image sees through these layers, for programs that must run in it while building."""
+    """Unpack layers into a root file system, to run programs of the image during the build."""
     root.mkdir(parents=True)
     for layer in layers:
         with tarfile.open(layer, "r:") as tar:
@@ -123,15 +123,15 @@ def unpack(layers: Iterable[Path], root: Path) -> None:
 
 
 def compile_debian(root: Path, progress: Progress, cancel: Cancel) -> None:
-    """The standard library and Debian's own modules: their packages' bytecode goes by the source's time."""
+    """Compile the standard library and Debian's modules: bytecode of their packages depends on file times."""
     folders = (f"/usr/lib/python{version(root)}", "/usr/lib/python3/dist-packages")
     compile_all(root, [f for f in folders if (root / f.lstrip("/")).is_dir()], progress, cancel)
 
 
 def compile_all(root: Path, folders: Sequence[str], progress: Progress, cancel: Cancel) -> None:
-    """Bytecode that is used without a look at the source's time, which a layer does not keep.
+    """Write bytecode that is valid whatever the time of the source, which a layer does not keep.
 
-    Every other kind would be thought stale, and a read-only root would compile at each start.
+    Python would take any other kind for stale and, on a read-only root, compile at each start.
     """
     tops: list[str] = []
     for folder in folders:
@@ -144,12 +144,12 @@ def compile_all(root: Path, folders: Sequence[str], progress: Progress, cancel: 
     def compile_group(group: list[str]) -> None:
         run(
             tethered(["chroot", str(root), _INTERPRETER, *_COMPILE]),
-            # A fixed seed: the order of a set of constants would be another in every build.
+            # A fixed seed: else the order of a set of constants differs in every build.
             env={"PYTHONHASHSEED": "0", "PYTHONPATH": "", "LC_ALL": "C.UTF-8"},
             stdin="\n".join(group) + "\n",
             seconds=_SECONDS,
             cancel=cancel,
-            ok=(0, 1),  # 1: a file of another Python's syntax (templates, tests), which nobody imports
+            ok=(0, 1),  # 1: a template or test in another Python's syntax, never imported
             what="compiling Python",
         )
 

@@ -1,4 +1,4 @@
-"""Owns image recipes: finding image.yaml files, reading them strictly, all problems in one pass."""
+"""Image recipes: find and read image.yaml files, report all problems in one pass."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ Package = Annotated[str, AfterValidator(_package)]
 
 
 class ProgramFile(Strict):
-    """A Go program of a tool module: `binary` as `go build` names it, `path` where the image has it."""
+    """Go program of a module: `binary` is the file that `go build` makes, `path` its path in the image."""
 
     module: Source = Field(description="Folder with go.mod and go.sum, relative to the recipe")
     binary: str
@@ -56,21 +56,21 @@ class ProgramFile(Strict):
 
 
 class Recipe(Strict):
-    """What an image is made of. Each part is one layer, in this order: debian, pip, programs, files."""
+    """Recipe of an image. Each part is one layer, in this order: debian, pip, programs, files."""
 
     name: str = Field(description="The folder's name; the image is docker.io/local/<name>")
     base: str = Field("", description="Another recipe; without one the image starts empty")
-    debian: list[Package] = Field(default_factory=list, description="Packages, with what they depend on")
+    debian: list[Package] = Field(default_factory=list, description="Packages; their dependencies are added")
     preset: dict[InImage, Source] = Field(
         default_factory=dict, description="Files that must be there before the packages are configured"
     )
     remove: list[InImage] = Field(
-        default_factory=list, description="Globs taken out of the debian and pip layers"
+        default_factory=list, description="Globs of files to remove from the debian and pip layers"
     )
     pip: Source = Field("", description="requirements.txt, every line pinned and hashed")
     programs: list[ProgramFile] = Field(default_factory=list)
     files: dict[InImage, Source] = Field(default_factory=dict, description="Files or folders")
-    directories: dict[InImage, Mode] = Field(default_factory=dict, description="Made empty, owned by user")
+    directories: dict[InImage, Mode] = Field(default_factory=dict, description="Empty folders, owned by user")
     user: Annotated[int, Field(ge=0, le=2**31)] | None = None
     entrypoint: list[str] = Field(default_factory=list)
     cmd: list[str] = Field(default_factory=list)
@@ -80,7 +80,7 @@ class Recipe(Strict):
 
 @dataclass(frozen=True)
 class Read:
-    """A recipe and where it lies: its sources are relative to `folder`."""
+    """Recipe and its folder: its sources are relative to `folder`."""
 
     recipe: Recipe
     folder: Path
@@ -89,16 +89,16 @@ class Read:
         return self.folder / relative
 
     def program(self, file: ProgramFile) -> Program:
-        """Named after its module's last part, so that two recipes may use one module."""
+        """Return the program of a module, by the last part of the module's name: recipes share it."""
         module = (self.folder / file.module).resolve()
         line = re.search(r"^module\s+(\S+)", read_text(module / "go.mod"), re.MULTILINE)
         return Program(line[1].rsplit("/", 1)[-1] if line else module.name, module)
 
 
 def find_recipes(*folders: Path) -> dict[str, Path]:
-    """Image name -> folder, for every subfolder with an image.yaml.
+    """Return image name -> folder for every subfolder with an image.yaml, without reading files.
 
-    Cheap: reads no file. Raises ConfigurationError where two folders have one name.
+    Raises ConfigurationError if two folders have one name.
     """
     found: dict[str, Path] = {}
     problems: list[Problem] = []
@@ -107,7 +107,9 @@ def find_recipes(*folders: Path) -> dict[str, Path]:
             name = file.parent.name
             if name in found:
                 problems.append(
-                    Problem(str(file), 1, f"image {name}: there are two", f"the other: {found[name]}")
+                    Problem(
+                        str(file), 1, f"image {name}: there are two", f"rename this folder or {found[name]}"
+                    )
                 )
             found.setdefault(name, file.parent)
     if problems:
@@ -116,7 +118,7 @@ def find_recipes(*folders: Path) -> dict[str, Path]:
 
 
 def read_recipes(folders: Mapping[str, Path]) -> dict[str, Read]:
-    """All recipes. Raises ConfigurationError with every problem of every one of them."""
+    """Read all recipes. Raises ConfigurationError with all problems."""
     read: dict[str, Read] = {}
     problems: list[Problem] = []
     documents: dict[str, Document] = {}
@@ -137,16 +139,16 @@ def read_recipes(folders: Mapping[str, Path]) -> dict[str, Read]:
 
 
 def _disagreements(name: str, read: Read, document: Document, known: Iterable[str]) -> Iterable[Problem]:
-    """What only the recipe's surroundings can say."""
+    """Yield problems between a recipe and its folder or other recipes."""
     recipe = read.recipe
     if recipe.name != name:
-        yield document.problem(["name"], f"name: {recipe.name} in a folder named {name}", "make them one")
+        yield document.problem(["name"], f"name: {recipe.name} in a folder named {name}", "use one name")
     if recipe.base and recipe.base not in known:
         yield document.problem(
             ["base"], f"base: no image {recipe.base}", f"known: {', '.join(sorted(known))}"
         )
     if recipe.preset and not recipe.debian:
-        yield document.problem(["preset"], "preset: without debian packages nothing reads it", "use files")
+        yield document.problem(["preset"], "preset: has no effect without debian packages", "use files")
     sources = [("files", path, source) for path, source in recipe.files.items()]
     sources += [("preset", path, source) for path, source in recipe.preset.items()]
     for key, path, source in sources:
@@ -160,7 +162,7 @@ def _disagreements(name: str, read: Read, document: Document, known: Iterable[st
 
 
 def _requirements(read: Read, document: Document) -> Iterable[Problem]:
-    """Every requirement pinned and hashed: pip would refuse the file too, but minutes later."""
+    """Yield requirements without version or hash: pip would refuse the file too, but minutes later."""
     if not read.recipe.pip:
         return
     file = read.source(read.recipe.pip)
@@ -179,7 +181,7 @@ def _requirements(read: Read, document: Document) -> Iterable[Problem]:
 
 
 def requirements(file: Path) -> list[tuple[int, str]]:
-    """Line number and text of each requirement, continued lines joined, comments and options left out."""
+    """Return line number and text of each requirement; joins continued lines, drops comments and options."""
     found: list[tuple[int, str]] = []
     start, text = 0, ""
     for number, line in enumerate(read_text(file).splitlines(), 1):

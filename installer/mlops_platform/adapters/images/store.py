@@ -1,4 +1,4 @@
-"""Owns the image store: blobs by their digest, and the records that say which blobs a layer or image has."""
+"""Image store: blobs by digest, and records of the blobs of each layer and image."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _Record = TypeVar("_Record")
 
 @dataclass(frozen=True)
 class Blob:
-    """A file of the store: the SHA-256 (hexadecimal) it is named after, and its size in bytes."""
+    """File of the store: its name, the SHA-256 (hexadecimal), and its size in bytes."""
 
     digest: str
     size: int
@@ -25,7 +25,7 @@ class Blob:
 
 @dataclass(frozen=True)
 class Packed:
-    """A layer in the store: its compressed blob, and the SHA-256 (hexadecimal) of the tar in it."""
+    """Layer in the store: its compressed blob, and the SHA-256 (hexadecimal) of its plain tar."""
 
     blob: Blob
     diff: str
@@ -33,7 +33,7 @@ class Packed:
 
 @dataclass(frozen=True)
 class Image:
-    """An image in the store. `size` counts all its layers, those of its bases too, in bytes, compressed."""
+    """Image in the store. `size` is that of all compressed layers, those of bases included, in bytes."""
 
     reference: str
     manifest: Blob
@@ -50,7 +50,7 @@ class Image:
 
 
 class Store:
-    """The folder cache/images. A record is written after its blobs and believed only while they are there."""
+    """The folder cache/images. A record is written after its blobs and is valid while all of them exist."""
 
     def __init__(self, cache: Path) -> None:
         self.root = cache / "images"
@@ -76,7 +76,7 @@ class Store:
         return all(path.is_file() and path.stat().st_size == size for path, size in paths)
 
     def put(self, content: bytes) -> Blob:
-        """Store a small blob; the same one twice is the same file."""
+        """Store a small blob; equal blobs are one file."""
         blob = Blob(hashlib.sha256(content).hexdigest(), len(content))
         if not self.holds(blob):
             self.blobs.mkdir(parents=True, exist_ok=True)
@@ -98,12 +98,12 @@ def write(value: Packed | Image, record: Path) -> None:
 
 
 def read_layer(record: Path) -> Packed | None:
-    """None when there is no such record, or one that an other version of this program wrote."""
+    """Read the record of a layer. None if it is missing or of another version of this program."""
     return _read(record, _packed)
 
 
 def read_image(record: Path) -> Image | None:
-    """None as for a layer."""
+    """Read the record of an image. None as for a layer."""
     return _read(record, _image)
 
 
@@ -125,5 +125,5 @@ def _read(record: Path, made: Callable[[Mapping[str, Any]], _Record]) -> _Record
         return made(json.loads(record.read_text()))
     except FileNotFoundError:
         return None
-    except (KeyError, TypeError, ValueError):  # what it describes is built again
+    except (KeyError, TypeError, ValueError):  # the layer or image is built again
         return None

@@ -1,4 +1,4 @@
-"""Owns small recipes for tests: images of files alone, which need neither root nor a network."""
+"""Small recipes for tests: images of files only, built without root and network."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mlops_platform.base.cancel import Cancel
 
 
 def write(folder: Path, **recipes: str) -> Path:
-    """recipes/<name>/image.yaml and a file `content` beside it, for every name."""
+    """Write recipes/<name>/image.yaml and a file `content` for every name."""
     for name, text in recipes.items():
         place = folder / name
         place.mkdir(parents=True, exist_ok=True)
@@ -28,7 +28,7 @@ def images(folder: Path, cache: Path) -> Images:
 
 
 def plain_layers(archive: Path, work: Path) -> list[Path]:
-    """The tars of an archive's layers, lowest first."""
+    """Return the tars of an archive's layers, lowest first."""
     work.mkdir()
     found = []
     with tarfile.open(archive) as tar:

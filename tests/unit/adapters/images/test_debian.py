@@ -1,4 +1,4 @@
-"""Proves where Debian packages come from, and that removing in a root file system stays inside of it."""
+"""Tests of Debian mirrors, and of removing files in a root file system."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def etc_apt(folder: Path, stanzas: str, one_line: str) -> Path:
     return folder
 
 
-def test_this_machines_mirrors_are_taken_without_what_switches_signatures_off(tmp_path: Path) -> None:
+def test_mirrors_of_machine_are_used_without_trusted_option(tmp_path: Path) -> None:
     assert sources_list(etc_apt(tmp_path / "apt", STANZAS, ONE_LINE)).splitlines() == [
         f"deb [signed-by={KEYRING}] http://one-line.test/debian-security bookworm-security main",
         "deb [signed-by=/usr/share/keyrings/ours.gpg] http://mirror.test/debian bookworm main",
@@ -50,7 +50,7 @@ def test_this_machines_mirrors_are_taken_without_what_switches_signatures_off(tm
     ]
 
 
-def test_a_machine_of_another_suite_leaves_the_choice_to_mmdebstrap(tmp_path: Path) -> None:
+def test_machine_of_another_suite_has_no_mirrors(tmp_path: Path) -> None:
     assert sources_list(etc_apt(tmp_path / "apt", STANZAS.replace("bookworm", "noble"), "")) == ""
 
 
@@ -69,7 +69,7 @@ def test_remove_follows_no_link_out_of_the_root(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("pattern", ["/usr/**/tests", "/usr/lib/*/tests"])
-def test_remove_takes_whole_folders_also_one_in_another(tmp_path: Path, pattern: str) -> None:
+def test_remove_deletes_folders_and_nested_folders(tmp_path: Path, pattern: str) -> None:
     (tmp_path / "usr/lib/a/tests/tests").mkdir(parents=True)
     (tmp_path / "usr/lib/a/kept").write_text("")
     assert remove(tmp_path, [pattern]) == []

@@ -1,4 +1,4 @@
-"""Proves the images of a run: archives as the OCI wants them, always the same ones, and what is rebuilt."""
+"""Tests of image builds: valid OCI archives, reproducible, rebuilt if an input changes."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def build(images: Images, name: str) -> dict[str, bytes]:
-    """The archive's members."""
+    """Return the archive's members."""
     with tarfile.open(images.build(name, Silent(), Cancel())) as tar:
         return {m.name: opened.read() for m in tar if (opened := tar.extractfile(m))}
 
@@ -53,7 +53,7 @@ def blob(archive: dict[str, bytes], descriptor: dict[str, Any]) -> bytes:
     return content
 
 
-def test_an_archive_is_an_image_layout_whose_digests_are_true(folder: Path, tmp_path: Path) -> None:
+def test_archive_is_an_image_layout_with_correct_digests(folder: Path, tmp_path: Path) -> None:
     images = recipes.images(folder, tmp_path / "cache")
     archive = build(images, "app")
     assert json.loads(archive["oci-layout"]) == {"imageLayoutVersion": "1.0.0"}
@@ -67,7 +67,7 @@ def test_an_archive_is_an_image_layout_whose_digests_are_true(folder: Path, tmp_
         assert blob(archive, layer).startswith(b"\x28\xb5\x2f\xfd"), "zstd, as the media type says"
 
 
-def test_the_configuration_adds_up_over_the_bases(folder: Path, tmp_path: Path) -> None:
+def test_configuration_inherits_from_bases(folder: Path, tmp_path: Path) -> None:
     archive = build(recipes.images(folder, tmp_path / "cache"), "app")
     (described,) = json.loads(archive["index.json"])["manifests"]
     config = json.loads(blob(archive, json.loads(blob(archive, described))["config"]))["config"]
@@ -79,7 +79,7 @@ def test_the_configuration_adds_up_over_the_bases(folder: Path, tmp_path: Path) 
     }, "the base's cmd is gone with the entrypoint it belonged to"
 
 
-def test_two_builds_on_two_machines_are_the_same_archive(folder: Path, tmp_path: Path) -> None:
+def test_builds_on_two_machines_make_the_same_archive(folder: Path, tmp_path: Path) -> None:
     again = recipes.write(tmp_path / "other checkout", base=BASE, app=APP)
     one = recipes.images(folder, tmp_path / "cache1").build("app", Silent(), Cancel())
     two = recipes.images(again, tmp_path / "cache2").build("app", Silent(), Cancel())
@@ -87,9 +87,7 @@ def test_two_builds_on_two_machines_are_the_same_archive(folder: Path, tmp_path:
     assert one.read_bytes() == two.read_bytes()
 
 
-def test_a_reference_is_known_before_building_and_changes_with_what_goes_in(
-    folder: Path, tmp_path: Path
-) -> None:
+def test_reference_is_known_before_build_and_depends_on_inputs(folder: Path, tmp_path: Path) -> None:
     before = {name: recipes.images(folder, tmp_path / "cache").reference(name) for name in ("base", "app")}
     assert not (tmp_path / "cache").exists()
     (folder / "app/content").write_text("changed")
@@ -99,7 +97,7 @@ def test_a_reference_is_known_before_building_and_changes_with_what_goes_in(
     assert recipes.images(folder, tmp_path / "cache").reference("app") != after["app"], "its base changed"
 
 
-def test_only_the_changed_layer_is_made_again(folder: Path, tmp_path: Path) -> None:
+def test_only_the_changed_layer_is_rebuilt(folder: Path, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     build(recipes.images(folder, cache), "app")
     before = set((cache / "images/layers").iterdir())
@@ -108,7 +106,7 @@ def test_only_the_changed_layer_is_made_again(folder: Path, tmp_path: Path) -> N
     assert len(set((cache / "images/layers").iterdir()) - before) == 1
 
 
-def test_a_user_has_a_name_where_the_base_knows_names(folder: Path, tmp_path: Path) -> None:
+def test_user_gets_an_account_if_base_has_accounts(folder: Path, tmp_path: Path) -> None:
     (folder / "base/content").write_text("root:x:0:0:root:/root:/bin/sh\n")
     archive = recipes.images(folder, tmp_path / "cache").build("app", Silent(), Cancel())
     with tarfile.open(recipes.plain_layers(archive, tmp_path / "layers")[-1]) as tar:
@@ -122,7 +120,7 @@ def test_a_user_has_a_name_where_the_base_knows_names(folder: Path, tmp_path: Pa
 
 
 @pytest.mark.parametrize("lost", ["blobs/sha256", "layers", "records", "archives", "."])
-def test_what_somebody_deleted_is_built_again(folder: Path, tmp_path: Path, lost: str) -> None:
+def test_deleted_file_is_rebuilt(folder: Path, tmp_path: Path, lost: str) -> None:
     cache = tmp_path / "cache"
     whole = recipes.images(folder, cache).build("app", Silent(), Cancel()).read_bytes()
     for file in (cache / "images" / lost).rglob("*"):
@@ -134,7 +132,7 @@ def test_what_somebody_deleted_is_built_again(folder: Path, tmp_path: Path, lost
     assert images.built("app")
 
 
-def test_a_torn_record_counts_as_none(folder: Path, tmp_path: Path) -> None:
+def test_truncated_record_is_ignored(folder: Path, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     build(recipes.images(folder, cache), "app")
     for record in [*(cache / "images/records").iterdir(), *(cache / "images/layers").iterdir()]:
@@ -145,7 +143,7 @@ def test_a_torn_record_counts_as_none(folder: Path, tmp_path: Path) -> None:
     assert images.built("app")
 
 
-def test_a_cancelled_build_leaves_nothing_that_counts(folder: Path, tmp_path: Path) -> None:
+def test_cancelled_build_leaves_no_record(folder: Path, tmp_path: Path) -> None:
     cancel = Cancel()
     cancel.request()
     images = recipes.images(folder, tmp_path / "cache")

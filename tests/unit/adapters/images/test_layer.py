@@ -1,4 +1,4 @@
-"""Proves that a layer is a function of its files: same bytes again, changes and removals against its base."""
+"""Tests of layers: reproducible bytes, changes and removals against a base."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def plain(entries: list[Entry], target: Path) -> Path:
     return unpacked(target, target.with_name(f"{target.name}.plain"), Cancel())
 
 
-def test_the_same_tree_made_at_another_time_is_the_same_layer(tmp_path: Path) -> None:
+def test_layer_does_not_depend_on_file_times(tmp_path: Path) -> None:
     first, second = make_tree(tmp_path / "a"), make_tree(tmp_path / "b")
     os.utime(second / "usr/bin/tool", (1, 1))
     one, two = packed(tree(first), tmp_path / "1"), packed(tree(second)[::-1], tmp_path / "2")
@@ -54,7 +54,7 @@ def test_the_same_tree_made_at_another_time_is_the_same_layer(tmp_path: Path) ->
     assert packed(tree(second), tmp_path / "3") != one
 
 
-def test_a_layer_holds_the_tree_with_hard_links_and_without_sockets_and_pipes(tmp_path: Path) -> None:
+def test_layer_has_hard_links_but_no_sockets_and_pipes(tmp_path: Path) -> None:
     layer = plain(tree(make_tree(tmp_path / "tree")), tmp_path / "layer")
     with tarfile.open(layer) as tar:
         kinds = {member.name: member.type for member in tar}
@@ -69,12 +69,12 @@ def test_a_layer_holds_the_tree_with_hard_links_and_without_sockets_and_pipes(tm
     }
 
 
-def test_the_time_of_files_changes_with_the_key_so_that_caches_of_browsers_notice(tmp_path: Path) -> None:
+def test_time_of_files_depends_on_key(tmp_path: Path) -> None:
     entries = [text("/a", "x")]
     assert pack(entries, tmp_path / "1", "1" * 64, Cancel()) != pack(entries, tmp_path / "2", KEY, Cancel())
 
 
-def test_a_layer_on_top_repeats_nothing_and_hides_what_is_gone(tmp_path: Path) -> None:
+def test_upper_layer_has_changes_and_whiteouts_only(tmp_path: Path) -> None:
     root = make_tree(tmp_path / "tree")
     below = fingerprints([plain(tree(root), tmp_path / "base")])
     assert without(tree(root), below) == []
@@ -89,7 +89,7 @@ def test_a_layer_on_top_repeats_nothing_and_hides_what_is_gone(tmp_path: Path) -
     }
 
 
-def test_layers_are_seen_through_with_their_whiteouts(tmp_path: Path) -> None:
+def test_fingerprints_apply_whiteouts(tmp_path: Path) -> None:
     root = make_tree(tmp_path / "tree")
     base = plain(tree(root), tmp_path / "base")
     seen = fingerprints([base])
@@ -101,8 +101,8 @@ def test_layers_are_seen_through_with_their_whiteouts(tmp_path: Path) -> None:
     assert read_texts([base], ["usr/bin/same", "bin", "nowhere"]) == {"usr/bin/same": "tool"}
 
 
-def test_a_file_goes_where_the_links_of_the_base_lead(tmp_path: Path) -> None:
-    """A folder `bin` in place of the link would take the whole of /usr/bin away."""
+def test_file_is_placed_through_links_of_base(tmp_path: Path) -> None:
+    """A folder `bin` in place of the link would remove all of /usr/bin."""
     below = fingerprints([plain(tree(make_tree(tmp_path / "tree")), tmp_path / "base")])
     script = tmp_path / "script"
     script.write_text("#!/bin/sh\n")
@@ -112,7 +112,7 @@ def test_a_file_goes_where_the_links_of_the_base_lead(tmp_path: Path) -> None:
     assert found["usr/bin/x/script"].mode == 0o755, "a mode is what git keeps: executable or not"
 
 
-def test_folders_keep_the_mode_they_have_below(tmp_path: Path) -> None:
+def test_folder_keeps_mode_of_lower_layer(tmp_path: Path) -> None:
     below = fingerprints([plain(tree(make_tree(tmp_path / "tree")), tmp_path / "base")])
     modes: Callable[[list[Entry]], dict[str, int]] = lambda entries: {e.path: e.mode for e in entries}  # noqa: E731
     assert modes(placed([text("/usr/empty/file", "")], below))["usr/empty"] == 0o700

@@ -1,4 +1,4 @@
-"""Proves that every mistake in a recipe is named with its line, all of them in one pass."""
+"""Tests of recipes: every problem is reported with its line, in one pass."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CASES = tests.CASES / "images"
 ASSETS = Paths.default().assets
 
 
-def test_the_mistakes_of_all_recipes_come_at_once(update_golden: bool) -> None:
+def test_problems_of_all_recipes_are_reported_in_one_pass(update_golden: bool) -> None:
     with pytest.raises(ConfigurationError) as caught:
         read_recipes(find_recipes(CASES / "wrong"))
     assert caught.value.exit_code == Exit.CONFIGURATION
@@ -26,7 +26,7 @@ def test_the_mistakes_of_all_recipes_come_at_once(update_golden: bool) -> None:
     assert seen == expected.read_text()
 
 
-def test_one_name_in_two_folders_is_a_mistake(tmp_path: Path) -> None:
+def test_name_in_two_folders_is_a_problem(tmp_path: Path) -> None:
     for place in ("a/app", "b/app"):
         (tmp_path / place).mkdir(parents=True)
         (tmp_path / place / "image.yaml").write_text("name: app\n")
@@ -35,7 +35,7 @@ def test_one_name_in_two_folders_is_a_mistake(tmp_path: Path) -> None:
     assert "image app: there are two" in caught.value.why
 
 
-def test_the_shipped_recipes_are_without_mistakes() -> None:
+def test_shipped_recipes_have_no_problem() -> None:
     found = find_recipes(
         ASSETS / "images",
         ASSETS / "helm-values",
@@ -47,7 +47,7 @@ def test_the_shipped_recipes_are_without_mistakes() -> None:
     assert set(read) - unprivileged == {"debian", "python"}, "only bases may run as root"
 
 
-def test_requirements_are_read_as_pip_reads_them(tmp_path: Path) -> None:
+def test_requirements_are_read_like_pip(tmp_path: Path) -> None:
     file = tmp_path / "requirements.txt"
     file.write_text(
         "# head\n-i somewhere\na==1 \\\n    --hash=sha256:aa \\\n    --hash=sha256:bb  # tail\n\nb==2\n"
