@@ -19,11 +19,8 @@ from mlops_platform.base.cancel import Cancel
 from mlops_platform.base.errors import CommandFailed, PreflightError, StepError
 
 _OTHER_HASH = "DO NOT MATCH THE HASHES"
-# pip names no reason by its exit status. A wheel that cannot be had: the index has no such one, answers with
-# an error, does not answer at all; or this Python has no pip, as in a virtual environment made by uv.
-_NO_WHEEL = re.compile(
-    r"No matching distribution|HTTP error|ConnectionPool|Connection broken|No module named pip"
-)
+# pip's exit status has no reason. No wheel: the index does not have it, answers with an error, or not at all.
+_NO_WHEEL = re.compile(r"No matching distribution|HTTP error|ConnectionPool|Connection broken")
 
 
 @dataclass(frozen=True)
