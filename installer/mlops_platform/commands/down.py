@@ -129,8 +129,8 @@ def _reached(work: Context, console: Console) -> bool:
     wrong = work.cluster.alive()
     if not wrong and work.cluster.capabilities.external_resources:
         try:
-            work.clients.kube.raw("GET", "/version")
-        except StepError as error:
+            work.clients.kube.check_ready()
+        except (StepError, PreflightError) as error:
             wrong = error.what
     if wrong:
         console.say(f"! the cluster is not drained: {wrong}")

@@ -70,7 +70,7 @@ def _host(opened: Opened) -> list[_Lock]:
 
 def _lease(opened: Opened) -> list[_Lock]:
     """Of a cluster that cannot be asked nothing is known, and nothing is held in it."""
-    from mlops_platform.base.errors import StepError
+    from mlops_platform.base.errors import PreflightError, StepError
     from mlops_platform.run.connect import reach, read_only
     from mlops_platform.run.lock import LEASE, NAMESPACE, expired, free, lease_holder
 
@@ -79,7 +79,7 @@ def _lease(opened: Opened) -> list[_Lock]:
         reach(work)
         kube = work.clients.kube
         lease = kube.get("coordination.k8s.io/v1", "Lease", LEASE, NAMESPACE)
-    except StepError:
+    except (StepError, PreflightError):
         return []
     holder = lease_holder(lease) if lease else None
     if not lease or not holder:

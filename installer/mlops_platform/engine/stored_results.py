@@ -12,7 +12,6 @@ from mlops_platform.base.labels import OWNED, PLATFORM_NAMESPACE
 from mlops_platform.engine.result import Result
 
 NAME, NAMESPACE = "mlops-platform-smoke", PLATFORM_NAMESPACE
-_PATH = f"/api/v1/namespaces/{NAMESPACE}/configmaps/{NAME}"
 _MISSING, _CONFLICT = 404, 409
 
 
@@ -70,7 +69,7 @@ def forget(kube: Kube, name: str) -> None:
 
 
 def _patch(kube: Kube, data: Mapping[str, str | None]) -> None:
-    kube.raw("PATCH", _PATH, {"data": dict(data)}, content_type="application/merge-patch+json")
+    kube.patch("v1", "ConfigMap", NAME, NAMESPACE, body={"data": dict(data)})
 
 
 def _make(kube: Kube) -> None:

@@ -195,9 +195,7 @@ class LeaseLock:
 
     def _write(self, found: dict[str, Any]) -> None:
         """Optimistic: the server refuses when somebody else wrote since we read."""
-        lease = self._lease(found["metadata"])
-        path = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/{LEASE}"
-        self._kube.raw("PUT", path, lease)
+        self._kube.replace(self._lease(found["metadata"]))
 
     def _lease(self, metadata: dict[str, Any]) -> dict[str, Any]:
         now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
@@ -231,4 +229,4 @@ def free(kube: Kube, lease: dict[str, Any]) -> None:
     """Write a Lease without a holder."""
     lease["spec"] = {"leaseDurationSeconds": EXPIRES_SECONDS}
     lease["metadata"].pop("managedFields", None)
-    kube.raw("PUT", f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/{LEASE}", lease)
+    kube.replace(lease)

@@ -260,9 +260,8 @@ def _no_host_network(kube: Kube, component: Component) -> Result:
     }
     if component.pod_security and component.pod_security.level == "privileged":
         return Result(f"{name} is allowed: {component.pod_security.why}", True)
-    path = f"/api/v1/namespaces/{component.namespace}/pods?dryRun=All"
     try:
-        kube.raw("POST", path, pod)
+        kube.create(pod, dry_run=True)
     except KubeError as error:
         right = error.status == _FORBIDDEN and "hostNetwork" in error.why
         return Result(f"refused: {name}", right, "" if right else str(error), refusal=True)

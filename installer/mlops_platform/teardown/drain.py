@@ -12,7 +12,6 @@ from mlops_platform.engine.graph import Difference
 from mlops_platform.run.context import Context
 from mlops_platform.run.lock import NAMESPACE as LOCK_NAMESPACE
 from mlops_platform.teardown.objects import (
-    MERGE,
     counted,
     custom_resources,
     delete_all,
@@ -64,8 +63,8 @@ class SuspendCronJobs:
         kube = self.context.clients.kube_for_write()
         for job in self._running():
             meta = job["metadata"]
-            path = f"/apis/batch/v1/namespaces/{meta['namespace']}/cronjobs/{meta['name']}"
-            kube.raw("PATCH", path, {"spec": {"suspend": True}}, content_type=MERGE)
+            suspend = {"spec": {"suspend": True}}
+            kube.patch("batch/v1", "CronJob", meta["name"], meta["namespace"], body=suspend)
 
 
 @dataclass(frozen=True)
@@ -130,9 +129,8 @@ class DeleteVolumes:
         kube = self.context.clients.kube_for_write()
         if self.retain:
             for volume in self._volumes():
-                path = f"/api/v1/persistentvolumes/{volume['metadata']['name']}"
                 policy = {"spec": {"persistentVolumeReclaimPolicy": "Retain"}}
-                kube.raw("PATCH", path, policy, content_type=MERGE)
+                kube.patch("v1", "PersistentVolume", volume["metadata"]["name"], body=policy)
         self._stop_users(kube)
         for claim in self._claims(kube):
             meta = claim["metadata"]
@@ -164,12 +162,12 @@ class DeleteVolumes:
     def _stop_users(self, kube: Kube) -> None:
         """Scale users of claims to 0: a claim stays until its last pod is gone."""
         claimed = {(c["metadata"]["namespace"], c["metadata"]["name"]) for c in self._claims(kube)}
-        for kind, plural in (("StatefulSet", "statefulsets"), ("Deployment", "deployments")):
+        for kind in ("StatefulSet", "Deployment"):
             for each in kube.list("apps/v1", kind):
                 meta = each["metadata"]
                 if each["spec"].get("replicas") and _mounts(each, claimed):
-                    path = f"/apis/apps/v1/namespaces/{meta['namespace']}/{plural}/{meta['name']}"
-                    kube.raw("PATCH", path, {"spec": {"replicas": 0}}, content_type=MERGE)
+                    none = {"spec": {"replicas": 0}}
+                    kube.patch("apps/v1", kind, meta["name"], meta["namespace"], body=none)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mlops_platform.base.errors import StepError
+from mlops_platform.base.errors import PreflightError, StepError
 from mlops_platform.base.progress import Progress
 from mlops_platform.engine.graph import Difference, Step
 
@@ -26,12 +26,12 @@ class IgnoreErrors:
     def observe(self) -> Difference | None:
         try:
             return self.step.observe()
-        except StepError as error:
+        except (StepError, PreflightError) as error:
             return Difference(f"cannot be observed: {error.what}")
 
     def run(self, progress: Progress) -> None:
         try:
             self.step.run(progress)
-        except StepError as error:
+        except (StepError, PreflightError) as error:
             why = error.why.splitlines()[-1] if error.why else ""
             progress.note(f"ignored because of --force: {error.what}{': ' if why else ''}{why}")

@@ -12,7 +12,6 @@ from mlops_platform.adapters.wait import Pending, wait_until
 from mlops_platform.base.progress import Progress
 from mlops_platform.run.context import Context
 
-MERGE = "application/merge-patch+json"
 _SECONDS = 300
 _GATEWAYS = "gateway.networking.k8s.io"
 _HELM = "Helm"  # app.kubernetes.io/managed-by of a chart's objects, which go with their release

@@ -8,7 +8,7 @@ from mlops_platform.adapters.kube.client import Object
 from mlops_platform.base.progress import Progress
 from mlops_platform.engine.graph import Difference
 from mlops_platform.run.context import Context
-from mlops_platform.teardown.objects import MERGE, namespaces_of
+from mlops_platform.teardown.objects import namespaces_of
 
 _GROUP = "snapshot.storage.k8s.io"
 # Objects of these groups are left alone: with deletionPolicy Delete, a deleted VolumeSnapshot deletes its
@@ -32,8 +32,8 @@ class KeepSnapshots:
         kube = self.context.clients.kube_for_write()
         for content in self._held():
             name = content["metadata"]["name"]
-            path = f"/apis/{content['apiVersion']}/volumesnapshotcontents/{name}"
-            kube.raw("PATCH", path, {"spec": {"deletionPolicy": "Retain"}}, content_type=MERGE)
+            retain = {"spec": {"deletionPolicy": "Retain"}}
+            kube.patch(content["apiVersion"], "VolumeSnapshotContent", name, body=retain)
             where = content["spec"]["volumeSnapshotRef"]
             handle = (content.get("status") or {}).get("snapshotHandle") or name
             progress.note(f"snapshot {handle} of {where['namespace']}/{where['name']} stays")

@@ -1,4 +1,4 @@
-"""Proves a cluster somebody else made, on a real API server: reached as its file says, left as it is."""
+"""A cluster that exists already, on a real API server: reached as its kubeconfig says, left as it is."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 import yaml
 from mlops_platform.adapters.kube import Kube
+from mlops_platform.adapters.kube.kubeconfig import KubeconfigError
 from mlops_platform.adapters.terraform import Terraform
 from mlops_platform.adapters.wait import Pending, wait_until
 from mlops_platform.base.cancel import Cancel
-from mlops_platform.base.errors import StepError, WaitTimedOut
+from mlops_platform.base.errors import WaitTimedOut
 from mlops_platform.base.progress import Silent
 from mlops_platform.clusters import options_model
 from mlops_platform.clusters.aws import credentials, first_policies
@@ -36,7 +37,7 @@ def provider(folder: Path, kubeconfig: Path, context: str) -> ExistingCluster:
 
 
 def written(apiserver: ApiServer, folder: Path, user: dict[str, Any] | None = None) -> Path:
-    """The server's kubeconfig as a person has it: other contexts too, and one of those is current."""
+    """The server's kubeconfig as a user has it: with other contexts, one of which is current."""
     data = yaml.safe_load(apiserver.kubeconfig.read_text())
     base = apiserver.kubeconfig.parent
     for part, items in (("cluster", data["clusters"]), ("user", data["users"])):
@@ -46,7 +47,7 @@ def written(apiserver: ApiServer, folder: Path, user: dict[str, Any] | None = No
                 for k, v in item[part].items()
             }
     mine = {**data["contexts"][0], "name": "mine"}
-    other = {"name": "other", "context": {"cluster": "nowhere", "user": "nobody"}}
+    other = {"name": "other", "context": {"cluster": "nowhere", "user": "none"}}
     users = [{"name": mine["context"]["user"], "user": user}] if user else data["users"]
     file = folder / "config"
     file.write_text(
@@ -55,7 +56,7 @@ def written(apiserver: ApiServer, folder: Path, user: dict[str, Any] | None = No
     return file
 
 
-def test_it_is_reached_by_the_context_that_is_named(apiserver: ApiServer, tmp_path: Path) -> None:
+def test_cluster_is_reached_by_the_named_context(apiserver: ApiServer, tmp_path: Path) -> None:
     file = written(apiserver, tmp_path)
     before = file.read_bytes()
     cluster = provider(tmp_path, file, "mine")
@@ -67,23 +68,19 @@ def test_it_is_reached_by_the_context_that_is_named(apiserver: ApiServer, tmp_pa
     outputs = terraform.apply(cluster.variables(), Silent(), Cancel())
     assert outputs["tags"] == {"mlops-platform/env": "shared", "team": "a"}
     access = cluster.access(outputs)
-    assert access.name == "mine" and Kube(access.kubeconfig, access.token).raw("GET", "/readyz") == "ok"
+    assert access.name == "mine" and access.token is None
+    Kube(access.kubeconfig).check_ready()
     assert access.kubeconfig.stat().st_mode & 0o077 == 0 and file.read_bytes() == before
     terraform.destroy(cluster.variables(), Silent(), Cancel())
     cluster.teardown.destroy_files(keep_data=False, progress=Silent())
     assert cluster.teardown.inventory() == () and cluster.alive() == ""
 
 
-def test_a_program_that_logs_in_is_asked_for_a_token(
-    apiserver: ApiServer, kube: Kube, tmp_path: Path
-) -> None:
-    asked = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
+def test_exec_program_of_kubeconfig_gives_the_token(apiserver: ApiServer, kube: Kube, tmp_path: Path) -> None:
     kube.apply(
         {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "person", "namespace": "default"}}
     )
-    token = kube.raw("POST", "/api/v1/namespaces/default/serviceaccounts/person/token", asked)["status"][
-        "token"
-    ]
+    token = kube.token("default", "person")
     credential = {"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential"}
     said = tmp_path / "said"
     said.write_text(json.dumps({**credential, "status": {"token": token}}))
@@ -94,16 +91,17 @@ def test_a_program_that_logs_in_is_asked_for_a_token(
     assert "401" in cluster.alive() or "Unauthorized" in cluster.alive()
 
 
-def test_a_context_that_is_not_there_is_said_with_what_to_type(tmp_path: Path) -> None:
+def test_missing_context_is_named_with_those_of_the_file(tmp_path: Path) -> None:
     (tmp_path / "config").write_text("contexts: []\n")
     cluster = provider(tmp_path, tmp_path / "config", "gone")
-    with pytest.raises(StepError, match="no context gone") as caught:
+    with pytest.raises(KubeconfigError) as caught:
         cluster.variables()
-    assert "config get-contexts" in caught.value.command
+    assert caught.value.why == "no context gone; the file has: none"
+    assert "--context gone" in caught.value.command
     assert [c.status for c in cluster.checks()] == ["failure"]
 
 
-def test_a_strict_cluster_lets_dns_and_disks_through(kube: Kube) -> None:
+def test_first_policies_allow_dns_and_disk_driver(kube: Kube) -> None:
     first_policies.apply(kube)
     first_policies.apply(kube)
     found = kube.list("networking.k8s.io/v1", "NetworkPolicy", "kube-system")
@@ -112,19 +110,19 @@ def test_a_strict_cluster_lets_dns_and_disks_through(kube: Kube) -> None:
     assert all(set(policy["spec"]["policyTypes"]) == {"Ingress", "Egress"} for policy in found)
 
 
-def test_whose_rights_are_not_known_yet_is_waited_for(
+def test_first_policies_wait_until_cluster_knows_its_creator(
     kube: Kube, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """EKS says ACTIVE some seconds before it knows who made the cluster."""
+    """EKS reports ACTIVE some seconds before it grants its creator access."""
     monkeypatch.setattr(first_policies, "_ANSWER_SECONDS", 0.5)
     there = yaml.safe_load(kube.kubeconfig.read_text())["clusters"][0]["cluster"]
     new = credentials.kubeconfig("new", "eu-central-1", there["server"], there["certificate-authority-data"])
     (tmp_path / "new").write_text(json.dumps(new))
     with pytest.raises(WaitTimedOut, match="the API server") as caught:
-        first_policies.apply(Kube(tmp_path / "new", lambda: "nobody's"))
+        first_policies.apply(Kube(tmp_path / "new", lambda: "unknown"))
     assert "Unauthorized" in caught.value.why and "allowed_cidrs" in caught.value.hint
 
 
-def test_every_provider_says_what_it_may_be_asked() -> None:
+def test_every_provider_has_an_options_model() -> None:
     assert options_model("existing") is Options and "region" in options_model("aws").model_fields
     assert set(options_model("host").model_fields) == {"provider", "version"}

@@ -63,7 +63,7 @@ def _refused(kube: Kube, work: ScriptJob) -> bool | Pending:
     meta = {"name": "tried", "namespace": work.namespace}
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": pod_spec(work)}
     try:
-        kube.raw("POST", f"/api/v1/namespaces/{work.namespace}/pods?dryRun=All", pod)
+        kube.create(pod, dry_run=True)
     except KubeError as error:
         return "exceeded quota" in error.why or Pending(error.why)
     return Pending("it would be made")

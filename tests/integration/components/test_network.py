@@ -172,7 +172,7 @@ def test_matrix_finds_open_and_missing_edges_and_up_restores_our_policies(up: No
 
 def test_up_repairs_a_changed_pod_security_label(up: Node, work: Context) -> None:
     label = {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "privileged"}}}
-    up.kube.raw("PATCH", "/api/v1/namespaces/store", label, content_type="application/merge-patch+json")
+    up.kube.patch("v1", "Namespace", "store", body=label)
     store = namespaces(work)["store"]
     difference = store.observe()
     assert difference and difference.summary == "set label pod-security.kubernetes.io/enforce"

@@ -8,7 +8,6 @@ from typing import Any
 from mlops_platform.adapters.kube import Kube
 
 Status = dict[str, Any]
-_MERGE = "application/merge-patch+json"
 
 
 def deployment(kube: Kube, namespace: str, name: str, *, replicas: int = 1) -> None:
@@ -41,8 +40,7 @@ def rolled_out(kube: Kube, namespace: str, name: str, *, ready: int, replicas: i
         "readyReplicas": ready,
         "availableReplicas": ready,
     }
-    path = f"/apis/apps/v1/namespaces/{namespace}/deployments/{name}/status"
-    kube.raw("PATCH", path, {"status": status}, content_type=_MERGE)
+    kube.patch("apps/v1", "Deployment", name, namespace, body={"status": status}, subresource="status")
 
 
 def pod(kube: Kube, namespace: str, name: str, app: str, status: Status) -> None:
@@ -59,8 +57,7 @@ def pod(kube: Kube, namespace: str, name: str, app: str, status: Status) -> None
 
 
 def report(kube: Kube, namespace: str, name: str, status: Status) -> None:
-    path = f"/api/v1/namespaces/{namespace}/pods/{name}/status"
-    kube.raw("PATCH", path, {"status": status}, content_type=_MERGE)
+    kube.patch("v1", "Pod", name, namespace, body={"status": status}, subresource="status")
 
 
 def waiting(reason: str, message: str = "", *, restarts: int = 0) -> Status:

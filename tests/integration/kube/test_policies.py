@@ -59,11 +59,10 @@ OPEN: dict[str, Any] = {"ingress": [{}]}
 def test_changed_policy_is_detected_and_repaired(
     kube: Kube, namespace: str, enforced: tuple[dict[str, Any], ...], name: str, change: dict[str, Any] | None
 ) -> None:
-    path = f"/apis/{API}/namespaces/{namespace}/networkpolicies/{name}"
     if change is None:
         kube.delete(API, KIND, name, namespace)
     else:
-        kube.raw("PATCH", path, {"spec": change}, content_type="application/merge-patch+json")
+        kube.patch(API, KIND, name, namespace, body={"spec": change})
     assert difference(kube, namespace, enforced) == f"apply network policies {name}"
     enforce(kube, namespace, enforced)
     assert difference(kube, namespace, enforced) == ""

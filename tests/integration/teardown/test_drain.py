@@ -25,7 +25,6 @@ from mlops_platform.teardown.ignore_errors import IgnoreErrors
 from mlops_platform.teardown.snapshots import GROUPS, KeepSnapshots
 
 pytestmark = pytest.mark.integration
-_MERGE = "application/merge-patch+json"
 
 
 @dataclass(frozen=True)
@@ -201,8 +200,8 @@ def test_users_of_claims_scale_to_zero_and_retained_volumes_stay(world: World) -
         }
     )
     # The status that a controller sets once the claim is gone; there is no controller here.
-    path = f"/api/v1/persistentvolumes/{volume}"
-    world.kube.raw("PATCH", f"{path}/status", {"status": {"phase": "Released"}}, content_type=_MERGE)
+    released = {"status": {"phase": "Released"}}
+    world.kube.patch("v1", "PersistentVolume", volume, body=released, subresource="status")
 
     DeleteVolumes(world.context, retain=True).run(Silent())
 

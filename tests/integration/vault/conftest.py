@@ -49,9 +49,7 @@ def reviewer(kube: Kube) -> str:
             "subjects": [{"kind": "ServiceAccount", "name": "reviewer", "namespace": namespace}],
         }
     )
-    path = f"/api/v1/namespaces/{namespace}/serviceaccounts/reviewer/token"
-    token: str = kube.raw("POST", path, {"spec": {"expirationSeconds": 3600}})["status"]["token"]
-    return token
+    return kube.token(namespace, "reviewer", seconds=3600)
 
 
 def requests(apiserver: ApiServer, reviewer: str, namespace: str) -> Requests:

@@ -197,12 +197,8 @@ class Helm:
 
     def _note(self, release: Release, revision: int, labels: Mapping[str, str]) -> None:
         """Add labels to Helm's record that are known only after the release is rendered."""
-        self._kube.raw(
-            "PATCH",
-            f"/api/v1/namespaces/{release.namespace}/secrets/{_record_name(release.name, revision)}",
-            {"metadata": {"labels": dict(labels)}},
-            content_type="application/merge-patch+json",
-        )
+        record = _record_name(release.name, revision)
+        self._kube.patch("v1", "Secret", record, release.namespace, body={"metadata": {"labels": labels}})
 
     def _values_file(self, release: Release) -> Path:
         """Write the values to a file, so that the command in an error can be pasted."""

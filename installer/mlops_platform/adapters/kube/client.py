@@ -11,18 +11,22 @@ from urllib.parse import quote, urlencode
 
 import urllib3
 
-from mlops_platform.adapters.kube import kubeconfig as kubeconfigs
+from mlops_platform.adapters.kube.connection import Connection
+from mlops_platform.adapters.kube.package import ApiException
 from mlops_platform.adapters.kube.resources import Resources, root
 from mlops_platform.adapters.wait import Pending, wait_until
 from mlops_platform.base.errors import StepError
 
 FIELD_MANAGER = "mlops-platform"
 _APPLY = "application/apply-patch+yaml"  # JSON is YAML
+_MERGE = "application/merge-patch+json"
 _JSON = "application/json"
 _METADATA = f"{_JSON};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _PAGE = 500
 _CONNECT_SECONDS = 5.0
-_CONNECTIONS = 16
+_READY_SECONDS = 10.0
+TOKEN_SECONDS = 600  # the shortest that the API server gives
+_REDIRECTED = 300  # the API server sends no client elsewhere: an answer from 300 on is a refusal
 _UNREACHABLE = "run up again: it brings back a cluster that died"
 _TRANSIENT = frozenset({0, 408, 429, 500, 502, 503, 504})
 
@@ -41,20 +45,21 @@ class KubeError(StepError):
 class Kube:
     """A client for one cluster; thread-safe, connections are kept. Every call may raise KubeError."""
 
-    def __init__(self, kubeconfig: Path, token: Callable[[], str] | None = None) -> None:
-        """`token` gives one that is valid now, where the file names a program to make one."""
+    def __init__(
+        self,
+        kubeconfig: Path,
+        token: Callable[[], str] | None = None,
+        *,
+        context: str = "",
+        scratch: Path | None = None,
+    ) -> None:
+        """Log in as the kubeconfig says (`context`: not its current one); raises PreflightError.
+
+        `token` gives a valid token in place of the user's login. `scratch` is the folder for key files, by
+        default the kubeconfig's.
+        """
         self.kubeconfig = kubeconfig
-        self.server = kubeconfigs.read(kubeconfig, token)
-        server = self.server
-        self._pool = urllib3.HTTPSConnectionPool(
-            server.host,
-            server.port,
-            maxsize=_CONNECTIONS,
-            ssl_context=server.tls,
-            server_hostname=server.tls_name,
-            assert_hostname=server.tls_name,
-            headers={"Accept": _JSON, "User-Agent": FIELD_MANAGER},
-        )
+        self.connection = Connection(kubeconfig, context, token, scratch)
         self._resources = Resources(lambda path: self._get(path))
 
     def kubectl(self, *arguments: str) -> str:
@@ -108,12 +113,50 @@ class Kube:
             if each["kind"] == "CustomResourceDefinition":
                 self._served(each)
 
-    def create(self, each: Mapping[str, Any]) -> Object:
-        """Make a new object. An existing one is a KubeError with status 409."""
-        meta = each["metadata"]
-        path = self._path(each["apiVersion"], each["kind"], meta.get("namespace", ""))
-        made: Object = self.raw("POST", f"{path}?{urlencode({'fieldManager': FIELD_MANAGER})}", each)
+    def patch(
+        self,
+        api_version: str,
+        kind: str,
+        name: str,
+        namespace: str = "",
+        *,
+        body: Mapping[str, Any],
+        subresource: str = "",
+    ) -> Object:
+        """Change the named fields of an object (a JSON merge patch); None removes a field."""
+        path = self._path(api_version, kind, namespace, name) + (f"/{subresource}" if subresource else "")
+        changed: Object = self.raw("PATCH", path, body, content_type=_MERGE)
+        return changed
+
+    def replace(self, each: Mapping[str, Any]) -> Object:
+        """Write a whole object. With a resourceVersion that is no longer current: a KubeError 409."""
+        replaced: Object = self.raw("PUT", self._object_path(each), each)
+        return replaced
+
+    def create(self, each: Mapping[str, Any], *, dry_run: bool = False) -> Object:
+        """Make a new object. An existing one is a KubeError with status 409.
+
+        `dry_run` asks the server to admit and validate the object without storing it.
+        """
+        query = {"fieldManager": FIELD_MANAGER, **({"dryRun": "All"} if dry_run else {})}
+        path = self._path(each["apiVersion"], each["kind"], each["metadata"].get("namespace", ""))
+        made: Object = self.raw("POST", f"{path}?{urlencode(query)}", each)
         return made
+
+    def token(self, namespace: str, account: str, audience: str = "", *, seconds: int = TOKEN_SECONDS) -> str:
+        """A token of a service account, as the kubelet gives one to a pod.
+
+        https://kubernetes.io/docs/reference/kubernetes-api/authentication-resources/token-request-v1/
+        """
+        path = self._path("v1", "ServiceAccount", namespace, account) + "/token"
+        audiences = {"audiences": [audience]} if audience else {}
+        made = self.raw("POST", path, {"spec": {**audiences, "expirationSeconds": seconds}})
+        token: str = made["status"]["token"]
+        return token
+
+    def check_ready(self) -> None:
+        """Raises KubeError when the server does not answer, or is not ready."""
+        self.raw("GET", "/readyz", seconds=_READY_SECONDS)
 
     def delete(
         self,
@@ -236,23 +279,24 @@ class Kube:
         seconds: float | None = 30,
         preload: bool = True,
     ) -> urllib3.BaseHTTPResponse:
-        headers = {**self._pool.headers, **self.server.headers, "Accept": accept}
+        headers = {"Accept": accept, "User-Agent": FIELD_MANAGER}
         if body is not None:
             headers["Content-Type"] = content_type
-        try:
-            response = self._pool.request(
-                method,
-                self.server.prefix + path,
-                body=None if body is None else json.dumps(body).encode(),
-                headers=headers,
-                timeout=urllib3.Timeout(connect=_CONNECT_SECONDS, read=seconds),
-                # A kept connection may have died with a restarted server; reading twice does no harm.
-                retries=urllib3.Retry(0 if method != "GET" else 1, connect=0, redirect=0, status=0),
-                preload_content=preload,
-            )
-        except urllib3.exceptions.HTTPError as error:
-            raise self._unreachable(error) from error
-        if response.status >= 400:
+        # A kept connection may have died with a restarted server; reading twice does no harm.
+        tries = 2 if method == "GET" else 1
+        while True:
+            tries -= 1
+            try:
+                response = self.connection.request(method, path, body, headers, (_CONNECT_SECONDS, seconds))
+                if preload or response.status >= _REDIRECTED:
+                    response.read(cache_content=True)
+                break
+            except (urllib3.exceptions.ProtocolError, urllib3.exceptions.ReadTimeoutError) as error:
+                if not tries:
+                    raise self._unreachable(error) from error
+            except (urllib3.exceptions.HTTPError, ApiException) as error:
+                raise self._unreachable(error) from error
+        if response.status >= _REDIRECTED:
             raise self._refused(method, path, response)
         return response
 
@@ -270,13 +314,12 @@ class Kube:
             why=message.strip(),
         )
 
-    def _unreachable(self, error: urllib3.exceptions.HTTPError) -> KubeError:
-        cause = getattr(error, "reason", None) or error
-        where = f"https://{self.server.host}:{self.server.port}"
+    def _unreachable(self, error: Exception) -> KubeError:
+        cause = str(getattr(error, "reason", None) or error)
         return KubeError(
-            f"the API server at {where} does not answer",
+            f"the API server at {self.connection} does not answer",
             status=0,
-            why=str(cause).rpartition("object at ")[2].partition(": ")[2] or str(cause),
+            why=cause.rpartition("object at ")[2].partition(": ")[2] or cause,
             hint=_UNREACHABLE,
             command=self.kubectl("get", "--raw", "/readyz"),
         )

@@ -129,7 +129,7 @@ class _Target:
         if isinstance(found, Pending):
             return found
         try:
-            return Tunnel.open(self._kube.server, self._namespace, *found)
+            return Tunnel.open(self._kube.connection, self._namespace, *found)
         except Refused as error:
             return Pending(f"{error.what}: {error.why}")
 

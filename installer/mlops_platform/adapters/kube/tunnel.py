@@ -7,25 +7,27 @@ https://github.com/kubernetes/kubernetes/blob/master/staging/src/k8s.io/kubelet/
 
 from __future__ import annotations
 
-import base64
-import os
 import selectors
 import socket
 import ssl
-import struct
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from types import TracebackType
 from urllib.parse import quote
 
-from mlops_platform.adapters.kube.kubeconfig import Server
+from wsproto.connection import Connection as WebSocket
+from wsproto.connection import ConnectionType
+from wsproto.events import BytesMessage, CloseConnection, Ping, RejectConnection, RejectData, Request
+from wsproto.handshake import H11Handshake
+from wsproto.utilities import RemoteProtocolError
+
+from mlops_platform.adapters.kube.connection import Connection
 from mlops_platform.base.cancel import Cancel
 from mlops_platform.base.errors import StepError
 
 _PROTOCOL = "v4.channel.k8s.io"
 _DATA, _ERROR = 0, 1
-_CONTINUED, _BINARY, _CLOSE, _PING, _PONG = 0x0, 0x2, 0x8, 0x9, 0xA
+_PORT_BYTES = 2  # the port number, at the beginning of each channel
 _CHUNK = 32 * 1024
 _HELD = 8 * _CHUNK  # bytes waiting for a slow side before the other is read no further
 _CONNECT_SECONDS = 10.0
@@ -41,30 +43,27 @@ class Refused(StepError):
 class Tunnel:
     """An open way into a pod. One thread moves both directions: a TLS connection is not for two at once."""
 
-    def __init__(self, server: ssl.SSLSocket, received: bytes) -> None:
+    def __init__(self, server: ssl.SSLSocket, websocket: WebSocket) -> None:
         self._server = server
-        self._frames = Frames()
+        self._websocket = websocket
         self._out = bytearray()
         self._in = bytearray()
-        self._begun: set[int] = set()
+        self._channel: int | None = None  # of the message whose pieces arrive
+        self._unwanted = {_DATA: _PORT_BYTES, _ERROR: _PORT_BYTES}
         self._error = b""
         self._ended = False
-        self._take(received)
+        self._take()  # frames that arrived with the answer to the handshake
 
     @classmethod
-    def open(cls, server: Server, namespace: str, pod: str, port: int) -> Tunnel:
+    def open(cls, connection: Connection, namespace: str, pod: str, port: int) -> Tunnel:
         """Raises Refused with the API server's own words."""
-        path = (
-            f"{server.prefix}/api/v1/namespaces/{quote(namespace)}/pods/{quote(pod)}/portforward?ports={port}"
-        )
+        place = f"/api/v1/namespaces/{quote(namespace)}/pods/{quote(pod)}/portforward?ports={port}"
         try:
-            plain = socket.create_connection((server.host, server.port), _CONNECT_SECONDS)
-            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            secure = server.tls.wrap_socket(plain, server_hostname=server.tls_name or server.host)
+            secure = connection.dial(_CONNECT_SECONDS)
         except OSError as error:
             raise Refused("the API server does not answer", why=str(error), transient=True) from error
         try:
-            rest = _upgrade(secure, server, path)
+            websocket = _upgrade(secure, connection, connection.prefix + place)
         except OSError as error:
             secure.close()
             raise Refused(f"pod {pod}: no forward to port {port}", why=str(error), transient=True) from error
@@ -72,7 +71,7 @@ class Tunnel:
             secure.close()
             raise
         secure.setblocking(False)
-        return cls(secure, rest)
+        return cls(secure, websocket)
 
     def __enter__(self) -> Tunnel:
         return self
@@ -89,7 +88,7 @@ class Tunnel:
         sending, moved = True, time.monotonic()
         with selectors.DefaultSelector() as selector:
             while not stop.requested and not (self._ended and not self._in):
-                want = _interest(sending and len(self._out) < _HELD, bool(self._in))
+                want = _interest(sending and not self._ended and len(self._out) < _HELD, bool(self._in))
                 server_want = _interest(not self._ended and len(self._in) < _HELD, bool(self._out))
                 # What TLS has decrypted already does not show as readable.
                 waiting = bool(server_want & selectors.EVENT_READ and self._server.pending())
@@ -116,7 +115,7 @@ class Tunnel:
         """False when the client will send no more."""
         data = client.recv(_CHUNK)
         if data:
-            self._out += frame(_BINARY, bytes([_DATA]) + data)
+            self._out += self._websocket.send(BytesMessage(bytes([_DATA]) + data))
         return bool(data)
 
     def _exchange(self, readable: bool) -> None:
@@ -140,110 +139,57 @@ class Tunnel:
     def _read(self) -> None:
         data = self._server.recv(2 * _CHUNK)
         self._ended = self._ended or not data
-        self._take(data)
+        self._websocket.receive_data(data)
+        self._take()
 
-    def _take(self, data: bytes) -> None:
-        for kind, payload in self._frames.feed(data):
-            if kind == _PING:
-                self._out += frame(_PONG, payload)
-            elif kind == _CLOSE:
+    def _take(self) -> None:
+        for event in self._websocket.events():
+            if isinstance(event, Ping) and not self._ended:
+                self._out += self._websocket.send(event.response())
+            elif isinstance(event, CloseConnection):
                 self._ended = True
-            elif kind == _BINARY and payload:
-                self._message(payload[0], payload[1:])
+            elif isinstance(event, BytesMessage):
+                self._piece(bytes(event.data))
+                if event.message_finished:
+                    self._channel = None
 
-    def _message(self, channel: int, content: bytes) -> None:
-        if channel not in self._begun:
-            self._begun.add(channel)
-            content = content[2:]  # the port's number
-        if channel == _DATA:
-            self._in += content
-        elif channel == _ERROR:
-            self._error += content
-
-
-class Frames:
-    """Websocket frames out of bytes as they come. https://www.rfc-editor.org/rfc/rfc6455#section-5.2"""
-
-    def __init__(self) -> None:
-        self._bytes = bytearray()
-        self._message = bytearray()
-        self._kind = _BINARY
-
-    def feed(self, data: bytes) -> Iterator[tuple[int, bytes]]:
-        """Whole messages; the pieces of one that came in several are joined."""
-        self._bytes += data
-        while (found := self._frame()) is not None:
-            final, kind, payload = found
-            if kind >= _CLOSE:  # control frames come whole, also between the pieces of a message
-                yield kind, payload
-                continue
-            if kind != _CONTINUED:
-                self._kind = kind
-            self._message += payload
-            if final:
-                message, self._message = bytes(self._message), bytearray()
-                yield self._kind, message
-
-    def _frame(self) -> tuple[bool, int, bytes] | None:
-        """The next frame, or None until all of it is here. A server's frames are not masked."""
-        if len(self._bytes) < 2:
-            return None
-        length, start = self._bytes[1] & 0x7F, 2
-        for mark, form in ((126, "!H"), (127, "!Q")):
-            if length == mark:
-                start = 2 + struct.calcsize(form)
-                if len(self._bytes) < start:
-                    return None
-                (length,) = struct.unpack(form, self._bytes[2:start])
-                break
-        if len(self._bytes) < start + length:
-            return None
-        final, kind = bool(self._bytes[0] & 0x80), self._bytes[0] & 0x0F
-        payload = bytes(self._bytes[start : start + length])
-        del self._bytes[: start + length]
-        return final, kind, payload
+    def _piece(self, content: bytes) -> None:
+        """A message, or a part of it: its first byte is the channel."""
+        if self._channel is None and content:
+            self._channel, content = content[0], content[1:]
+        if self._channel not in self._unwanted:
+            return
+        skip = min(len(content), self._unwanted[self._channel])
+        self._unwanted[self._channel] -= skip
+        if self._channel == _DATA:
+            self._in += content[skip:]
+        else:
+            self._error += content[skip:]
 
 
-def frame(kind: int, payload: bytes) -> bytes:
-    """One whole frame, masked as a client's must be."""
-    length = len(payload)
-    if length < 126:
-        head = struct.pack("!BB", 0x80 | kind, 0x80 | length)
-    elif length < 1 << 16:
-        head = struct.pack("!BBH", 0x80 | kind, 0x80 | 126, length)
-    else:
-        head = struct.pack("!BBQ", 0x80 | kind, 0x80 | 127, length)
-    mask = os.urandom(4)
-    # One long number is masked several hundred times faster than byte by byte.
-    key = int.from_bytes((mask * (length // 4 + 1))[:length], "big")
-    return head + mask + (int.from_bytes(payload, "big") ^ key).to_bytes(length, "big")
-
-
-def _upgrade(server: ssl.SSLSocket, about: Server, path: str) -> bytes:
-    """Turn the connection into a websocket; returns bytes that came with the answer already."""
-    headers = {
-        "Host": f"{about.host}:{about.port}",
-        "Upgrade": "websocket",
-        "Connection": "Upgrade",
-        "Sec-WebSocket-Key": base64.b64encode(os.urandom(16)).decode(),
-        "Sec-WebSocket-Version": "13",
-        "Sec-WebSocket-Protocol": _PROTOCOL,
-        **about.headers,
-    }
-    lines = [f"GET {path} HTTP/1.1", *(f"{key}: {value}" for key, value in headers.items()), "", ""]
-    server.sendall("\r\n".join(lines).encode())
-    answer = b""
-    while b"\r\n\r\n" not in answer:
-        data = server.recv(_CHUNK)
-        if not data:
-            break
-        answer += data
-    head, _, rest = answer.partition(b"\r\n\r\n")
-    status = head.split(b"\r\n")[0].decode(errors="replace")
-    if " 101 " not in f"{status} ":
-        why = f"{status}\n{rest.decode(errors='replace')}".strip()
+def _upgrade(server: ssl.SSLSocket, about: Connection, path: str) -> WebSocket:
+    """Turn the connection into a websocket. Raises Refused with the API server's answer."""
+    handshake = H11Handshake(ConnectionType.CLIENT)
+    headers = [(key.encode(), value.encode()) for key, value in about.headers().items()]
+    request = Request(f"{about.host}:{about.port}", path, subprotocols=[_PROTOCOL], extra_headers=headers)
+    server.sendall(handshake.send(request))
+    status, body, ended = 0, b"", False
+    try:
+        while not (handshake.connection or ended):
+            data = server.recv(_CHUNK)
+            handshake.receive_data(data or None)
+            ended = not data
+            for event in handshake.events():
+                if isinstance(event, RejectConnection):
+                    status, ended = event.status_code, not event.has_body
+                elif isinstance(event, RejectData):
+                    body, ended = body + event.data, event.body_finished
+    except RemoteProtocolError as error:  # also for an answer that stops in the middle
+        body = body or str(error).encode()
+    if not handshake.connection:
+        why = f"{status or 'no answer'} {body.decode(errors='replace')}".strip()
         raise Refused("the API server refused the forward", why=why, transient=True)
-    return rest
+    return handshake.connection
 
 
 def _interest(read: bool, write: bool) -> int:

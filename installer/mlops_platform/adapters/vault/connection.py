@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from mlops_platform.adapters.vault.session import Vault
 
 INSTALLER = "mlops-platform"  # its account in the store's namespace, its role and its policy in the store
-_TOKEN_SECONDS = 600  # the shortest the API server gives
 _SECONDS = 15.0
 
 
@@ -75,9 +74,7 @@ class VaultConnection:
 
     def token(self, namespace: str, account: str, audience: str) -> str:
         """A token of an account of the cluster for somebody, as the kubelet would give a pod."""
-        path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{account}/token"
-        body = {"spec": {"audiences": [audience], "expirationSeconds": _TOKEN_SECONDS}}
-        found: str = self.kube.raw("POST", path, body)["status"]["token"]
+        found = self.kube.token(namespace, account, audience)
         self._redact(found)
         return found
 

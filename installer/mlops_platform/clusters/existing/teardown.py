@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,7 +24,7 @@ class ExistingTeardown(Teardown):
     environment: str
     kubeconfig: Path
     registry: str
-    kube: Callable[[], AbstractContextManager[Kube]]
+    kube: Callable[[], Kube]
 
     def inventory(self) -> Sequence[Leftover]:
         """The copy of the kubeconfig, and the namespaces with this environment's label, which hold all else.
@@ -36,8 +35,7 @@ class ExistingTeardown(Teardown):
         found = [Leftover("file", str(self.kubeconfig))] if self.kubeconfig.exists() else []
         if self.registry:
             found.append(Leftover("images", self.registry, keep="pushed to a registry of yours"))
-        with self.kube() as kube:
-            spaces = kube.list("v1", "Namespace", labels=f"{ENVIRONMENT_LABEL}={self.environment}")
+        spaces = self.kube().list("v1", "Namespace", labels=f"{ENVIRONMENT_LABEL}={self.environment}")
         found += [
             Leftover("namespace", each["metadata"]["name"], each["status"]["phase"].lower())
             for each in spaces
@@ -53,12 +51,10 @@ class ExistingTeardown(Teardown):
 
     def record_location(self) -> str:
         """The namespace of the lock, which this run holds until its end."""
-        with self.kube() as kube:
-            found = kube.get("v1", "Namespace", PLATFORM_NAMESPACE)
+        found = self.kube().get("v1", "Namespace", PLATFORM_NAMESPACE)
         meta = found["metadata"] if found else {}
         ours = (meta.get("labels") or {}).get(ENVIRONMENT_LABEL) == self.environment
         return f"namespace {PLATFORM_NAMESPACE}" if ours and "deletionTimestamp" not in meta else ""
 
     def remove_record(self, progress: Progress) -> None:
-        with self.kube() as kube:
-            kube.delete("v1", "Namespace", PLATFORM_NAMESPACE)
+        self.kube().delete("v1", "Namespace", PLATFORM_NAMESPACE)

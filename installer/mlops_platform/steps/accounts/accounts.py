@@ -111,12 +111,7 @@ class MakeAccount:
 
 def mark(kube: Kube, namespace: str, secret: str, digest: str) -> None:
     """Record on a Secret what its account was made from: the last thing that is done."""
-    kube.raw(
-        "PATCH",
-        f"/api/v1/namespaces/{namespace}/secrets/{secret}",
-        {"metadata": {"annotations": {MADE: digest}}},
-        content_type="application/merge-patch+json",
-    )
+    kube.patch("v1", "Secret", secret, namespace, body={"metadata": {"annotations": {MADE: digest}}})
 
 
 def run_account_script(

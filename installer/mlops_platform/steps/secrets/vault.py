@@ -219,5 +219,4 @@ def _unlink_mirrors(context: Context, kube: Kube) -> None:
     nothing = {"metadata": {"annotations": {KEPT: None, MADE: None}}}
     for component in context.components:
         for name in context.cluster_secrets.names(component.namespace):
-            path = f"/api/v1/namespaces/{component.namespace}/secrets/{name}"
-            kube.raw("PATCH", path, nothing, content_type="application/merge-patch+json")
+            kube.patch("v1", "Secret", name, component.namespace, body=nothing)

@@ -1,79 +1,28 @@
-"""Websocket frames, byte by byte, and both ways full. The way through a node is in tests/integration/kube."""
+"""One forwarded connection over TLS: messages in pieces, both directions full, errors, refusals."""
 
 from __future__ import annotations
 
 import socket
 import ssl
-import struct
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from mlops_platform.adapters.kube.tunnel import Frames, Tunnel, frame
+from mlops_platform.adapters.kube.connection import Connection
+from mlops_platform.adapters.kube.tunnel import Refused, Tunnel
 from mlops_platform.base.cancel import Cancel
 from mlops_platform.base.certificates import authority, certificate
+from mlops_platform.base.errors import StepError
+from wsproto.connection import CLIENT, SERVER
+from wsproto.connection import Connection as WebSocket
+from wsproto.events import BytesMessage, CloseConnection, Ping, Pong
+
+from tests.fakes.kubeapi import fake_api
+from tests.unit.adapters.kube.test_connection import write
 
 MEGABYTE = 1 << 20
-BINARY, CLOSE, PING = 0x2, 0x8, 0x9
-
-
-def from_server(kind: int, payload: bytes, *, final: bool = True) -> bytes:
-    """As a server sends it: not masked."""
-    first, length = (0x80 if final else 0) | kind, len(payload)
-    if length < 126:
-        return struct.pack("!BB", first, length) + payload
-    if length < 1 << 16:
-        return struct.pack("!BBH", first, 126, length) + payload
-    return struct.pack("!BBQ", first, 127, length) + payload
-
-
-def unmasked(data: bytes) -> tuple[int, bytes]:
-    """As a server reads what we send (RFC 6455, 5.3), by the letter."""
-    assert data[0] & 0x80
-    assert data[1] & 0x80, "a client's frame must be masked"
-    length, start = data[1] & 0x7F, 2
-    if length == 126:
-        (length,), start = struct.unpack("!H", data[2:4]), 4
-    elif length == 127:
-        (length,), start = struct.unpack("!Q", data[2:10]), 10
-    mask, payload = data[start : start + 4], data[start + 4 :]
-    assert len(payload) == length
-    return data[0] & 0x0F, bytes(byte ^ mask[index % 4] for index, byte in enumerate(payload))
-
-
-@pytest.mark.parametrize("size", [0, 1, 3, 4, 5, 125, 126, 127, 65535, 65536, 70001])
-def test_what_is_sent_can_be_read(size: int) -> None:
-    payload = bytes(index * 7 & 0xFF for index in range(size))
-    assert unmasked(frame(BINARY, payload)) == (BINARY, payload)
-
-
-def test_no_two_frames_have_the_same_mask() -> None:
-    assert len({frame(BINARY, b"same")[2:6] for _ in range(50)}) == 50
-
-
-@pytest.mark.parametrize("size", [0, 1, 125, 126, 65535, 65536])
-@pytest.mark.parametrize("step", [1, 1000, 10**9])
-def test_what_comes_in_pieces_is_put_together(size: int, step: int) -> None:
-    payload = bytes(index * 5 & 0xFF for index in range(size))
-    stream = from_server(BINARY, payload) + from_server(BINARY, b"next")
-    frames, seen = Frames(), []
-    for start in range(0, len(stream), step):
-        seen += list(frames.feed(stream[start : start + step]))
-    assert seen == [(BINARY, payload), (BINARY, b"next")]
-
-
-def test_a_message_in_several_frames_is_one_and_a_ping_may_come_between() -> None:
-    stream = b"".join(
-        (
-            from_server(BINARY, b"one ", final=False),
-            from_server(PING, b"there?"),
-            from_server(0x0, b"two ", final=False),
-            from_server(0x0, b"three"),
-            from_server(CLOSE, b""),
-        )
-    )
-    assert list(Frames().feed(stream)) == [(PING, b"there?"), (BINARY, b"one two three"), (CLOSE, b"")]
+PORT = bytes(2)  # the port number with which each channel begins
 
 
 def connected() -> tuple[socket.socket, socket.socket]:
@@ -106,26 +55,97 @@ def ends(tmp_path: Path) -> Iterator[tuple[ssl.SSLSocket, ssl.SSLSocket]]:
         yield client, server
 
 
-def test_a_side_that_reads_nothing_until_it_has_written_all_is_read_all_the_same(
+@pytest.mark.parametrize("step", [1, 3, 1000, 1 << 20])
+def test_data_arrives_exactly_however_the_stream_is_cut(
+    ends: tuple[ssl.SSLSocket, ssl.SSLSocket], step: int
+) -> None:
+    near, far = ends
+    content = bytes(index * 7 & 0xFF for index in range(70001))
+    server = WebSocket(SERVER)
+    stream = b"".join(
+        (
+            server.send(BytesMessage(b"\0" + PORT)),
+            server.send(BytesMessage(b"\1" + PORT)),
+            server.send(BytesMessage(b"\0" + content[:1000], message_finished=False)),
+            server.send(Ping(b"there?")),
+            server.send(BytesMessage(content[1000:40000], message_finished=False)),
+            server.send(BytesMessage(content[40000:60000])),
+            server.send(BytesMessage(b"\0" + content[60000:])),
+        )
+    )
+    pod, client = connected()
+    client.settimeout(30)
+    stop = Cancel()
+    with ThreadPoolExecutor(2) as pool, client, pod, Tunnel(near, WebSocket(CLIENT)) as tunnel:
+        carried = pool.submit(tunnel.carry, pod, stop)
+        served = pool.submit(send_in_pieces, far, stream, step)
+        seen = b""
+        while len(seen) < len(content):
+            seen += client.recv(MEGABYTE)
+        assert seen == content
+        served.result(30)
+        client.sendall(b"answer")
+        events: list[object] = []
+        while len(events) < 2:
+            server.receive_data(far.recv(MEGABYTE))
+            events += server.events()
+        assert events == [Pong(b"there?"), BytesMessage(b"\0answer")]
+        far.sendall(server.send(CloseConnection(1000)))
+        carried.result(30)
+
+
+def send_in_pieces(far: ssl.SSLSocket, stream: bytes, step: int) -> None:
+    for start in range(0, len(stream), step):
+        far.sendall(stream[start : start + step])
+
+
+def test_error_of_pod_ends_the_connection_with_its_words(ends: tuple[ssl.SSLSocket, ssl.SSLSocket]) -> None:
+    near, far = ends
+    server = WebSocket(SERVER)
+    messages = (b"\0" + PORT, b"\1" + PORT, b"\1nothing listens")
+    far.sendall(b"".join(server.send(BytesMessage(each)) for each in messages))
+    far.sendall(server.send(CloseConnection(1000)))
+    pod, client = connected()
+    with client, pod, Tunnel(near, WebSocket(CLIENT)) as tunnel, pytest.raises(StepError) as ended:
+        tunnel.carry(pod, Cancel())
+    assert ended.value.why == "nothing listens"
+
+
+def test_refused_forward_shows_the_servers_answer(tmp_path: Path) -> None:
+    with fake_api(tmp_path) as api:
+        api.answer = lambda _: (403, {"message": "you may not"})
+        connection = Connection(write(tmp_path, api, {"token": "t"}), "", None, None)
+        with pytest.raises(Refused) as refused:
+            Tunnel.open(connection, "ns", "pod", 80)
+    assert "403" in refused.value.why and "you may not" in refused.value.why
+    seen = api.seen[0]
+    assert (seen.path, seen.authorization) == (
+        "/api/v1/namespaces/ns/pods/pod/portforward?ports=80",
+        "Bearer t",
+    )
+
+
+def test_server_that_writes_all_before_it_reads_does_not_block_the_tunnel(
     ends: tuple[ssl.SSLSocket, ssl.SSLSocket],
 ) -> None:
-    """As the API server's does while both directions are full: who then waits to be rid of what it has
-    itself, before it reads, waits for ever."""
+    """The API server does so while both directions are full; a tunnel that waited until it could write would
+    wait forever."""
     near, far = ends
     much, block = 4 * MEGABYTE, bytes(16 * 1024)
     pod, client = connected()
 
     def serve() -> None:
-        far.sendall(from_server(BINARY, b"\0" + b"\0\0"))  # the port's number
+        server = WebSocket(SERVER)
+        far.sendall(server.send(BytesMessage(b"\0" + PORT)))
         for _ in range(much // len(block)):
-            far.sendall(from_server(BINARY, b"\0" + block))
+            far.sendall(server.send(BytesMessage(b"\0" + block)))
         taken = 0
         while taken < much:
             taken += len(far.recv(MEGABYTE))
 
     stop = Cancel()
     client.settimeout(30)
-    with ThreadPoolExecutor(3) as pool, client, pod, Tunnel(near, b"") as tunnel:
+    with ThreadPoolExecutor(3) as pool, client, pod, Tunnel(near, WebSocket(CLIENT)) as tunnel:
         carried = pool.submit(tunnel.carry, pod, stop)
         sent = pool.submit(client.sendall, bytes(much))
         served = pool.submit(serve)
