@@ -47,7 +47,7 @@ class TwoNodes:
 
     def delete(self, *_: str) -> None: ...
 
-    def raw(self, *_: Any) -> None:
+    def create(self, *_: Any, **__: Any) -> None:
         raise KubeError("no", status=403, why="hostNetwork")
 
 

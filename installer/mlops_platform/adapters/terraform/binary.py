@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from mlops_platform.adapters.process import run
@@ -14,6 +15,8 @@ from mlops_platform.base.errors import CommandFailed, PreflightError
 
 VARIABLE = "MLOPS_PLATFORM_TERRAFORM"
 OLDEST = (1, 6)
+# A guard against a program that hangs: on a loaded machine the start of a binary of 100 MB is slow.
+_SECONDS = 300.0
 _INSTALL = (
     "install Terraform (https://developer.hashicorp.com/terraform/install) or OpenTofu "
     f"(https://opentofu.org/docs/intro/install), 1.6 or newer, or set {VARIABLE} to its path"
@@ -47,18 +50,25 @@ def identity(path: Path) -> str:
 
 
 def find_binary() -> Binary:
-    """Find the binary and run it for its version.
+    """Find the binary and run it for its version, once per process and file.
 
     Raises PreflightError if there is none, if it is too old, or if it is another program.
     """
     path = locate()
     try:
+        return _version(path, identity(path))
+    except OSError as error:
+        raise PreflightError(f"{path}: does not run", why=str(error), hint=_INSTALL) from error
+
+
+@lru_cache
+def _version(path: Path, _identity: str) -> Binary:
+    try:
         # Without this variable `version` asks HashiCorp's server for newer releases.
-        said = run([str(path), "version"], env={"CHECKPOINT_DISABLE": "1"}, seconds=30).stdout
-    except (CommandFailed, OSError) as error:
-        raise PreflightError(
-            f"{path}: does not run", why=getattr(error, "why", "") or str(error), hint=_INSTALL
-        ) from error
+        said = run([str(path), "version"], env={"CHECKPOINT_DISABLE": "1"}, seconds=_SECONDS).stdout
+    except CommandFailed as error:
+        why = "\n".join(filter(None, (error.what, error.why)))
+        raise PreflightError(f"{path}: does not run", why=why, hint=_INSTALL) from error
     product, version = _parse(said)
     if not version:
         raise PreflightError(f"{path}: neither Terraform nor OpenTofu", why=said.strip()[:200], hint=_INSTALL)

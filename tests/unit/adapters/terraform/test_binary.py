@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from mlops_platform.adapters.terraform import find_binary
+from mlops_platform.adapters.terraform import binary, find_binary
 from mlops_platform.adapters.terraform.binary import identity, locate
 from mlops_platform.base.errors import PreflightError
 
@@ -46,6 +46,24 @@ def test_old_version_is_an_error_that_names_it(tmp_path: Path, says: str) -> Non
     with pytest.raises(PreflightError, match=r"terraform 0\.11\.14 is too old: 1\.6 or newer") as caught:
         find_binary()
     assert str(path) in caught.value.why and caught.value.hint
+
+
+def test_version_is_asked_once_per_file(tmp_path: Path) -> None:
+    path = program(tmp_path / "bin/terraform", "Terraform v1.11.4")
+    path.write_text(f"#!/bin/sh\necho x >>{tmp_path}/runs\necho Terraform v1.11.4\n")
+    assert find_binary() == find_binary()
+    assert (tmp_path / "runs").read_text() == "x\n"
+    path.write_text(path.read_text() + "# another file\n")
+    find_binary()
+    assert (tmp_path / "runs").read_text() == "x\nx\n"
+
+
+def test_binary_that_does_not_end_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(binary, "_SECONDS", 0.2)
+    program(tmp_path / "bin/terraform", "").write_text("#!/bin/sh\nexec sleep 60\n")
+    with pytest.raises(PreflightError, match="does not run") as caught:
+        find_binary()
+    assert "no end after" in caught.value.why
 
 
 def test_missing_binary_is_an_error_with_a_hint() -> None:
