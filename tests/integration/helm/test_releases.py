@@ -94,7 +94,7 @@ def test_changed_template_is_a_difference(make_helm: Callable[[], Helm], namespa
 
 def test_upgrade_reverts_manual_changes(helm: Helm, kube: Kube, namespace: str, chart: Path) -> None:
     helm.upgrade(release(namespace, chart, colour="blue"), Silent(), Cancel())
-    path = f"/api/v1/namespaces/{namespace}/configmaps/small?fieldManager=somebody"
+    path = f"/api/v1/namespaces/{namespace}/configmaps/small?fieldManager=another"
     merge = "application/merge-patch+json"
     kube.raw("PATCH", path, {"data": {"colour": "pink"}}, content_type=merge)
     helm.upgrade(release(namespace, chart, colour="blue"), Silent(), Cancel())

@@ -208,11 +208,11 @@ def test_wrong_digest_is_an_error_before_the_install(
 ) -> None:
     assert isinstance(source.first, (RepositoryChart, KustomizeTree))
     wrong = "sha256:" + "0" * 64
-    with pytest.raises(StepError) as refused:
+    with pytest.raises(StepError) as caught:
         changed = replace(source.first, digest=wrong)
         helm.upgrade(release(namespace, changed, values=source.values), Silent(), Cancel())
-    assert refused.value.what.endswith("is not what was pinned")
-    assert refused.value.why == f"pinned {wrong}\nseen   {source.first.digest}"
+    assert caught.value.what.endswith("is not what was pinned")
+    assert caught.value.why == f"pinned {wrong}\nseen   {source.first.digest}"
     assert config(kube, namespace) is None
     assert defined(kube, kind) == ""
     assert (namespace, "official") not in helm.installed()
@@ -253,12 +253,12 @@ def test_tree_with_files_outside_its_archive_is_an_error(
 ) -> None:
     (tmp_path / "www" / "more.yaml").write_text(definition(kind, "v3"))
     tree = kustomize_tree(tmp_path, www, "v3", kind, namespace, resource=f"{www.url}/more.yaml")
-    with pytest.raises(StepError) as refused:
+    with pytest.raises(StepError) as caught:
         helm.upgrade(release(namespace, tree, values=False), Silent(), Cancel())
-    assert refused.value.what.endswith(
+    assert caught.value.what.endswith(
         "project-v3/overlay/kustomization.yaml refers to a file that is not in the archive"
     )
-    assert refused.value.why == f"{www.url}/more.yaml"
+    assert caught.value.why == f"{www.url}/more.yaml"
     assert "/more.yaml" not in www.asked
 
 

@@ -85,18 +85,18 @@ def test_change_lists_its_attributes(site: Site) -> None:
 def test_apply_uses_the_saved_plan(site: Site, calls: Path) -> None:
     site.terraform().apply(site.variables(), Silent(), Cancel())
     calls.unlink()
-    terraform, told = site.terraform(), RecordingProgress()
-    planned = terraform.plan(site.variables(count=2), told, Cancel())
+    terraform, progress = site.terraform(), RecordingProgress()
+    planned = terraform.plan(site.variables(count=2), progress, Cancel())
     assert planned and len(planned.destroying) == len(planned.all) == 2
     assert site.folder.plan.stat().st_mode & 0o077 == 0 and len(site.objects()) == 6
 
-    terraform.apply(site.variables(count=2), told, Cancel())
+    terraform.apply(site.variables(count=2), progress, Cancel())
     assert site.objects() == {f"{rank}-{index}" for rank in ("first", "second") for index in (0, 1)}
     words = [line.split()[0] for line in calls.read_text().splitlines()]
     assert [w for w in words if w != "version"] == ["plan", "show", "apply"]
     assert str(site.folder.plan) in calls.read_text().splitlines()[-1]
     assert not site.folder.plan.exists()
-    assert told.fractions[-1][:2] == (2, 2)
+    assert progress.fractions[-1][:2] == (2, 2)
     assert site.terraform().unchanged(site.variables(count=2))
 
 
@@ -109,7 +109,7 @@ def test_stale_plan_is_an_error_and_nothing_is_applied(site: Site) -> None:
     there = site.objects()
     with pytest.raises(StepError) as caught:
         terraform.apply(site.variables(count=1), Silent(), Cancel())
-    assert caught.value.transient and "somebody else" in caught.value.what
+    assert caught.value.transient and "stale" in caught.value.what
     assert site.objects() == there and not site.folder.plan.exists()
     site.terraform().apply(site.variables(count=1), Silent(), Cancel())
     assert site.objects() == {"first-0", "second-0"}

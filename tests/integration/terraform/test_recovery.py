@@ -73,16 +73,16 @@ def killed_at_work(site: Site) -> None:
 def check_kills(site: Site, moment: float) -> None:
     variables = site.variables(seconds=SECONDS)
     hit = killed(site, lambda: site.terraform().apply(variables, Silent(), Cancel()), moment)
-    told = RecordingProgress()
+    progress = RecordingProgress()
     terraform = site.terraform()
     assert hit != terraform.unchanged(variables)
-    terraform.recover(told)
+    terraform.recover(progress)
     # After a kill between Terraform's summary and its end all objects are there.
-    assert not hit or any("was killed" in note or "ended by itself" in note for note in told.notes)
+    assert not hit or any("was killed" in note or "ended by itself" in note for note in progress.notes)
     known = {a.removeprefix("terraform_data.").replace("[", "-").rstrip("]") for a in terraform.resources()}
     made = Counter(site.made())
     assert known <= set(made)  # the objects in the state exist
-    outputs = terraform.apply(variables, told, Cancel())
+    outputs = terraform.apply(variables, progress, Cancel())
     assert set(outputs["names"]) == ALL == site.objects() and terraform.unchanged(variables)
     # Only objects that were in no state were created twice, and never at the same time.
     assert Counter(site.made()) == made + Counter(ALL - known)
@@ -92,9 +92,9 @@ def check_kills(site: Site, moment: float) -> None:
     hit = killed(site, lambda: site.terraform().destroy(variables, Silent(), Cancel()), moment)
     terraform = site.terraform()
     if hit:
-        terraform.recover(told)
+        terraform.recover(progress)
     if terraform.resources():
-        terraform.destroy(variables, told, Cancel())
+        terraform.destroy(variables, progress, Cancel())
     assert site.objects() == set() and terraform.resources() == ()
     assert not lock_file(site.folder.state).exists()
     leader = recorded_process(site.folder)
@@ -130,28 +130,28 @@ def kill_client(site: Site, act: str, seconds: float) -> None:
 
 
 @contextmanager
-def joined(site: Site, told: RecordingProgress) -> Iterator[Terraform]:
+def joined(site: Site, progress: RecordingProgress) -> Iterator[Terraform]:
     """Yield while a Terraform runs without its command line; then join it."""
     terraform = site.terraform()
     with ThreadPoolExecutor(1) as pool:
         with site.held():
             yield terraform
-            recover = pool.submit(terraform.recover, told)
-            wait_until("joining", lambda: bool(told.notes) or Pending("no note"), seconds=60)
+            recover = pool.submit(terraform.recover, progress)
+            wait_until("joining", lambda: bool(progress.notes) or Pending("no note"), seconds=60)
         recover.result(timeout=120)
 
 
 def test_apply_of_a_killed_command_line_is_joined(site: Site) -> None:
-    told = RecordingProgress()
-    with joined(site, told) as terraform:
+    progress = RecordingProgress()
+    with joined(site, progress) as terraform:
         kill_client(site, "apply", seconds=0.0)
         process = site.running()
         assert process.alive  # it still runs
         assert not terraform.unchanged(site.variables())
         assert terraform.resources() != ()  # `down` must not treat this as empty
-    assert told.notes[0].startswith("joined") and f"pid {process.pid}" in told.notes[0]
-    assert told.notes[1].endswith("ended by itself after our command line was killed")
-    assert told.fractions[-1][:2] == (6, 6)
+    assert progress.notes[0].startswith("joined") and f"pid {process.pid}" in progress.notes[0]
+    assert progress.notes[1].endswith("ended by itself after our command line was killed")
+    assert progress.fractions[-1][:2] == (6, 6)
     assert site.objects() == ALL and Counter(site.made()) == Counter(ALL)
     assert terraform.unchanged(site.variables())
     terraform.apply(site.variables(), Silent(), Cancel())
@@ -171,8 +171,8 @@ def test_joined_terraform_can_be_interrupted(site: Site) -> None:
 
 def test_destroy_of_a_killed_command_line_is_joined(site: Site) -> None:
     site.terraform().apply(site.variables(), Silent(), Cancel())
-    told = RecordingProgress()
-    with joined(site, told) as terraform:
+    progress = RecordingProgress()
+    with joined(site, progress) as terraform:
         kill_client(site, "destroy", seconds=0.0)
         assert terraform.resources() != ()
     assert terraform.resources() == () and site.objects() == set()
@@ -182,9 +182,9 @@ def test_destroy_of_a_killed_command_line_is_joined(site: Site) -> None:
 def test_lock_of_a_dead_terraform_is_released_with_a_note(site: Site) -> None:
     killed_at_work(site)
     assert lock_file(site.folder.state).exists()
-    told = RecordingProgress()
-    site.terraform().recover(told)
-    assert any(note.startswith("released the state lock of ") for note in told.notes)
+    progress = RecordingProgress()
+    site.terraform().recover(progress)
+    assert any(note.startswith("released the state lock of ") for note in progress.notes)
     assert not lock_file(site.folder.state).exists()
 
 
@@ -219,14 +219,14 @@ def test_lost_state_is_restored_from_its_backup(site: Site, rest: str) -> None:
     site.terraform().apply(site.variables(count=2), Silent(), Cancel())
     site.terraform().apply(site.variables(count=3), Silent(), Cancel())
     site.folder.state.write_text(rest)
-    terraform, told = site.terraform(), RecordingProgress()
+    terraform, progress = site.terraform(), RecordingProgress()
     assert not terraform.unchanged(site.variables()) and terraform.resources() != ()
-    terraform.recover(told)
-    assert any("is restored from its backup" in note for note in told.notes)
+    terraform.recover(progress)
+    assert any("is restored from its backup" in note for note in progress.notes)
     # The backup is older than the last run, whose events have the missing objects.
-    lacking = [note for note in told.notes if "is in no state" in note]
+    lacking = [note for note in progress.notes if "is in no state" in note]
     assert terraform.resources() and len(terraform.resources()) + len(lacking) == 6
-    terraform.apply(site.variables(), told, Cancel())
+    terraform.apply(site.variables(), progress, Cancel())
     assert len(terraform.resources()) == 6 and site.objects() == ALL
 
 
@@ -277,7 +277,7 @@ class Elsewhere:
         return {}
 
 
-@pytest.mark.parametrize("said", [True, False], ids=["made", "begun"])
+@pytest.mark.parametrize("said", [True, False], ids=["made", "started"])
 @pytest.mark.parametrize("before", ["whole", "tainted"])
 @pytest.mark.parametrize("now", ["another id", "the same id"])
 def test_object_replaced_after_the_last_state_is_imported(
@@ -327,18 +327,18 @@ def test_object_of_a_failed_creation_is_imported(site: Site) -> None:
     site.folder.state.write_text(json.dumps(text))
     there = {"terraform_data.second[2]": "new", "terraform_data.first[0]": "not asked for"}
     folder = replace(site.folder, remote=Elsewhere(site.folder.state, there))
-    told = RecordingProgress()
+    progress = RecordingProgress()
     for _ in range(2):  # it is found and noted once
-        Terraform(folder.root, folder.path, folder.remote).recover(told)
-        assert folder.imports() == {"terraform_data.second[2]": "new"} and len(told.notes) == 1
+        Terraform(folder.root, folder.path, folder.remote).recover(progress)
+        assert folder.imports() == {"terraform_data.second[2]": "new"} and len(progress.notes) == 1
 
 
 def test_truncated_first_state_is_moved_aside(site: Site) -> None:
     """Terraform writes the file in place, so that a kill can truncate it."""
     killed_at_work(site)
     site.folder.state.write_text('{"version": 4, "serial": 1, "lin')
-    told = RecordingProgress()
-    site.terraform().recover(told)
-    assert any("the first state was truncated" in note for note in told.notes)
+    progress = RecordingProgress()
+    site.terraform().recover(progress)
+    assert any("the first state was truncated" in note for note in progress.notes)
     site.terraform().apply(site.variables(), Silent(), Cancel())
     assert site.objects() == ALL

@@ -40,19 +40,19 @@ def tree(root: Path) -> list[str]:
 
 
 def test_apply_then_no_op_then_destroy(site: Site) -> None:
-    terraform, told, before = site.terraform(), RecordingProgress(), tree(site.folder.root)
+    terraform, progress, before = site.terraform(), RecordingProgress(), tree(site.folder.root)
     assert not terraform.unchanged(site.variables()) and terraform.resources() == ()
-    outputs = terraform.apply(site.variables(), told, Cancel())
+    outputs = terraform.apply(site.variables(), progress, Cancel())
     assert set(outputs["names"]) == ALL == site.objects()
-    assert told.fractions[-1][:2] == (6, 6)
-    assert "terraform_data.first[0]: creating" in told.said and not told.notes
+    assert progress.fractions[-1][:2] == (6, 6)
+    assert "terraform_data.first[0]: creating" in progress.said and not progress.notes
 
     again = site.terraform()
     assert again.unchanged(site.variables()) and again.outputs() == outputs
     assert len(again.resources()) == 6 and "terraform_data.second[2]" in again.resources()
     assert not again.unchanged(site.variables(count=2))
 
-    again.destroy(site.variables(), told, Cancel())
+    again.destroy(site.variables(), progress, Cancel())
     assert site.objects() == set() and again.resources() == ()
     assert not again.unchanged(site.variables())
     assert tree(site.folder.root) == before  # the root may lie in an installed wheel
@@ -97,7 +97,7 @@ def test_second_apply_does_not_run_init_again(site: Site) -> None:
     site.terraform().apply(site.variables(count=2), second, Cancel())
     site.folder.initialised.unlink()
     site.terraform().apply(site.variables(count=3), third, Cancel())
-    assert ["init" in told.said for told in (first, second, third)] == [True, False, True]
+    assert ["init" in progress.said for progress in (first, second, third)] == [True, False, True]
 
 
 def test_files_are_readable_by_the_owner_only(site: Site) -> None:
@@ -115,19 +115,19 @@ def test_terraform_variables_of_the_shell_are_ignored(site: Site, monkeypatch: p
 
 
 def test_error_has_terraform_s_diagnostics(tmp_path: Path) -> None:
-    site, told = site_of("failing", tmp_path), RecordingProgress()
+    site, progress = site_of("failing", tmp_path), RecordingProgress()
     with pytest.raises(CommandFailed) as caught:
-        site.terraform().apply({"status": 3}, told, Cancel())
+        site.terraform().apply({"status": 3}, progress, Cancel())
     error = caught.value
     assert error.what.endswith("apply: terraform_data.ill: local-exec provisioner error")
     assert "exit status 3" in error.why and "the disk said no" in error.why
     assert f"-chdir={ROOTS / 'failing'} apply -var-file=" in error.command
     assert "TF_DATA_DIR=" in error.command
-    assert any("advice" in note or "assertion" in note for note in told.notes)
+    assert any("advice" in note or "assertion" in note for note in progress.notes)
     assert not site.terraform().unchanged({"status": 3})
     # The objects created before the error are in the state: fixing the cause is enough.
     assert "terraform_data.well" in site.terraform().resources()
-    site.terraform().apply({"status": 0}, told, Cancel())
+    site.terraform().apply({"status": 0}, progress, Cancel())
     assert site.terraform().unchanged({"status": 0})
     # The command in the message works when it is pasted.
     pasted = subprocess.run(
@@ -156,11 +156,11 @@ def test_full_disk_during_an_apply_loses_no_state(tmp_path: Path, small_disk: Pa
     assert f"the disk of {site.folder.path} is full" in caught.value.why
     assert site.terraform().resources() != ()  # restored only when there is space
     (small_disk / "rest").unlink()
-    told = RecordingProgress()
-    site.terraform().recover(told)
-    assert any("errored.tfstate" in note for note in told.notes)
+    progress = RecordingProgress()
+    site.terraform().recover(progress)
+    assert any("errored.tfstate" in note for note in progress.notes)
     assert len(site.terraform().resources()) == len(site.objects()) >= 3
-    site.terraform().apply(site.variables(), told, Cancel())
+    site.terraform().apply(site.variables(), progress, Cancel())
     assert site.objects() == ALL and tree(root) == [str(root / "main.tf")]
 
 
@@ -183,10 +183,10 @@ def test_ctrl_c_ends_cleanly_with_a_saved_state(site: Site) -> None:
             apply.result(timeout=20)
     assert not process.alive and session(process) == ()
     assert '"Stopping operation..."' in site.folder.events.read_text()
-    told = RecordingProgress()
-    site.terraform().recover(told)
+    progress = RecordingProgress()
+    site.terraform().recover(progress)
     assert (
-        told.notes == [] and len(site.terraform().resources()) == 3
+        progress.notes == [] and len(site.terraform().resources()) == 3
     )  # started, in the state, to be created again
     site.terraform().apply(site.variables(), Silent(), Cancel())
     assert site.objects() == ALL
@@ -228,14 +228,14 @@ def test_existing_object_without_state_is_imported(tmp_path: Path, act: str) -> 
 
 
 def test_import_that_left_the_root_is_dropped(tmp_path: Path) -> None:
-    site, told = site_of("failing", tmp_path), RecordingProgress()
+    site, progress = site_of("failing", tmp_path), RecordingProgress()
     site.folder.make()
     site.folder.set_imports({"terraform_data.no_more": "some-id"})
     with pytest.raises(CommandFailed, match="import target does not exist"):
-        site.terraform().apply({"status": 0}, told, Cancel())
+        site.terraform().apply({"status": 0}, progress, Cancel())
     assert (
         "terraform_data.no_more (some-id) could not be imported; the next run does not try again"
-        in told.notes
+        in progress.notes
     )
     site.terraform().apply({"status": 0}, Silent(), Cancel())
     assert site.terraform().resources() == ("terraform_data.ill", "terraform_data.well")

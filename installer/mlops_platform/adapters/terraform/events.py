@@ -89,13 +89,13 @@ class EventLog:
 
     def _diagnostic(self, diagnostic: Mapping[str, Any], progress: Progress) -> None:
         summary, detail = diagnostic["summary"], diagnostic.get("detail", "").strip()
-        told = f"{diagnostic['address']}: {summary}" if diagnostic.get("address") else summary
+        text = f"{diagnostic['address']}: {summary}" if diagnostic.get("address") else summary
         if diagnostic["severity"] == "error":
-            if (told, detail) not in self.errors:
-                self.errors.append((told, detail))
-        elif told not in self.warnings:
-            self.warnings.append(told)
-            progress.note(f"Terraform warns: {told}")
+            if (text, detail) not in self.errors:
+                self.errors.append((text, detail))
+        elif text not in self.warnings:
+            self.warnings.append(text)
+            progress.note(f"Terraform warns: {text}")
 
     @property
     def succeeded(self) -> bool:
@@ -105,8 +105,8 @@ class EventLog:
     @property
     def why(self) -> str:
         """All errors with their details; without errors, the output outside of events."""
-        told = ["\n".join(filter(None, error)) for error in self.errors]
-        return "\n\n".join(told) or "\n".join(self.rest).strip()
+        errors = ["\n".join(filter(None, error)) for error in self.errors]
+        return "\n\n".join(errors) or "\n".join(self.rest).strip()
 
 
 class Tail:

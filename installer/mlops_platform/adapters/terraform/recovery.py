@@ -124,11 +124,11 @@ def _release_lock(folder: Folder, progress: Progress) -> None:
     if file.exists():
         try:
             said = json.loads(file.read_text())
-            whose = f"of {said['Who']}, {said['Operation']}, since {said['Created']}"
+            origin = f"of {said['Who']}, {said['Operation']}, since {said['Created']}"
         except (ValueError, KeyError, TypeError):  # truncated by the same kill
-            whose = "of a process that is gone"
+            origin = "of a process that has ended"
         file.unlink()
-        progress.note(f"released the state lock {whose}")
+        progress.note(f"released the state lock {origin}")
 
 
 def _take_rescued(folder: Folder, progress: Progress) -> None:
@@ -197,12 +197,12 @@ def _account_for(
     missing = [a for a in missed if a not in known or a in newer or a in exists]
     for address in missing:
         if address in made:
-            told = f"{address} ({made[address].id or 'no id known'}) was made and is in no state"
+            text = f"{address} ({made[address].id or 'no id known'}) was made and is in no state"
             rest = "Terraform creates it again"
         else:
-            told = f"{address} was being made when the {run.operation} was killed"
+            text = f"{address} was being made when the {run.operation} was killed"
             rest = "it may be incomplete"
-        progress.note(f"{told}; {f'it is imported ({exists[address]})' if address in exists else rest}")
+        progress.note(f"{text}; {f'it is imported ({exists[address]})' if address in exists else rest}")
     if outdated := [a for a in missing if a in known and a in exists]:
         tool = runner()
         tool.init(progress, None)

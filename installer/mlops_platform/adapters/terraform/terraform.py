@@ -207,15 +207,13 @@ class Terraform:
             " ".join(e) for e in result.log.errors if any(words in " ".join(e) for words in _NOT_IMPORTED)
         ]
         named = [address for address in imports if any(address in text for text in said)]
-        refused = named or (
-            list(imports) if said else []
-        )  # Terraform does not name a target that is in no file
-        for address in refused:
+        gone = named or (list(imports) if said else [])  # Terraform does not name a target that is in no file
+        for address in gone:
             progress.note(
                 f"{address} ({imports[address]}) could not be imported; the next run does not try again"
             )
-        if refused:
-            self._folder.set_imports({a: id_ for a, id_ in imports.items() if a not in refused})
+        if gone:
+            self._folder.set_imports({a: id_ for a, id_ in imports.items() if a not in gone})
 
     def _runner(self) -> Runner:
         return Runner(self._folder, find_binary())

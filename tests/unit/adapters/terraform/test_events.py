@@ -22,9 +22,9 @@ def error(summary: str, detail: str = "", **more: Any) -> str:
 
 
 def test_events_become_short_messages_and_unknown_types_are_ignored() -> None:
-    story, told = EventLog(), RecordingProgress()
-    Tail(CASES / "mixed.jsonl").feed(story, told)
-    assert told.said == [
+    story, log_of = EventLog(), RecordingProgress()
+    Tail(CASES / "mixed.jsonl").feed(story, log_of)
+    assert log_of.said == [
         "Acquiring state lock. This may take a few moments...",
         "some_vpc.this: Refreshing state... [id=vpc-1]",
         "some_vpc.this: changing",
@@ -34,13 +34,13 @@ def test_events_become_short_messages_and_unknown_types_are_ignored() -> None:
         "terraform_data.node: waiting for the node",
         "some_group.this: destroying, 10s",
     ]
-    assert told.fractions == [
+    assert log_of.fractions == [
         (1, 5, "some_vpc.this"),
         (2, 5, "some_group.this"),
         (3, 5, "some_group.this"),
         (4, 5, "terraform_data.node"),
     ]
-    assert told.notes == ["Terraform warns: some_vpc.this: Argument is deprecated"]
+    assert log_of.notes == ["Terraform warns: some_vpc.this: Argument is deprecated"]
     # The deletion of the old group does not mean that the new one exists.
     assert list(story.made.values()) == [
         Made("some_group.this", "g-1", built_in=False),
@@ -51,7 +51,7 @@ def test_events_become_short_messages_and_unknown_types_are_ignored() -> None:
 
 
 def test_success_is_a_summary_without_an_error() -> None:
-    def told(*lines: str) -> EventLog:
+    def log_of(*lines: str) -> EventLog:
         story = EventLog()
         for line in lines:
             story.line(line, RecordingProgress())
@@ -60,10 +60,10 @@ def test_success_is_a_summary_without_an_error() -> None:
     plan = event("change_summary", changes={"add": 1, "operation": "plan"})
     done = event("change_summary", changes={"add": 1, "operation": "apply"})
     gone = event("change_summary", changes={"remove": 1, "operation": "destroy"})
-    assert not told(plan).succeeded and told(plan, done).succeeded and told(plan, gone).succeeded
-    failed = told(plan, error("no", "because", address="a.b"), error("no", "because", address="a.b"), done)
+    assert not log_of(plan).succeeded and log_of(plan, done).succeeded and log_of(plan, gone).succeeded
+    failed = log_of(plan, error("no", "because", address="a.b"), error("no", "because", address="a.b"), done)
     assert not failed.succeeded and failed.why == "a.b: no\nbecause"
-    assert told("panic: runtime error", "goroutine 1").why == "panic: runtime error\ngoroutine 1"
+    assert log_of("panic: runtime error", "goroutine 1").why == "panic: runtime error\ngoroutine 1"
 
 
 def test_line_is_read_once_when_complete(tmp_path: Path) -> None:

@@ -133,10 +133,10 @@ def test_record_is_read_back_unchanged(tmp_path: Path) -> None:
     folder = Folder(tmp_path, tmp_path / "f")
     assert folder.run() is None
     folder.make()
-    begun = folder.begin("apply", "digest")
-    assert folder.run() == begun and begun.ended == "" and begun.serial is None
+    run = folder.begin("apply", "digest")
+    assert folder.run() == run and run.ended == "" and run.serial is None
     folder.state.write_text(json.dumps({"version": 4, "serial": 9, "lineage": "l"}))
-    folder.end(begun, "done", EventLog())
+    folder.end(run, "done", EventLog())
     ended = folder.run()
     assert ended and (ended.ended, ended.serial, ended.lineage) == ("done", 9, "l")
 
