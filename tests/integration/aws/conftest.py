@@ -1,6 +1,6 @@
-"""Owns the cloud of these tests: one server a session, a fresh account a test (or a module).
+"""Fixtures of the fake AWS: one server per session, a fresh account per test or module.
 
-Nothing here can reach the real AWS: keys are made by the server, and every test proves it by the account id.
+The tests cannot reach the real AWS: the server creates the keys, and every test checks the account id.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
 
 @pytest.fixture(scope="module")
 def shared_account(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
-    """For what a module makes once and then only looks at."""
+    """An account for objects that a module creates once and then only reads."""
     with logged_in(cloud.account(), tmp_path_factory) as found:
         yield found
 
@@ -36,7 +36,7 @@ def account(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 @contextmanager
 def logged_in(account: Account, folders: pytest.TempPathFactory) -> Iterator[Account]:
-    """This process, and what it starts, speaks to one account of the fake cloud; STS has said so."""
+    """Log this process and its children in to one account of the fake cloud, checked with STS."""
     with pytest.MonkeyPatch.context() as patch:
         for name in [n for n in os.environ if n.startswith("AWS_")]:
             patch.delenv(name)

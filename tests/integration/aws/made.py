@@ -1,4 +1,4 @@
-"""Owns making a cluster in the fake cloud by the command itself, as a person would."""
+"""Helpers that create a cluster in the fake cloud with the command line, and kill or interrupt it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from mlops_platform.run.open import open_environment
 
 from tests.integration.aws.world import Machine, Said
 
-# The API server does not exist in the fake cloud, so nothing can be let through there by a policy.
+# The fake cloud has no API server, so no network policies can be applied.
 OPTIONS: dict[str, Any] = {
     "network_policy": "standard",
     "admins": ["arn:aws:iam::111122223333:role/platform"],
@@ -36,12 +36,12 @@ OPTIONS: dict[str, Any] = {
         }
     },
 }
-_ANY_MOMENT = (-0.1, 1.1)  # of a command's life, in shares of what its Terraform has planned
+_ANY_MOMENT = (-0.1, 1.1)  # a moment of a command, as a share of its Terraform's planned changes
 _END_SECONDS = 300
 
 
 def up(machine: Machine, name: str) -> Said:
-    """`up --only cluster --yes`."""
+    """Run `up --only cluster --yes`."""
     return machine.says(
         "up",
         name,
@@ -50,12 +50,12 @@ def up(machine: Machine, name: str) -> Said:
 
 
 def recover(name: str) -> None:
-    """What the next run does first, and no more."""
+    """Run only the recovery, which the next run starts with."""
     read_only(open_environment(name)).terraform.recover(Silent())
 
 
 def folder_of(machine: Machine, name: str) -> Folder:
-    """Of the environment's Terraform, on this machine."""
+    """The Terraform folder of an environment on this machine."""
     opened = open_environment(name)
     work = read_only(opened)
     return Folder(work.cluster.root, opened.state / "terraform", work.cluster.remote)
@@ -63,7 +63,7 @@ def folder_of(machine: Machine, name: str) -> Folder:
 
 @dataclass(frozen=True)
 class Stopped:
-    """How a stopped command ended, and how many objects its Terraform had begun and ended by then."""
+    """The exit code of a stopped command, and the objects its Terraform had started and finished."""
 
     code: int
     begun: int
@@ -71,7 +71,7 @@ class Stopped:
 
 
 def killed(machine: Machine, name: str, chance: random.Random, *command: str) -> Stopped:
-    """Run a command and kill it, its Terraform and all that has started, at a moment that chance picks."""
+    """Run a command, and kill it and all its processes at a random moment."""
 
     def stop(child: subprocess.Popen[bytes]) -> None:
         running = recorded_process(folder_of(machine, name))
@@ -83,7 +83,7 @@ def killed(machine: Machine, name: str, chance: random.Random, *command: str) ->
 
 
 def interrupted(machine: Machine, name: str, chance: random.Random, *command: str) -> Stopped:
-    """Run a command and press Ctrl-C once, at a moment that chance picks."""
+    """Run a command, and send one SIGINT at a random moment."""
     return _stopped(
         machine, name, chance.uniform(*_ANY_MOMENT), lambda child: child.send_signal(signal.SIGINT), *command
     )
@@ -96,8 +96,10 @@ def _stopped(
     stop: Callable[[subprocess.Popen[bytes]], None],
     *command: str,
 ) -> Stopped:
-    """Stop a command once its Terraform has begun that share of what it has planned: below 0 as soon as the
-    command has written its journal, above 1 when Terraform has ended and the rest is still to be done."""
+    """Stop a command once its Terraform has started that share of its planned changes.
+
+    Below 0: as soon as the journal exists. Above 1: after the end of Terraform.
+    """
     folder = folder_of(machine, name)
     runs = machine.folder / "home" / name / "runs"
     terraform, journals = folder.run(), len(list(runs.glob("*")))
@@ -125,7 +127,7 @@ def _stopped(
 
 
 class _Events:
-    """What the event file of a Terraform says so far; `planned` is None before it has planned."""
+    """The current content of Terraform's event file; `planned` is None before the plan."""
 
     def __init__(self, folder: Folder) -> None:
         self.begun = self.ended = 0
@@ -158,10 +160,9 @@ _LISTS = (
 
 
 def orphans(machine: Machine, name: str) -> set[str]:
-    """What is there of an environment, as each service itself lists it, and neither in its state nor known
-    to be taken in by the next run.
+    """The environment's objects, as listed by each service, that are neither in the state nor to be imported.
 
-    An account of a test holds one environment, so IAM, EKS, KMS, RDS, S3 and logs are taken whole.
+    A test's account has one environment, so all objects of IAM, EKS, KMS, S3 and logs are its own.
     """
     account, folder = machine.account, folder_of(machine, name)
     text = (folder.remote.read() if folder.remote else "") or ""

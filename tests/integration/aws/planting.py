@@ -1,4 +1,4 @@
-"""Owns planting: one object of every kind an environment may leave, made by hand, with or without its tag."""
+"""Planted objects: one of every kind that an environment may leave, with or without its tag."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def pairs(tags: Mapping[str, str]) -> list[dict[str, str]]:
 
 @dataclass
 class Garden:
-    """Everything planted in one network of one account. `word` keeps names apart."""
+    """The planted objects in one network of one account. `word` makes names unique."""
 
     account: Account
     tags: Mapping[str, str]
@@ -36,7 +36,7 @@ class Garden:
         return self.account.client(service)
 
     def marked(self, kind: str) -> list[dict[str, Any]]:
-        """EC2's TagSpecifications; none at all for what is to have no tags."""
+        """EC2's TagSpecifications; empty without tags."""
         return [{"ResourceType": kind, "Tags": pairs(self.tags)}] if self.tags else []
 
     def keep(self, kind: str, id: str) -> str:
@@ -95,7 +95,7 @@ class Garden:
             TagSpecifications=self.marked("dhcp-options"),
         )
         named = self.keep("dhcp options", options["DhcpOptions"]["DhcpOptionsId"])
-        if self.tags:  # moto does not take the tags of these when they are made
+        if self.tags:  # moto ignores their tags at creation
             ec2.create_tags(Resources=[named], Tags=pairs(self.tags))
         return subnet
 
@@ -129,7 +129,7 @@ class Garden:
         return str(made["GroupId"])
 
     def cycle(self, vpc: str) -> tuple[str, str]:
-        """Two groups, each of which lets the other in."""
+        """Two security groups that reference each other."""
         one, two = self.group("one", vpc), self.group("two", vpc)
         self.names(one, two)
         self.names(two, one)
@@ -194,7 +194,7 @@ class Garden:
         self.keep("listener", listener["Listeners"][0]["ListenerArn"])
 
     def identities(self) -> str:
-        """All that IAM has; returns the role's ARN."""
+        """All kinds of IAM; returns the role's ARN."""
         iam = self.client("iam")
         name = self.word
         extra = {"Tags": pairs(self.tags)} if self.tags else {}
@@ -267,7 +267,7 @@ class Garden:
         )
 
     def images(self) -> None:
-        """A repository with an image: one that is not empty has to be forced."""
+        """A repository with an image: its deletion needs `force`."""
         ecr = self.client("ecr")
         name = self.keep("image repository", f"{self.word}-images")
         ecr.create_repository(repositoryName=name, tags=pairs(self.tags))

@@ -1,4 +1,4 @@
-"""Proves the preflight against the fake cloud: every line, good and bad, none in another's way."""
+"""The preflight checks against the fake cloud: each passes, fails, and does not stop the others."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def pool(**asked: Any) -> dict[str, Any]:
 
 @pytest.fixture(autouse=True)
 def sessions() -> Iterator[None]:
-    """One a region and test: making clients is what costs the time."""
+    """One session per region and test, because clients are slow to create."""
     _session.cache_clear()
     yield
     _session.cache_clear()
@@ -52,7 +52,7 @@ def quota(account: Account, code: str, value: float, service: str = "ec2") -> No
     client.request_service_quota_increase(ServiceCode=service, QuotaCode=code, DesiredValue=value)
 
 
-def test_an_account_that_has_everything_is_ok_in_every_line(account: Account) -> None:
+def test_complete_account_passes_every_check(account: Account) -> None:
     quota(account, G_ON_DEMAND, 8)
     found = lines(account, **pool())
     assert {name: c for name, c in found.items() if c.status != "ok"} == {}
@@ -63,28 +63,28 @@ def test_an_account_that_has_everything_is_ok_in_every_line(account: Account) ->
     assert list(found)[:2] == ["credentials", "region"]
 
 
-def test_without_credentials_one_line_fails_and_the_others_say_they_were_not_asked(
+def test_without_credentials_one_check_fails_and_others_are_skipped(
     account: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     found = lines(account, **pool())
     assert found["credentials"].status == "failure" and "aws sso login" in found["credentials"].fix
-    assert found.pop("credentials").seen == "none that work"
-    assert found.pop("helm and kubernetes").status == "ok"  # which is nothing AWS would be asked
+    assert found.pop("credentials").seen == "none are valid"
+    assert found.pop("helm and kubernetes").status == "ok"  # needs no answer of AWS
     others = {name: (c.status, c.seen) for name, c in found.items()}
     assert len(others) > 8 and set(others.values()) == {("skipped", "not asked")}
 
 
-def test_a_network_without_a_way_out_is_warned_of(account: Account) -> None:
+def test_network_without_nat_is_a_warning(account: Account) -> None:
     found = lines(account, nat="none")
     assert found["way out"].status == "warning" and "ecr.dkr" in found["way out"].fix
     assert "elastic IPs" not in found
 
 
-def test_quotas_tell_no_room_at_all_from_room_for_fewer(account: Account) -> None:
+def test_quota_warning_differs_for_no_node_and_for_fewer_nodes(account: Account) -> None:
     name = "vCPUs G on-demand"
     none = lines(account, **pool())[name]
-    assert none.status == "warning" and "no node that pods may ask for" in none.why
+    assert none.status == "warning" and "no node that the maximum allows" in none.why
     assert none.fix.startswith("aws service-quotas request-service-quota-increase")
     assert f"--quota-code {G_ON_DEMAND} --desired-value 8 --region {REGION}" in none.fix
     quota(account, G_ON_DEMAND, 4)
@@ -97,7 +97,7 @@ def test_quotas_tell_no_room_at_all_from_room_for_fewer(account: Account) -> Non
     assert lines(account, **pool(spot=True))["vCPUs G spot"].status == "ok"
 
 
-def test_what_others_run_counts_against_a_quota_and_our_own_does_not(account: Account) -> None:
+def test_quota_counts_instances_of_others_only(account: Account) -> None:
     quota(account, G_ON_DEMAND, 8)
     ec2 = account.client("ec2")
     image = ec2.describe_images()["Images"][0]["ImageId"]
@@ -110,31 +110,31 @@ def test_what_others_run_counts_against_a_quota_and_our_own_does_not(account: Ac
     assert (found.status, found.seen) == ("warning", "8, 4 in use by others; needed 0 to 8")
 
 
-def test_addresses_and_networks_are_counted(account: Account) -> None:
+def test_quotas_of_addresses_and_vpcs_are_checked(account: Account) -> None:
     for _ in range(4):
         account.client("ec2").allocate_address(Domain="vpc")
     assert lines(account, nat="one")["elastic IPs"].status == "ok"
     found = lines(account, nat="per-zone")["elastic IPs"]
     assert (found.status, found.why) == ("failure", "2 too few")
     assert "elastic IPs" not in lines(account, nat="none")
-    quota(account, NETWORKS, 1, "vpc")  # which the default VPC takes
+    quota(account, NETWORKS, 1, "vpc")  # the default VPC uses it
     assert lines(account)["VPCs"].status == "failure"
 
 
-def test_zones_and_types_that_are_not_there_name_those_that_are(account: Account) -> None:
-    elsewhere = "ap-southeast-4"  # of which the table says nothing, so only AWS can
+def test_fix_names_available_zones_and_types(account: Account) -> None:
+    elsewhere = "ap-southeast-4"  # missing in the table, so AWS is asked
     found = lines(account, region=elsewhere, zones=[f"{elsewhere}{z}" for z in "abx"])
     assert found["zones"].status == "failure" and f"{elsewhere}c" in found["zones"].fix
     pools = found["pool system"]
     assert pools.status == "failure" and pools.why == f"not in {elsewhere}x"
-    assert pools.fix == f"system_pool.zones: [{elsewhere}a, {elsewhere}b]"
+    assert pools.fix == f"set system_pool.zones to [{elsewhere}a, {elsewhere}b]"
     some = {"zones": [f"{elsewhere}{z}" for z in "abx"], "system_pool": {"zones": [f"{elsewhere}a"]}}
     assert lines(account, region=elsewhere, **some)["pool system"].status == "ok"
     strange = lines(account, region=elsewhere, system_pool={"instance_type": "x9z.large"})["pool system"]
     assert (strange.status, strange.seen) == ("failure", "no x9z.large")
 
 
-def test_a_zone_without_a_control_plane_is_named_by_its_letter_here(account: Account) -> None:
+def test_zone_without_control_plane_is_named_by_its_letter(account: Account) -> None:
     found = account.client("ec2", "us-east-1").describe_availability_zones()["AvailabilityZones"]
     closed = next(zone["ZoneName"] for zone in found if zone["ZoneId"] == "use1-az3")
     asked = sorted({f"us-east-1{letter}" for letter in "abcd"} - {closed})[:2]
@@ -143,20 +143,20 @@ def test_a_zone_without_a_control_plane_is_named_by_its_letter_here(account: Acc
     assert closed not in said.fix
 
 
-def test_an_api_server_nothing_leads_to_yet_is_warned_of(account: Account) -> None:
+def test_private_api_server_is_a_warning(account: Account) -> None:
     found = lines(account, allowed_cidrs=[])["API server"]
     assert found.status == "warning" and "other_networks" in found.fix
     known = lines(account, allowed_cidrs=[], other_networks=["192.168.0.0/16"])["API server"]
     assert known.status == "warning" and "other_networks" not in known.fix
 
 
-def test_a_type_newer_than_the_table_is_asked_for_its_gpus(account: Account) -> None:
+def test_gpus_of_unknown_type_are_read_from_aws(account: Account) -> None:
     wrong = {"gpu_pools": {"old": {"instance_type": "g5g.xlarge", "gpu_count": 3, "max": 1}}}
     found = lines(account, **wrong)["pool old"]
     assert (found.status, found.why) == ("failure", "it has 1 GPUs, not 3")
 
 
-def test_the_version_of_kubernetes_is_one_eks_has_and_our_helm_suits(account: Account) -> None:
+def test_kubernetes_version_is_checked_against_eks_and_helm(account: Account) -> None:
     for version, status, helm in (
         ("1.35", "ok", "ok"),
         ("1.32", "warning", "warning"),
@@ -168,17 +168,17 @@ def test_the_version_of_kubernetes_is_one_eks_has_and_our_helm_suits(account: Ac
         assert status == "ok" or "1.35" in found["kubernetes"].fix
 
 
-def test_a_cluster_that_exists_goes_up_one_version_at_a_time(account: Account) -> None:
+def test_existing_cluster_upgrades_one_version_at_a_time(account: Account) -> None:
     made = {"name": "mlops-staging", "version": "1.34", "roleArn": f"arn:aws:iam::{account.id}:role/eks"}
     subnets = [s["SubnetId"] for s in account.client("ec2").describe_subnets()["Subnets"]]
     account.client("eks").create_cluster(**made, resourcesVpcConfig={"subnetIds": subnets})
     assert lines(account, version="1.35")["kubernetes"].status == "ok"
     up = lines(account, version="1.36")["kubernetes"]
-    assert (up.status, up.fix) == ("failure", "cluster.version: '1.35' first")
-    assert lines(account, version="1.33")["kubernetes"].why == "EKS never goes back"
+    assert (up.status, up.fix) == ("failure", "set cluster.version to '1.35' first")
+    assert lines(account, version="1.33")["kubernetes"].why == "EKS has no downgrade"
 
 
-def test_the_state_bucket_is_free_ours_or_not_ours(account: Account) -> None:
+def test_state_bucket_is_free_ours_or_of_another_owner(account: Account) -> None:
     bucket = StateBucket(Session(REGION), "staging")
     bucket.ensure({ENVIRONMENT_TAG: "staging"})
     assert lines(account)["state bucket"].seen == f"{bucket.name}: ours"
@@ -187,12 +187,12 @@ def test_the_state_bucket_is_free_ours_or_not_ours(account: Account) -> None:
     assert found.status == "failure" and "other" in found.why
 
 
-def test_a_line_that_cannot_be_asked_says_so_and_the_others_go_on(
+def test_check_without_answer_is_a_warning_and_others_run(
     account: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL_SERVICE_QUOTAS", "http://127.0.0.1:9")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     found = lines(account)
     for name in ("vCPUs standard on-demand", "VPCs", "elastic IPs"):
-        assert (found[name].status, found[name].seen) == ("warning", "could not be asked")
+        assert (found[name].status, found[name].seen) == ("warning", "no answer")
     assert found["zones"].status == found["state bucket"].status == "ok"

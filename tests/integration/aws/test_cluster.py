@@ -1,4 +1,4 @@
-"""Proves the cluster layer with the real Terraform and its real provider: made, unchanged, recovered."""
+"""The cluster layer with the real Terraform and its real provider: create, no-op, recovery, destroy."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ pytestmark = pytest.mark.integration
 
 
 def asked(account: Account) -> dict[str, Any]:
-    """Whoever makes the cluster is among its admins: EKS lets them in by itself, and not twice."""
+    """Options whose admins include the creator, for whom EKS makes an access entry itself."""
     admins = [*OPTIONS["admins"], f"arn:aws:iam::{account.id}:user/tester"]
     return {**OPTIONS, "admins": admins, "other_networks": ["192.168.0.0/16"]}
 
 
 @pytest.fixture(scope="module")
 def machine(shared_account: Account, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
-    """With the environment `staging`, whose cluster has been made."""
+    """A machine with the environment `staging` and its cluster."""
     with Machine(shared_account, tmp_path_factory.mktemp("machine")).used() as found:
         found.write("staging", **asked(shared_account))
         said = up(found, "staging")
@@ -45,14 +45,14 @@ def machine(shared_account: Account, tmp_path_factory: pytest.TempPathFactory) -
         yield found
 
 
-def test_a_plan_after_up_is_empty(machine: Machine) -> None:
+def test_plan_after_up_is_empty(machine: Machine) -> None:
     folder = folder_of(machine, "staging")
     runner = Runner(folder, find_binary())
     argv = runner.argv("plan", detailed_exitcode=True, input=False, var_file=str(folder.variables))
     process.run(argv, env=runner.environment(), cwd=folder.work)
 
 
-def test_a_second_up_starts_no_terraform(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_second_up_starts_no_terraform(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*argv: object, **_: object) -> None:
         raise AssertionError(f"started {argv}")
 
@@ -62,8 +62,8 @@ def test_a_second_up_starts_no_terraform(machine: Machine, monkeypatch: pytest.M
     assert said.code == 0 and said.data["changed"] == 0
 
 
-def test_everything_that_can_have_a_tag_has_ours(machine: Machine) -> None:
-    """By what the tagging API of the cloud lists, which knows nothing of our state."""
+def test_every_taggable_object_has_our_tags(machine: Machine) -> None:
+    """Compare the tag index with the state."""
     account = machine.account
     tags = account.client("resourcegroupstaggingapi").get_resources(
         TagFilters=[{"Key": "mlops-platform/env", "Values": ["staging"]}]
@@ -83,7 +83,7 @@ def test_everything_that_can_have_a_tag_has_ours(machine: Machine) -> None:
     assert launched["MetadataOptions"]["HttpTokens"] == "required"
 
 
-def test_an_empty_gpu_pool_tells_the_autoscaler_what_its_nodes_would_be(machine: Machine) -> None:
+def test_empty_gpu_pool_describes_its_nodes_to_the_autoscaler(machine: Machine) -> None:
     account = machine.account
     pool = account.client("eks").describe_nodegroup(clusterName="mlops-staging", nodegroupName="a10")[
         "nodegroup"
@@ -99,8 +99,8 @@ def test_an_empty_gpu_pool_tells_the_autoscaler_what_its_nodes_would_be(machine:
     assert hints[f"{template}/label/team"] == "ml"
 
 
-def test_who_scales_pools_may_change_those_of_this_cluster_only(machine: Machine) -> None:
-    """The role that the installer gives it by this name."""
+def test_autoscaler_may_change_only_pools_of_this_cluster(machine: Machine) -> None:
+    """Check the policy of the autoscaler's role."""
     asked = {"RoleName": "mlops-staging-pools", "PolicyName": "pools"}
     said = machine.account.client("iam").get_role_policy(**asked)["PolicyDocument"]
     *looks, changes = said["Statement"]
@@ -111,7 +111,7 @@ def test_who_scales_pools_may_change_those_of_this_cluster_only(machine: Machine
     assert looks[-1]["Resource"][0].endswith(":nodegroup/mlops-staging/*")
 
 
-def test_the_kubeconfig_holds_no_secret_and_our_token_names_the_cluster(machine: Machine) -> None:
+def test_kubeconfig_has_no_secret_and_token_names_the_cluster(machine: Machine) -> None:
     import base64
 
     opened = open_environment("staging")
@@ -127,10 +127,10 @@ def test_the_kubeconfig_holds_no_secret_and_our_token_names_the_cluster(machine:
     assert machine.account.secret not in url and access.token() == token
 
 
-def test_what_would_cost_the_cluster_is_named_priced_and_refused_and_nothing_happens(
+def test_replacement_of_the_cluster_is_shown_and_needs_consent(
     machine: Machine,
 ) -> None:
-    """Another range for Services makes EKS a new cluster; a larger pool only changes its group."""
+    """Another range for Services replaces the cluster; a larger pool only changes its node group."""
     account, before = machine.account, folder_of(machine, "staging").read()
     larger = {"a10": {**OPTIONS["gpu_pools"]["a10"], "max": 8}}
     changed = {"service_cidr": "172.21.0.0/16", "gpu_pools": larger}
@@ -143,8 +143,8 @@ def test_what_would_cost_the_cluster_is_named_priced_and_refused_and_nothing_hap
     cluster, lost = said.data["cluster"], said.data["data_loss"]
     found = {each["address"]: each for each in cluster["changes"]}
     assert said.code == 0 and cluster["replace"] >= 1 and cluster["destroy"] == 0
-    made_anew = found["module.eks.aws_eks_cluster.this"]
-    assert made_anew["action"] == "replace" and "172.20.0.0/16 → 172.21.0.0/16" in made_anew["details"][0]
+    replaced = found["module.eks.aws_eks_cluster.this"]
+    assert replaced["action"] == "replace" and "172.20.0.0/16 → 172.21.0.0/16" in replaced["details"][0]
     assert [each["where"] for each in lost] == ["module.eks.aws_eks_cluster.this"]
     assert said.data["price"]["hourly"]["max"] > said.data["price"]["hourly"]["min"] > 0
 
@@ -155,7 +155,7 @@ def test_what_would_cost_the_cluster_is_named_priced_and_refused_and_nothing_hap
     assert up(machine, "staging").data["changed"] == 0
 
 
-# To AWS, making these once more is the same as having made them: nothing is lost with them.
+# These can be created a second time without an error or a loss.
 _AGAIN = (
     "aws_iam_role_policy",
     "aws_iam_role_policy_attachment",
@@ -164,8 +164,8 @@ _AGAIN = (
 )
 
 
-def test_whatever_terraform_made_would_be_found_again_had_it_been_killed(machine: Machine) -> None:
-    """Every address of the state, looked up as if the state had never been written."""
+def test_every_object_in_the_state_has_an_import_id(machine: Machine) -> None:
+    """Look up every address of the state, as if the state had not been written."""
     folder = folder_of(machine, "staging")
     assert folder.remote
     text = folder.remote.read()
@@ -184,8 +184,8 @@ def test_whatever_terraform_made_would_be_found_again_had_it_been_killed(machine
     }
 
 
-def test_nothing_of_another_environment_is_found(machine: Machine) -> None:
-    """Names may be alike: a role that is not tagged, a table of somebody else's."""
+def test_objects_of_another_environment_have_no_import_id(machine: Machine) -> None:
+    """Objects with similar names: an untagged role, a route table of another owner."""
     folder = folder_of(machine, "staging")
     assert folder.remote
     other = RemoteState(StateBucket(Session(machine.account.region), "stagin"))
@@ -194,8 +194,8 @@ def test_nothing_of_another_environment_is_found(machine: Machine) -> None:
     assert other.import_ids(wanted, Silent()) == {}
 
 
-def test_down_takes_all_of_it_and_what_was_planted_and_nothing_of_a_strangers(machine: Machine) -> None:
-    """Last in this module. What stands in the cluster's own network would keep Terraform waiting."""
+def test_down_removes_our_objects_and_none_of_others(machine: Machine) -> None:
+    """The last test of this module. Objects in the cluster's network would block Terraform."""
     account, cloud = machine.account, machine.account.client("ec2")
     vpc = cloud.describe_vpcs(Filters=[{"Name": "tag:mlops-platform/env", "Values": ["staging"]}])["Vpcs"][0]
     inside = [{"Name": "vpc-id", "Values": [vpc["VpcId"]]}]
@@ -218,5 +218,5 @@ def test_down_takes_all_of_it_and_what_was_planted_and_nothing_of_a_strangers(ma
     assert cloud.describe_snapshots(SnapshotIds=strangers.ids["ebs snapshot"])["Snapshots"]
     assert account.client("eks").list_clusters()["clusters"] == []
     assert [b["Name"] for b in account.client("s3").list_buckets()["Buckets"]] == []
-    # The tag index goes on listing a NAT gateway that is gone, and a key that is to go.
+    # The tag index still lists a deleted NAT gateway, and a key that is scheduled for deletion.
     assert machine.remotes().data["environments"] == []

@@ -1,4 +1,4 @@
-"""Proves how accounts come to be made in the environment's own RDS: where it is, and who may make them."""
+"""The environment's RDS instance as a managed server: its address and admin account."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.integration
 TAGS = {"mlops-platform/env": "staging"}
 
 
-def test_it_is_found_by_its_tag_and_its_password_is_asked_of_its_keeper(account: Account) -> None:
+def test_database_is_found_by_tag_and_password_read_from_secrets_manager(account: Account) -> None:
     database = Database(session_of(account.region), "staging", ("10.0.0.0/18", "10.0.64.0/18"))
     with pytest.raises(StepError, match="0 databases"):
         _ = database.address
@@ -40,9 +40,9 @@ def test_it_is_found_by_its_tag_and_its_password_is_asked_of_its_keeper(account:
         )
     made = rds.describe_db_instances(DBInstanceIdentifier="ours")["DBInstances"][0]
     secret = made["MasterUserSecret"]["SecretArn"]
-    held = json.dumps({"username": "platform", "password": "of the keeper"})
+    held = json.dumps({"username": "platform", "password": "of the admin"})
     account.client("secretsmanager").put_secret_value(SecretId=secret, SecretString=held)
 
     assert database.address == (made["Endpoint"]["Address"], 5432)
     assert database.endpoints == [("10.0.0.0/18", 5432), ("10.0.64.0/18", 5432)]
-    assert database.admin() == {"user": "platform", "password": "of the keeper"}
+    assert database.admin() == {"user": "platform", "password": "of the admin"}

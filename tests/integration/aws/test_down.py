@@ -1,4 +1,4 @@
-"""Owns the proof of `down` on the fake cloud: what is ours goes to the last, what is not is not touched."""
+"""`down` on the fake cloud: every object of ours is deleted, none of others."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def machine(account: Account, tmp_path: Path) -> Iterator[Machine]:
 
 
 def everything_in(account: Account, name: str) -> list[tuple[str, str, str]]:
-    """What carries an environment's tag, as a stranger who has no record would see it."""
+    """Objects with an environment's tag, by an inventory without a record."""
     found = look(session_of(account.region), Ownership(name, f"mlops-{name}"))
     return sorted((each.kind, each.resource.id, str(sorted(each.resource.tags.items()))) for each in found)
 
@@ -45,7 +45,7 @@ def ids(found: tuple[Found, ...]) -> dict[str, set[str]]:
 
 
 def untouched(garden: Garden) -> None:
-    """Everything of a garden without our tags is there still, asked of each service by its id."""
+    """True: every planted object without our tags still exists, by its service."""
     session = session_of(garden.account.region)
     for kind in KINDS:
         for id in garden.ids.get(kind.name, ()):
@@ -53,7 +53,7 @@ def untouched(garden: Garden) -> None:
 
 
 def garden_knows(garden: Garden, kind: str, id: str) -> bool:
-    """The kinds that EC2 does not answer for, each by a call of its own that fails when it is gone."""
+    """A call for each kind outside EC2 that fails when the object is gone."""
     client = garden.client
     calls: dict[str, Callable[[], object]] = {
         "classic load balancer": lambda: client("elb").describe_load_balancers(LoadBalancerNames=[id]),
@@ -83,10 +83,12 @@ def garden_knows(garden: Garden, kind: str, id: str) -> bool:
     return bool(calls[kind]())
 
 
-def test_every_kind_is_found_named_and_removed_and_what_has_no_tag_is_not(machine: Machine) -> None:
+def test_every_kind_is_found_and_deleted_by_tag(machine: Machine) -> None:
     made = machine.made("all")
     ours = Garden(machine.account, tags("all"), "mlops-all-x")
-    theirs = Garden(machine.account, {}, "mlops-all-y")  # named as ours are: names prove nothing
+    theirs = Garden(
+        machine.account, {}, "mlops-all-y"
+    )  # has the same name prefix as ours: names are no evidence
     ours.everything()
     theirs.everything()
     found = ids(look(made.session, made.teardown.ownership))
@@ -96,18 +98,18 @@ def test_every_kind_is_found_named_and_removed_and_what_has_no_tag_is_not(machin
     said = machine.down("all")
 
     assert (said.code, said.data["left"]) == (Exit.DONE, []), said.progress
-    assert said.data["seen"] == sum(map(len, ours.ids.values())) + 1  # and the bucket of the state
+    assert said.data["seen"] == sum(map(len, ours.ids.values())) + 1  # and the state bucket
     kept = {(each["kind"], each["id"]) for each in said.data["stays"]}
-    assert ("key", ours.ids["key"][0]) in kept  # KMS deletes it itself, later: no leak
+    assert ("key", ours.ids["key"][0]) in kept  # KMS deletes it later: no leftover
     for kind, of_kind in ours.ids.items():
-        assert all(f"{kind} {id}" in said.progress for id in of_kind), kind  # named when it went
+        assert all(f"{kind} {id}" in said.progress for id in of_kind), kind  # noted at deletion
     assert [kind for kind, _, _ in everything_in(machine.account, "all")] == ["key"]
     assert not made.bucket.exists()
     untouched(theirs)
 
 
-def test_a_second_environment_in_the_account_is_as_it_was(machine: Machine) -> None:
-    for name in ("one", "one-too"):  # the one's names begin as the other's do
+def test_second_environment_in_the_account_stays(machine: Machine) -> None:
+    for name in ("one", "one-too"):  # one name is a prefix of the other
         machine.made(name)
         garden = Garden(machine.account, tags(name), f"mlops-{name}-x")
         subnet = garden.network()
@@ -122,7 +124,7 @@ def test_a_second_environment_in_the_account_is_as_it_was(machine: Machine) -> N
     assert [k for k, _, _ in everything_in(machine.account, "one")] == ["key"]
 
 
-def test_groups_that_name_each_other_go_and_one_named_by_a_stranger_stays_and_says_so(
+def test_security_groups_in_a_cycle_go_and_group_referenced_by_others_stays(
     machine: Machine,
 ) -> None:
     made = machine.made("groups")
@@ -138,18 +140,18 @@ def test_groups_that_name_each_other_go_and_one_named_by_a_stranger_stays_and_sa
         [each for each in made.teardown.inventory() if each.kind == "security group"]
     )
     assert [each.id for each in left] == [named]
-    assert f"named by {stranger} (not ours)" in left[0].detail
+    assert f"referenced by {stranger} (not ours)" in left[0].detail
     rules = garden.client("ec2").describe_security_groups(GroupIds=[stranger])["SecurityGroups"][0]
     assert rules["IpPermissions"][0]["UserIdGroupPairs"][0]["GroupId"] == named
     assert {one, two}.isdisjoint({each.id for each in left})
 
 
-def test_what_no_record_speaks_of_is_listed_and_never_deleted(machine: Machine) -> None:
-    machine.made("unproven")
-    other = Garden(machine.account, tags("unproven", run="2020-01-01T00-00-00Z"), "mlops-unproven-x")
+def test_objects_without_a_record_are_listed_and_stay(machine: Machine) -> None:
+    machine.made("unknown")
+    other = Garden(machine.account, tags("unknown", run="2020-01-01T00-00-00Z"), "mlops-unknown-x")
     other.disks()
-    queue = machine.account.client("sqs").create_queue(QueueName="unproven", tags=tags("unproven"))
-    said = machine.down("unproven", force=True)  # which makes nothing of a leftover
+    queue = machine.account.client("sqs").create_queue(QueueName="unknown", tags=tags("unknown"))
+    said = machine.down("unknown", force=True)  # --force deletes no leftover either
     assert said.code == Exit.LEFTOVERS
     volume = other.ids["ebs volume"][0]
     kinds = {kind for kind, _ in said.left}
@@ -158,15 +160,15 @@ def test_what_no_record_speaks_of_is_listed_and_never_deleted(machine: Machine) 
     assert "no record" in str(said.data["left"])
     assert other.client("ec2").describe_volumes(VolumeIds=[volume])["Volumes"]
     assert machine.account.client("sqs").get_queue_attributes(QueueUrl=queue["QueueUrl"])
-    # The record stays while something is left, so the next one knows as much.
+    # The record stays while something is left.
     other.client("ec2").delete_volume(VolumeId=volume)
     other.client("ec2").delete_snapshot(SnapshotId=other.ids["ebs snapshot"][0])
     machine.account.client("sqs").delete_queue(QueueUrl=queue["QueueUrl"])
-    assert machine.down("unproven", sweep_only=True).code == Exit.DONE
+    assert machine.down("unknown", sweep_only=True).code == Exit.DONE
 
 
-def test_what_controllers_make_is_theirs_by_the_cluster_they_name(machine: Machine) -> None:
-    """Also a log group that EKS made again, without a tag, after Terraform had deleted it."""
+def test_objects_of_controllers_are_ours_by_cluster_name(machine: Machine) -> None:
+    """Also a log group that EKS recreated without a tag after Terraform deleted it."""
     machine.made("made-by")
     by_driver = {"kubernetes.io/cluster/mlops-made-by": "owned", "ebs.csi.aws.com/cluster": "true"}
     shared = {"kubernetes.io/cluster/mlops-made-by": "shared"}
@@ -191,7 +193,7 @@ def test_what_controllers_make_is_theirs_by_the_cluster_they_name(machine: Machi
     assert group not in {each["GroupId"] for each in ec2.describe_security_groups()["SecurityGroups"]}
 
 
-def test_data_is_not_covered_by_yes_and_can_be_kept(machine: Machine) -> None:
+def test_data_needs_allow_data_loss_and_can_be_retained(machine: Machine) -> None:
     machine.made("data")
     garden = Garden(machine.account, tags("data"), "mlops-data-x")
     subnet = garden.network()
@@ -211,14 +213,14 @@ def test_data_is_not_covered_by_yes_and_can_be_kept(machine: Machine) -> None:
     kept = {(each["kind"], each["id"]) for each in said.data["stays"]}
     assert kept >= {("bucket", bucket), ("ebs volume", garden.ids["ebs volume"][0])}
     assert garden.client("s3").list_object_versions(Bucket=bucket)["Versions"]
-    # They are no leftovers of a later time either: they say themselves that they are kept.
+    # They are no leftovers later either: their tag marks them as kept.
     machine.made("data")
     again = machine.down("data")
     assert (again.code, again.data["left"]) == (Exit.DONE, [])
     assert garden.client("s3").head_bucket(Bucket=bucket)
 
 
-def test_another_account_is_refused_before_anything(
+def test_another_account_or_region_is_an_error_before_any_change(
     cloud: Cloud, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     with logged_in(cloud.account(), tmp_path_factory) as first:
@@ -245,22 +247,22 @@ def test_another_account_is_refused_before_anything(
             assert machine.down("mine").code == Exit.DONE
 
 
-def test_from_another_machine_and_without_the_environment_file(machine: Machine, tmp_path: Path) -> None:
+def test_down_works_from_another_machine_without_environment_file(machine: Machine, tmp_path: Path) -> None:
     made = machine.made("moved")
     Garden(machine.account, tags("moved"), "mlops-moved-x").disks()
     elsewhere = replace(machine, folder=tmp_path / "other")
     with elsewhere.used():
-        assert elsewhere.down("moved").code == Exit.USAGE  # nobody here has heard of it
+        assert elsewhere.down("moved").code == Exit.USAGE  # unknown here
         assert elsewhere.down("moved", region=machine.account.region).code == Exit.DONE
     assert not made.bucket.exists()
     assert everything_in(machine.account, "moved") == []
-    # Here its record is still: that is gone by now, and so is all else.
+    # The local record still exists here, but the environment is gone.
     said = machine.down("moved")
     assert (said.code, said.data["left"]) == (Exit.DONE, [])
     assert machine.down("never-was").code == Exit.USAGE
 
 
-def test_only_what_has_expired_is_reaped(machine: Machine) -> None:
+def test_reap_takes_down_only_expired_environments(machine: Machine) -> None:
     past = (datetime.now(UTC) - timedelta(minutes=1)).isoformat(timespec="seconds")
     machine.made("old", ttl=past)
     machine.made("young", ttl="4h")
@@ -285,7 +287,7 @@ def test_only_what_has_expired_is_reaped(machine: Machine) -> None:
     assert machine.reap().data == {"expired": [], "left_alone": 2, "reaped": []}
 
 
-def test_an_expired_tag_without_a_record_is_nobodys_to_delete(machine: Machine) -> None:
+def test_reap_ignores_expired_tag_without_record(machine: Machine) -> None:
     past = "2020-01-01T00:00:00+00:00"
     stray = Garden(machine.account, {**tags("stray"), "mlops-platform/expires-at": past}, "stray")
     stray.disks()
@@ -295,8 +297,8 @@ def test_an_expired_tag_without_a_record_is_nobodys_to_delete(machine: Machine) 
     assert len(everything_in(machine.account, "stray")) == 2
 
 
-def test_a_prolonged_environment_is_kept(machine: Machine) -> None:
-    """The tag on the bucket and the record are written one after the other: the later time counts."""
+def test_reap_keeps_extended_environment(machine: Machine) -> None:
+    """The bucket's tag and the record may differ after a kill: the later time counts."""
     past = (datetime.now(UTC) - timedelta(minutes=1)).isoformat(timespec="seconds")
     made = machine.made("longer", ttl=past)
     record = made.bucket.record()

@@ -1,4 +1,4 @@
-"""Proves that `down` ends where its way there is not even: half made, blocked meanwhile, protected."""
+"""`down` of half-created, blocked and protected environments."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.integration.aws.world import Machine, tags
 
 pytestmark = pytest.mark.integration
 SMALL = {"network_policy": "standard", "nat": "none"}
-INTERFACES = "cluster.k8s.amazonaws.com/name"  # as the VPC CNI marks them
+INTERFACES = "cluster.k8s.amazonaws.com/name"  # the tag of the VPC CNI
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def vpc_of(account: Account, name: str) -> str:
 
 
 def inside(account: Account, vpc: str) -> tuple[list[str], list[str]]:
-    """Interfaces, and groups that did not come with the VPC itself."""
+    """Interfaces and non-default security groups of a VPC."""
     ec2, here = account.client("ec2"), [{"Name": "vpc-id", "Values": [vpc]}]
     interfaces = ec2.describe_network_interfaces(Filters=here)["NetworkInterfaces"]
     groups = ec2.describe_security_groups(Filters=here)["SecurityGroups"]
@@ -47,7 +47,7 @@ def inside(account: Account, vpc: str) -> tuple[list[str], list[str]]:
 
 
 def leak(account: Account, vpc: str, cluster: str) -> None:
-    """What ended nodes leave, and the group EKS could not delete because of it."""
+    """Leave an interface of an ended node, and the security group that EKS could not delete therefore."""
     ec2 = account.client("ec2")
     subnet = ec2.describe_subnets(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["Subnets"][0]["SubnetId"]
     eks = {"aws:eks:cluster-name": cluster, f"kubernetes.io/cluster/{cluster}": "owned"}
@@ -56,24 +56,26 @@ def leak(account: Account, vpc: str, cluster: str) -> None:
     ec2.modify_network_interface_attribute(NetworkInterfaceId=inside(account, vpc)[0][0], Groups=[group])
 
 
-def test_what_an_up_that_failed_half_way_has_made_goes(machine: Machine) -> None:
+def test_down_after_failed_up_removes_everything(machine: Machine) -> None:
     machine.write("half", **SMALL)
     iam, taken = machine.account.client("iam"), "mlops-half-cluster"
-    iam.create_role(RoleName=taken, AssumeRolePolicyDocument=TRUST)  # a stranger's: no cluster can be made
+    iam.create_role(
+        RoleName=taken, AssumeRolePolicyDocument=TRUST
+    )  # of another owner: the cluster's creation fails
     assert up(machine, "half").code == Exit.STEP
     outputs = read_only(open_environment("half")).terraform.outputs()
-    assert outputs["region"] and "endpoint" not in outputs, "some are there, and no way to a cluster"
+    assert outputs["region"] and "endpoint" not in outputs, "the outputs have no endpoint"
     assert machine.says("plan", "half", plan.run).code == Exit.DONE
     assert machine.says("status", "half", status.run).data["up"] is False
 
     said = machine.down("half")
 
     assert (said.code, said.data["left"]) == (Exit.DONE, []), said.envelope
-    assert said.data["seen"] > 1 and "knows no way" in said.progress
+    assert said.data["seen"] > 1 and "has no endpoint" in said.progress
     assert [role["RoleName"] for role in iam.list_roles()["Roles"]] == [taken]
 
 
-def test_what_came_to_block_terraform_meanwhile_is_removed_and_it_goes_on(
+def test_destroy_is_repeated_after_new_blockers_are_removed(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     machine.write("leaky", **SMALL)
@@ -82,7 +84,7 @@ def test_what_came_to_block_terraform_meanwhile_is_removed_and_it_goes_on(
     vpc = vpc_of(account, "leaky")
 
     def first_fails(self: Terraform, *asked: Any) -> None:
-        """In AWS after 20 minutes at the subnets; moto lets them go with what is in them."""
+        """Fail the first destroy, as AWS does after 20 minutes; moto deletes subnets with their contents."""
         seen.append(inside(account, vpc))
         if len(seen) > 1:
             return destroy(self, *asked)
@@ -97,14 +99,12 @@ def test_what_came_to_block_terraform_meanwhile_is_removed_and_it_goes_on(
     said = machine.down("leaky")
 
     assert (said.code, said.data["left"]) == (Exit.DONE, []), said.progress
-    assert seen[0] == ([], ["eks-cluster-sg-mlops-leaky"]), "with its cluster alive it is let alone"
-    assert seen[1:] == [([], [])], "both are gone before Terraform is asked again, once"
-    assert "DependencyViolation" in said.progress and "once more" in said.progress
+    assert seen[0] == ([], ["eks-cluster-sg-mlops-leaky"]), "while its cluster exists, the group stays"
+    assert seen[1:] == [([], [])], "both are gone before the second destroy"
+    assert "DependencyViolation" in said.progress and "destroy again" in said.progress
 
 
-def test_a_destroy_that_nothing_of_ours_blocks_is_not_tried_again(
-    machine: Machine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_destroy_is_not_repeated_without_blockers(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     machine.made("stuck")
     tried: list[int] = []
 
@@ -119,7 +119,7 @@ def test_a_destroy_that_nothing_of_ours_blocks_is_not_tried_again(
     assert said.error["why"] == "AccessDenied"
 
 
-def test_eks_own_group_blocks_only_when_its_cluster_has_gone(machine: Machine) -> None:
+def test_security_group_of_eks_blocks_only_without_its_cluster(machine: Machine) -> None:
     made = machine.made("group")
     garden = Garden(machine.account, tags("group"), "mlops-group")
     subnet = garden.network()
@@ -136,7 +136,7 @@ def blocking(ending: AwsTeardown) -> list[str]:
     return [each.kind for each in ending.inventory() if each.blocks]
 
 
-def test_a_snapshot_is_kept_with_the_key_it_is_encrypted_with(machine: Machine) -> None:
+def test_retained_snapshot_keeps_its_key(machine: Machine) -> None:
     machine.made("kept")
     garden = Garden(machine.account, tags("kept"), "mlops-kept")
     garden.stores([garden.network(), garden.other_subnet])
@@ -150,7 +150,7 @@ def test_a_snapshot_is_kept_with_the_key_it_is_encrypted_with(machine: Machine) 
     assert rds.describe_db_instances()["DBInstances"] == []
 
 
-def test_a_protected_database_is_refused_before_anything_also_by_force(machine: Machine) -> None:
+def test_protected_database_is_an_error_before_any_change(machine: Machine) -> None:
     made = machine.made("safe", ttl="2020-01-01T00:00:00+00:00")
     garden = Garden(machine.account, tags("safe"), "mlops-safe")
     garden.stores([garden.network(), garden.other_subnet], protected=True)
@@ -167,7 +167,7 @@ def test_a_protected_database_is_refused_before_anything_also_by_force(machine: 
     assert machine.down("safe").code == Exit.DONE
 
 
-def test_a_bucket_that_terraform_would_fail_at_is_refused_while_something_is_in_it(machine: Machine) -> None:
+def test_protected_bucket_with_objects_is_an_error_before_any_change(machine: Machine) -> None:
     made = machine.made("full")
     garden = Garden(machine.account, tags("full"), "mlops-full")
     garden.stores([garden.network(), garden.other_subnet])
@@ -181,7 +181,7 @@ def test_a_bucket_that_terraform_would_fail_at_is_refused_while_something_is_in_
 
 
 @pytest.mark.soak
-def test_a_protected_bucket_is_refused_until_an_up_has_lifted_it(machine: Machine) -> None:
+def test_protected_bucket_is_an_error_until_up_removes_the_protection(machine: Machine) -> None:
     s3 = machine.account.client("s3")
     machine.write("full", "postgres", object_store="s3", deletion_protection=True, **SMALL)
     assert up(machine, "full").code == Exit.DONE
@@ -200,7 +200,7 @@ def test_a_protected_bucket_is_refused_until_an_up_has_lifted_it(machine: Machin
     assert (said.code, said.data["left"]) == (Exit.DONE, []), said.progress
 
 
-def test_a_log_group_that_eks_makes_again_after_the_proof_goes_too(
+def test_log_group_recreated_after_the_verification_is_deleted(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     machine.made("late")

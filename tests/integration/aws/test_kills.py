@@ -1,4 +1,4 @@
-"""Proves that a kill at any moment loses nothing: the next run goes on, and no object is in no state."""
+"""Kills and interrupts at random moments: the next run continues, and every object is in the state."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ WHOLE = {"network_policy": "standard", "nat": "one", "object_store": "s3"}
 
 
 def story(machine: Machine, name: str, chance: random.Random) -> None:
-    """Ctrl-C and on; a kill and on; a kill on the way down and on: nothing is lost, and nothing left."""
+    """Interrupt `up`, kill `up`, kill `down`, each followed by a new run; nothing is lost or left."""
     stopped = interrupted(machine, name, chance, "up", "--only", "cluster", "--yes")
     assert stopped.code in (Exit.INTERRUPTED, Exit.DONE)
     remote = folder_of(machine, name).remote
     assert remote and remote.lock() is None
     assert remote.read() or not stopped.ended, "its state was saved"
-    recover(name)  # an object whose creation Ctrl-C has cut short may be there without an id in the state
+    recover(name)  # an object whose creation was interrupted may exist without an id in the state
     assert orphans(machine, name) == set(), f"after a Ctrl-C: {stopped}"
     stopped = killed(machine, name, chance, "up", "--only", "cluster", "--yes")
     said = up(machine, name)
@@ -38,7 +38,7 @@ def story(machine: Machine, name: str, chance: random.Random) -> None:
     assert orphans(machine, name) == set(), f"after a kill of down: {stopped}"
 
 
-def test_a_kill_on_the_way_up_and_on_the_way_down(account: Account, tmp_path: Path) -> None:
+def test_kill_of_up_and_of_down_loses_nothing(account: Account, tmp_path: Path) -> None:
     chance = random.Random(SEED)
     with Machine(account, tmp_path).used() as machine:
         machine.write("staging", **SMALL)
@@ -47,7 +47,7 @@ def test_a_kill_on_the_way_up_and_on_the_way_down(account: Account, tmp_path: Pa
 
 @pytest.mark.soak
 @pytest.mark.parametrize("number", range(20))
-def test_kills_at_random_moments(account: Account, tmp_path: Path, number: int) -> None:
+def test_kills_at_random_moments_lose_nothing(account: Account, tmp_path: Path, number: int) -> None:
     print(f"SEED={SEED} number={number}")
     chance = random.Random(SEED + number)
     with Machine(account, tmp_path).used() as machine:

@@ -1,4 +1,4 @@
-"""Proves whose lock of a state in S3 is released: that of a dead Terraform of this machine, no other."""
+"""The lock of a state in S3: released only for a dead Terraform of this machine."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ def remote(account: Account) -> RemoteState:
 
 
 def lock(remote: RemoteState, host: str = "") -> None:
-    """As Terraform writes it; its clock is in nanoseconds."""
+    """A lock in Terraform's format, with time in nanoseconds."""
     made = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.123456789Z")
     who = f"root@{host or socket.gethostname()}"
     said = {"ID": "1", "Operation": "OperationTypeApply", "Who": who, "Created": made}
     remote._bucket.put(LOCK_KEY, json.dumps(said))
 
 
-def test_of_a_dead_terraform_of_this_machine_it_is_released_and_said(
+def test_lock_of_dead_terraform_of_this_machine_is_released_and_noted(
     remote: RemoteState, tmp_path: Path
 ) -> None:
     told, folder = RecordingProgress(), Folder(tmp_path, tmp_path / "f", remote)
@@ -51,7 +51,7 @@ def test_of_a_dead_terraform_of_this_machine_it_is_released_and_said(
     assert remote.lock() is None and "apply" in told.notes[0]
 
 
-def test_of_another_machine_it_stays(remote: RemoteState, tmp_path: Path) -> None:
+def test_lock_of_another_machine_stays(remote: RemoteState, tmp_path: Path) -> None:
     lock(remote, "elsewhere")
     with pytest.raises(LockedError, match="root@elsewhere"):
         stale.release(Folder(tmp_path, tmp_path / "f", remote), remote, RecordingProgress())
@@ -61,10 +61,10 @@ def test_of_another_machine_it_stays(remote: RemoteState, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("by_hand", "holds"), [(False, True), (True, True), (False, False)], ids=["ours", "by hand", "of another"]
 )
-def test_of_a_terraform_that_lives_it_stays(
+def test_lock_of_running_terraform_stays(
     remote: RemoteState, tmp_path: Path, by_hand: bool, holds: bool
 ) -> None:
-    """Which state it works on is said by the backend it was initialised for."""
+    """The state of a running Terraform is known from its initialized backend."""
     data = tmp_path / (".terraform" if by_hand else "data")
     data.mkdir()
     config = {**remote.config(), **({} if holds else {"bucket": "another"})}
@@ -79,7 +79,7 @@ def test_of_a_terraform_that_lives_it_stays(
     )
     try:
         lock(remote)
-        # Looked at late for the first time: /proc/PID is as old as that look, not as the process.
+        # The time of /proc/PID is that of its first access, not of the process.
         then = time.monotonic() + 4
         wait_until("some time", lambda: time.monotonic() > then or Pending("too early"), seconds=10)
         folder = Folder(tmp_path, tmp_path / "f", remote)

@@ -1,4 +1,4 @@
-"""Proves `plan` with the real provider: a bill and a count before anything is made, and losses by name."""
+"""`plan` with the real provider: price and counts before the first `up`."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def work(home: Path, **asked: Any) -> Context:
     return context_of(opened, Cancel(), home / "run")
 
 
-def test_before_the_first_up_all_of_it_is_counted_and_priced_and_nothing_is_made(
+def test_plan_before_first_up_has_counts_and_price_and_creates_nothing(
     account: Account, tmp_path: Path
 ) -> None:
     home = tmp_path / "home"
@@ -62,7 +62,7 @@ def test_before_the_first_up_all_of_it_is_counted_and_priced_and_nothing_is_made
     assert not home.exists()
 
 
-def test_a_cluster_whose_nodes_could_not_start_is_not_begun(account: Account, tmp_path: Path) -> None:
+def test_up_without_quota_for_first_nodes_is_a_preflight_error(account: Account, tmp_path: Path) -> None:
     """A new account has no GPU quota."""
     with Machine(account, tmp_path).used() as machine:
         machine.write("staging", network_policy="standard", gpu_pools={"a10": {**POOL, "min": 1}})

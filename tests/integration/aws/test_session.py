@@ -1,4 +1,4 @@
-"""Proves first of all that these tests speak to a made-up account; then the session, bucket and record."""
+"""The session, the state bucket and the record; first, that these tests use a fake account."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mlops_platform.clusters.aws.state.bucket import ENVIRONMENT_TAG, Record, St
 from mlops_platform.clusters.aws.state.record import principal
 
 from tests.fakes.aws import REGION, Account, Cloud
-from tests.integration.aws.refusals import answering, refusing
+from tests.integration.aws.faults import answering, refusing
 
 pytestmark = pytest.mark.integration
 
@@ -20,28 +20,30 @@ def record(account: Account, environment: str = "staging") -> Record:
     return Record(environment, account.id, REGION, "tester", "run-1", "2026-01-01T00:00:00+00:00")
 
 
-def test_sts_echoes_the_made_up_account_id(account: Account, cloud: Cloud) -> None:
+def test_sts_returns_the_fake_account_id(account: Account, cloud: Cloud) -> None:
     session = Session(REGION)
     assert session.account == account.id and session.caller.name == "tester"
     assert account.id.startswith("9") and cloud.account().id != account.id
     assert session.endpoint("ec2") == account.url == session.endpoint("s3")
 
 
-def test_without_credentials_it_says_how_to_log_in(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_error_without_credentials_says_how_to_log_in(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     with pytest.raises(PreflightError) as caught:
         _ = Session(REGION).caller
     assert "aws sso login" in caught.value.hint
 
 
-def test_a_refused_call_names_it_as_one_would_type_it(account: Account) -> None:
+def test_failed_call_is_named_in_cli_syntax(account: Account) -> None:
     with pytest.raises(StepError) as caught, asking("ec2 describe-vpcs --vpc-ids vpc-0"):
         Session(REGION).client("ec2").describe_vpcs(VpcIds=["vpc-0"])
     assert caught.value.command == "aws ec2 describe-vpcs --vpc-ids vpc-0"
     assert "InvalidVpcID.NotFound" in caught.value.what
 
 
-def test_the_state_bucket_is_versioned_encrypted_private_and_tagged(account: Account) -> None:
+def test_state_bucket_is_versioned_encrypted_private_and_tagged(account: Account) -> None:
     bucket, s3 = StateBucket(Session(REGION), "staging"), account.client("s3")
     wanted = record(account)
     assert bucket.record() is None and not bucket.exists()
@@ -55,7 +57,7 @@ def test_the_state_bucket_is_versioned_encrypted_private_and_tagged(account: Acc
     assert bucket.tags() == wanted.tags() and bucket.tags()[ENVIRONMENT_TAG] == "staging"
 
 
-def test_it_goes_with_every_version_and_others_stay(account: Account) -> None:
+def test_removal_deletes_every_version_and_no_other_bucket(account: Account) -> None:
     session = Session(REGION)
     for name in ("one", "two"):
         bucket = StateBucket(session, name)
@@ -72,8 +74,8 @@ def test_it_goes_with_every_version_and_others_stay(account: Account) -> None:
     assert [found.environment for found in find(session)] == ["two"]
 
 
-def test_an_object_that_may_not_be_deleted_is_named_and_not_tried_for_ever(account: Account) -> None:
-    """S3 answers 200 all the same; what it says of each key counts."""
+def test_undeletable_object_is_named_and_not_retried_forever(account: Account) -> None:
+    """S3 answers 200 nevertheless; only the result of each key counts."""
     bucket = StateBucket(Session(REGION), "staging")
     bucket.ensure(record(account).tags())
     bucket.put("terraform.tfstate", "kept")
@@ -90,9 +92,7 @@ def test_an_object_that_may_not_be_deleted_is_named_and_not_tried_for_ever(accou
 
 
 @pytest.mark.parametrize(("times", "gone"), [(3, True), (100, False)])
-def test_an_error_of_a_key_that_passes_is_tried_again_for_a_while(
-    account: Account, times: int, gone: bool
-) -> None:
+def test_transient_error_of_a_key_is_retried_for_a_while(account: Account, times: int, gone: bool) -> None:
     session = Session(REGION)
     bucket = StateBucket(session, "staging")
     bucket.ensure(record(account).tags())
@@ -121,7 +121,7 @@ def test_an_error_of_a_key_that_passes_is_tried_again_for_a_while(
     assert bucket.exists() is not gone
 
 
-def test_a_bucket_that_was_deleted_a_moment_ago_is_waited_for(
+def test_creation_waits_for_recently_deleted_bucket(
     account: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """S3 answers CreateBucket with 409 while the name is not free yet."""
@@ -135,7 +135,7 @@ def test_a_bucket_that_was_deleted_a_moment_ago_is_waited_for(
         other.ensure(record(account, "other").tags())
 
 
-def test_a_lock_that_changed_hands_stays(account: Account) -> None:
+def test_changed_lock_stays(account: Account) -> None:
     bucket = StateBucket(Session(REGION), "staging")
     bucket.ensure(record(account).tags())
     bucket.put("lock", "mine")
@@ -148,10 +148,8 @@ def test_a_lock_that_changed_hands_stays(account: Account) -> None:
     assert bucket.get("lock") is None
 
 
-def test_a_role_somebody_has_taken_on_is_named_as_iam_names_it(
-    account: Account, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """EKS compares ARNs, and a session's has lost the role's path."""
+def test_assumed_role_is_named_by_its_iam_arn(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    """EKS compares ARNs, and the ARN of a session lacks the role's path."""
     assert principal(Session(REGION)) == f"arn:aws:iam::{account.id}:user/tester"
     role = account.client("iam").create_role(RoleName="r", Path="/team/", AssumeRolePolicyDocument="{}")
     arn = role["Role"]["Arn"]

@@ -1,4 +1,4 @@
-"""Proves the cloud's own stores with the real Terraform: made, not deleted by a mere yes, and kept."""
+"""The managed stores with the real Terraform: created, protected from `--yes`, retained."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = [
 ]  # the provider waits 80 s for each change of a database
 
 
-def test_bucket_and_database_stand_in_for_components_and_the_bucket_outlives_them(
+def test_managed_stores_replace_components_and_retained_bucket_stays(
     account: Account, tmp_path: Path
 ) -> None:
     with Machine(account, tmp_path).used() as machine:
@@ -38,5 +38,5 @@ def test_bucket_and_database_stand_in_for_components_and_the_bucket_outlives_the
         assert said.code == Exit.DONE and said.data["left"] == [], said.progress
         assert {each["kind"] for each in said.data["stays"] if each["keep"]} >= {"bucket", "key"}
         held = account.client("s3").get_object(Bucket=bucket["name"], Key="mlflow/model")
-        assert held["Body"].read() == b"kept", "nor has the key gone"
+        assert held["Body"].read() == b"kept", "the key still exists"
         assert account.client("rds").describe_db_instances()["DBInstances"] == []

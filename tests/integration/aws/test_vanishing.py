@@ -1,4 +1,4 @@
-"""Proves an inventory and a sweep against what only the real AWS does: lists that lag, rights that end."""
+"""Inventory and sweep with behavior of the real AWS: lists that lag, missing rights."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from mlops_platform.clusters.aws.teardown.sweep import Sweeper
 from mlops_platform.clusters.aws.teardown.sweeps import KINDS, ec2, eks, iam, rest, stores
 
 from tests.fakes.aws import Account
+from tests.integration.aws.faults import answering, refusing
 from tests.integration.aws.planting import Garden, pairs
-from tests.integration.aws.refusals import answering, refusing
 from tests.integration.aws.world import RUN, Machine, tags
 from tests.unit.adapters.terraform.recording import RecordingProgress
 
@@ -27,7 +27,7 @@ OURS = Ownership(NAME, f"mlops-{NAME}", frozenset({RUN}))
 
 @pytest.fixture(scope="module")
 def gardens(shared_account: Account) -> tuple[Garden, Garden]:
-    """Two of everything."""
+    """Two objects of every kind."""
     first, second = (Garden(shared_account, tags(NAME), f"mlops-{NAME}-{each}") for each in "ab")
     first.everything()
     second.everything()
@@ -64,10 +64,10 @@ VANISHING = [
 
 
 @pytest.mark.parametrize(("kind", "service", "operation", "code"), VANISHING)
-def test_what_goes_after_it_was_listed_is_left_out_and_the_rest_is_found(
+def test_inventory_skips_object_that_is_gone_after_the_list(
     gardens: tuple[Garden, Garden], kind: str, service: str, operation: str, code: str
 ) -> None:
-    """Also where one call asks about many: what has gone fails it for all of them."""
+    """Also for batch calls, which fail completely when one object is gone."""
     first, second = gardens
     session = session_of(first.account.region)
     words = (first.word, first.ids["key"][0])
@@ -83,10 +83,8 @@ def test_what_goes_after_it_was_listed_is_left_out_and_the_rest_is_found(
     assert asked and found == set(second.ids[kind])
 
 
-def test_nothing_of_a_strangers_is_described_that_our_rights_do_not_cover(
-    account: Account, session: Session
-) -> None:
-    """A role with rights on `mlops-*` alone: one foreign cluster would end every inventory."""
+def test_inventory_describes_no_objects_of_others(account: Account, session: Session) -> None:
+    """With rights only on `mlops-*`, another cluster would end every inventory."""
     ours, theirs = Garden(account, tags("mine"), "mlops-mine"), Garden(account, {}, "billing")
     for garden in (ours, theirs):
         subnet = garden.network()
@@ -105,10 +103,8 @@ def test_nothing_of_a_strangers_is_described_that_our_rights_do_not_cover(
     assert [row["name"] for row in rows] == ["mine"]
 
 
-def test_what_has_our_tag_under_another_name_is_found_by_the_index(
-    account: Account, session: Session
-) -> None:
-    """A name narrows what is asked about, and decides nothing."""
+def test_inventory_finds_our_tag_under_another_name(account: Account, session: Session) -> None:
+    """The name only narrows the lookup."""
     garden = Garden(account, tags("mine"), "analytics")
     subnet = garden.network()
     garden.compute(subnet)
@@ -136,8 +132,8 @@ def _theirs(params: dict[str, object]) -> bool:
     return "mlops-" not in str(params)
 
 
-def test_what_may_not_be_deleted_says_why_and_keeps_no_other(account: Account, session: Session) -> None:
-    """Not even when it is the first of its kind, on every run."""
+def test_sweep_notes_denied_deletion_and_continues(account: Account, session: Session) -> None:
+    """Also when it is the first of its kind."""
     garden = Garden(account, tags("denied"), "mlops-denied-x")
     for _ in range(3):
         garden.disks()
@@ -150,14 +146,14 @@ def test_what_may_not_be_deleted_says_why_and_keeps_no_other(account: Account, s
         sweeper.sweep({("ebs volume", id) for id in garden.ids["ebs volume"]}, (ec2.VOLUMES,))
     left = {each["VolumeId"] for each in account.client("ec2").describe_volumes()["Volumes"]}
     assert left & set(garden.ids["ebs volume"]) == {kept}
-    assert len(asked) == 1, "it is not asked for again"
+    assert len(asked) == 1, "it is not tried again"
     assert [note for note in told.notes if kept in note and "UnauthorizedOperation" in note]
 
 
 @pytest.mark.parametrize(
     "code", ["InvalidSnapshot.InUse", "OperationAbortedException", "InvalidDBSnapshotState", "BucketNotEmpty"]
 )
-def test_a_refusal_that_passes_is_waited_for(account: Account, session: Session, code: str) -> None:
+def test_sweep_retries_transient_error(account: Account, session: Session, code: str) -> None:
     garden = Garden(account, tags("passing"), "mlops-passing-x")
     garden.disks()
     ownership = Ownership("passing", "", frozenset({RUN}))
@@ -167,10 +163,8 @@ def test_a_refusal_that_passes_is_waited_for(account: Account, session: Session,
     assert not ec2.SNAPSHOTS.exists or not ec2.SNAPSHOTS.exists(session, garden.ids["ebs snapshot"][0])
 
 
-def test_a_role_leaves_the_profile_eks_made_for_its_nodes_which_goes_too(
-    account: Account, session: Session
-) -> None:
-    """EKS tags it with nothing of ours, and leaves it when the group's deletion is cut short."""
+def test_role_is_deleted_with_the_instance_profile_of_eks(account: Account, session: Session) -> None:
+    """The profile lacks our tag, and is left over when the deletion of its node group is interrupted."""
     client = account.client("iam")
     marked = [{"Key": key, "Value": value} for key, value in tags("nodes").items()]
     client.create_role(RoleName="mlops-nodes-node", AssumeRolePolicyDocument="{}", Tags=marked)
@@ -187,8 +181,8 @@ def test_a_role_leaves_the_profile_eks_made_for_its_nodes_which_goes_too(
     assert {each["InstanceProfileName"]: each["Roles"] for each in left} == {"somebodys": [], "eks-5678": []}
 
 
-def test_a_service_that_refuses_the_list_ends_the_inventory(account: Account, session: Session) -> None:
-    """What could not be asked is not gone."""
+def test_denied_list_ends_the_inventory(account: Account, session: Session) -> None:
+    """Without an answer an object is not gone."""
     with (
         refusing(session, "kms", "ListAliases", "AccessDeniedException"),
         pytest.raises(StepError, match="kms list-aliases"),

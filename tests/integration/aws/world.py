@@ -1,4 +1,4 @@
-"""Owns a machine of one's own for commands against the fake cloud: state, environment files, exit codes."""
+"""A separate machine for commands against the fake cloud: state, environment files, exit codes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ RUN = "2026-11-24T08-00-00Z"
 
 @dataclass(frozen=True)
 class Said:
-    """How a command ended: its exit code and its envelope."""
+    """The result of a command: exit code, envelope and progress."""
 
     code: int
     envelope: dict[str, Any]
@@ -56,7 +56,7 @@ class Machine:
 
     @contextmanager
     def used(self) -> Iterator[Machine]:
-        """Commands run here, as on a machine that has seen nothing else."""
+        """Run commands with this machine's state and files only."""
         files = self.folder / "environments"
         files.mkdir(parents=True, exist_ok=True)
         with pytest.MonkeyPatch.context() as patch:
@@ -65,7 +65,7 @@ class Machine:
             yield self
 
     def write(self, name: str, component: str = "minio", **options: Any) -> Path:
-        """An environment file that asks for a cluster here, and for one component."""
+        """Write an environment file with a cluster in this region, and one component."""
         cluster = {"provider": "aws", "region": self.account.region, **options}
         text = {
             "name": name,
@@ -78,7 +78,7 @@ class Machine:
         return file
 
     def made(self, name: str, ttl: str = "") -> AwsCluster:
-        """What `up` does before it starts Terraform: the bucket and the record, in run RUN."""
+        """Create the state bucket and the record of run RUN, as `up` does before Terraform."""
         from dataclasses import replace
 
         self.write(name)
@@ -116,6 +116,6 @@ class Machine:
 
 
 def tags(name: str, run: str = RUN) -> dict[str, str]:
-    """As everything of an environment has them."""
+    """The tags of every object of an environment."""
     found = {"mlops-platform/env": name, "mlops-platform/owner": "tester"}
     return {**found, "mlops-platform/run": run} if run else found

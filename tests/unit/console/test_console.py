@@ -208,7 +208,7 @@ SCREENS: dict[str, str] = {
         214,
         (
             Leftover("ebs volume", "vol-0f3a", "50 GiB gp3 eu-central-1a, 3d old, pvc airflow/logs"),
-            Leftover("key", "00ea3abc", "secrets", keep="deleted by itself on 2026-12-01"),
+            Leftover("key", "00ea3abc", "secrets", keep="AWS deletes it on 2026-12-01"),
             Leftover("state bucket", "mlops-platform-1-eu-central-1-staging", keep="goes last"),
         ),
         kept=False,

@@ -86,7 +86,7 @@ UNCHANGED = Preview(
     BILL,
     {},
 )
-UNASKED = Preview("staging", "aws eu-central-1", (), None, (), BILL, {}, "no credentials that work")
+UNASKED = Preview("staging", "aws eu-central-1", (), None, (), BILL, {}, "no valid credentials")
 HOST = Preview(
     "local",
     "this machine",

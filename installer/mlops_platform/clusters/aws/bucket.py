@@ -1,4 +1,4 @@
-"""Owns the environment's bucket as components see it: where it is, and whose pods may use which part."""
+"""The environment's S3 bucket as a managed service: its address, and the access of pods to its parts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _HTTPS = 443
 
 @dataclass(frozen=True)
 class Bucket:
-    """Made by terraform/aws/stores.tf, whose names these are; `account` is asked late."""
+    """The bucket that terraform/aws/stores.tf creates; `account` is looked up on use."""
 
     session: Session
     account: Callable[[], str]
@@ -25,7 +25,7 @@ class Bucket:
 
     @cached_property
     def endpoints(self) -> Sequence[tuple[str, int]]:
-        """S3's addresses in this region, as AWS keeps them for firewalls, and the agent.
+        """The Pod Identity agent, and S3's CIDRs in this region from the prefix list that AWS maintains.
 
         https://docs.aws.amazon.com/vpc/latest/userguide/working-with-aws-managed-prefix-lists.html
         """
@@ -34,7 +34,7 @@ class Bucket:
         with asking("ec2 describe-managed-prefix-lists"):
             lists = ec2.describe_managed_prefix_lists(Filters=wanted)["PrefixLists"]
         if len(lists) != 1:
-            raise StepError(f"{name}: {len(lists)} prefix lists of that name, and one is needed")
+            raise StepError(f"{name}: {len(lists)} prefix lists have this name, expected 1")
         with asking("ec2 get-managed-prefix-list-entries"):
             asked = ("ec2", "get_managed_prefix_list_entries", "Entries")
             found = [
@@ -50,7 +50,7 @@ class Bucket:
             "uri": f"s3://{bucket}/{namespace}",
             "endpoint": f"https://s3.{region}.{suffix(region)}",
             "region": region,
-            "user": "",  # none, nor a password: AWS's tools go on to the agent then
+            "user": "",  # without user and password, AWS tools ask the agent
             "password": "",
             "credentials": "[default]\n",
         }

@@ -1,4 +1,4 @@
-"""Owns the preflight of an AWS account: every line asked at once, all of them reported, none made up."""
+"""The preflight checks of an AWS account, all at once."""
 
 from __future__ import annotations
 
@@ -16,36 +16,34 @@ from mlops_platform.clusters.base import Check
 
 Question = Callable[[], Check]
 _CREDENTIALS, _SKEW = "credentials", "helm and kubernetes"
-# By id: which letter such a zone has differs from account to account.
+# By id, because the letter of a zone differs between accounts.
 # https://docs.aws.amazon.com/eks/latest/userguide/network-reqs.html
 _WITHOUT_EKS = frozenset({"use1-az3", "usw1-az2", "cac1-az3"})
 
 
 def all_checks(session: Session, environment: str, options: Options) -> tuple[Check, ...]:
-    """Without credentials that work AWS cannot be asked, and that is said of every line."""
+    """Run all checks; without valid credentials the others are skipped."""
     who = asked(_CREDENTIALS, partial(_credentials, session))
     questions = _questions(session, environment, options)
     if who.status != "ok":
         skipped = (
             Check(n, "skipped", "not asked") if n != _SKEW else asked(n, q) for n, q in questions.items()
         )
-        return (Check(who.name, "failure", "none that work", who.why, who.fix), *skipped)
+        return (Check(who.name, "failure", "none are valid", who.why, who.fix), *skipped)
     with ThreadPoolExecutor(len(questions)) as pool:
         return (who, *pool.map(asked, questions, questions.values()))
 
 
 def asked(name: str, question: Question) -> Check:
-    """What could not be asked is not known to be wrong: a warning, with what the answer was."""
+    """Run one check; an error of AWS is a warning, with its answer."""
     try:
         return question()
     except PlatformError as error:
-        return Check(
-            name, "warning", "could not be asked", error.why or error.what, error.hint or error.command
-        )
+        return Check(name, "warning", "no answer", error.why or error.what, error.hint or error.command)
 
 
 def _questions(session: Session, environment: str, options: Options) -> dict[str, Question]:
-    """By the name of the line, in the order in which they are shown."""
+    """The checks by name, in the order of the screen."""
     nats = {"none": 0, "one": 1}.get(options.nat, len(options.three_zones))
     found: dict[str, Question] = {
         "region": partial(_region, session),
@@ -76,17 +74,17 @@ def _credentials(session: Session) -> Check:
 
 def _way_out() -> Check:
     """https://docs.aws.amazon.com/eks/latest/userguide/private-clusters.html"""
-    why = "nodes join and fetch images over it: without one of your own they never become ready"
+    why = "nodes join and pull images through it; without another route they never become Ready"
     fix = "nat: one, or endpoints for autoscaling, ec2, ecr.api, ecr.dkr, eks, eks-auth, sts before nodes"
     return Check("way out", "warning", "none", why, fix)
 
 
 def _private(options: Options) -> Check:
-    """The first `up` makes the VPC, and can go on only once that is connected."""
-    why = "reached from inside the VPC alone, where nothing leads before it is made and connected"
-    fix = "allowed_cidrs; or let the first `up` end at it, connect the VPC, and run `up` again"
+    """Warn about a private endpoint: `up` can continue only once the new VPC is connected."""
+    why = "the endpoint is reachable only from the VPC, which must first be created and connected"
+    fix = "set allowed_cidrs; or let the first `up` fail there, connect the VPC, and run `up` again"
     if not options.other_networks:
-        fix += "; name your networks in other_networks"
+        fix += "; list your networks in other_networks"
     return Check("API server", "warning", "private", why, fix)
 
 
@@ -97,7 +95,7 @@ def _region(session: Session) -> Check:
         session.region
     )
     if status is None:
-        return Check("region", "failure", session.region, "there is no such region", "mend cluster.region")
+        return Check("region", "failure", session.region, "there is no such region", "correct cluster.region")
     if status == "not-opted-in":
         fix = f"aws account enable-region --region-name {session.region}"
         return Check("region", "failure", session.region, "not enabled in this account", fix)
@@ -113,17 +111,17 @@ def _zones(session: Session, options: Options) -> Check:
     seen = ", ".join(wanted)
     missing = [zone for zone in wanted if zone not in state]
     if missing:
-        fix = f"cluster.zones: three of {', '.join(sorted(state))}"
+        fix = f"set cluster.zones to three of {', '.join(sorted(state))}"
         return Check("zones", "failure", seen, f"this account has no {', '.join(missing)}", fix)
     if closed:
-        fix = f"cluster.zones: three of {', '.join(sorted(state.keys() - set(closed)))}"
+        fix = f"set cluster.zones to three of {', '.join(sorted(state.keys() - set(closed)))}"
         return Check("zones", "failure", seen, f"EKS has no control plane in {', '.join(closed)}", fix)
     ill = [f"{zone} is {state[zone]}" for zone in wanted if state[zone] != "available"]
     return Check("zones", "warning" if ill else "ok", seen, ", ".join(ill))
 
 
 def _offers(session: Session, pool: str, asked: SystemPool | GpuPool, zones: Sequence[str]) -> Check:
-    """Offered where? EKS makes no group of nodes that is to be in a zone without its type.
+    """Check that the zones offer the instance type: otherwise EKS creates no node group there.
 
     https://github.com/eksctl-io/eksctl/issues/6461
     """
@@ -141,23 +139,25 @@ def _offers(session: Session, pool: str, asked: SystemPool | GpuPool, zones: Seq
         everywhere = sorted({offer["Location"] for offer in offers})
     here = [zone for zone in zones if zone in everywhere]
     if not everywhere:
-        fix = "another instance type, or another region"
+        fix = "choose another instance type or region"
         return Check(line, "failure", f"no {name}", f"{session.region} does not have it", fix)
     if not here:
-        fix = f"cluster.zones: some of {', '.join(everywhere)}"
+        fix = f"set cluster.zones to some of {', '.join(everywhere)}"
         return Check(line, "failure", f"{name} in {', '.join(everywhere)}", f"not in {', '.join(zones)}", fix)
     seen = f"{name} in {', '.join(here)}"
     wrong = _size(session, name, asked.gpu_count) if isinstance(asked, GpuPool) else ""
     if wrong:
-        return Check(line, "failure", seen, wrong, "mend the pool's gpu_count, or its type")
+        return Check(line, "failure", seen, wrong, "correct the pool's gpu_count or instance_type")
     missing = [zone for zone in zones if zone not in here]
     if missing:
-        return Check(line, "failure", seen, f"not in {', '.join(missing)}", f"{where}: [{', '.join(here)}]")
+        return Check(
+            line, "failure", seen, f"not in {', '.join(missing)}", f"set {where} to [{', '.join(here)}]"
+        )
     return Check(line, "ok", seen)
 
 
 def _size(session: Session, name: str, gpus: int) -> str:
-    """Only of a GPU type that is newer than our table need AWS be asked."""
+    """Compare the number of GPUs; AWS is asked only about types that our table lacks."""
     if name in prices.table().types:
         return ""
     with asking(f"ec2 describe-instance-types --instance-types {name}"):
@@ -167,23 +167,23 @@ def _size(session: Session, name: str, gpus: int) -> str:
 
 
 def _kubernetes(session: Session, cluster: str, wanted: str) -> Check:
-    """Does EKS still have the version, and can a cluster that exists become it? One minor at a time, up."""
+    """Check that EKS offers the version, and that the cluster can upgrade to it."""
     running = _running(session, cluster)
     if running and running != wanted:
         step = _minor(wanted) - _minor(running)
-        seen = f"{running}, to become {wanted}"
+        seen = f"{running}, wanted {wanted}"
         if step < 0:
             return Check(
-                "kubernetes", "failure", seen, "EKS never goes back", f"cluster.version: '{running}'"
+                "kubernetes", "failure", seen, "EKS has no downgrade", f"set cluster.version to '{running}'"
             )
         if step > 1:
-            fix = f"cluster.version: '1.{_minor(running) + 1}' first"
-            return Check("kubernetes", "failure", seen, "EKS goes up one minor version at a time", fix)
+            fix = f"set cluster.version to '1.{_minor(running) + 1}' first"
+            return Check("kubernetes", "failure", seen, "EKS upgrades by one minor version at a time", fix)
     with asking("eks describe-cluster-versions"):
         found = session.pages("eks", "describe_cluster_versions", "clusterVersions", includeAll=True)
         status = {each["clusterVersion"]: each.get("versionStatus", "") for each in found}
     standard = [version for version, state in status.items() if state == "STANDARD_SUPPORT"]
-    fix = f"cluster.version: one of {', '.join(sorted(standard, key=_minor))}"
+    fix = f"set cluster.version to one of {', '.join(sorted(standard, key=_minor))}"
     if status.get(wanted, "UNSUPPORTED") == "UNSUPPORTED":
         return Check("kubernetes", "failure", wanted, "EKS does not offer it", fix)
     if wanted not in standard:
@@ -194,7 +194,7 @@ def _kubernetes(session: Session, cluster: str, wanted: str) -> Check:
 
 
 def _running(session: Session, cluster: str) -> str:
-    """The version of the cluster as it is; '' when there is none."""
+    """The current version of the cluster; '' when there is none."""
     said = session.ask("eks", "describe_cluster", name=cluster)
     return str(said["cluster"]["version"]) if said else ""
 
@@ -206,8 +206,8 @@ def _helm(wanted: str) -> Check:
     seen = f"Helm {helm.version}, Kubernetes {wanted}"
     if helm.suits(_minor(wanted)):
         return Check(_SKEW, "ok", seen)
-    why = f"this Helm is made for 1.{helm.oldest} to 1.{helm.newest}"
-    return Check(_SKEW, "warning", seen, why, f"cluster.version: '1.{helm.oldest}' or newer")
+    why = f"this Helm supports 1.{helm.oldest} to 1.{helm.newest}"
+    return Check(_SKEW, "warning", seen, why, f"set cluster.version to '1.{helm.oldest}' or newer")
 
 
 def _minor(version: str) -> int:
@@ -216,18 +216,20 @@ def _minor(version: str) -> int:
 
 
 def _state_bucket(session: Session, environment: str) -> Check:
-    """Names of buckets are everybody's: ours may be free, ours already, or taken."""
+    """Check that the bucket name, which is unique in all of AWS, is free or already ours."""
     bucket = StateBucket(session, environment)
     try:
         there = bucket.exists()
     except PlatformError as error:
-        fix = "name the environment otherwise"
-        return Check("state bucket", "failure", bucket.name, f"it is somebody else's ({error.what})", fix)
+        fix = "choose another name for the environment"
+        return Check(
+            "state bucket", "failure", bucket.name, f"it belongs to another account ({error.what})", fix
+        )
     if not there:
         return Check("state bucket", "ok", f"{bucket.name}: free")
     owner = bucket.tags().get(ENVIRONMENT_TAG)
     if owner == environment:
         return Check("state bucket", "ok", f"{bucket.name}: ours")
-    why = f"it is there and not tagged as this environment's ({ENVIRONMENT_TAG}: {owner or 'none'})"
-    fix = "name the environment otherwise, or remove that bucket by hand"
+    why = f"it exists without the tag of this environment ({ENVIRONMENT_TAG}: {owner or 'none'})"
+    fix = "choose another name for the environment, or delete that bucket by hand"
     return Check("state bucket", "failure", bucket.name, why, fix)

@@ -82,7 +82,7 @@ class AwsCluster(Cluster):
 
     @property
     def remote(self) -> RemoteState:
-        """Where Terraform's state lies."""
+        """The S3 backend of Terraform's state."""
         return RemoteState(self.bucket)
 
     @cached_property
@@ -113,7 +113,7 @@ class AwsCluster(Cluster):
 
     @property
     def cluster_name(self) -> str:
-        """The name of the EKS cluster; names of all else begin with it."""
+        """The name of the EKS cluster; all other names begin with it."""
         return f"mlops-{self.environment}"
 
     @property
@@ -130,7 +130,7 @@ class AwsCluster(Cluster):
         return all_checks(self.session, self.environment, self.options)
 
     def variables(self) -> Mapping[str, Any]:
-        """Without a call: what the record says of owner and run is read from its copy beside the state."""
+        """Sends no request: owner and run are read from the record's copy beside the state."""
         options, record = self.options, self.record.here()
         return {
             "name": self.environment,
@@ -147,7 +147,7 @@ class AwsCluster(Cluster):
             "gpu_pools": {name: pool.model_dump() for name, pool in options.gpu_pools.items()},
             "object_store": options.object_store,
             "sql": options.sql,
-            # EKS itself lets in who makes the cluster, and refuses to be told so a second time.
+            # EKS gives the creator an access entry itself, and rejects a second one.
             "admins": [arn for arn in options.admins if not record or arn != record.maker],
             "allowed_cidrs": options.allowed_cidrs,
             "log_retention_days": options.log_retention_days,
@@ -163,16 +163,15 @@ class AwsCluster(Cluster):
         return EnvironmentRecord(self.session, self.bucket, self.state, self.environment, self.run)
 
     def prepare(self, progress: Progress) -> None:
-        """The state bucket and the record in it, which say whose all that is made from now on is; and nodes
-        as many as pools that are there may have now.
+        """Create the state bucket with the record, and bring node counts between their new limits.
 
-        Raises StepError when the environment was made in another account or region, or its name is taken.
+        Raises StepError when the environment was created in another account or region, or its name is taken.
         """
         self.record.keep(progress)
         pool_sizes.fit(self.session, self.cluster_name, self.options.pools, progress)
 
     def access(self, outputs: Mapping[str, Any]) -> ClusterAccess:
-        """Also writes the kubeconfig for people; our own client is given tokens directly."""
+        """Also write the kubeconfig for users; our own client gets tokens directly."""
         name, region = outputs["cluster_name"], outputs["region"]
         text = json.dumps(credentials.kubeconfig(name, region, outputs["endpoint"], outputs["ca"]), indent=1)
         if not self.kubeconfig.exists() or self.kubeconfig.read_text() != text:
@@ -188,27 +187,27 @@ class AwsCluster(Cluster):
         )
 
     def network(self) -> Network:
-        """Pods have addresses of the private subnets, as nodes do. The control plane has none there."""
+        """Pods and nodes have addresses of the private subnets; the control plane does not."""
         quarters = IPv4Network(self.options.cidr).subnets(prefixlen_diff=2)  # as terraform/aws/network.tf
         # "Traffic from the local node should always be allowed", and one map is for both directions:
         # https://github.com/aws/aws-network-policy-agent/blob/main/pkg/fwruleprocessor/fw_rule_processor.go
         return Network(tuple(str(each) for each in list(quarters)[:ZONES]), own_node=True)
 
     def alive(self) -> str:
-        """What EKS says of its cluster: whether its API server can be reached from here is another matter."""
+        """The status in EKS; the API server may still be unreachable from here."""
         said = self.session.ask("eks", "describe_cluster", name=self.cluster_name)
         if not said:
-            return "the cluster was never made, or is gone"
+            return "the cluster does not exist"
         status = said["cluster"]["status"]
-        return "" if status == "ACTIVE" else f"EKS says {status}"
+        return "" if status == "ACTIVE" else f"EKS reports {status}"
 
     def revive(self, progress: Progress, cancel: Cancel) -> None:
-        """EKS mends its own clusters; one that is gone although Terraform made it is for Terraform."""
+        """Raise StepError unless it is ACTIVE: EKS repairs a cluster, Terraform recreates it."""
         wrong = self.alive()
         if wrong:
             raise StepError(
                 f"{self.cluster_name}: {wrong}",
-                hint="a change under way ends by itself; a cluster deleted by hand is made again",
+                hint="wait for a change in progress; run `up` again to recreate a deleted cluster",
                 command=f"aws eks describe-cluster --name {self.cluster_name} --region {self.options.region}",
                 transient=True,
             )
@@ -222,13 +221,13 @@ class AwsCluster(Cluster):
 
 
 def make(spec: ClusterSpec, environment: str, state: Path, programs: Programs, run: str) -> AwsCluster:
-    """Sends no request."""
+    """Make the cluster object; sends no request."""
     assert isinstance(spec, Options), "the environment file was read with this provider's options model"
     return AwsCluster(environment, state, spec, run, built_programs=programs)
 
 
 def _storage_class() -> Mapping[str, Any]:
-    """EKS brings none since 1.30: gp3, encrypted, in the zone the pod is placed in."""
+    """The default StorageClass, which EKS lacks since 1.30: gp3, encrypted, in the zone of the pod."""
     return {
         "apiVersion": "storage.k8s.io/v1",
         "kind": "StorageClass",

@@ -1,9 +1,9 @@
-"""Owns logging in to an EKS cluster: a short-lived token made of a signed request, and a kubeconfig.
+"""Login to an EKS cluster: a short-lived token made from a signed request, and a kubeconfig.
 
-The token is a presigned STS GetCallerIdentity URL that names the cluster; EKS sends it to STS and so
-learns who asks. https://github.com/kubernetes-sigs/aws-iam-authenticator#api-authorization-from-outside-a-cluster
+The token is a presigned STS GetCallerIdentity URL that names the cluster; EKS sends it to STS, which
+returns the caller. https://github.com/kubernetes-sigs/aws-iam-authenticator#api-authorization-from-outside-a-cluster
 
-    python -m mlops_platform.clusters.aws.credentials CLUSTER REGION     what a kubeconfig runs
+    python -m mlops_platform.clusters.aws.credentials CLUSTER REGION     the exec plugin of a kubeconfig
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from mlops_platform.clusters.aws.session import Session, asking
 
 _PREFIX = "k8s-aws-v1."
 _HEADER = "x-k8s-aws-id"
-# STS takes the URL for a minute's signature, EKS the token for 15 minutes; we make a new one in time.
+# STS accepts the URL for a minute, EKS the token for 15 minutes.
 _SIGNED_SECONDS, _VALID_SECONDS, _FRESH_SECONDS = 60, 14 * 60, 10 * 60
 
 
 class Tokens:
-    """Tokens for one cluster, made anew when the last is ten minutes old; thread-safe."""
+    """Tokens for one cluster, renewed after ten minutes; thread-safe."""
 
     def __init__(self, session: Session, cluster: str) -> None:
         self._session = session
@@ -36,7 +36,7 @@ class Tokens:
         self._made = 0.0
 
     def token(self) -> str:
-        """Signed here: no call leaves the machine. Raises PreflightError without credentials."""
+        """Sign a token locally, without a request. Raises PreflightError without credentials."""
         with self._lock:
             if not self._token or time.monotonic() - self._made > _FRESH_SECONDS:
                 self._token, self._made = _signed(self._session, self._cluster), time.monotonic()
@@ -63,10 +63,7 @@ def _signed(session: Session, cluster: str) -> str:
 
 
 def kubeconfig(cluster: str, region: str, endpoint: str, authority: str) -> Mapping[str, Any]:
-    """A kubeconfig without a secret: whoever uses it must be able to log in to AWS.
-
-    `authority` is base64 of PEM, as EKS gives it.
-    """
+    """A kubeconfig without a secret: its user needs credentials for AWS. `authority` is base64 of PEM."""
     run = {
         "apiVersion": "client.authentication.k8s.io/v1",
         "command": sys.executable,
@@ -87,7 +84,7 @@ def kubeconfig(cluster: str, region: str, endpoint: str, authority: str) -> Mapp
 
 
 def exec_credential(token: str) -> str:
-    """https://kubernetes.io/docs/reference/access-authn-authz/authentication/#input-and-output-formats"""
+    """See https://kubernetes.io/docs/reference/access-authn-authz/authentication/#input-and-output-formats."""
     until = (datetime.now(UTC) + timedelta(seconds=_VALID_SECONDS)).strftime("%Y-%m-%dT%H:%M:%SZ")
     status = {"token": token, "expirationTimestamp": until}
     return json.dumps(

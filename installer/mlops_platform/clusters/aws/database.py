@@ -1,4 +1,4 @@
-"""Owns the environment's RDS instance as a server in which accounts are made: where it is, and by whom."""
+"""The environment's RDS instance as a managed server: its address and its admin account."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from mlops_platform.clusters.aws.session import Session, asking
 from mlops_platform.clusters.aws.state.bucket import ENVIRONMENT_TAG
 from mlops_platform.clusters.aws.teardown.sweeps.kind import tags_of
 
-_PORT = 5432  # terraform/aws asks for no other
+_PORT = 5432  # the port in terraform/aws
 
 
 @dataclass(frozen=True)
 class Database:
-    """The one with the environment's tag, in the subnets `networks`."""
+    """The database with the environment's tag, in the subnets `networks`."""
 
     session: Session
     environment: str
@@ -31,8 +31,8 @@ class Database:
         ours = [each for each in every if tags_of(each, "TagList").get(ENVIRONMENT_TAG) == self.environment]
         if len(ours) != 1:
             raise StepError(
-                f"{len(ours)} databases have the tag of {self.environment}, and one is needed",
-                hint="it is Terraform's to make: run up again",
+                f"{len(ours)} databases have the tag of {self.environment}, expected 1",
+                hint="run `up` again: Terraform creates it",
                 command="aws rds describe-db-instances",
             )
         found: Mapping[str, Any] = ours[0]
@@ -45,11 +45,11 @@ class Database:
 
     @property
     def endpoints(self) -> Sequence[tuple[str, int]]:
-        """All of its subnets: it has another address after a failover to another zone. Asks nobody."""
+        """All of its subnets, because a failover to another zone changes the address. Sends no request."""
         return [(network, _PORT) for network in self.networks]
 
     def admin(self) -> Mapping[str, str]:
-        """AWS makes the password, rotates it every week and keeps it: it is asked for each time.
+        """Read the account from Secrets Manager each time, because AWS rotates the password every week.
 
         https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/rds-secrets-manager.html
         """

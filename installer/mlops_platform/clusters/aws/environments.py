@@ -1,4 +1,4 @@
-"""Owns finding environments by their tags: those with a record, and what is left of those without."""
+"""Environments found by their tags: those with a record, and remains without one."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def remotes(region: str) -> list[RemoteEnvironment]:
-    """Sorted by name. Changes nothing."""
+    """List the environments of a region, '' for that of the AWS configuration. Changes nothing."""
     session = session_of(region or _usual_region())
     counts: dict[str, int] = {}
     with calling("resourcegroupstaggingapi"):
@@ -53,8 +53,7 @@ def _recorded(bucket: StateBucket, objects: int) -> RemoteEnvironment:
 
 
 def _hourly(file: str) -> float | None:
-    """What a recorded environment costs at the least, without its disks; None for a file that an earlier
-    version understood, and this one does not."""
+    """The lowest price of a recorded environment, without disks; None for a file of another version."""
     from pydantic import ValidationError
 
     from mlops_platform.clusters.aws.cost import AwsCost
@@ -69,14 +68,17 @@ def _hourly(file: str) -> float | None:
 
 
 def _latest(record: Record | None, tag: str) -> str:
-    """A run that was killed may have prolonged only one of the two: what was promised last counts."""
+    """The later expiry of record and tag: a killed run may have extended only one of them."""
     known = [text for text in (record.expires_at if record else "", tag) if text]
     return max(known, default="")
 
 
 def _strays(session: Session, names: Collection[str]) -> Iterator[RemoteEnvironment]:
-    """Of which something is left though they have no record. The index alone would have every environment
-    that went down today among them: it goes on listing what is deleted, and a key is only scheduled to be."""
+    """Environments without a record of which objects exist.
+
+    The tag index alone would list every environment that was destroyed today, because it lags behind, and
+    because a key is only scheduled for deletion.
+    """
     for name in names:
         ownership = Ownership(name, "", frozenset(), None)
         left = [each for each in look(session, ownership) if not each.resource.scheduled]
@@ -89,5 +91,5 @@ def _usual_region() -> str:
 
     region = botocore.session.get_session().get_config_variable("region")
     if not region:
-        raise UsageError("which region? environments are found region by region", hint="say --region")
+        raise UsageError("the region is unknown", hint="add --region: environments are listed by region")
     return str(region)

@@ -1,4 +1,4 @@
-"""Owns the policies a strict cluster needs before its first pod: DNS and disks reach the API server.
+"""The network policies that a strict cluster needs before its first pod: DNS and the EBS driver.
 
 terraform/aws runs it between the cluster and its nodes:  python -m mlops_platform.clusters.aws.first_policies
 """
@@ -22,11 +22,11 @@ from mlops_platform.clusters.aws.session import Session
 _NAMESPACE = "kube-system"
 _ANSWER_SECONDS = 300
 _NOT_YET = (401, 403)
-_HINT = "with no allowed_cidrs: connect the VPC with where you are, then run the same command again"
+_HINT = "without allowed_cidrs: connect your network with the VPC, then run the same command again"
 
 
 def policies() -> Sequence[Mapping[str, Any]]:
-    """In strict mode a pod no policy selects reaches nothing and is reached by nothing.
+    """The policies: in strict mode a pod without a policy has no traffic at all.
 
     https://docs.aws.amazon.com/eks/latest/userguide/cni-network-policy-configure.html
     """
@@ -48,8 +48,10 @@ def _policy(name: str, selects: Mapping[str, str], rules: Mapping[str, Any]) -> 
 
 
 def apply(kube: Kube) -> None:
-    """Waits for an API server that EKS has just made: its name may not be known everywhere yet, nor who
-    may do what. Raises WaitTimedOut with the last answer, such as of one that no way leads to."""
+    """Apply the policies, and wait for a new API server: its DNS name and its access entries come late.
+
+    Raises WaitTimedOut with the last answer.
+    """
 
     def applied() -> bool | Pending:
         try:
@@ -64,7 +66,7 @@ def apply(kube: Kube) -> None:
 
 
 def main() -> None:
-    """CLUSTER, REGION, ENDPOINT and CA (base64 of PEM) come from the environment."""
+    """Apply them; CLUSTER, REGION, ENDPOINT and CA (base64 of PEM) are environment variables."""
     cluster, region, endpoint, authority = (os.environ[n] for n in ("CLUSTER", "REGION", "ENDPOINT", "CA"))
     with TemporaryDirectory() as folder:
         file = Path(folder) / "kubeconfig"

@@ -1,7 +1,7 @@
-"""Owns finding what a killed Terraform had made without saying so: by tag, and by names that are ours.
+"""Lookup of import ids for objects that a killed Terraform created and did not record.
 
-An address of terraform/aws says what its object is called there; that the object is this environment's is
-said by its tag, or, where a kind has none, by what it hangs on.
+An address of terraform/aws determines the name of its object; the tag shows that the object belongs to the
+environment, or, for a kind without tags, the object that it is attached to.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from mlops_platform.clusters.aws.state.bucket import ENVIRONMENT_TAG, StateBucke
 from mlops_platform.clusters.aws.teardown.sweeps.index import tagged
 from mlops_platform.clusters.aws.teardown.sweeps.kind import tags_of
 from mlops_platform.clusters.aws.teardown.sweeps.rest import control_plane_log, key_tags
-from mlops_platform.clusters.aws.waiters import Settling
+from mlops_platform.clusters.aws.waiters import CreationWaiter
 
-# Making these once more is no mistake to AWS, or is what Terraform does to set them: nothing is lost.
+# These can be created a second time without an error or a loss:
 # IAM policy attachments, inline policies, bucket settings, access policies, autoscaling tags.
 _ADDRESS = re.compile(r'(?:module\.\w+\.)?(?P<type>\w+)\.(?P<name>\w+)(?:\["(?P<key>.*)"\])?$')
-# The EC2 kinds: how they are listed (operation, list, id), and the end of the Name tag each has; {key} is the
-# key of for_each.
+# The EC2 kinds: the list call (operation, list, id), and the end of their Name tag; {key} is the key of
+# for_each.
 _VPCS = ("describe_vpcs", "Vpcs", "VpcId")
 _SUBNETS = ("describe_subnets", "Subnets", "SubnetId")
 _GATEWAYS = ("describe_internet_gateways", "InternetGateways", "InternetGatewayId")
@@ -52,13 +52,15 @@ _NAMED: Mapping[tuple[str, str], tuple[tuple[str, str, str], str]] = {
     ("aws_vpc_security_group_ingress_rule", "database"): (_RULES, "{key}-cluster"),
     ("aws_vpc_security_group_ingress_rule", "connected"): (_RULES, "connected-{key}"),
 }
-# Gateways and endpoints are listed for an hour after they have gone.
+# Deleted gateways and endpoints stay in lists for an hour.
 _GONE = frozenset({"deleting", "deleted", "failed"})
 
 
 class ImportIds:
-    """Looks things up for one environment, each at most once. What is found is taken over, and destroyed
-    one day, so it must be as provably ours as what is deleted (ownership.py)."""
+    """Looks up import ids for one environment, each at most once.
+
+    An imported object will be destroyed one day, so the rules of ownership.py apply.
+    """
 
     def __init__(
         self,
@@ -70,12 +72,12 @@ class ImportIds:
         self._session = session
         self._environment = environment
         self._progress = progress or Silent()
-        self._settling = Settling(self._progress, cancel)
+        self._waiter = CreationWaiter(self._progress, cancel)
         self._cluster = f"mlops-{environment}"
         self._prefix = f"{self._cluster}-"
 
     def find(self, address: str) -> str:
-        """The id an object is imported by; '' when there is none, or none that is provably ours."""
+        """The import id of an object; '' when there is none that belongs to the environment."""
         parsed = _ADDRESS.match(address)
         if not parsed:
             return ""
@@ -87,7 +89,7 @@ class ImportIds:
         return finder(name, key) if finder else ""
 
     def _tagged(self, how: tuple[str, str, str], named: str) -> str:
-        """The one of EC2's with this environment's tag and that Name."""
+        """The EC2 object with this environment's tag and that Name."""
         operation, key, id_ = how
         wanted = {ENVIRONMENT_TAG: self._environment, "Name": named}
         filters = [{"Name": f"tag:{tag}", "Values": [value]} for tag, value in wanted.items()]
@@ -101,8 +103,11 @@ class ImportIds:
         return Ownership(self._environment, self._cluster, record.every_run if record else frozenset())
 
     def _ours(self, tags: Mapping[str, str] | None, *, everywhere: bool = False) -> bool:
-        """`everywhere`: the name has no region in it. One of an environment of the same name in another
-        region would be retagged, and destroyed with ours: a run of the record must be named (ADR 22)."""
+        """True: the tags are this environment's. `everywhere`: the kind has no region in its name.
+
+        Without a run of the record, an object of an environment of the same name in another region would be
+        imported, retagged and later destroyed (ADR 22).
+        """
         return self._ownership.verdict(tags or {}, everywhere=everywhere) is Verdict.OURS
 
     def _aws_iam_role(self, name: str, key: str) -> str:
@@ -111,10 +116,10 @@ class ImportIds:
         return role if found and self._ours(tags_of(found["Role"]), everywhere=True) else ""
 
     def _aws_kms_key(self, name: str, key: str) -> str:
-        """The alias says it at once; the tag index, minutes later."""
+        """Find it by alias: the tag index lags by minutes."""
         for each in self._keys():
             answer = self._session.ask("kms", "describe_key", KeyId=each)
-            # Those of earlier lives of the environment are waiting for their end.
+            # Keys of earlier environments of this name are scheduled for deletion.
             if answer and answer["KeyMetadata"]["KeyState"] == "Enabled":
                 id_ = str(answer["KeyMetadata"]["KeyId"])
                 with asking("kms list-resource-tags"):
@@ -142,8 +147,10 @@ class ImportIds:
         return self.log_group()
 
     def log_group(self) -> str:
-        """The control plane's. EKS makes it again after Terraform has deleted it, without a tag; it carries
-        the name of our cluster, which no other can have. One that somebody has tagged is theirs."""
+        """The log group of the control plane, which EKS recreates without a tag after Terraform deleted it.
+
+        It has the unique name of our cluster. A group with tags belongs to another owner.
+        """
         name = control_plane_log(self._cluster)
         found = self._session.ask("logs", "describe_log_groups", logGroupNamePrefix=name) or {}
         for group in found.get("logGroups", ()):
@@ -165,13 +172,13 @@ class ImportIds:
         return f"{self._cluster}:{key}" if there else ""
 
     def _eks(self, kind: str, **which: str) -> bool:
-        """Whether one is ours and can be taken in; `kind` is the word its operations end in."""
+        """True: the object is ours and can be imported; `kind` is the end of its operations' names."""
 
         def look() -> dict[str, Any]:
             found = self._session.ask("eks", f"describe_{kind}", **which)
             return dict(found[kind]) if found else {}
 
-        return self._ours(look().get("tags")) and self._settling.whole(
+        return self._ours(look().get("tags")) and self._waiter.importable(
             f"{kind} {[*which.values()][-1]}",
             lambda: str(look().get("status", "")),
             lambda: self._session.ask("eks", f"delete_{kind}", **which),
@@ -227,7 +234,7 @@ class ImportIds:
         return self._cluster if tags and self._ours(tags_of(tags, "tags")) else ""
 
     def _aws_db_instance(self, name: str, key: str) -> str:
-        """One that has failed is taken in as it is: of what holds data, nothing is deleted unasked."""
+        """A failed database is imported, not deleted: it may hold data."""
         database = self._prefix + key
 
         def look() -> dict[str, Any]:
@@ -235,9 +242,7 @@ class ImportIds:
             return dict(found["DBInstances"][0]) if found else {}
 
         ours = self._ours(tags_of(look(), "TagList"))
-        there = ours and self._settling.made(
-            f"database {database}", lambda: look().get("DBInstanceStatus", "")
-        )
+        there = ours and self._waiter.made(f"database {database}", lambda: look().get("DBInstanceStatus", ""))
         return database if there else ""
 
     def _aws_db_subnet_group(self, name: str, key: str) -> str:
@@ -257,8 +262,10 @@ def find(
     progress: Progress | None = None,
     cancel: Cancel | None = None,
 ) -> Mapping[str, str]:
-    """Those of the addresses whose objects exist, with the ids they are imported by. Waits for those that
-    are still being made. Raises WaitTimedOut, Interrupted."""
+    """Map the addresses of existing objects to their import ids, and wait for objects still being created.
+
+    Raises WaitTimedOut, Interrupted.
+    """
     looking = ImportIds(session, environment, progress, cancel)
     found = {address: looking.find(address) for address in addresses}
     return {address: id_ for address, id_ in found.items() if id_}

@@ -1,4 +1,4 @@
-"""Owns the environment's node pools as whoever scales them sees them: which they are, and that it may."""
+"""The environment's node pools as a managed service for an autoscaler."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mlops_platform.clusters.aws.session import Session
 
 @dataclass(frozen=True)
 class NodePools:
-    """Their role is made by terraform/aws/modules/eks/scaling.tf; `account` is asked late."""
+    """Access by the role of terraform/aws/modules/eks/scaling.tf; `account` is looked up on use."""
 
     session: Session
     account: Callable[[], str]
@@ -20,7 +20,7 @@ class NodePools:
 
     @property
     def endpoints(self) -> Sequence[tuple[str, int]]:
-        """The services by which pools are changed have no addresses of their own, in no region."""
+        """The Pod Identity agent, and port 443: the APIs that scale pools publish no CIDRs."""
         return (AGENT, ("0.0.0.0/0", 443))
 
     def values(self, namespace: str) -> Mapping[str, str]:

@@ -1,4 +1,4 @@
-"""Owns what an environment may ask of this cluster provider: region, network, pools, stores, access."""
+"""The `cluster:` section of an environment on AWS: region, network, pools, stores, access."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from mlops_platform.clusters.aws import prices
 from mlops_platform.environment.model import ClusterSpec
 
 ZONES = 3
-# What a bucket, RDS, and node groups give, in place of a component or because none could.
+# Capabilities of the bucket, of RDS and of the node groups.
 OBJECT_STORE, SQL, NODE_POOLS = "object-store", "sql", "node-pools"
 KUBERNETES = "1.35"
 # Instance families with NVIDIA GPUs; g4ad has AMD's. The same list is in terraform/aws/variables.tf.
@@ -31,7 +31,7 @@ GPU_FAMILIES = ("g4dn", "g5", "g5g", "g6", "g6e", "gr6", "p3", "p3dn", "p4d", "p
 # https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
 RETENTIONS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922)
 _INSTANCE = r"[a-z][a-z0-9-]*\.(metal|metal-\d+xl|nano|micro|small|medium|large|\d*xlarge)"
-_LARGEST, _SMALLEST = 16, 20  # a /20 still gives three zones more than a thousand pod addresses each
+_LARGEST, _SMALLEST = 16, 20  # a /20 has more than a thousand pod addresses for each of three zones
 
 
 def _region(value: str) -> str:
@@ -84,13 +84,13 @@ def _gpu_type(value: str) -> str:
 
 
 def _offered(types: Mapping[tuple[str, ...], str], region: object) -> None:
-    """Raises ValidationError, each problem with its own place, for types the region is known not to have."""
+    """Check that the region offers all types. Raises ValidationError with the place of each problem."""
     problems: list[InitErrorDetails] = []
     for place, name in types.items():
         try:
             prices.require_offered(name, str(region))
         except ValueError as error:
-            # A ValidationError raised in a validator keeps the places of its problems; a ValueError has none.
+            # A ValidationError keeps the place of each problem; a ValueError has none.
             what = PydanticCustomError("value_error", "{what}", {"what": str(error)})
             problems.append(InitErrorDetails(type=what, loc=place, input=None))
     if problems:
@@ -116,7 +116,7 @@ def _retention(value: int) -> int:
 
 
 def _apart(value: str, info: ValidationInfo, *others: str) -> str:
-    """The network, when it overlaps none of the earlier fields named."""
+    """Return the network; raise ValueError when it overlaps one of the earlier fields `names`."""
     for name in others:
         other = info.data.get(name)
         if other and IPv4Network(value).overlaps(IPv4Network(other)):
@@ -131,11 +131,11 @@ Disk = Annotated[int, Field(ge=20, le=16384, description="GiB")]
 
 
 class Pool(Strict):
-    """How many nodes there may be."""
+    """A node pool and its limits."""
 
     min: Count
     max: Annotated[int, Field(ge=1, le=450)]
-    zones: list[str] = Field(default_factory=list, description="some of the cluster's; default: all of them")
+    zones: list[str] = Field(default_factory=list, description="zones of the cluster; default: all of them")
 
     @model_validator(mode="after")
     def _ordered(self) -> Pool:
@@ -145,7 +145,7 @@ class Pool(Strict):
 
 
 class SystemPool(Pool):
-    """Nodes for everything that needs no GPU; never empty."""
+    """The nodes without GPUs; never empty."""
 
     instance_type: InstanceType = "m7i.xlarge"
     min: Annotated[int, Field(ge=1, le=450)] = 2
@@ -154,12 +154,12 @@ class SystemPool(Pool):
 
 
 class GpuPool(Pool):
-    """GPU nodes of one instance type; with `min: 0` none runs, or costs, until a pod asks for one."""
+    """GPU nodes of one instance type; with `min: 0` none runs and costs until a pod needs it."""
 
     instance_type: Annotated[str, AfterValidator(_gpu_type)]
     gpu_count: Annotated[int, Field(ge=1, le=16, description="GPUs of one such instance")]
     min: Count = 0
-    spot: bool = Field(default=False, description="cheaper, and taken away with two minutes' notice")
+    spot: bool = Field(default=False, description="cheaper; AWS may end a node with two minutes' notice")
     taint: Annotated[str, AfterValidator(_taint)] = "nvidia.com/gpu=present:NoSchedule"
     labels: dict[str, str] = Field(default_factory=dict)
     disk: Disk = 200
@@ -179,26 +179,29 @@ class Options(ClusterSpec):
 
     region: Annotated[str, AfterValidator(_region)]
     zones: list[str] = Field(default_factory=list, description="three; default: a, b and c of the region")
-    cidr: Annotated[str, AfterValidator(_vpc)] = Field(default="10.0.0.0/16", description="of the VPC")
+    cidr: Annotated[str, AfterValidator(_vpc)] = Field(
+        default="10.0.0.0/16", description="network of the VPC"
+    )
     service_cidr: Annotated[str, AfterValidator(_services)] = Field(
-        default="172.20.0.0/16", validate_default=True, description="of Kubernetes Services"
+        default="172.20.0.0/16", validate_default=True, description="network of Kubernetes Services"
     )
     other_networks: list[Network] = Field(
-        default_factory=list, description="what the VPC is to be connected with, so must not overlap"
+        default_factory=list,
+        description="networks that the VPC will be connected with; they must not overlap",
     )
     nat: Literal["one", "per-zone", "none"] = "one"
     network_policy: Literal["strict", "standard"] = Field(
-        default="strict", description="strict: a pod reaches nothing until a policy allows it"
+        default="strict", description="strict: a pod has no traffic until a policy allows it"
     )
     system_pool: SystemPool = SystemPool()
     gpu_pools: dict[Name, GpuPool] = Field(default_factory=dict)
     object_store: Literal["in-cluster", "s3"] = "in-cluster"
     sql: Literal["in-cluster", "rds"] = "in-cluster"
     admins: list[Annotated[str, AfterValidator(_arn)]] = Field(
-        default_factory=list, description="who may do everything in the cluster; default: whoever makes it"
+        default_factory=list, description="administrators of the cluster; default: its creator"
     )
     allowed_cidrs: list[Network] = Field(
-        default_factory=list, description="who may reach the API server from outside the VPC; none: nobody"
+        default_factory=list, description="networks outside the VPC that may reach the API server"
     )
     log_retention_days: Annotated[int, AfterValidator(_retention)] = 30
     deletion_protection: bool = False
@@ -222,7 +225,7 @@ class Options(ClusterSpec):
     def _three_of_the_region(cls, value: list[str], info: ValidationInfo) -> list[str]:
         region = info.data.get("region", "")
         if value and (len(value) != ZONES or len(set(value)) != ZONES):
-            raise ValueError(f"{ZONES} different zones are needed | such as {', '.join(zones_of(region))}")
+            raise ValueError(f"not {ZONES} different zones | such as {', '.join(zones_of(region))}")
         strange = [zone for zone in value if region and not re.fullmatch(rf"{region}[a-z]", zone)]
         if strange:
             raise ValueError(f"{strange[0]} is no zone of {region} | such as {region}a")
@@ -271,7 +274,7 @@ class Options(ClusterSpec):
 
     @property
     def pools(self) -> Mapping[str, SystemPool | GpuPool]:
-        """All node pools, by the names of their node groups."""
+        """All node pools by the name of their node group."""
         return {"system": self.system_pool, **self.gpu_pools}
 
     @property
@@ -280,5 +283,5 @@ class Options(ClusterSpec):
 
 
 def zones_of(region: str) -> list[str]:
-    """The names the first three zones of most regions have; `check` asks whether these do."""
+    """The usual names of the first three zones; `check` asks AWS whether they exist."""
     return [f"{region}{letter}" for letter in "abc"]

@@ -1,4 +1,4 @@
-"""Owns letting pods be a role: by their service account, with no key to keep."""
+"""EKS Pod Identity: pods get an IAM role by their service account, without a key."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from mlops_platform.clusters.aws.session import Session, asking
 from mlops_platform.clusters.aws.state.bucket import ENVIRONMENT_TAG
 from mlops_platform.clusters.aws.teardown.sweeps.index import partition
 
-# The agent on each node that gives pods their role's credentials.
+# The agent on each node, which gives pods the credentials of their role.
 # https://docs.aws.amazon.com/eks/latest/userguide/pod-id-how-it-works.html
 AGENT = ("169.254.170.23/32", 80)
-# "Eventually consistent, several seconds": a pod made before has no credentials for as long as it lives,
-# and nothing tells when it holds. https://docs.aws.amazon.com/cli/latest/reference/eks/create-pod-identity-association.html
+# "Eventually consistent, several seconds": a pod created before never gets credentials, and no call
+# returns when it is in effect. https://docs.aws.amazon.com/cli/latest/reference/eks/create-pod-identity-association.html
 EFFECTIVE_SECONDS = 20.0
 
 
 def associate(
     session: Session, account: str, environment: str, role: str, namespace: str, accounts: Sequence[str]
 ) -> None:
-    """From now on new pods with these service accounts are `role`, one of the environment's. Idempotent.
+    """Give new pods with these service accounts `role`, one of the environment's. Idempotent.
 
-    Their sessions carry the namespace, of which a role's policy may speak. Returns once it holds.
+    Sessions have the namespace as a tag, for the role's policy. Returns once it is in effect.
     """
     made = 0.0
     eks, cluster = session.client("eks"), f"mlops-{environment}"
@@ -45,8 +45,8 @@ def associate(
             )
         made = time.monotonic()
 
-    def holds() -> bool | Pending:
+    def in_effect() -> bool | Pending:
         return time.monotonic() - made >= EFFECTIVE_SECONDS or Pending("the role is new")
 
     if made:
-        wait_until("pods get their role", holds, seconds=2 * EFFECTIVE_SECONDS + 1)
+        wait_until("pods get their role", in_effect, seconds=2 * EFFECTIVE_SECONDS + 1)

@@ -1,4 +1,4 @@
-"""Owns bringing the number of nodes there are between a pool's new limits, before Terraform sets those."""
+"""Adjustment of a pool's node count to its new limits, before Terraform sets these."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ _SECONDS = 900.0
 
 
 def fit(session: Session, cluster: str, pools: Mapping[str, Pool], progress: Progress) -> None:
-    """Terraform leaves the number to whoever scales, so it sends the old one along with the new limits, and
-    EKS refuses: https://github.com/hashicorp/terraform-provider-aws/issues/18310
+    """Set the node count of each pool between its limits.
+
+    Terraform ignores the count, which an autoscaler changes, so it sends the old one with the new limits,
+    and EKS rejects that: https://github.com/hashicorp/terraform-provider-aws/issues/18310
     """
     for name, pool in pools.items():
         now = _group(session, cluster, name).get("scalingConfig", {}).get("desiredSize")
@@ -34,12 +36,12 @@ def fit(session: Session, cluster: str, pools: Mapping[str, Pool], progress: Pro
 
         def settled(name: str = name) -> bool | Pending:
             status = _group(session, cluster, name).get("status")
-            return status != "UPDATING" or Pending(f"EKS says {status}")
+            return status != "UPDATING" or Pending(f"EKS reports {status}")
 
         wait_until(f"pool {name} takes its new size", settled, seconds=_SECONDS, longest_delay=5)
 
 
 def _group(session: Session, cluster: str, name: str) -> Mapping[str, Any]:
-    """What EKS says of a pool; empty where there is none yet."""
+    """The node group of a pool; empty when it does not exist."""
     said = session.ask("eks", "describe_nodegroup", clusterName=cluster, nodegroupName=name)
     return dict(said["nodegroup"]) if said else {}

@@ -1,4 +1,4 @@
-"""Owns prices.yaml: the instance types there are, where they are offered, and what an environment costs."""
+"""prices.yaml: instance types, the regions that offer them, and prices."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ FILE = Path(__file__).with_name("prices.yaml")
 
 
 class _Row(Strict):
-    model_config = ConfigDict(strict=False)  # a whole number is a price too, a list a tuple
+    model_config = ConfigDict(strict=False)  # accept an integer as a price, and a list as a tuple
 
 
 class InstanceType(_Row):
-    """`memory` in GiB; `local_disk` in GB: what lies on it is lost with the node."""
+    """An instance type: `memory` in GiB; `local_disk` in GB, lost with the node."""
 
     vcpu: int
     memory: float
@@ -33,14 +33,14 @@ class InstanceType(_Row):
 
 
 class Family(_Row):
-    """`quota` names the pair of vCPU quotas it counts against; `spot` is the share of on-demand one pays."""
+    """A family: `quota` is the name of its vCPU quotas; `spot` the price of spot as a share of on-demand."""
 
     quota: str
     spot: float = Field(gt=0, lt=1)
 
 
 class Region(_Row):
-    """Prices in one region; the comments in prices.yaml give the units."""
+    """Prices in one region, in the units of the comments in prices.yaml."""
 
     zones: tuple[str, ...]
     control_plane: float
@@ -56,7 +56,7 @@ class Region(_Row):
 
 
 class Table(_Row):
-    """All of prices.yaml."""
+    """The contents of prices.yaml."""
 
     date: date
     hours_per_month: int
@@ -69,7 +69,7 @@ class Table(_Row):
 
 @dataclass(frozen=True)
 class Pool:
-    """Nodes of one kind, as an environment asks for them; `disk` in GiB."""
+    """A node pool of an environment; `disk` in GiB."""
 
     what: str
     instance_type: str
@@ -92,19 +92,21 @@ def family(instance_type: str) -> str:
 
 
 def find(instance_type: str) -> InstanceType | None:
-    """None for a family that came after the table: AWS must be asked. Raises ValueError for a size that a
-    family we know does not have."""
+    """The instance type; None for a family that the table lacks: ask AWS.
+
+    Raises ValueError for a size that a known family does not have.
+    """
     prices = table()
     if instance_type in prices.types or family(instance_type) not in prices.families:
         return prices.types.get(instance_type)
     sizes = [name for name in prices.types if family(name) == family(instance_type)]
     close = difflib.get_close_matches(instance_type, sizes, 1)
-    hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(sizes)}"
+    hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(sizes)}"
     raise ValueError(f"no such instance type | {hint}")
 
 
 def require_offered(instance_type: str, region: str) -> None:
-    """Raises ValueError for a type the region is known not to have. Of others nothing is said."""
+    """Raise ValueError for a type that the region does not offer, according to the table."""
     regions = table().regions
     if region in regions and family(instance_type) in regions[region].not_offered:
         others = [n for n, r in regions.items() if family(instance_type) not in r.not_offered]
@@ -124,9 +126,9 @@ def bill(
     database_storage: int = 0,
     database_copies: int = 1,
 ) -> Bill:
-    """What all of it costs in a region. `volumes` and `database_storage` in GiB; pure, asks nobody.
+    """The price of all parts in a region. `volumes` and `database_storage` in GiB. Sends no request.
 
-    A database that stands by in a second zone costs the same again: `database_copies` is then 2.
+    `database_copies` is 2 for a database with a standby in a second zone, which doubles the price.
     """
     prices = table()
     here = prices.regions.get(region)
@@ -156,7 +158,7 @@ def bill(
 
 
 def _nodes(pool: Pool, here: Region | None, prices: Table) -> Charge:
-    """A pool with the disks of its nodes, which are never on the spot market."""
+    """The charges of a pool and of its disks; disks have no spot price."""
     known = prices.types.get(pool.instance_type)
     gpus = f", {known.gpus} {known.gpu}" if known and known.gpus else ""
     count = f"{pool.least}" if pool.least == pool.most else f"{pool.least} to {pool.most}"

@@ -1,4 +1,4 @@
-"""Owns the account's limits: what an environment needs of each, what is in use, and what there is."""
+"""Quotas of the account: the need of an environment, the use, and the limit."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mlops_platform.clusters.aws.session import Session, asking
 from mlops_platform.clusters.aws.state.bucket import ENVIRONMENT_TAG
 from mlops_platform.clusters.base import Check
 
-# Quota codes of the vCPUs of running instances, (on demand, spot), by prices.yaml's names of them:
+# Quota codes of running vCPUs, (on demand, spot), by their names in prices.yaml:
 # https://docs.aws.amazon.com/ec2/latest/instancetypes/ec2-instance-quotas.html
 _VCPUS = {
     "standard": ("L-1216C47A", "L-34B43A08"),
@@ -20,7 +20,7 @@ _VCPUS = {
     "p": ("L-417A185B", "L-7212CCBC"),
     "p5": ("L-417A185B", "L-C4BD4855"),
 }
-# Of a family that is not in the table: its first letter, as the quotas are named after them.
+# For a family that is not in the table: quotas are named after first letters.
 _BY_LETTER = {"g": "g", "p": "p"}
 _ADDRESSES = ("ec2", "L-0263D0A3")
 _NETWORKS = ("vpc", "L-F678F1CE")
@@ -28,7 +28,7 @@ _NETWORKS = ("vpc", "L-F678F1CE")
 
 @dataclass(frozen=True)
 class Need:
-    """vCPUs of one quota: for one more node of each pool, with all pools at their least, at their most."""
+    """vCPUs of one quota: for one node of each pool, for all pools at their minimum, at their maximum."""
 
     code: str
     name: str
@@ -38,8 +38,7 @@ class Need:
 
 
 def needs(options: Options) -> tuple[Need, ...]:
-    """One for every quota of vCPUs the pools count against. A type of unknown size is left out: `check`
-    says so where it asks for the type itself."""
+    """The need for every vCPU quota of the pools, without types of unknown size, which `check` reports."""
     system = options.system_pool
     pools = [(system.instance_type, False, system.min, system.max)]
     pools += [(p.instance_type, p.spot, p.min, p.max) for p in options.gpu_pools.values()]
@@ -67,8 +66,10 @@ def _kind(instance_type: str) -> str:
 
 
 def vcpus(session: Session, environment: str, need: Need) -> Check:
-    """Too few for the least there is to be is a failure; for what pods may ask for later, a warning: a new
-    account has no GPU quota at all, and a cluster whose GPU pools may be empty is of use until it has."""
+    """Check a vCPU quota: too few for the minimum is a failure, for the maximum a warning.
+
+    A new account has no GPU quota, and a cluster with empty GPU pools is useful until it has one.
+    """
     limit = limit_of(session, "ec2", need.code)
     used = sum(_in_use(session, environment, need.code))
     free = limit - used
@@ -77,7 +78,7 @@ def vcpus(session: Session, environment: str, need: Need) -> Check:
         return Check(need.name, "ok", seen)
     enough, room = free >= need.least, f"room for {max(free, 0):.0f} vCPUs"
     which = "not every node" if free >= need.one else "no node"
-    later = f"{room}: {which} that pods may ask for could start"
+    later = f"{room}: {which} that the maximum allows could start"
     why = later if enough else f"{room}: the first nodes could not start"
     return Check(
         need.name,
@@ -89,7 +90,7 @@ def vcpus(session: Session, environment: str, need: Need) -> Check:
 
 
 def _in_use(session: Session, environment: str, code: str) -> Iterator[int]:
-    """vCPUs of running instances of that quota that are not this environment's."""
+    """vCPUs of that quota in running instances of others."""
     states = [{"Name": "instance-state-name", "Values": ["pending", "running"]}]
     with asking("ec2 describe-instances"):
         for each in session.pages("ec2", "describe_instances", "Reservations", Filters=states):
@@ -107,7 +108,7 @@ def _in_use(session: Session, environment: str, code: str) -> Iterator[int]:
 
 
 def addresses(session: Session, environment: str, wanted: int) -> Check:
-    """Elastic IPs, of which every NAT gateway has one."""
+    """Check the quota of Elastic IPs: every NAT gateway needs one."""
     with asking("ec2 describe-addresses"):
         found = session.client("ec2").describe_addresses()["Addresses"]
     return _counted(session, "elastic IPs", _ADDRESSES, found, environment, wanted)
@@ -137,12 +138,12 @@ def _counted(
 
 
 def limit_of(session: Session, service: str, code: str) -> float:
-    """What the account has, or every account has that never asked for more."""
+    """The account's limit, or AWS's default."""
     for operation in ("get_service_quota", "get_aws_default_service_quota"):
         found = session.ask("service-quotas", operation, ServiceCode=service, QuotaCode=code)
         if found:
             return float(found["Quota"]["Value"])
-    raise StepError(f"AWS knows no quota {code} of {service}", hint="is the region a new one?")
+    raise StepError(f"AWS knows no quota {code} of {service}", hint="check the region: a new one may lack it")
 
 
 def _raise(service: str, code: str, value: float, session: Session) -> str:

@@ -1,4 +1,4 @@
-"""Owns the way into an environment's image repository: its name, and a login that lasts half a day."""
+"""The environment's image repository: its name, and a login that is valid for 12 hours."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mlops_platform.clusters.aws.teardown.sweeps.index import suffix
 def registry_of(
     programs: Programs, session: Callable[[], Session], account: Callable[[], str], repository: str
 ) -> Registry:
-    """The account's registry of that region; nodes pull with their own role.
+    """The account's ECR registry in the region; nodes pull with their own role.
 
     https://docs.aws.amazon.com/AmazonECR/latest/userguide/registry_auth.html
     """

@@ -1,4 +1,4 @@
-"""Owns the Terraform state in the environment's bucket: S3 backend with its native lock."""
+"""The Terraform state in the environment's bucket: S3 backend with its native lock."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LOG_GROUP = "module.eks.aws_cloudwatch_log_group.this"
 
 
 class RemoteState:
-    """See adapters/terraform/remote.py for the contract."""
+    """The S3 backend; see adapters/terraform/remote.py for the contract."""
 
     def __init__(self, bucket: StateBucket) -> None:
         self._bucket = bucket
@@ -24,7 +24,7 @@ class RemoteState:
         return f"s3://{self._bucket.name}/{STATE_KEY}"
 
     def config(self) -> Mapping[str, str | bool]:
-        """https://developer.hashicorp.com/terraform/language/backend/s3"""
+        """The settings of https://developer.hashicorp.com/terraform/language/backend/s3."""
         return {
             "bucket": self._bucket.name,
             "key": STATE_KEY,
@@ -56,7 +56,7 @@ class RemoteState:
         return import_ids.find(self._bucket.session, self._bucket.environment, addresses, progress, cancel)
 
     def left_behind(self, known: Sequence[str]) -> Mapping[str, str]:
-        """The log group that EKS makes again after Terraform has deleted it (docs/aws.md)."""
+        """The log group that EKS recreates after Terraform deleted it (docs/aws.md)."""
         if any(address.endswith(_LOG_GROUP) for address in known):
             return {}
         found = import_ids.ImportIds(self._bucket.session, self._bucket.environment).log_group()

@@ -1,4 +1,4 @@
-"""Owns the way to the cloud's API: region, endpoint and credentials from where its own tools take them."""
+"""Access to the AWS API: region, endpoint and credentials from the same places as AWS tools."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from typing import Any
 
 from mlops_platform.base.errors import PreflightError, StepError
 
-_ABSENT = ("NotFound", "NoSuch", "DoesNotExist", "404")  # "404" is all that an answer without a body can say
+_ABSENT = ("NotFound", "NoSuch", "DoesNotExist", "404")  # "404" is the code of an answer without a body
 _CONNECT_SECONDS, _READ_SECONDS, _ATTEMPTS = 5, 30, 6
 
 
 @dataclass(frozen=True)
 class Caller:
-    """Who we are: the account, and the ARN of the user or role."""
+    """The caller: the account, and the ARN of the user or role."""
 
     account: str
     arn: str
 
     @property
     def name(self) -> str:
-        """'alice' of arn:aws:iam::1:user/alice and of arn:aws:sts::1:assumed-role/admin/alice."""
+        """Return 'alice' for arn:aws:iam::1:user/alice and of arn:aws:sts::1:assumed-role/admin/alice."""
         return self.arn.rsplit("/", 1)[-1].rsplit(":", 1)[-1]
 
 
 class Session:
     """Clients of one region, made on first use and shared; thread-safe.
 
-    Credentials, profile and AWS_ENDPOINT_URL* are taken from the environment and ~/.aws as every AWS
-    tool does, and so does Terraform's provider: both always speak to the same cloud.
+    Credentials, profile and AWS_ENDPOINT_URL* come from the environment and ~/.aws, as for Terraform's
+    provider: both always use the same cloud.
     """
 
     def __init__(self, region: str) -> None:
@@ -42,7 +42,7 @@ class Session:
         self._lock = threading.Lock()
 
     def client(self, service: str) -> Any:
-        """A client of botocore, as boto3's are. Its calls raise botocore's errors: see `asking`."""
+        """A botocore client. Its calls raise botocore's errors: see `asking`."""
         with self._lock:
             if service not in self._clients:
                 self._clients[service] = self._boto.create_client(
@@ -51,12 +51,12 @@ class Session:
             return self._clients[service]
 
     def pages(self, service: str, operation: str, key: str, **arguments: Any) -> Iterator[Any]:
-        """Every item under `key` of every page of an operation, such as ('ec2', 'describe_vpcs', 'Vpcs')."""
+        """The items under `key` of all pages of an operation, such as ('ec2', 'describe_vpcs', 'Vpcs')."""
         for page in self.client(service).get_paginator(operation).paginate(**arguments):
             yield from page.get(key, ())
 
     def ask(self, service: str, operation: str, **arguments: Any) -> Any:
-        """The answer; None when there is no such thing. Raises as `asking` does."""
+        """Call an operation; None when the object does not exist. Raises as `asking` does."""
         from botocore import xform_name
         from botocore.exceptions import ClientError
 
@@ -72,7 +72,7 @@ class Session:
 
     @cached_property
     def caller(self) -> Caller:
-        """Asked once. Raises PreflightError without credentials that work."""
+        """The caller, asked once. Raises PreflightError without valid credentials."""
         with asking("sts get-caller-identity"):
             said = self.client("sts").get_caller_identity()
         return Caller(said["Account"], said["Arn"])
@@ -83,17 +83,17 @@ class Session:
 
     @property
     def asked(self) -> str:
-        """The account if it has been asked for already, else ''; asks nobody."""
+        """The account if it is already known, otherwise ''; sends no request."""
         caller: Caller | None = self.__dict__.get("caller")
         return caller.account if caller else ""
 
     def endpoint(self, service: str) -> str:
-        """The URL the client of a service speaks to."""
+        """The URL of a service's endpoint."""
         return str(self.client(service).meta.endpoint_url)
 
     @cached_property
     def _boto(self) -> Any:
-        """Without boto3 around it, of which nothing is used and which takes as long to import again."""
+        """A botocore session, without boto3, which would double the import time."""
         import botocore.session
 
         session = botocore.session.get_session()
@@ -114,14 +114,14 @@ class Session:
 
 @lru_cache
 def _models() -> Any:
-    """What botocore reads of each service takes longer than a call: once a process, for all sessions."""
+    """botocore's loader, shared by all sessions: reading a service's model takes longer than a call."""
     from botocore.loaders import create_loader
 
     return create_loader()
 
 
 def session_of(region: str) -> Session:
-    """One for a region and a login, with its clients: a command opens an environment more than once."""
+    """The shared session of a region and a login: a command opens an environment more than once."""
     login = tuple(sorted((name, value) for name, value in os.environ.items() if name.startswith("AWS_")))
     return _session(region, login)
 
@@ -132,26 +132,26 @@ def _session(region: str, login: tuple[tuple[str, str], ...]) -> Session:  # noq
 
 
 def elsewhere() -> bool:
-    """True when S3 is reached at an address of the user's: buckets are then no host names."""
+    """True: S3 has a custom endpoint, so buckets are in the path and not in the host name."""
     return bool(os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL"))
 
 
 def code_of(error: Exception) -> str:
-    """'NoSuchBucket' of a ClientError; '' of any other error."""
+    """The code of a ClientError, such as 'NoSuchBucket'; '' for any other error."""
     response: Any = getattr(error, "response", None) or {}
     return str(response.get("Error", {}).get("Code", ""))
 
 
 def absent(error: Exception) -> bool:
-    """An error that says: there is no such thing (any more)."""
+    """True: the error says that the object does not exist."""
     return any(word in code_of(error) for word in _ABSENT)
 
 
 @contextmanager
 def asking(what: str) -> Iterator[None]:
-    """Turns what botocore raises into our errors. `what` is the call as the AWS CLI spells it.
+    """Convert botocore's errors to ours. `what` is the call in the syntax of the AWS CLI.
 
-    Raises PreflightError for credentials that are missing or refused, StepError for everything else.
+    Raises PreflightError for missing or rejected credentials, StepError for everything else.
     """
     from botocore import exceptions
     from botocore.exceptions import BotoCoreError, ClientError
@@ -172,17 +172,17 @@ def asking(what: str) -> Iterator[None]:
         if code in ("ExpiredToken", "InvalidClientTokenId", "UnrecognizedClientException", "AuthFailure"):
             raise _no_credentials(what, str(error)) from error
         denied = "denied" in code.lower() or "Unauthorized" in code
-        hint = "docs/aws.md lists the permissions that are needed" if denied else ""
+        hint = "add the missing permission: docs/aws.md lists them" if denied else ""
         raise StepError(f"aws {what}: {code}", why=str(error), hint=hint, command=f"aws {what}") from error
     except BotoCoreError as error:
         raise StepError(
-            f"aws {what}: no answer", why=str(error), hint="is the network there?", transient=True
+            f"aws {what}: no answer", why=str(error), hint="check the network connection", transient=True
         ) from error
 
 
 def _no_credentials(what: str, why: str) -> PreflightError:
     return PreflightError(
-        f"aws {what}: no credentials that work",
+        f"aws {what}: no valid credentials",
         why=why,
         hint="log in (`aws sso login`), or set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
         command="aws sts get-caller-identity",

@@ -1,4 +1,4 @@
-"""Owns waiting until what was being made when its Terraform was killed is made, and removing what failed."""
+"""Waiters for objects that were being created when Terraform was killed, and removal of failed ones."""
 
 from __future__ import annotations
 
@@ -17,15 +17,17 @@ _FAILED = frozenset({"FAILED", "CREATE_FAILED"})
 
 
 @dataclass(frozen=True)
-class Settling:
-    """`status` is '' for what is not there, else the service's own word, of EKS or RDS."""
+class CreationWaiter:
+    """Waits; a `status` function returns the status in EKS or RDS, '' when the object is gone."""
 
     progress: Progress
     cancel: Cancel | None
 
     def made(self, what: str, status: Callable[[], str]) -> str:
-        """How it ended, '' when it is gone. An import waits for nothing: what hangs on a cluster that is not
-        there yet, or not for long, would be made at once, and fail."""
+        """Wait for the end of a creation; return the status, '' when the object is gone.
+
+        `terraform import` does not wait: children of an unfinished cluster would be created at once and fail.
+        """
 
         def observe() -> str | Pending:
             now = status()
@@ -33,17 +35,16 @@ class Settling:
 
         return wait_until(f"{what} made", observe, **self._how)
 
-    def whole(self, what: str, status: Callable[[], str], delete: Callable[[], object]) -> bool:
-        """True for what may be taken in. What failed to be made is deleted, and its name free again.
+    def importable(self, what: str, status: Callable[[], str], delete: Callable[[], object]) -> bool:
+        """True: it can be imported. An object whose creation failed is deleted, which frees its name.
 
-        Terraform would replace it, which is to delete it and make it anew; but an import block cannot say
-        "replace", and a plan to replace a cluster would be refused as a loss of data. Nothing can be in it:
-        whatever puts something there comes after the Terraform that was killed. Only for what is ours.
+        An import block cannot say "replace", and a plan that replaces a cluster would be rejected as a loss
+        of data. The object is empty: the steps that fill it run after Terraform. Call it only for our own.
         """
         ended = self.made(what, status)
         if ended.upper() not in _FAILED:
             return bool(ended)
-        self.progress.note(f"{what} had failed to be made ({ended}); it is deleted, and its name free again")
+        self.progress.note(f"{what} failed to be created ({ended}) and is deleted, so that its name is free")
         delete()
 
         def observe() -> bool | Pending:
@@ -60,5 +61,5 @@ class Settling:
             "cancel": self.cancel,
             "on_seen": self.progress.say,
             "longest_delay": _LONGEST_DELAY,
-            "hint": "run the same command again to go on waiting",
+            "hint": "run the same command again to continue waiting",
         }

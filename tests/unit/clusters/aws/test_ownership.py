@@ -5,16 +5,16 @@ from __future__ import annotations
 import pytest
 from mlops_platform.clusters.aws.ownership import Ownership, Verdict
 
-OURS, UNPROVEN, OTHERS = Verdict.OURS, Verdict.UNPROVEN, Verdict.OTHERS
+OURS, UNKNOWN, OTHERS = Verdict.OURS, Verdict.UNKNOWN, Verdict.OTHERS
 ENV, RUN = "mlops-platform/env", "mlops-platform/run"
 RECORDED = Ownership("staging", "mlops-staging", frozenset({"r1", "r2"}))
 LOST = Ownership("staging", "")
 CASES = [
     ({}, OTHERS, OTHERS, OTHERS),
     ({"Name": "mlops-staging-x"}, OTHERS, OTHERS, OTHERS),
-    ({ENV: "staging", RUN: "r1"}, OURS, OURS, UNPROVEN),
-    ({ENV: "staging", RUN: "r9"}, UNPROVEN, UNPROVEN, UNPROVEN),
-    ({ENV: "staging"}, OURS, UNPROVEN, UNPROVEN),
+    ({ENV: "staging", RUN: "r1"}, OURS, OURS, UNKNOWN),
+    ({ENV: "staging", RUN: "r9"}, UNKNOWN, UNKNOWN, UNKNOWN),
+    ({ENV: "staging"}, OURS, UNKNOWN, UNKNOWN),
     ({ENV: "staging-2", RUN: "r1"}, OTHERS, OTHERS, OTHERS),
     ({"kubernetes.io/cluster/mlops-staging": "owned"}, OURS, OURS, OTHERS),
     ({"kubernetes.io/cluster/mlops-staging": "shared"}, OTHERS, OTHERS, OTHERS),

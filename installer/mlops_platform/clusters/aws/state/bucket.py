@@ -1,4 +1,4 @@
-"""Owns the bucket an environment's state lies in, and the record in it: made first, removed last."""
+"""The bucket of an environment's Terraform state and record: created first, removed last."""
 
 from __future__ import annotations
 
@@ -20,17 +20,19 @@ EXPIRES_TAG = "mlops-platform/expires-at"
 STATE_KEY = "terraform.tfstate"
 LOCK_KEY = f"{STATE_KEY}.tflock"
 RECORD_KEY = "record.json"
-_DELETED_AT_ONCE = 1000  # the most DeleteObjects takes
-_PASSING = frozenset({"InternalError", "SlowDown"})  # of single keys, in an answer that is itself a success
-_ATTEMPTS = 10  # pages in a row of which nothing could be deleted
-_REMADE_SECONDS = 120  # a bucket's name is free again some time after DeleteBucket has answered
+_DELETED_AT_ONCE = 1000  # the limit of DeleteObjects
+_TRANSIENT = frozenset({"InternalError", "SlowDown"})  # of single keys, in a successful answer
+_ATTEMPTS = 10  # consecutive pages without any deletion
+_REMADE_SECONDS = 120  # a name becomes free some time after DeleteBucket
 
 
 @dataclass(frozen=True)
 class Record:
-    """What ownership is proven by, beside the tag: which environment of which account and region, made
-    by whom in which run, from which file; `expires_at` is RFC 3339 or ''. `runs` are all that changed it;
-    `maker` is the IAM user or role who began it."""
+    """The evidence of ownership beside the tag: environment, account, region, owner, run and file.
+
+    `expires_at` is RFC 3339 or ''. `runs` are all runs that changed it; `maker` is the IAM user or role that
+    created it.
+    """
 
     environment: str
     account: str
@@ -45,12 +47,12 @@ class Record:
 
     @property
     def every_run(self) -> frozenset[str]:
-        """What the tag of something of ours may name."""
+        """The runs that the tag of our objects may name."""
         return frozenset(run for run in (self.run, *self.runs) if run)
 
     @classmethod
     def parse(cls, text: str) -> Record:
-        """Raises StepError for a text we did not write."""
+        """Parse a record. Raises StepError for an invalid text."""
         try:
             data = json.loads(text)
             return cls(**{**data, "runs": tuple(data.get("runs", ()))})
@@ -61,17 +63,17 @@ class Record:
         return json.dumps(asdict(self), indent=1)
 
     def tags(self) -> dict[str, str]:
-        """What marks everything this environment owns."""
+        """The tags of every object of this environment."""
         expires = {EXPIRES_TAG: self.expires_at} if self.expires_at else {}
         return {ENVIRONMENT_TAG: self.environment, RUN_TAG: self.run, OWNER_TAG: self.owner, **expires}
 
     def joined(self, run: str) -> Record:
-        """With one more run."""
+        """A copy with one more run."""
         return self if not run or run in self.runs else replace(self, runs=(*self.runs, run))
 
 
 def bucket_name(account: str, region: str, environment: str) -> str:
-    """At most 63 characters, which is what S3 takes: 15 + 12 + 1 + 14 + 1 + 20."""
+    """The name, within S3's limit of 63 characters: 15 + 12 + 1 + 14 + 1 + 20."""
     return f"{PREFIX}-{account}-{region}-{environment}"
 
 
@@ -80,7 +82,7 @@ def now() -> str:
 
 
 class StateBucket:
-    """One environment's bucket. Everything is asked by the account's own name of it, never by a search."""
+    """The bucket of one environment, always used by its name, never searched for."""
 
     def __init__(self, session: Session, environment: str) -> None:
         self.session = session
@@ -91,18 +93,18 @@ class StateBucket:
         return bucket_name(self.session.account, self.session.region, self.environment)
 
     def exists(self) -> bool:
-        """False also for a bucket of that name in somebody else's account, which making it will say."""
+        """False also for a bucket of that name in another account, which its creation will report."""
         return self.session.ask("s3", "head_bucket", Bucket=self.name) is not None
 
     def ensure(self, tags: Mapping[str, str]) -> bool:
-        """Make it, or finish making it: versioned, encrypted, TLS only, nothing public. True when it is new.
+        """Create and configure it: versioned, encrypted, TLS only, not public. True when it is new.
 
         Raises StepError, also when the name is taken in another account.
         """
         s3, bucket = self.session.client("s3"), self.name
         new = not self.exists()
         region = self.session.region
-        # us-east-1 is the one region that must not be named (S3 CreateBucket, LocationConstraint).
+        # us-east-1 must not be given as LocationConstraint (S3 CreateBucket).
         where = {} if region == "us-east-1" else {"LocationConstraint": region}
         with asking(f"s3api create-bucket --bucket {bucket}"):
             if new:
@@ -117,14 +119,16 @@ class StateBucket:
             s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
             rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
             s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": [rule]})
-            if self.session.endpoint("s3").startswith("https://"):  # else it would shut us out
+            if self.session.endpoint("s3").startswith("https://"):  # otherwise it would lock us out
                 s3.put_bucket_policy(Bucket=bucket, Policy=_tls_only(bucket, region))
             s3.put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": _tag_set(tags)})
         return new
 
     def _create(self, **arguments: Any) -> None:
-        """Also soon after DeleteBucket, when S3 answers 409 OperationAborted for a while ("a conflicting
-        conditional operation is currently in progress"). Raises botocore's errors, WaitTimedOut."""
+        """Create it, and retry after a recent DeleteBucket, while S3 answers 409 OperationAborted.
+
+        Raises botocore's errors, WaitTimedOut.
+        """
         from botocore.exceptions import ClientError
 
         def attempt() -> bool | Pending:
@@ -141,16 +145,16 @@ class StateBucket:
             attempt,
             seconds=_REMADE_SECONDS,
             longest_delay=5,
-            hint="it was deleted a moment ago and its name is not free yet; run the same command again",
+            hint="run the same command again: a deleted bucket's name is not free yet",
         )
 
     def tags(self) -> dict[str, str]:
-        """Empty for a bucket that is not there, or has none."""
+        """The bucket's tags; empty when it does not exist."""
         found = self.session.ask("s3", "get_bucket_tagging", Bucket=self.name)
         return {t["Key"]: t["Value"] for t in found["TagSet"]} if found else {}
 
     def get(self, key: str) -> tuple[str, str] | None:
-        """An object's text and ETag; None when it, or the bucket, is not there."""
+        """An object's text and ETag; None when it or the bucket does not exist."""
         found = self.session.ask("s3", "get_object", Bucket=self.name, Key=key)
         return (found["Body"].read().decode(), found["ETag"]) if found else None
 
@@ -159,7 +163,7 @@ class StateBucket:
             self.session.client("s3").put_object(Bucket=self.name, Key=key, Body=text.encode())
 
     def delete(self, key: str, etag: str) -> None:
-        """Delete an object if it is still the one that was read; another one stays."""
+        """Delete an object if its ETag is still the same."""
         found = self.get(key)
         if found and found[1] == etag:
             with asking(f"s3api delete-object --bucket {self.name} --key {key}"):
@@ -173,7 +177,7 @@ class StateBucket:
         self.put(RECORD_KEY, record.text())
 
     def remove(self) -> None:
-        """Every version of every object, then the bucket; nothing, when it is not there."""
+        """Delete every version of every object, then the bucket, if it exists."""
         s3, bucket = self.session.client("s3"), self.name
         if not self.exists():
             return
@@ -183,7 +187,7 @@ class StateBucket:
 
 
 def find(session: Session) -> Iterator[StateBucket]:
-    """The state buckets of this account and region, by name and then by tag: one an environment."""
+    """The state buckets of this account and region, by name and tag: one per environment."""
     start = bucket_name(session.account, session.region, "")
     with asking("s3api list-buckets"):
         names = [b["Name"] for b in session.client("s3").list_buckets()["Buckets"]]
@@ -195,13 +199,13 @@ def find(session: Session) -> Iterator[StateBucket]:
 
 
 def empty(session: Session, bucket: str) -> None:
-    """Every version of every object. Raises botocore's errors, and StepError for an object that stays.
+    """Delete every version of every object. Raises botocore's errors, and StepError for an object that stays.
 
-    DeleteObjects answers 200 also when it has deleted nothing: what it says of each key counts. Else the
-    same page would be listed again for ever.
+    DeleteObjects answers 200 also when it has deleted nothing: only the result of each key counts. Otherwise
+    the same page would be listed forever.
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
     """
-    s3, vain = session.client("s3"), 0
+    s3, failures = session.client("s3"), 0
     while True:
         page = s3.list_object_versions(Bucket=bucket, MaxKeys=_DELETED_AT_ONCE)
         found = [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]
@@ -210,14 +214,14 @@ def empty(session: Session, bucket: str) -> None:
         versions = [{"Key": each["Key"], "VersionId": each["VersionId"]} for each in found]
         answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": versions, "Quiet": True})
         errors = answer.get("Errors", ())
-        vain = vain + 1 if len(errors) == len(found) else 0
-        lasting = [each for each in errors if each.get("Code") not in _PASSING]
-        if lasting or vain >= _ATTEMPTS:
+        failures = failures + 1 if len(errors) == len(found) else 0
+        lasting = [each for each in errors if each.get("Code") not in _TRANSIENT]
+        if lasting or failures >= _ATTEMPTS:
             first = (lasting or errors)[0]
             raise StepError(
                 f"aws s3api delete-objects --bucket {bucket}: {first.get('Code')}",
                 why=f"{first.get('Key')}: {first.get('Message', '')}",
-                hint="" if not lasting else "what protects it (a lock, a policy) is somebody's to lift",
+                hint="" if not lasting else "remove what protects it: an object lock or a bucket policy",
                 transient=not lasting,
             )
 

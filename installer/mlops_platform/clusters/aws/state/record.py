@@ -19,7 +19,7 @@ _ENVIRONMENT_FILE = "environment.yaml"
 
 @dataclass(frozen=True)
 class EnvironmentRecord:
-    """`state` is the environment's folder here, `run` the id of this run."""
+    """The record of `environment`; `state` is its local state folder, `run` the id of this run."""
 
     session: Session
     bucket: StateBucket
@@ -29,22 +29,22 @@ class EnvironmentRecord:
 
     @property
     def file(self) -> Path:
-        """The copy on this machine."""
+        """The path of the local copy."""
         return self.state / _RECORD
 
     def here(self) -> Record | None:
-        """The copy; None before the first run on this machine."""
+        """The local copy; None before the first run on this machine."""
         try:
             return Record.parse(self.file.read_text())
         except FileNotFoundError:
             return None
 
     def anywhere(self) -> Record | None:
-        """The copy, or what the bucket has."""
+        """The local copy, otherwise the record in the bucket."""
         return self.here() or self.bucket.record()
 
     def keep(self, progress: Progress) -> None:
-        """Make the bucket, write the record of this run. Raises PreflightError when it was made elsewhere."""
+        """Create the bucket, and add this run to the record. Raises PreflightError in another location."""
         found = self.bucket.record()
         record = (found or self.here() or self._new()).joined(self.run)
         require_location(record, self.session)
@@ -56,17 +56,17 @@ class EnvironmentRecord:
         self._copy(record)
 
     def asked_expiry(self) -> str:
-        """What `up --ttl` has asked for last; '' for never."""
+        """The expiry of the last `up --ttl`; '' for never."""
         asked = self.state / _EXPIRY
         return asked.read_text() if asked.exists() else ""
 
     def expire(self, when: str) -> None:
-        """For the record that is written next: nothing is made without it."""
+        """Store the expiry for the next write of the record."""
         self.state.mkdir(parents=True, exist_ok=True, mode=0o700)
         write_private(self.state / _EXPIRY, when)
 
     def require_same_location(self) -> None:
-        """Also takes over the record of an environment that another machine has made."""
+        """Check the location; also copies the record of an environment of another machine."""
         here = self.here()
         record = here or self.bucket.record()
         require_location(record, self.session)
@@ -92,7 +92,7 @@ class EnvironmentRecord:
 
 
 def principal(session: Session) -> str:
-    """The ARN of the user or role we are, as IAM has it: a session's leaves out the role's path."""
+    """The ARN of the caller's user or role in IAM: the ARN of a session lacks the role's path."""
     from botocore.exceptions import ClientError
 
     arn = session.caller.arn
@@ -109,12 +109,12 @@ def principal(session: Session) -> str:
 
 
 def require_location(record: Record | None, session: Session) -> None:
-    """Raises PreflightError unless we are logged in to the account and region it is recorded in."""
+    """Raise PreflightError unless the login is in the account and region of the record."""
     here = (session.account, session.region)
     if record and (record.account, record.region) != here:
         raise PreflightError(
             f"{record.environment} is in account {record.account}, {record.region}",
             why=f"this session is logged in to account {here[0]}, {here[1]}",
-            hint="log in to that account, or name the environment otherwise; nothing was touched",
+            hint="log in to that account, or choose another name for the environment; nothing was changed",
             command="aws sts get-caller-identity",
         )

@@ -1,4 +1,4 @@
-"""Owns the inventory of one environment in the cloud: two witnesses, each service and the tag index."""
+"""The inventory of one environment in the cloud, from each service and from the tag index."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mlops_platform.clusters.aws.teardown.sweeps import KINDS
 from mlops_platform.clusters.aws.teardown.sweeps.index import split, tagged
 from mlops_platform.clusters.aws.teardown.sweeps.kind import Kind, Resource
 
-# Tagged by themselves, and gone with what they are part of, though the tag index names them for a while yet.
+# Parts with tags of their own, which go with their parent but stay in the tag index for a while.
 PARTS = (
     "ec2:security-group-rule/",
     "eks:access-entry/",
@@ -21,12 +21,12 @@ PARTS = (
     "eks:podidentityassociation/",
     "elasticloadbalancing:listener-rule/",
 )
-_AT_ONCE = 8  # services asked side by side; each is far from its own limit then
+_AT_ONCE = 8  # services in parallel; far from their rate limits
 
 
 @dataclass(frozen=True)
 class Found:
-    """Something that carries the environment's mark, and whether it is provably the environment's."""
+    """An object with the environment's tag, and the verdict on its owner."""
 
     kind: str
     resource: Resource
@@ -38,9 +38,9 @@ class Found:
 
 
 def look(session: Session, ownership: Ownership, kinds: tuple[Kind, ...] = KINDS) -> tuple[Found, ...]:
-    """Everything of the environment that exists now, of every kind that is ever made, in sweep order.
+    """List every existing object of the environment, of all kinds, in the order of the sweep.
 
-    Changes nothing. Raises StepError when a service could not be asked: then nothing is known.
+    Changes nothing. Raises StepError when a service does not answer, since the list would be incomplete.
     """
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         indexed = pool.submit(lambda: dict(_index(session, ownership)))
@@ -52,7 +52,7 @@ def look(session: Session, ownership: Ownership, kinds: tuple[Kind, ...] = KINDS
 
 
 def find(session: Session, ownership: Ownership, kind: Kind) -> list[Found]:
-    """What exists of one kind and has our mark."""
+    """The existing objects of one kind with our tag."""
     with calling(kind.arn.partition(":")[0]):
         judged = [
             Found(kind.name, each, ownership.verdict(each.tags, everywhere=kind.everywhere))
@@ -73,24 +73,24 @@ def _unseen(
     known: set[tuple[str, str]],
     kinds: tuple[Kind, ...],
 ) -> Iterator[Found]:
-    """What only the tag index names: a kind nobody here knows, or something the service itself forgot.
+    """Objects that only the tag index lists: unknown kinds, or objects that the service's list lacks.
 
-    The index goes on naming what is deleted, so whatever can be asked for by its id is.
+    The index also lists deleted objects for a while, so existence is checked by id where possible.
     """
     for arn, tags in indexed.items():
         rest, id = split(arn)
         if rest.startswith(("s3:", *PARTS)):
-            continue  # buckets are asked one by one, with their tags; the state's own goes last
+            continue  # buckets are listed with their own tags; the state bucket goes last
         kind = next((k for k in kinds if k.arn and rest.startswith(k.arn)), None)
         if kind is None and kinds is KINDS:
-            yield Found(rest.partition("/")[0], Resource(arn, tags), Verdict.UNPROVEN)
+            yield Found(rest.partition("/")[0], Resource(arn, tags), Verdict.UNKNOWN)
         elif kind and kind.exists and (kind.name, id) not in known and kind.exists(session, id):
             yield Found(kind.name, Resource(id, tags), ownership.verdict(tags, everywhere=kind.everywhere))
 
 
 @contextmanager
 def calling(service: str) -> Iterator[None]:
-    """botocore's errors as ours, with the call that was refused."""
+    """Convert botocore's errors to ours, with the failed call."""
     from botocore import xform_name
     from botocore.exceptions import BotoCoreError, ClientError
 

@@ -1,4 +1,4 @@
-"""Owns deleting what is provably ours, kind after kind, with bounded patience for what still holds it."""
+"""Deletion of our own objects, kind by kind, with a time limit for objects that are still in use."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from mlops_platform.clusters.aws.teardown.inventory import calling, find
 from mlops_platform.clusters.aws.teardown.sweeps import KINDS
 from mlops_platform.clusters.aws.teardown.sweeps.kind import Kind, Resource, busy
 
-_LONGEST_DELAY = 5  # seconds between two attempts, once it is clear that it takes long
+_LONGEST_DELAY = 5  # seconds between two attempts
 
 
 @dataclass(frozen=True)
 class Sweeper:
-    """One sweep. `patience` is a factor on what each kind is given; tests have little."""
+    """One sweep. `patience` is a factor on the time limit of each kind, for tests."""
 
     session: Session
     ownership: Ownership
@@ -31,9 +31,9 @@ class Sweeper:
     patience: float = 1.0
 
     def sweep(self, wanted: Collection[tuple[str, str]], kinds: tuple[Kind, ...] = KINDS) -> None:
-        """Delete what is wanted, (kind, id), if it is still ours when its turn comes.
+        """Delete the `wanted` objects, (kind, id), that are still ours at that time.
 
-        What will not go is noted with its reason and left for the proof to name.
+        An object that cannot be deleted is noted with the reason; the verification lists it.
         """
         for kind in kinds:
             ids = {id for name, id in wanted if name == kind.name}
@@ -41,12 +41,12 @@ class Sweeper:
                 self._one_kind(kind, ids)
 
     def _one_kind(self, kind: Kind, ids: Collection[str]) -> None:
-        told: set[str] = set()
+        noted: set[str] = set()
         refused: set[str] = set()
         try:
             wait_until(
                 f"{kind.name}s deleted",
-                lambda: self._round(kind, ids, told, refused),
+                lambda: self._round(kind, ids, noted, refused),
                 seconds=kind.seconds * self.patience,
                 cancel=self.cancel,
                 on_seen=self.progress.say,
@@ -57,18 +57,18 @@ class Sweeper:
         except StepError as error:
             self.progress.note(f"{kind.name}: {error.what}: {error.why}")
 
-    def _round(self, kind: Kind, ids: Collection[str], told: set[str], refused: set[str]) -> bool | Pending:
-        """Tags are read again in each round: what has been given to somebody else meanwhile is not ours.
+    def _round(self, kind: Kind, ids: Collection[str], noted: set[str], refused: set[str]) -> bool | Pending:
+        """Try each object once. Tags are read again in each round, because the owner may have changed.
 
-        What is refused for good, as with AccessDenied, is said once and not tried again; the others go on.
+        A permanent error, such as AccessDenied, is noted once and not tried again.
         """
         waiting: list[str] = []
         for found in find(self.session, self.ownership, kind):
             resource = found.resource
             if resource.id not in {*ids} - refused or not found.ours or resource.scheduled:
                 continue
-            if resource.id not in told:
-                told.add(resource.id)
+            if resource.id not in noted:
+                noted.add(resource.id)
                 self.progress.note(f"{kind.name} {resource.id} {resource.detail()}".rstrip())
             try:
                 waiting.append(f"{resource.id}{self._why(kind, resource)}")
@@ -81,9 +81,9 @@ class Sweeper:
         return Pending(", ".join(waiting[:3])) if waiting else True
 
     def _why(self, kind: Kind, resource: Resource) -> str:
-        """Try; '' when it is on its way, else ' (what still holds it)'. Raises StepError when refused."""
+        """Delete an object; '' on success, otherwise ' (what uses it)'. Raises StepError for other errors."""
         if resource.going or resource.busy:
-            return f" ({resource.busy or 'on its way out'})"
+            return f" ({resource.busy or 'being deleted'})"
         with calling(kind.arn.partition(":")[0]):
             try:
                 kind.delete(self.session, resource, self.ownership)

@@ -1,4 +1,4 @@
-"""Owns the way down of one environment on AWS: what there is, whose it is, and deleting it to the last."""
+"""Teardown of one environment on AWS: inventory, sweep, retention, and the removal of its record."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from mlops_platform.clusters.base import Leftover, Teardown
 
 RETAINED_TAG = "mlops-platform/retained"
 STATE_BUCKET = "state bucket"
-_UNPROVEN = "has the environment's tag, but of its run there is no record: not deleted"
+_UNKNOWN = "has the environment's tag, but no record has its run: not deleted"
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class AwsTeardown(Teardown):
 
     @cached_property
     def ownership(self) -> Ownership:
-        """From both records: a run that was killed may have reached only one of them."""
+        """The rules from both records: a killed run may have written only one of them."""
         records = [record for record in (self.bucket.record(), self.record.here()) if record]
         since = min((datetime.fromisoformat(r.made_at) for r in records), default=None)
         runs = frozenset[str]().union(*(record.every_run for record in records))
@@ -58,16 +58,21 @@ class AwsTeardown(Teardown):
         alive = any(SERVICE_TAG in each.resource.tags for each in every) and self._alive()
         found = [_leftover(each, cluster_alive=alive) for each in every]
         if self.bucket.exists():
-            found.append(Leftover(STATE_BUCKET, self.bucket.name, keep="goes when all else is proven gone"))
+            found.append(
+                Leftover(STATE_BUCKET, self.bucket.name, keep="removed last, after the verification")
+            )
         return tuple(found)
 
     def _alive(self) -> bool:
-        """Is there a cluster of the name, whatever its tags say? EKS takes its own group away with it, but
-        not while an interface still uses it, and never later (aws/aws-k8s-tester#416)."""
+        """True: a cluster of the name exists, with any tags.
+
+        EKS deletes its own security group with the cluster, but not while an interface uses it, and never
+        later (aws/aws-k8s-tester#416).
+        """
         return self.session.ask("eks", "describe_cluster", name=self.cluster) is not None
 
     def data(self) -> tuple[Leftover, ...]:
-        """Buckets with something in them, and databases; of ours only, since only those would be deleted."""
+        """Our buckets with objects, and our databases; others would not be deleted."""
         found = [each for kind in DATA for each in find(self.session, self.ownership, kind)]
         held = [_leftover(e) for e in found if e.ours and e.resource.about != "empty"]
         held = [each for each in held if not each.keep]
@@ -94,15 +99,15 @@ class AwsTeardown(Teardown):
             return left
         with calling(kind.arn.partition(":")[0]):
             found = [r for r in kind.find(self.session, self.ownership) if r.id == left.id]
-            why = kind.explain(self.session, self.ownership, found[0]) if found else "it has gone meanwhile"
+            why = kind.explain(self.session, self.ownership, found[0]) if found else "gone in the meantime"
         return replace(left, detail=", ".join(part for part in (left.detail, why) if part))
 
     def retain(self, words: Collection[str]) -> None:
-        """By a tag, so that whoever takes an inventory later knows that they are there on purpose."""
+        """Mark objects with a tag, so that a later inventory lists them as kept."""
         kinds = {name for word in words for name in RETAIN[word].kinds}
         arns = [self._arn(each) for each in look(self.session, self.ownership) if self._kept(each, kinds)]
         today = f"{datetime.now(UTC):%Y-%m-%d}"
-        for start in range(0, len(arns), 20):  # the most TagResources takes
+        for start in range(0, len(arns), 20):  # the limit of TagResources
             with calling("resourcegroupstaggingapi"):
                 answer = self.session.client("resourcegroupstaggingapi").tag_resources(
                     ResourceARNList=arns[start : start + 20], Tags={RETAINED_TAG: today}
@@ -144,15 +149,17 @@ class AwsTeardown(Teardown):
         self.record.file.unlink(missing_ok=True)
 
     def _sweep_late_log(self, progress: Progress) -> None:
-        """EKS delivers what its control plane has logged for minutes after the cluster is gone, and makes the
-        group again for it (terraform-aws-modules/terraform-aws-eks#2446), without a tag. Whose it is, nobody
-        knows any more once the record is gone: so it is looked at as late as can be."""
+        """Delete the log group of the control plane, as late as possible.
+
+        EKS delivers logs for minutes after the cluster is gone, and recreates the group without a tag
+        (terraform-aws-modules/terraform-aws-eks#2446). Without the record its owner would be unknown.
+        """
         name = control_plane_log(self.cluster)
         late = [each for each in find(self.session, self.ownership, LOG_GROUPS) if each.resource.id == name]
         if going := [each for each in map(_leftover, late) if each.ours and not each.keep]:
             self.sweep(going, progress)
             progress.note(
-                f"EKS has made log group {name} again, and may for some minutes more; "
+                f"EKS recreated log group {name}, and may do so for some minutes; "
                 f"aws logs delete-log-group --region {self.session.region} --log-group-name {name}"
             )
 
@@ -162,7 +169,7 @@ def _leftover(found: Found, *, cluster_alive: bool = True) -> Leftover:
     return Leftover(
         found.kind,
         resource.id,
-        resource.detail() if found.verdict is Verdict.OURS else _joined(resource.detail(), _UNPROVEN),
+        resource.detail() if found.verdict is Verdict.OURS else _joined(resource.detail(), _UNKNOWN),
         keep=_keep(resource.scheduled, resource.tags),
         ours=found.ours,
         blocks=_blocks(found, cluster_alive=cluster_alive),
@@ -175,8 +182,11 @@ def _keep(scheduled: str, tags: Mapping[str, str]) -> str:
 
 
 def _blocks(found: Found, *, cluster_alive: bool) -> bool:
-    """EKS's own group would be freed of its rules while nodes still talk through it: it goes with the
-    cluster, or after it. What is in use waits for its user, which Terraform ends."""
+    """True: it can be deleted before Terraform's destroy.
+
+    Not EKS's own security group, whose rules the nodes still need: it goes with the cluster or after it. And
+    not objects in use, whose users Terraform ends.
+    """
     kind = next((k for k in KINDS if k.name == found.kind), None)
     in_use = found.resource.busy or (cluster_alive and SERVICE_TAG in found.resource.tags)
     return bool(kind and kind.blocks) and not in_use

@@ -1,4 +1,4 @@
-"""Owns the sweep list: every kind of object an environment may leave, in the order in which they can go."""
+"""The kinds of objects that an environment may leave, in the order of their deletion."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mlops_platform.clusters.aws.teardown.sweeps.kind import Kind
 from mlops_platform.clusters.aws.teardown.sweeps.security_groups import SECURITY_GROUPS
 from mlops_platform.clusters.base import Retain
 
-# What makes or holds others first: nodes hold disks and interfaces, those hold groups and subnets.
+# Users before what they use: nodes use disks and interfaces, which use security groups and subnets.
 KINDS: tuple[Kind, ...] = (
     *balancers.BALANCERS,
     eks.NODE_GROUPS,
@@ -36,9 +36,9 @@ KINDS: tuple[Kind, ...] = (
     stores.BUCKETS,
 )
 
-# The environment's key: a bucket's objects and a database's snapshots are of no use without it.
+# With the environment's key: a bucket's objects and a database's snapshots are unreadable without it.
 _KEY = Retain((rest.KEYS.name, rest.ALIASES.name), ("aws_kms_key", "aws_kms_alias"))
-# What `down --retain` may name: what holds data and stands by itself.
+# The words of `down --retain`: kinds with data that do not need the cluster.
 RETAIN: Mapping[str, Retain] = {
     "volumes": Retain((ec2.VOLUMES.name,)),
     "snapshots": Retain((ec2.SNAPSHOTS.name, stores.DATABASE_SNAPSHOTS.name, *_KEY.kinds), _KEY.types),
@@ -54,5 +54,5 @@ RETAIN: Mapping[str, Retain] = {
     ),
     "logs": Retain((rest.LOG_GROUPS.name,), ("aws_cloudwatch_log_group",)),
 }
-# What holds data that is meant to outlive a cluster: not covered by `--yes`.
+# Data that is meant to outlive a cluster: `--yes` does not permit its deletion.
 DATA = (stores.BUCKETS, stores.DATABASES)

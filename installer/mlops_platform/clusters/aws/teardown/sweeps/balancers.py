@@ -1,4 +1,4 @@
-"""Owns load balancers of all generations and their target groups: made by controllers in the cluster."""
+"""Load balancers of all generations and their target groups, created by controllers in the cluster."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mlops_platform.clusters.aws.ownership import Ownership
 from mlops_platform.clusters.aws.session import Session
 from mlops_platform.clusters.aws.teardown.sweeps.kind import Kind, Resource, tags_of, unless_gone, when
 
-_AT_ONCE = 20  # the most DescribeTags takes, of both services
+_AT_ONCE = 20  # the limit of DescribeTags in both services
 
 
 def _find_classic(session: Session, ownership: Ownership) -> Iterator[Resource]:
@@ -53,7 +53,7 @@ def _find_targets(session: Session, ownership: Ownership) -> Iterator[Resource]:
 
 
 def _find_listeners(session: Session, ownership: Ownership) -> Iterator[Resource]:
-    """They go with their load balancer; asked for apart, since they are tagged, and billed, apart."""
+    """Listeners: they go with their load balancer, but have their own tags and price."""
     balancers = session.pages("elbv2", "describe_load_balancers", "LoadBalancers")
     for balancer in balancers:
         of = {"LoadBalancerArn": balancer["LoadBalancerArn"]}
@@ -64,8 +64,10 @@ def _find_listeners(session: Session, ownership: Ownership) -> Iterator[Resource
 
 
 def _described(tags: Callable[[list[str]], Any], found: Mapping[str, Any]) -> Iterator[Any]:
-    """By as many as DescribeTags takes. One that has gone fails all that were asked about with it, so then
-    they are asked about one by one."""
+    """Read tags in batches of DescribeTags' limit.
+
+    One deleted object fails its whole batch; then the tags are read one by one.
+    """
     names = list(found)
     for batch in (names[i : i + _AT_ONCE] for i in range(0, len(names), _AT_ONCE)):
         answer: Any = None
@@ -84,7 +86,7 @@ def _delete_classic(session: Session, found: Resource, ownership: Ownership) -> 
 
 
 def _delete_second(session: Session, found: Resource, ownership: Ownership) -> None:
-    """Somebody's protection against deletion is theirs to lift, so it is not lifted here."""
+    """Delete a load balancer; a deletion protection stays, because a user has set it."""
     session.client("elbv2").delete_load_balancer(LoadBalancerArn=found.id)
 
 

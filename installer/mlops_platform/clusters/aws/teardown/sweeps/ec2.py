@@ -1,4 +1,4 @@
-"""Owns the kinds of EC2 and VPC objects: a table, since the service answers for all of them alike."""
+"""The kinds of EC2 and VPC objects, as a table: all have the same API."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _find(
     session: Session,
     ownership: Ownership,
 ) -> Iterator[Resource]:
-    """By keys of tags, a call each; whether their values are ours is judged afterwards."""
+    """List objects by tag key, one call per key; the verdict comes afterwards."""
     seen: set[str] = set()
     for tag in ownership.keys(marks):
         wanted = [{"Name": "tag-key", "Values": [tag]}]
@@ -44,7 +44,7 @@ def _find(
 
 
 def _part_of_vpc(raw: Raw) -> bool:
-    """A VPC comes with a table, a list and a group that cannot be deleted by themselves."""
+    """True: the default route table, ACL or security group of a VPC, which cannot be deleted alone."""
     main = any(association.get("Main") for association in raw.get("Associations", ()))
     return main or bool(raw.get("IsDefault")) or raw.get("GroupName") == "default"
 
@@ -62,7 +62,7 @@ def _exists(
 
 
 def _pages(session: Session, operation: str, key: str, **arguments: Any) -> Iterator[Raw]:
-    """Some operations answer on one page and have no paginator; instances come in reservations."""
+    """All items: some operations have no paginator; instances are grouped in reservations."""
     client = session.client("ec2")
     if client.can_paginate(operation):
         found = session.pages("ec2", operation, key, **arguments)
@@ -92,9 +92,9 @@ def kind(
     seconds: float = 300,
     **arguments: Any,
 ) -> Kind:
-    """One row: how EC2 lists it, and the one call that deletes it.
+    """A kind: the call that lists it, and the call that deletes it.
 
-    `marks`: tags of controllers in the cluster, or of EKS, who make some too.
+    `marks`: tags of controllers in the cluster, or of EKS, which create such objects too.
     """
 
     def delete_one(session: Session, resource: Resource, ownership: Ownership) -> None:
@@ -122,7 +122,7 @@ def _volume(raw: Raw) -> dict[str, Any]:
 
 
 def _interface(raw: Raw) -> dict[str, Any]:
-    """One in use belongs to what uses it, and goes with that: its own owner detaches it."""
+    """An interface; one in use goes with its user."""
     attachment = raw.get("Attachment") or {}
     user = attachment.get("InstanceId") or attachment.get("InstanceOwnerId") or "something"
     return {
@@ -137,16 +137,16 @@ def _subnet(raw: Raw) -> dict[str, Any]:
 
 
 def _inside(filter_name: str, session: Session, ownership: Ownership, found: Resource) -> str:
-    """What keeps a subnet or a VPC: the interfaces in it, and whose they are."""
+    """The interfaces in a subnet or VPC, with their owners, which prevent its deletion."""
     where = [{"Name": filter_name, "Values": [found.id]}]
     return ", ".join(
-        f"holds {interface_name(raw, ownership)}"
+        f"contains {interface_name(raw, ownership)}"
         for raw in _pages(session, "describe_network_interfaces", "NetworkInterfaces", Filters=where)
     )
 
 
 def interface_name(raw: Raw, ownership: Ownership) -> str:
-    """'eni-0d1… of instance i-0aa… (not ours)'"""
+    """A name such as 'eni-0d1… of instance i-0aa… (not ours)'."""
     user = (raw.get("Attachment") or {}).get("InstanceId")
     ours = ownership.verdict(tags_of(raw, "TagSet")) is Verdict.OURS
     whose = "" if ours else " (not ours)"

@@ -1,4 +1,4 @@
-"""Owns the cluster itself and what runs its nodes: for a Terraform state that was lost."""
+"""The EKS cluster and its nodes, for a lost Terraform state."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mlops_platform.clusters.aws.session import Session
 from mlops_platform.clusters.aws.teardown.sweeps.index import worth_asking
 from mlops_platform.clusters.aws.teardown.sweeps.kind import Kind, Resource, tags_of, unless_gone, when
 
-_DELETE_SECONDS = 1800  # a node group is drained before it goes: 15 minutes a node at most
+_DELETE_SECONDS = 1800  # a node group is drained first: at most 15 minutes per node
 
 
 def _clusters(session: Session, ownership: Ownership) -> Iterator[Resource]:
@@ -43,7 +43,7 @@ def _of_cluster(session: Session, cluster: str) -> Iterator[Resource]:
             types = ", ".join(raw.get("instanceTypes") or ())
             size = (raw.get("scalingConfig") or {}).get("desiredSize", 0)
             yield Resource(
-                f"{cluster}:{name}",  # as Terraform spells it
+                f"{cluster}:{name}",  # the id in Terraform
                 raw.get("tags") or {},
                 f"{size} x {types}",
                 made=when(raw["createdAt"]),
@@ -52,7 +52,7 @@ def _of_cluster(session: Session, cluster: str) -> Iterator[Resource]:
 
 
 def _scaling_groups(session: Session, ownership: Ownership) -> Iterator[Resource]:
-    """Those of node groups go with them; these are what an autoscaler or a person has made."""
+    """Auto Scaling groups of users and autoscalers; those of node groups go with them."""
     for raw in session.pages("autoscaling", "describe_auto_scaling_groups", "AutoScalingGroups"):
         yield Resource(
             raw["AutoScalingGroupName"],

@@ -1,4 +1,4 @@
-"""Owns roles, policies, instance profiles and identity providers: of the account, so of no region."""
+"""Roles, policies, instance profiles and identity providers, which have no region."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from mlops_platform.clusters.aws.ownership import Ownership
 from mlops_platform.clusters.aws.session import Session
 from mlops_platform.clusters.aws.teardown.sweeps.kind import Kind, Resource, tags_of, unless_gone
 
-# How EKS names the profile it makes for a node group, without a tag of ours. It may stay behind, and
-# DeleteRole refuses a role that is in one.
+# The prefix of the profile that EKS creates for a node group, without our tag. It may be left over, and
+# DeleteRole rejects a role that is in one.
 # https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AWSServiceRoleForAmazonEKSNodegroup.html
 _NODES = "eks-"
 
 
 def _roles(session: Session, ownership: Ownership) -> Iterator[Resource]:
-    """Listing says no tags, and an account may have thousands: the name narrows, the tag then proves."""
+    """Roles by name, then by tag: a list has no tags, and an account may have thousands of roles."""
     for raw in session.pages("iam", "list_roles", "Roles"):
         if raw["RoleName"].startswith(_start(ownership)):
             with unless_gone():
@@ -62,13 +62,13 @@ def _delete_role(session: Session, found: Resource, ownership: Ownership) -> Non
     held = session.pages("iam", "list_instance_profiles_for_role", "InstanceProfiles", RoleName=found.id)
     for profile in [each["InstanceProfileName"] for each in held]:
         client.remove_role_from_instance_profile(InstanceProfileName=profile, RoleName=found.id)
-        if profile.startswith(_NODES):  # it held our role and nothing else: a profile holds one at most
+        if profile.startswith(_NODES):  # a profile has at most one role, and this one had ours
             client.delete_instance_profile(InstanceProfileName=profile)
     client.delete_role(RoleName=found.id)
 
 
 def _delete_policy(session: Session, found: Resource, ownership: Ownership) -> None:
-    """Every version but the default one first. Still attached somewhere it stays: not ours to detach."""
+    """Delete the other versions first. A policy that is still attached elsewhere stays."""
     client = session.client("iam")
     for version in session.pages("iam", "list_policy_versions", "Versions", PolicyArn=found.id):
         if not version["IsDefaultVersion"]:

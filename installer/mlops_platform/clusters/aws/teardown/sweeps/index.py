@@ -1,4 +1,4 @@
-"""Owns asking the tag index, which knows every service's objects: the second witness of an inventory."""
+"""The tag index, which lists the objects of every service."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from mlops_platform.clusters.aws.teardown.sweeps.kind import tags_of
 
 
 def tagged(session: Session, environment: str = "", *types: str) -> Iterator[tuple[str, dict[str, str]]]:
-    """ARN and tags of what carries our tag: of one environment, or of all with ''; of types such as 's3'.
+    """ARN and tags of objects with our tag: of one environment, or of all with ''; of types such as 's3'.
 
     https://docs.aws.amazon.com/resourcegroupstagging/latest/APIReference/API_GetResources.html: it lags
-    behind, and goes on listing what is deleted for a while.
+    behind, and lists deleted objects for a while.
     """
     wanted = {"Key": ENVIRONMENT_TAG, **({"Values": [environment]} if environment else {})}
     for raw in session.pages(
@@ -28,10 +28,10 @@ def tagged(session: Session, environment: str = "", *types: str) -> Iterator[tup
 
 
 def worth_asking(session: Session, ownership: Ownership, type: str) -> Callable[[str], bool]:
-    """Whether a listed name may be ours: it begins as ours do, or the index knows it. The tags then prove.
+    """A predicate: the name has our prefix or is in the index, so its tags are worth reading.
 
-    Nothing else may be asked about: a role with rights on `mlops-*` alone is refused the description of
-    what is not called so, and one stranger's cluster in the account would end every inventory.
+    A role with rights only on `mlops-*` may not describe other objects, so another cluster in the account
+    would end every inventory.
     """
     indexed = {_name(arn) for arn, _ in tagged(session, ownership.environment, type)}
     start = f"mlops-{ownership.environment}"
@@ -39,22 +39,22 @@ def worth_asking(session: Session, ownership: Ownership, type: str) -> Callable[
 
 
 def _name(arn: str) -> str:
-    """Behind the type, where there is one; a repository's own name may have a '/' in it."""
+    """The name after the type, if there is one; a repository's name may contain a '/'."""
     rest = arn.split(":", 5)[5]
     return rest.partition("/")[2] or rest
 
 
 def split(arn: str) -> tuple[str, str]:
-    """'arn:aws:ec2:eu-central-1:1:volume/vol-1' -> ('ec2:volume/vol-1', 'vol-1')"""
+    """Split 'arn:aws:ec2:eu-central-1:1:volume/vol-1' into ('ec2:volume/vol-1', 'vol-1')"""
     _, _, service, _, _, rest = arn.split(":", 5)
     return f"{service}:{rest}", rest.replace(":", "/").rsplit("/", 1)[-1]
 
 
 def partition(region: str) -> str:
-    """The second word of every ARN of a region."""
+    """The partition of a region: the second word of its ARNs."""
     return "aws-cn" if region.startswith("cn-") else "aws-us-gov" if region.startswith("us-gov-") else "aws"
 
 
 def suffix(region: str) -> str:
-    """How the names of a region's services end."""
+    """The domain suffix of a region's services."""
     return "amazonaws.com.cn" if partition(region) == "aws-cn" else "amazonaws.com"

@@ -1,4 +1,4 @@
-"""Owns what a kind of cloud object is to a sweep: how it is found, named, deleted, and when to try again."""
+"""A kind of cloud object: how to find, describe and delete it, and which errors are transient."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from botocore.exceptions import ClientError
 from mlops_platform.clusters.aws.ownership import Ownership
 from mlops_platform.clusters.aws.session import Session, absent, code_of
 
-# Refusals that pass: the other thing is on its way out, or is deleted a kind later.
+# Transient errors: the object that uses it is being deleted, or its kind comes later.
 BUSY = frozenset(
     {
-        "AuthFailure",  # ReleaseAddress, of an address that is still mapped
-        "BucketNotEmpty",  # somebody still writes to it
+        "AuthFailure",  # ReleaseAddress, for an address that is still mapped
+        "BucketNotEmpty",  # still being written to
         "ConflictException",
         "DeleteConflict",
         "DependencyViolation",
@@ -43,10 +43,10 @@ BUSY = frozenset(
 
 @dataclass(frozen=True)
 class Resource:
-    """One object. `about` is type and size, `zone` '' where it has none, `made` None where nobody says.
+    """One object. `about` is type and size; `zone` is '' and `made` None when unknown.
 
-    `busy` says why deleting cannot work yet; `going` that it is on its way out, so only waiting helps;
-    `scheduled` when the cloud itself will delete it, later, as with keys.
+    `busy`: why a deletion would fail now; `going`: it is being deleted already; `scheduled`: when the cloud
+    will delete it itself, as with keys.
     """
 
     id: str
@@ -60,7 +60,7 @@ class Resource:
     raw: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def detail(self, now: datetime | None = None) -> str:
-        """'50 GiB gp3 eu-central-1a, 3d old, pvc airflow/logs'"""
+        """A description such as '50 GiB gp3 eu-central-1a, 3d old, pvc airflow/logs'."""
         claim = self.tags.get("kubernetes.io/created-for/pvc/name")
         space = self.tags.get("kubernetes.io/created-for/pvc/namespace", "")
         parts = [" ".join(part for part in (self.about, self.zone) if part)]
@@ -70,17 +70,16 @@ class Resource:
         return ", ".join(part for part in parts if part)
 
 
-# Who holds it, in words, asked only of what would not go.
+# Describes what uses an object that could not be deleted.
 Explain = Callable[[Session, Ownership, Resource], str]
 
 
 @dataclass(frozen=True)
 class Kind:
-    """`find` yields candidates with their tags, of which ownership is judged afterwards; `delete` raises
-    botocore's errors and must stand being called again.
+    """One kind. `find` yields candidates with their tags; `delete` is idempotent, with botocore's errors.
 
-    `arn` begins the resource part of its ARNs ('ec2:volume/'), '' where the tag index has none; `exists`
-    asks by id, for what only the tag index knows. `blocks`: Terraform's own destroy waits for it in vain.
+    `arn` is the prefix of the resource part of its ARNs ('ec2:volume/'), '' where the tag index has none;
+    `exists` checks an id that only the tag index lists. `blocks`: Terraform's destroy would wait for it.
     """
 
     name: str
@@ -96,8 +95,7 @@ class Kind:
 
 @contextmanager
 def unless_gone() -> Iterator[None]:
-    """Around what is asked about one object that was listed: it may have gone since, and lists name what is
-    deleted for a while (S3 and the tag index document it). Then it is left out, and the inventory goes on."""
+    """Skip an object that is gone: S3 and the tag index list deleted objects for a while."""
     try:
         yield
     except ClientError as error:
@@ -106,20 +104,20 @@ def unless_gone() -> Iterator[None]:
 
 
 def busy(error: Exception) -> bool:
-    """An error that passes. "currently in use" is how EC2 refuses some with InvalidParameterValue."""
+    """True: a transient error. EC2 reports some as InvalidParameterValue with "currently in use"."""
     code = code_of(error)
     return code in BUSY or (code.startswith("InvalidParameter") and "in use" in str(error))
 
 
 def tags_of(raw: Mapping[str, Any], key: str = "Tags") -> dict[str, str]:
-    """A list of Key and Value, as most services answer, as a mapping."""
+    """Convert a list of Key and Value, which most services return, to a mapping."""
     return {
         tag.get("Key", tag.get("key")): tag.get("Value", tag.get("value", "")) for tag in raw.get(key) or ()
     }
 
 
 def when(value: Any) -> datetime | None:
-    """Services answer with datetimes, text, or milliseconds since 1970."""
+    """Convert a datetime, a text or milliseconds since 1970, depending on the service."""
     if isinstance(value, datetime):
         return value if value.tzinfo else value.replace(tzinfo=UTC)
     if isinstance(value, int):

@@ -1,4 +1,4 @@
-"""Owns log groups and keys: what stays behind with a name another `up` would stumble over."""
+"""Log groups and keys, whose leftover names would make another `up` fail."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from mlops_platform.clusters.aws.state.bucket import ENVIRONMENT_TAG
 from mlops_platform.clusters.aws.teardown.sweeps.index import tagged
 from mlops_platform.clusters.aws.teardown.sweeps.kind import Kind, Resource, unless_gone, when
 
-_KEY_DAYS = 7  # the shortest time KMS keeps a key that is to be deleted
+_KEY_DAYS = 7  # the shortest waiting period of KMS
 
 
 def _log_groups(session: Session, ownership: Ownership) -> Iterator[Resource]:
-    """What the tag index knows, and what EKS writes for the cluster."""
+    """Log groups in the tag index, and those of the cluster."""
     start = f"/aws/eks/{ownership.cluster}/"
     prefixes = {start} if ownership.cluster else set()
     for arn, _ in tagged(session, ownership.environment, "logs"):
@@ -36,9 +36,9 @@ def _log_group(session: Session, ownership: Ownership, raw: Any) -> Resource:
     made = when(raw["creationTime"])
     ours = raw["logGroupName"] == control_plane_log(ownership.cluster)
     if ours and not tags and made and ownership.since and made >= ownership.since:
-        # EKS writes on after Terraform has deleted the group, and makes it again, without a tag
+        # EKS continues to write after Terraform has deleted the group, and recreates it without a tag
         # (terraform-aws-modules/terraform-aws-eks#920). Only EKS writes there, the cluster's name is unique,
-        # and the record says since when that cluster is ours: a group made later is of no other.
+        # and the record has its start: a group created later is ours.
         tags = {ENVIRONMENT_TAG: ownership.environment}
     size = raw.get("storedBytes", 0)
     return Resource(raw["logGroupName"], tags, f"{size / 1e6:.0f} MB" if size >= 1e6 else "", made=made)
@@ -53,7 +53,7 @@ def _delete_log_group(session: Session, found: Resource, ownership: Ownership) -
 
 
 def _keys(session: Session, ownership: Ownership) -> Iterator[Resource]:
-    """A key is never deleted, only scheduled to be; then it costs nothing and is no leftover."""
+    """Keys: a key is only scheduled for deletion, and then costs nothing and is no leftover."""
     client = session.client("kms")
     ids = {arn.rsplit("/", 1)[-1] for arn, _ in tagged(session, ownership.environment, "kms")}
     ids |= {raw["TargetKeyId"] for raw in _our_aliases(session, ownership)}
@@ -61,7 +61,7 @@ def _keys(session: Session, ownership: Ownership) -> Iterator[Resource]:
         with unless_gone():
             raw, tags = client.describe_key(KeyId=key)["KeyMetadata"], key_tags(session, key)
             ends = raw.get("DeletionDate")
-            gone_on = f"deleted by itself on {ends:%Y-%m-%d}" if ends else ""
+            gone_on = f"AWS deletes it on {ends:%Y-%m-%d}" if ends else ""
             yield Resource(key, tags, raw.get("Description", ""), made=raw["CreationDate"], scheduled=gone_on)
 
 
@@ -72,13 +72,13 @@ def _our_aliases(session: Session, ownership: Ownership) -> Iterator[Any]:
 
 
 def key_tags(session: Session, key: str) -> dict[str, str]:
-    """KMS spells them as no other service does. Raises botocore's errors."""
+    """A key's tags, which KMS returns in its own format. Raises botocore's errors."""
     found = session.client("kms").list_resource_tags(KeyId=key)["Tags"]
     return {tag["TagKey"]: tag["TagValue"] for tag in found}
 
 
 def _aliases(session: Session, ownership: Ownership) -> Iterator[Resource]:
-    """An alias has no tags: it is whose its key is."""
+    """Aliases have no tags: their owner is that of the key."""
     for raw in _our_aliases(session, ownership):
         with unless_gone():
             tags = key_tags(session, raw["TargetKeyId"])

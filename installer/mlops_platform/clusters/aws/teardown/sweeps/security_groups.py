@@ -1,4 +1,4 @@
-"""Owns deleting security groups, also those that name each other: rules first, only of groups of ours."""
+"""Security groups, also those that reference each other."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ Raw = Mapping[str, Any]
 
 
 def _delete(session: Session, found: Resource, ownership: Ownership) -> None:
-    """In a cycle no order helps, so what names this group is revoked first, and what it names itself.
+    """Revoke the rules that reference this group and its own references first, because of cycles.
 
-    Only in groups of ours: one of somebody else's that names ours stays as it is, and ours is left over.
+    Only in our own groups: a rule in another owner's group stays, and then ours is a leftover.
     """
     client = session.client("ec2")
     for group in _naming(session, found.id):
         if _ours(group, ownership):
             _revoke(client, group, lambda pair: pair["GroupId"] == found.id)
-    own = client.describe_security_groups(GroupIds=[found.id])["SecurityGroups"]  # as it is by now
+    own = client.describe_security_groups(GroupIds=[found.id])["SecurityGroups"]  # the current rules
     for group in own:
         _revoke(client, group, lambda _: True)
     client.delete_security_group(GroupId=found.id)
 
 
 def _naming(session: Session, group: str) -> Iterator[Raw]:
-    """Groups with a rule, of either direction, that names this one."""
+    """Groups with a rule, in either direction, that references this one."""
     seen: set[str] = set()
     for direction in ("ip-permission.group-id", "egress.ip-permission.group-id"):
         names_it = [{"Name": direction, "Values": [group]}]
@@ -41,7 +41,7 @@ def _naming(session: Session, group: str) -> Iterator[Raw]:
 
 
 def _revoke(client: Any, group: Raw, wanted: Callable[[Raw], bool]) -> None:
-    """Rules that speak of groups; the addresses in the same rules stay."""
+    """Revoke rules that reference groups; addresses in the same rules stay."""
     for key, revoke in (
         ("IpPermissions", client.revoke_security_group_ingress),
         ("IpPermissionsEgress", client.revoke_security_group_egress),
@@ -62,9 +62,9 @@ def _ours(raw: Raw, ownership: Ownership) -> bool:
 
 
 def _explain(session: Session, ownership: Ownership, found: Resource) -> str:
-    """'named by sg-0c2… (not ours), used by eni-0d1… of instance i-0aa… (not ours)'"""
+    """A text such as 'referenced by sg-0c2… (not ours), used by eni-0d1… of instance i-0aa… (not ours)'."""
     held = [
-        f"named by {raw['GroupId']}{'' if _ours(raw, ownership) else ' (not ours)'}"
+        f"referenced by {raw['GroupId']}{'' if _ours(raw, ownership) else ' (not ours)'}"
         for raw in _naming(session, found.id)
     ]
     uses = [{"Name": "group-id", "Values": [found.id]}]

@@ -1,4 +1,4 @@
-"""Owns what holds data outside the cluster: buckets, databases and their snapshots, images."""
+"""Data outside of the cluster: buckets, databases and their snapshots, images."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _DATABASE_SECONDS = 1200
 
 
 def _buckets(session: Session, ownership: Ownership) -> Iterator[Resource]:
-    """What the tag index knows, and what is named as ours are; the tags are read from the bucket itself.
+    """Buckets in the tag index, and those with our prefix, with the tags of the bucket itself.
 
-    The bucket the state lies in is no bucket of this kind: it goes last, by StateBucket.
+    Not the state bucket, which StateBucket removes last.
     """
     s3, state = session.client("s3"), StateBucket(session, ownership.environment).name
     ours = worth_asking(session, ownership, "s3")
@@ -24,7 +24,7 @@ def _buckets(session: Session, ownership: Ownership) -> Iterator[Resource]:
         name = raw["Name"]
         if name == state or not ours(name):
             continue
-        with unless_gone():  # also NoSuchTagSet: a bucket without tags is nobody's
+        with unless_gone():  # also NoSuchTagSet: a bucket without tags is not ours
             tags = tags_of(s3.get_bucket_tagging(Bucket=name), "TagSet")
             versions = s3.list_object_versions(Bucket=name, MaxKeys=1)
             about = "" if versions.get("Versions") or versions.get("DeleteMarkers") else "empty"
@@ -49,7 +49,7 @@ def _databases(session: Session, ownership: Ownership) -> Iterator[Resource]:
 
 
 def _database_snapshots(session: Session, ownership: Ownership) -> Iterator[Resource]:
-    """Automated ones go with their database."""
+    """Manual snapshots; automated ones go with their database."""
     operation, key = "describe_db_snapshots", "DBSnapshots"
     for raw in session.pages("rds", operation, key, SnapshotType="manual"):
         yield Resource(
@@ -69,7 +69,7 @@ def _database_subnets(session: Session, ownership: Ownership) -> Iterator[Resour
 
 
 def _delete_database(session: Session, found: Resource, ownership: Ownership) -> None:
-    """Whether its data may go was asked before. Automated backups would be billed on, so they go too."""
+    """Delete a database and its automated backups, which would cost further. The user has confirmed it."""
     client = session.client("rds")
     client.modify_db_instance(DBInstanceIdentifier=found.id, DeletionProtection=False, ApplyImmediately=True)
     client.delete_db_instance(

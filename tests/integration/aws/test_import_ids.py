@@ -1,4 +1,4 @@
-"""Proves what is taken in of a killed run's objects: only what is provably ours, and what is made by now."""
+"""Import of a killed run's objects: only our own, and only finished ones."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from mlops_platform.clusters.aws.session import Session, session_of
 from mlops_platform.clusters.aws.state.bucket import Record, StateBucket
 
 from tests.fakes.aws import REGION, Account
+from tests.integration.aws.faults import answering
 from tests.integration.aws.planting import Garden, pairs
-from tests.integration.aws.refusals import answering
 from tests.integration.aws.world import RUN, tags
 from tests.unit.adapters.terraform.recording import RecordingProgress
 
@@ -28,7 +28,7 @@ SUBNETS, LOG_GROUP = 'aws_db_subnet_group.this["postgres"]', "module.eks.aws_clo
 
 @pytest.fixture
 def session(account: Account) -> Session:
-    """With the record of `staging`, of run RUN."""
+    """A session whose account has the record of `staging`, run RUN."""
     session = session_of(REGION)
     bucket = StateBucket(session, "staging")
     record = Record("staging", account.id, REGION, "tester", RUN, "2026-01-01T00:00:00+00:00")
@@ -42,10 +42,10 @@ def taken(session: Session, *addresses: str, told: RecordingProgress | None = No
 
 
 @pytest.mark.parametrize(("run", "ours"), [(RUN, True), (ELSEWHERE, False), ("", False)])
-def test_of_what_has_no_region_in_its_name_a_run_of_the_record_is_demanded(
+def test_import_of_global_kinds_needs_a_run_of_the_record(
     account: Account, session: Session, run: str, ours: bool
 ) -> None:
-    """Else an `up` here would take over, and destroy one day, what the same name has in another region."""
+    """Otherwise `up` would import objects of an environment of the same name in another region."""
     marked, bucket = pairs(tags("staging", run)), f"mlops-staging-artifacts-{account.id}"
     iam, s3 = account.client("iam"), account.client("s3")
     iam.create_role(RoleName="mlops-staging-node", AssumeRolePolicyDocument="{}", Tags=marked)
@@ -55,7 +55,7 @@ def test_of_what_has_no_region_in_its_name_a_run_of_the_record_is_demanded(
     assert taken(session, *wanted) == (wanted if ours else {})
 
 
-def test_a_key_is_found_by_its_alias_before_the_index_knows_it(account: Account, session: Session) -> None:
+def test_key_is_found_by_alias_before_the_tag_index(account: Account, session: Session) -> None:
     kms = account.client("kms")
     key = _key(account, tags("staging"))
     with answering(session, "resourcegroupstaggingapi", "GetResources", _nothing):
@@ -64,9 +64,7 @@ def test_a_key_is_found_by_its_alias_before_the_index_knows_it(account: Account,
         assert taken(session, KEY, ALIAS) == {KEY: key, ALIAS: "alias/mlops-staging"}
 
 
-def test_an_alias_of_a_strangers_key_is_not_ours_and_the_index_is_asked(
-    account: Account, session: Session
-) -> None:
+def test_alias_of_another_key_is_ignored_and_index_is_used(account: Account, session: Session) -> None:
     theirs, ours = _key(account, {}), _key(account, tags("staging"))
     account.client("kms").create_alias(AliasName="alias/mlops-staging", TargetKeyId=theirs)
     assert taken(session, KEY, ALIAS) == {KEY: ours}
@@ -86,10 +84,10 @@ def _nothing(parsed: dict[str, Any]) -> None:
     [(tags("staging"), True, True), ({}, False, True), (tags("other"), False, False)],
     ids=["ours", "untagged", "another's"],
 )
-def test_a_name_alone_makes_nothing_ours(
+def test_name_alone_is_no_evidence_of_ownership(
     account: Account, session: Session, marked: Mapping[str, str], group: bool, logs: bool
 ) -> None:
-    """But a log group without any tag: EKS makes it so."""
+    """A log group without tags is an exception: EKS creates it so."""
     garden = Garden(account, {}, "x")
     subnets = [garden.network(), garden.other_subnet]
     account.client("rds").create_db_subnet_group(
@@ -119,10 +117,10 @@ def _cluster(account: Account) -> None:
     ("operation", "word", "address"),
     [("DescribeCluster", "cluster", CLUSTER), ("DescribeNodegroup", "nodegroup", POOL)],
 )
-def test_what_is_still_being_made_is_waited_for(
+def test_import_waits_for_object_being_created(
     account: Account, session: Session, operation: str, word: str, address: str
 ) -> None:
-    """An import waits for nothing, and what hangs on it would be made at once, and fail."""
+    """`terraform import` does not wait, and children of an unfinished object would fail."""
     _cluster(account)
     said = ["CREATING", "CREATING", "CREATING"]
     told = RecordingProgress()
@@ -136,8 +134,8 @@ def test_what_is_still_being_made_is_waited_for(
     assert not said and any("CREATING" in each for each in told.said)
 
 
-def test_what_is_on_its_way_out_is_waited_for_and_made_anew(account: Account, session: Session) -> None:
-    """A kill in the middle of `down`, then `up`: what would be taken in would be gone a minute later."""
+def test_import_waits_for_end_of_object_being_deleted(account: Account, session: Session) -> None:
+    """After a kill of `down`, an imported object would be gone a minute later."""
     _cluster(account)
     said = ["DELETING", "DELETING"]
 
@@ -152,7 +150,7 @@ def test_what_is_on_its_way_out_is_waited_for_and_made_anew(account: Account, se
     assert not said
 
 
-def test_what_is_never_made_says_what_was_seen(
+def test_timeout_of_creation_names_last_status(
     account: Account, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _cluster(account)
@@ -166,9 +164,7 @@ def test_what_is_never_made_says_what_was_seen(
     assert "CREATING" in caught.value.why
 
 
-def test_a_node_group_that_failed_to_be_made_is_deleted_and_its_name_free(
-    account: Account, session: Session
-) -> None:
+def test_failed_node_group_is_deleted(account: Account, session: Session) -> None:
     _cluster(account)
     told = RecordingProgress()
 
@@ -182,7 +178,7 @@ def test_a_node_group_that_failed_to_be_made_is_deleted_and_its_name_free(
     assert any("CREATE_FAILED" in note for note in told.notes)
 
 
-def test_a_failed_one_of_another_run_stays(account: Account, session: Session) -> None:
+def test_failed_node_group_of_another_run_stays(account: Account, session: Session) -> None:
     garden = Garden(account, tags("staging", ELSEWHERE), "mlops-staging")
     subnet = garden.network()
     garden.compute(subnet)
@@ -196,7 +192,7 @@ def test_a_failed_one_of_another_run_stays(account: Account, session: Session) -
     assert account.client("eks").list_nodegroups(clusterName="mlops-staging")["nodegroups"] == ["system"]
 
 
-def test_a_database_being_made_is_waited_for(account: Account, session: Session) -> None:
+def test_import_waits_for_database_being_created(account: Account, session: Session) -> None:
     account.client("rds").create_db_instance(
         DBInstanceIdentifier="mlops-staging-postgres",
         Engine="postgres",

@@ -1,4 +1,4 @@
-"""Owns what moto never does: a call that is refused, or answered otherwise, through botocore's own hooks."""
+"""Errors and answers that moto never returns, through botocore's hooks."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def refusing(
     only: Callable[[Params], bool] = lambda _: True,
     times: int = 1_000,
 ) -> Iterator[list[Params]]:
-    """Calls such as ('kms', 'DescribeKey') end in that error, the first `times`; yields those."""
+    """Let the first `times` calls of such as ('kms', 'DescribeKey') raise an error; yields these calls."""
     asked: list[Params] = []
 
     def refuse(params: Params, **_: Any) -> None:
         if only(params) and len(asked) < times:
             asked.append(params)
-            raise ClientError({"Error": {"Code": code, "Message": "as AWS says it"}}, operation)
+            raise ClientError({"Error": {"Code": code, "Message": "a message of AWS"}}, operation)
 
     with _hooked(session, service, f"before-parameter-build.{{}}.{operation}", refuse):
         yield asked
@@ -38,7 +38,7 @@ def refusing(
 def answering(
     session: Session, service: str, operation: str, change: Callable[[dict[str, Any]], object]
 ) -> Iterator[None]:
-    """What a call has answered is changed before it is returned."""
+    """Change the answer of a call before it is returned."""
 
     def changed(parsed: dict[str, Any], **_: Any) -> None:
         change(parsed)

@@ -1,4 +1,4 @@
-"""Proves what the cloud gives components, a bucket and node pools: who is let in, and from where."""
+"""The bucket and the node pools as managed services: access and addresses."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def associations(account: Account) -> set[tuple[str, str, str]]:
     return {(row["namespace"], row["serviceAccount"], row["roleArn"].rpartition("/")[2]) for row in rows}
 
 
-def test_pods_of_a_component_and_of_its_jobs_are_let_in_once(bucket: Bucket, account: Account) -> None:
+def test_pods_of_component_and_jobs_get_one_association(bucket: Bucket, account: Account) -> None:
     for _ in range(2):
         bucket.grant("mlflow", ("mlflow", "platform-jobs"))
     assert associations(account) == {
@@ -68,23 +68,21 @@ def test_pods_of_a_component_and_of_its_jobs_are_let_in_once(bucket: Bucket, acc
     assert ("airflow", "airflow", "mlops-staging-artifacts") in associations(account)
 
 
-def test_its_secret_has_no_password_and_a_part_of_the_bucket_for_each_namespace(
-    bucket: Bucket, account: Account
-) -> None:
+def test_bucket_secret_has_no_password_and_a_prefix_per_namespace(bucket: Bucket, account: Account) -> None:
     values = bucket.values("mlflow")
     assert values["uri"] == f"s3://mlops-staging-artifacts-{account.id}/mlflow"
     assert values["endpoint"] == "https://s3.eu-central-1.amazonaws.com"
     assert (values["user"], values["password"]) == ("", "")
 
 
-def test_the_firewall_is_opened_to_s3_and_to_nothing_else_outside(bucket: Bucket) -> None:
+def test_bucket_endpoints_are_s3_and_the_agent(bucket: Bucket) -> None:
     agent, *networks = bucket.endpoints
     assert agent == ("169.254.170.23/32", 80)
     assert networks and all(port == 443 for _, port in networks)
     assert all(IPv4Network(cidr).prefixlen >= 8 for cidr, _ in networks)
 
 
-def test_whoever_scales_the_pools_may_and_no_job_of_its_namespace(pools: NodePools, account: Account) -> None:
+def test_only_the_autoscaler_gets_access_to_pools(pools: NodePools, account: Account) -> None:
     for _ in range(2):
         pools.grant("scaler", ("scaler",))
     assert associations(account) == {("scaler", "scaler", "mlops-staging-pools")}
@@ -93,10 +91,10 @@ def test_whoever_scales_the_pools_may_and_no_job_of_its_namespace(pools: NodePoo
 
 
 @pytest.mark.parametrize(("limits", "nodes"), [((3, 4), 3), ((0, 1), 1), ((0, 8), 2)])
-def test_a_pools_nodes_are_brought_between_its_new_limits(
+def test_node_count_is_brought_between_new_limits(
     account: Account, limits: tuple[int, int], nodes: int
 ) -> None:
-    """As many nodes as there are is what Terraform sends along: outside the limits EKS refuses both."""
+    """Terraform sends the current node count too, and EKS rejects one outside the limits."""
     asked = {"a10": Pool(min=limits[0], max=limits[1]), "new": Pool(min=1, max=1)}
     pool_sizes.fit(session_of(account.region), CLUSTER, asked, Silent())
     found = account.client("eks").describe_nodegroup(clusterName=CLUSTER, nodegroupName="a10")["nodegroup"]
