@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from mlops_platform.adapters.kube import Kube
 from mlops_platform.adapters.wait import Pending, wait_until
 from mlops_platform.clusters.host.firewall.model import Policy
 from mlops_platform.clusters.host.firewall.render import render
@@ -56,6 +57,16 @@ def test_rules_allow_exactly_the_connections_of_the_case(topology: Topology, fil
     topology.load(render(snapshot_with(tuple(map(Policy.of, case["policies"]))), RANGE))
     found = topology.opened(sorted(ALL), expected)
     assert (found - expected, expected - found) == (set(), set()), "(allowed by mistake, denied by mistake)"
+
+
+def test_api_server_admits_policies_of_every_case(kube: Kube, namespace: str) -> None:
+    for number, policy in enumerate(
+        p for file in CASES for p in yaml.safe_load(file.read_text())["policies"]
+    ):
+        named = {"name": f"{policy['metadata']['name']}.{number}", "namespace": namespace}
+        kube.create(
+            {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", **policy, "metadata": named}
+        )
 
 
 def test_no_denied_connection_succeeds_while_rules_are_replaced(topology: Topology) -> None:
