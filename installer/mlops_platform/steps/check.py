@@ -48,11 +48,14 @@ def _terraform() -> Check:
 
 
 def _helm(context: Context) -> Check:
+    programs = context.programs
     assert HELM.prebuilt
     try:
-        return Check("helm", "ok", context.programs.origin(HELM, HELM.prebuilt))
-    except PreflightError as error:  # no wheel for this processor, and no Go
+        if not programs.built(HELM) and not programs.fetched(HELM):
+            find_go()  # no wheel for this processor
+    except PreflightError as error:
         return Check("helm", "failure", "missing", error.what, error.hint)
+    return Check("helm", "ok", programs.origin(HELM, HELM.prebuilt))
 
 
 def _builders(context: Context) -> list[Check]:

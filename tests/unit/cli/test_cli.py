@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import yaml
+from mlops_platform.adapters import programs
 from mlops_platform.adapters.programs import ARCHITECTURE
 from mlops_platform.cli import main
 
@@ -154,6 +155,24 @@ def test_check_reports_every_line(run: Run) -> None:
     assert {"terraform", "disk", "memory"} <= checks.keys()
     failed = [c for c in checks.values() if c["status"] == "failure"]
     assert said.code == (4 if failed else 0)
+
+
+def test_check_names_the_helm_on_path(run: Run, tmp_path: Path) -> None:
+    helm = tmp_path / "helm"
+    helm.write_text("#!/bin/sh\necho v4.3.0\n")
+    helm.chmod(0o755)
+    said = run("check", "-o", "json", PATH=f"{tmp_path}:{os.environ['PATH']}")
+    checks = {c["name"]: c for c in said.envelope["data"]["checks"]}
+    assert checks["helm"]["seen"] == f"helm 4.3.0 from PATH: {helm}"
+
+
+def test_check_requires_go_for_helm_on_a_processor_without_a_wheel(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(programs, "ARCHITECTURE", "riscv64")
+    said = run("check", "-o", "json", PATH=str(tmp_path))
+    checks = {c["name"]: c for c in said.envelope["data"]["checks"]}
+    assert (checks["helm"]["status"], checks["helm"]["why"]) == ("failure", "go: no such program")
 
 
 def test_check_without_terraform_still_reports_the_rest(run: Run) -> None:
