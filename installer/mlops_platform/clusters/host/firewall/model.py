@@ -82,7 +82,7 @@ class Pod:
 
     @classmethod
     def of(cls, found: Object) -> Pod | None:
-        """None: the pod uses the host's network, or it has ended and its address is free again."""
+        """Read a pod; None if it uses the host's network, or has ended and its address is free again."""
         meta, spec = found["metadata"], found["spec"]
         if spec.get("hostNetwork") or found.get("status", {}).get("phase") in _ENDED:
             return None
@@ -117,7 +117,7 @@ class Peer:
 
     @classmethod
     def of(cls, found: Object) -> Peer | None:
-        """None: an IPv6 block, of which the node has no addresses."""
+        """Read a peer; None for an IPv6 block, because the node has no IPv6 addresses."""
         block = found.get("ipBlock")
         if block is not None:
             network = _network(block["cidr"])
@@ -172,7 +172,7 @@ class Policy:
 
     @classmethod
     def of(cls, found: Object) -> Policy:
-        """A policy that cannot be read allows nothing to the pods that it selects, and affects no others."""
+        """Read a policy. One that cannot be read allows nothing to its own pods, and affects no others."""
         meta, spec = found["metadata"], found.get("spec") or {}
         kinds = spec.get("policyTypes") or ("Ingress", *(("Egress",) if spec.get("egress") else ()))
         pods, ingress, egress = Selector(), tuple[Rule, ...](), tuple[Rule, ...]()

@@ -22,7 +22,7 @@ def main() -> int:
     if command != "ADD":  # DEL, CHECK: the watch of pods reports the end of an address
         return 0
     result = configuration["prevResult"]
-    failure = ask(configuration["socket"], newcomer(result["ips"][0]["address"]))
+    failure = ask(configuration["socket"], admission_request(result["ips"][0]["address"]))
     if failure:
         say({"cniVersion": configuration["cniVersion"], "code": FAILED, "msg": "firewall: " + failure})
         return 1
@@ -30,7 +30,7 @@ def main() -> int:
     return 0
 
 
-def newcomer(network: str) -> dict[str, str]:
+def admission_request(network: str) -> dict[str, str]:
     """Return the request to the agent. Kubernetes runtimes name the pod in CNI_ARGS."""
     given = dict(pair.split("=", 1) for pair in os.environ["CNI_ARGS"].split(";") if "=" in pair)
     return {

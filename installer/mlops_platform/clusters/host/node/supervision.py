@@ -33,7 +33,7 @@ class Running:
 
 @dataclass(frozen=True)
 class DaemonState:
-    """How often PID 1 started one program, and its last end ('' while the first process runs)."""
+    """The number of starts of one program, and its last end ('' while the first process runs)."""
 
     starts: int
     ended: str
