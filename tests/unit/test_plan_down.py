@@ -1,4 +1,4 @@
-"""The way down as a graph: what goes before what, here and where things are made outside."""
+"""The graph of `down`: the order of steps, with and without external resources."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ RELEASES = [f"{name}/uninstall" for name in COMPONENTS]
 
 
 @pytest.fixture(autouse=True)
-def _nobody_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Planning the way down asks no cloud and no cluster: whoever tries finds nothing."""
+def _no_requests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The plan of `down` sends no request to a cloud or cluster."""
     monkeypatch.setenv("MLOPS_PLATFORM_HOME", str(tmp_path))
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     monkeypatch.chdir(tmp_path)
@@ -37,12 +37,12 @@ def ids(found: Graph) -> list[str]:
 
 
 def before(found: Graph, first: str, second: str) -> bool:
-    """Is the first done whenever the second begins?"""
+    """True: the second step always starts after the first."""
     requires = found.requires[second]
     return first in requires or any(before(found, first, each) for each in requires)
 
 
-def test_where_things_are_made_outside_they_go_before_who_made_them() -> None:
+def test_external_resources_go_before_their_controllers() -> None:
     found = graph("ephemeral")
     assert set(ids(found)) == {*DRAIN, *RELEASES, "cluster-autoscaler/uninstall", *LAST, "cluster/record"}
     chain = [*DRAIN, "mlflow/uninstall", "postgres/uninstall", *LAST, "cluster/record"]
@@ -50,7 +50,7 @@ def test_where_things_are_made_outside_they_go_before_who_made_them() -> None:
         assert before(found, first, second), (first, second)
 
 
-def test_here_releases_go_before_their_volumes() -> None:
+def test_releases_of_host_cluster_go_before_their_volumes() -> None:
     found = graph("local")
     assert "cluster/record" not in ids(found)
     chain = ["mlflow/uninstall", "postgres/uninstall", "drain/volumes", "cluster/destroy", "cluster/proof"]
@@ -58,18 +58,18 @@ def test_here_releases_go_before_their_volumes() -> None:
         assert before(found, first, second), (first, second)
 
 
-def test_what_cannot_be_drained_is_swept_and_proven_all_the_same() -> None:
+def test_dead_cluster_is_swept_and_verified() -> None:
     assert ids(graph("ephemeral", alive=False)) == [*LAST, "cluster/record"]
     assert ids(graph("ephemeral", sweep_only=True)) == ["cluster/sweep", "cluster/proof", "cluster/record"]
 
 
-def test_force_passes_over_everything_but_the_sweep_and_the_proof() -> None:
+def test_force_ignores_errors_except_in_sweep_and_verification() -> None:
     found = graph("ephemeral", force=True)
     unforced = {step.id for step in found.steps if not isinstance(step, IgnoreErrors)}
     assert unforced == {"cluster/sweep", "cluster/proof", "cluster/record"}
 
 
-def test_snapshots_are_let_go_of_before_what_would_take_them_along() -> None:
+def test_snapshots_are_retained_before_their_owners_are_deleted() -> None:
     found = graph("ephemeral", retain=frozenset({"snapshots"}))
     chain = ["drain/schedules", "drain/snapshots", "drain/custom", "drain/entrances"]
     for first, second in pairwise(chain):

@@ -1,4 +1,4 @@
-"""Owns what an environment costs: charges by the hour, at the least and at the most, and their sum."""
+"""The price of an environment: hourly charges, minimum and maximum, and their sum."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Span:
-    """Money an hour: with every pool at its minimum, and at its maximum."""
+    """Dollars per hour: with every pool at its minimum, and at its maximum."""
 
     least: float
     most: float
@@ -16,10 +16,10 @@ class Span:
 
 @dataclass(frozen=True)
 class Charge:
-    """One line of a bill. A span of None is a price nobody here knows, which is never nothing.
+    """One line of a bill. A span of None is an unknown price, not 0.
 
-    `on_demand` and `spot` are what the line costs bought the one way and the other; `by_spot` says which
-    way the environment buys it. What is not sold on the spot market has no `spot`.
+    `on_demand` and `spot` are the two prices; `by_spot`: the environment uses spot. Without a spot market,
+    `spot` is None.
     """
 
     what: str
@@ -35,7 +35,7 @@ class Charge:
 
 @dataclass(frozen=True)
 class Bill:
-    """What an environment costs as it is asked for; `dated` is the day of the price table, ISO 8601."""
+    """The price of an environment by its file; `dated` is the day of the price table, ISO 8601."""
 
     charges: tuple[Charge, ...]
     dated: str
@@ -44,18 +44,18 @@ class Bill:
 
     @property
     def paid(self) -> Span:
-        """The sum of what is known; see `unknown` for the rest."""
+        """The sum of the known prices; see `unknown` for the rest."""
         spans = [charge.paid for charge in self.charges if charge.paid]
         return Span(sum(s.least for s in spans), sum(s.most for s in spans))
 
     @property
     def unknown(self) -> tuple[str, ...]:
-        """Lines without a price: the sum is without them, and must not be shown without saying so."""
+        """Lines without a price, which must be shown beside the sum."""
         return tuple(f"{c.what} ({c.detail})" for c in self.charges if c.paid is None)
 
     @property
     def savings(self) -> float:
-        """The share of the bill at its most that buying by spot saves, against on-demand: 0.61 is 61 %."""
+        """The share of the maximum that spot saves, compared with on-demand: 0.61 is 61 %."""
         both = [(c.on_demand, c.spot) for c in self.charges if c.by_spot]
         less = sum(o.most - s.most for o, s in both if o and s)
         return less / (self.paid.most + less) if less else 0.0
@@ -64,7 +64,7 @@ class Bill:
         return hourly * self.hours_per_month
 
     def as_data(self) -> dict[str, Any]:
-        """For the envelope; a price that is not known is null."""
+        """The envelope's data; an unknown price is null."""
         return {
             "currency": "USD",
             "table": self.dated,

@@ -1,4 +1,4 @@
-"""Proves that what a cloud has takes the place of components: in the plan, and in an environment's checks."""
+"""Managed services replace components in the plan and in the checks of an environment."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def written(folder: Path, *components: str) -> Path:
 
 @pytest.fixture
 def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Context:
-    """Of an environment whose tracker has its database and its bucket from the cloud; nobody is asked."""
+    """An environment whose tracker uses a managed database and bucket; no request is sent."""
     monkeypatch.setenv("MLOPS_PLATFORM_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     return read_only(open_environment(str(written(tmp_path, "mlflow", SCALER))))
@@ -43,11 +43,11 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Context:
 
 @pytest.fixture
 def graph(work: Context) -> Graph:
-    assert "toolbox" in image_names(work), "the script that makes accounts needs it"
+    assert "toolbox" in image_names(work), "the account script needs it"
     return plan_up(work)
 
 
-def test_accounts_are_made_in_its_server_without_the_component(graph: Graph) -> None:
+def test_accounts_in_managed_server_need_no_component(graph: Graph) -> None:
     requires = graph.requires
     assert set(requires["mlflow/database"]) == {"mlflow/namespace", "cluster/image-toolbox"}
     assert requires["mlflow/bucket"] == ("mlflow/namespace",)
@@ -55,7 +55,7 @@ def test_accounts_are_made_in_its_server_without_the_component(graph: Graph) -> 
     assert not [id_ for id_ in requires if id_.startswith(("postgres/", "minio/"))]
 
 
-def test_two_of_a_kind_are_refused(tmp_path: Path) -> None:
+def test_component_beside_managed_service_is_an_error(tmp_path: Path) -> None:
     file = written(tmp_path, "mlflow", "minio", "postgres")
     with pytest.raises(ConfigurationError) as caught:
         environment.read(file, CATALOG, clusters.options_models(), beside=tmp_path)
@@ -64,12 +64,12 @@ def test_two_of_a_kind_are_refused(tmp_path: Path) -> None:
     assert "sql is provided twice: postgres, the cluster" in said
 
 
-def test_who_scales_the_pools_is_let_in_before_it_starts(graph: Graph) -> None:
+def test_autoscaler_gets_access_before_its_release(graph: Graph) -> None:
     assert graph.requires[f"{SCALER}/pools"] == (f"{SCALER}/namespace",)
     assert f"{SCALER}/pools" in graph.requires[f"{SCALER}/release"]
 
 
-def test_it_is_told_whose_pools_they_are_and_gets_the_size_that_was_asked_for(work: Context) -> None:
+def test_autoscaler_values_have_cluster_name_and_resources(work: Context) -> None:
     values = values_of(work.resolved[SCALER])
     told = {"cloudProvider": "aws", "awsRegion": "eu-central-1"}
     assert told.items() <= values.items()
@@ -77,12 +77,12 @@ def test_it_is_told_whose_pools_they_are_and_gets_the_size_that_was_asked_for(wo
     assert values["resources"]["requests"] == {"cpu": "75m", "memory": "256Mi"}
 
 
-def test_it_gets_out_to_the_clouds_services(work: Context) -> None:
-    ends = {end for there in work.resolved[SCALER].outside.values() for end in there.endpoints}
-    assert ends == {("169.254.170.23/32", 80), ("0.0.0.0/0", 443)}
+def test_autoscaler_may_reach_endpoints_of_the_cloud(work: Context) -> None:
+    endpoints = {end for there in work.resolved[SCALER].outside.values() for end in there.endpoints}
+    assert endpoints == {("169.254.170.23/32", 80), ("0.0.0.0/0", 443)}
 
 
-def test_where_pools_are_nobodys_to_change_it_is_refused(tmp_path: Path) -> None:
+def test_autoscaler_without_node_pools_is_an_error(tmp_path: Path) -> None:
     file = written(tmp_path, SCALER)
     text = json.loads(file.read_text()) | {"cluster": {"provider": "host"}}
     file.write_text(json.dumps(text))
@@ -90,4 +90,4 @@ def test_where_pools_are_nobodys_to_change_it_is_refused(tmp_path: Path) -> None
         environment.read(file, CATALOG, clusters.options_models(), beside=tmp_path)
     said = "\n".join(str(problem) for problem in caught.value.problems)
     assert f"{SCALER} requires node-pools, which is not chosen" in said
-    assert "only a cluster can have it" in said
+    assert "choose a cluster that has it" in said

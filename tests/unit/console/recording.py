@@ -1,4 +1,4 @@
-"""Owns a run as its listeners hear it: recorded once, shown in every way the console knows."""
+"""A recorded run, displayed by every listener of the console."""
 
 from __future__ import annotations
 
@@ -57,19 +57,19 @@ EVENTS = (
     _event("said", "minio/release", 6.0, "waiting for pod minio-0: ContainerCreating (pulling image)"),
     _event("fraction", "image/mlflow", 7.0, "pip", done=38, total=71),
     _event("done", "postgres/release", 9.0, "install", seconds=3.6),
-    _event("started", "postgres/smoke", 9.1, "prove"),
+    _event("started", "postgres/smoke", 9.1, "smoke"),
     _event("fraction", "image/mlflow", 20.0, "pip", done=60, total=71),
     _event("said", "minio/release", 22.0, "waiting for pod minio-0: Pending"),
     _event("failed", "minio/release", 24.0, "pod minio-0: ErrImagePull", seconds=18.7),
     _event("skipped", "mlflow/release", 24.0, "after minio/release"),
     _event("skipped", "mlflow/smoke", 24.0, "after mlflow/release"),
-    _event("done", "postgres/smoke", 25.0, "prove", seconds=15.9),
+    _event("done", "postgres/smoke", 25.0, "smoke", seconds=15.9),
     _event("done", "image/mlflow", 61.5, "build", seconds=61.0),
 )
 
 
-def tell(listener: Listener, until: float = float("inf")) -> None:
-    """Everything up to a moment of the run, seconds since its start."""
+def replay(listener: Listener, until: float = float("inf")) -> None:
+    """Send the events up to a moment of the run, in seconds since its start."""
     listener.begin(STEPS, EDGES)
     for event in EVENTS:
         if event.elapsed <= until:

@@ -1,4 +1,4 @@
-"""Proves every rendering against a golden file: lines, tree, errors, screens, envelopes; 80 columns each."""
+"""Every rendering against a golden file: lines, tree, errors, screens, envelopes; 80 columns each."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from mlops_platform.report.status import Row
 from mlops_platform.report.summary import Endpoint, SmokeResult, Summary
 
 import tests
-from tests.unit.console.recording import EXPECTED, tell
+from tests.unit.console.recording import EXPECTED, replay
 
 GOLDEN = tests.GOLDEN / "console"
 Golden = Callable[[Path, str], None]
@@ -47,7 +47,7 @@ FAILED = StepError(
     "airflow: database migration failed (exit 1)",
     why="job airflow-migrate, pod airflow-migrate-x7k2p, attempt 2 of 2\n"
     "OperationalError: password authentication failed for user",
-    hint="the password was changed after the Secret was made; make the Secret again, then go on",
+    hint="run `mlops-platform secrets sync airflow`, then the same command again",
     command="kubectl --kubeconfig /root/.local/state/mlops-platform/local/kubeconfig describe job a",
     evidence=Path("runs/2026-11-24T10-02-11Z/evidence/airflow"),
 )
@@ -81,34 +81,34 @@ ERRORS: dict[str, tuple[PlatformError, FailureContext]] = {
     "locked": (
         LockedError(
             "local is being worked on by ann@host pid 4711: `mlops-platform up`, since 2026-11-24T10:02:11",
-            hint="wait for it to end; nothing was touched",
+            hint="wait for it to end; nothing was changed",
             command="mlops-platform unlock --env local",
         ),
         FailureContext(),
     ),
     "interrupted": (
-        Interrupted("interrupted", hint="run the same command again to go on"),
+        Interrupted("interrupted", hint="run the same command again to continue"),
         FailureContext(Path("/state/local/runs/2026-11-24T10-02-11Z"), "image/mlflow", (), 7, False),
     ),
 }
 
 
 def narrow(text: str, *pasted: str) -> str:
-    """What is to be pasted is never broken, so only its lines may be wider than a terminal."""
+    """Check the width; only lines that are to be pasted may be wider than a terminal."""
     for line in text.splitlines():
         assert len(line) <= 80 or any(p in line for p in pasted), line
     return text + "\n"
 
 
 @pytest.mark.parametrize("verbose", [False, True])
-def test_a_pipe_gets_one_line_an_event(golden: Golden, verbose: bool) -> None:
+def test_pipe_gets_one_line_per_event(golden: Golden, verbose: bool) -> None:
     lines: list[str] = []
-    tell(Plain(lines.append, "local · host cluster", verbose=verbose))
+    replay(Plain(lines.append, "local · host cluster", verbose=verbose))
     golden(GOLDEN / f"plain{'-verbose' * verbose}.txt", "\n".join(lines) + "\n")
     assert verbose or max(map(len, lines)) <= 80
 
 
-def test_a_run_with_nothing_to_do_says_nothing_on_its_way() -> None:
+def test_noop_run_prints_no_progress() -> None:
     from mlops_platform.engine.events import StepEvent
 
     lines: list[str] = []
@@ -120,13 +120,13 @@ def test_a_run_with_nothing_to_do_says_nothing_on_its_way() -> None:
 
 
 @pytest.mark.parametrize("moment", [0.2, 6.5, 20.0, 24.5, 62.0])
-def test_the_tree_at_moments_of_a_run(golden: Golden, moment: float) -> None:
+def test_tree_at_moments_of_a_run_matches_golden(golden: Golden, moment: float) -> None:
     tree = Tree(EXPECTED)
-    tell(tree, until=moment)
+    replay(tree, until=moment)
     golden(GOLDEN / f"tree-{moment}.txt", narrow("\n".join(tree.lines(moment))))
 
 
-def test_what_is_left_is_the_longest_way_through_what_is_unfinished() -> None:
+def test_remaining_time_is_the_critical_path() -> None:
     edges: dict[str, tuple[str, ...]] = {"a": (), "b": ("a",), "c": ("a", "known"), "d": ("b", "c")}
     unfinished = {"a": 4.0, "b": 0.0, "c": 0.0, "d": 0.0}
     expected = {"a": 5.0, "b": 10.0, "c": 30.0, "known": 100.0}
@@ -136,22 +136,22 @@ def test_what_is_left_is_the_longest_way_through_what_is_unfinished() -> None:
 
 
 @pytest.mark.parametrize("name", ERRORS)
-def test_an_error_says_what_why_and_what_to_do(golden: Golden, name: str) -> None:
-    error, situation = ERRORS[name]
+def test_error_block_matches_golden(golden: Golden, name: str) -> None:
+    error, context = ERRORS[name]
     out, err = io.StringIO(), io.StringIO()
     console = Console("up", "local", out=out, err=err)
-    console.ended(situation, {})
+    console.ended(context, {})
     assert console.error(error) == error.exit_code
     assert out.getvalue() == ""
     golden(GOLDEN / f"error-{name}.txt", narrow(err.getvalue().rstrip("\n"), error.command or "-"))
 
 
 @pytest.mark.parametrize("name", ERRORS)
-def test_an_error_is_an_envelope_on_one_line(golden: Golden, name: str) -> None:
-    error, situation = ERRORS[name]
+def test_error_envelope_is_one_line(golden: Golden, name: str) -> None:
+    error, context = ERRORS[name]
     out = io.StringIO()
     console = Console("up", "local", Output.JSON, out=out, err=io.StringIO())
-    console.ended(situation, {"changed": 2})
+    console.ended(context, {"changed": 2})
     console.error(error)
     assert out.getvalue().count("\n") == 1
     envelope: dict[str, Any] = json.loads(out.getvalue())
@@ -159,7 +159,7 @@ def test_an_error_is_an_envelope_on_one_line(golden: Golden, name: str) -> None:
     golden(GOLDEN / f"error-{name}.json", json.dumps(envelope, indent=1, ensure_ascii=False) + "\n")
 
 
-def test_a_result_is_an_envelope_with_the_same_keys_as_an_error() -> None:
+def test_result_and_error_envelopes_have_the_same_keys() -> None:
     out = io.StringIO()
     console = Console("status", "local", Output.JSON, out=out, err=io.StringIO())
     assert console.done({"rows": []}, "never shown") == 0
@@ -254,7 +254,7 @@ SCREENS: dict[str, str] = {
 
 
 @pytest.mark.parametrize("name", SCREENS)
-def test_a_screen(golden: Golden, name: str) -> None:
+def test_screen_matches_golden(golden: Golden, name: str) -> None:
     golden(GOLDEN / f"screen-{name}.txt", narrow(SCREENS[name]))
 
 
@@ -262,19 +262,19 @@ def test_a_screen(golden: Golden, name: str) -> None:
     ("seconds", "text"),
     [(0, "0.0s"), (9.94, "9.9s"), (48.2, "48s"), (59.7, "1m00s"), (112, "1m52s"), (11520, "3h12m")],
 )
-def test_durations(seconds: float, text: str) -> None:
+def test_duration_is_short(seconds: float, text: str) -> None:
     assert duration(seconds) == text
 
 
 @pytest.mark.parametrize(
     ("seconds", "text"), [(0, "now"), (-5, "now"), (59, "59s"), (60, "1m"), (7200, "2h"), (200_000, "2d")]
 )
-def test_ages(seconds: float, text: str) -> None:
+def test_age_is_short(seconds: float, text: str) -> None:
     now = datetime(2026, 1, 10, tzinfo=UTC)
     assert age(now - timedelta(seconds=seconds), now) == text
 
 
-def test_secrets_are_taken_out_of_everything_shown() -> None:
+def test_secrets_are_redacted_in_all_output() -> None:
     out, err = io.StringIO(), io.StringIO()
     for output in Output:
         console = Console("up", "local", output, out=out, err=err)
@@ -291,7 +291,7 @@ class _Gone(io.StringIO):
         raise BrokenPipeError
 
 
-def test_progress_nobody_reads_any_more_does_not_end_the_work() -> None:
+def test_closed_stderr_does_not_end_the_run() -> None:
     out = io.StringIO()
     console = Console("up", "local", out=out, err=_Gone())
     console.say("one")
@@ -302,7 +302,7 @@ def test_progress_nobody_reads_any_more_does_not_end_the_work() -> None:
 
 @contextmanager
 def terminal(monkeypatch: pytest.MonkeyPatch, **env: str) -> Iterator[tuple[Console, Callable[[], str]]]:
-    """A console on a real pseudo-terminal, and what has been written to it."""
+    """A console on a real pseudo-terminal, and a function that returns its output."""
     for name in ("CI", "NO_COLOR"):
         monkeypatch.delenv(name, raising=False)
     for name, value in {"TERM": "xterm-256color", "COLUMNS": "80", **env}.items():
@@ -311,7 +311,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch, **env: str) -> Iterator[tuple[Cons
     with os.fdopen(theirs, "w") as screen:
 
         def seen() -> str:
-            """Up to a mark of our own: one read of a terminal gives what has come through so far."""
+            """Read up to our own mark, because one read may return only a part."""
             screen.write("\0")
             screen.flush()
             found = b""
@@ -323,9 +323,9 @@ def terminal(monkeypatch: pytest.MonkeyPatch, **env: str) -> Iterator[tuple[Cons
     os.close(ours)
 
 
-def test_a_terminal_gets_the_tree_and_its_cursor_back(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_terminal_shows_the_tree_and_restores_the_cursor(monkeypatch: pytest.MonkeyPatch) -> None:
     with terminal(monkeypatch) as (console, seen):
-        tell(console.listener("local · host cluster", EXPECTED))
+        replay(console.listener("local · host cluster", EXPECTED))
         console.say("after")
         text = seen()
     last = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", text)
@@ -341,11 +341,11 @@ def test_ci_and_dumb_terminals_get_lines(monkeypatch: pytest.MonkeyPatch, env: d
         assert isinstance(console.listener("header", {}), Plain)
 
 
-def test_no_color_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_color_is_honored(monkeypatch: pytest.MonkeyPatch) -> None:
     with terminal(monkeypatch) as (console, seen):
         console.text("✔ good")
         assert "\x1b[32m" in seen()
     with terminal(monkeypatch, NO_COLOR="1") as (console, seen):
         console.text("✔ good")
-        tell(console.listener("local", {}))
+        replay(console.listener("local", {}))
         assert not re.search(r"\x1b\[[0-9;]*3\d[0-9;]*m", seen())

@@ -1,4 +1,4 @@
-"""Proves that pruning removes what nobody needs and keeps all that a kept image or program is made of."""
+"""`cache prune` removes unused entries and keeps all parts of used ones."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def names(entries: list[cache.Entry], kind: str) -> list[str]:
     return [entry.name for entry in entries if entry.kind == kind]
 
 
-def test_what_is_shown_adds_up_to_what_is_on_disk(paths: Paths, images: Images) -> None:
+def test_sizes_add_up_to_the_disk_usage(paths: Paths, images: Images) -> None:
     (paths.cache / "build/go/mod").mkdir(parents=True)
     (paths.cache / "build/go/mod/file").write_text("x" * 10_000)
     (paths.cache / "programs/.old-1.x").mkdir(parents=True)
@@ -58,7 +58,7 @@ def test_what_is_shown_adds_up_to_what_is_on_disk(paths: Paths, images: Images) 
     assert all(entry.last_used > 0 for entry in shown)
 
 
-def test_a_kept_image_still_is_whole_and_the_rest_is_gone(paths: Paths, images: Images) -> None:
+def test_kept_image_is_complete_and_others_are_removed(paths: Paths, images: Images) -> None:
     archive = images.build("app", Silent(), Cancel()).read_bytes()
     before = total(paths.cache)
     removed = cache.prune(paths, [images.key("app")])
@@ -67,10 +67,10 @@ def test_a_kept_image_still_is_whole_and_the_rest_is_gone(paths: Paths, images: 
     assert before - sum(entry.size for entry in removed) == total(paths.cache)
     assert images.built("app") and not images.built("other")
     assert images.build("app", Silent(), Cancel()).read_bytes() == archive
-    assert cache.prune(paths, [images.key("app")]) == [], "nothing more to do"
+    assert cache.prune(paths, [images.key("app")]) == [], "a second run removes nothing"
 
 
-def test_build_caches_and_rests_go_charts_stay(paths: Paths, images: Images) -> None:
+def test_build_caches_and_remains_are_removed_and_charts_stay(paths: Paths, images: Images) -> None:
     for file in ("build/go/a", "programs/.p-1.x/b", "images/blobs/sha256/.tmp", "charts/c.tgz"):
         (paths.cache / file).parent.mkdir(parents=True, exist_ok=True)
         (paths.cache / file).write_text("x")
@@ -80,7 +80,7 @@ def test_build_caches_and_rests_go_charts_stay(paths: Paths, images: Images) -> 
     assert not list(paths.cache.rglob(".*"))
 
 
-def test_everything_means_everything(paths: Paths, images: Images) -> None:
+def test_everything_removes_charts_too(paths: Paths, images: Images) -> None:
     (paths.cache / "charts").mkdir()
     (paths.cache / "charts/c.tgz").write_text("x")
     cache.prune(paths, [images.key("app")], everything=True)
@@ -88,7 +88,7 @@ def test_everything_means_everything(paths: Paths, images: Images) -> None:
     assert not images.built("app")
 
 
-def test_a_program_that_runs_is_kept_whatever_its_version(paths: Paths) -> None:
+def test_running_program_is_kept(paths: Paths) -> None:
     for name in ("old-1", "older-1"):
         (paths.cache / "programs" / name).mkdir(parents=True)
         shutil.copy("/bin/sleep", paths.cache / "programs" / name / "sleep")
@@ -103,12 +103,12 @@ def test_a_program_that_runs_is_kept_whatever_its_version(paths: Paths) -> None:
     assert names(cache.prune(paths, []), "program") == ["old-1"]
 
 
-def test_an_empty_cache_is_no_error(paths: Paths) -> None:
+def test_empty_cache_is_no_error(paths: Paths) -> None:
     assert cache.show(paths, []) == []
     assert cache.prune(paths, []) == []
 
 
-def test_nothing_is_pruned_while_something_is_built(paths: Paths, tmp_path: Path) -> None:
+def test_prune_during_a_build_is_an_error(paths: Paths, tmp_path: Path) -> None:
     folder = recipes.write(tmp_path / "recipes", base=BASE)
     refused: list[LockedError] = []
 
@@ -122,7 +122,7 @@ def test_nothing_is_pruned_while_something_is_built(paths: Paths, tmp_path: Path
     assert refused
 
 
-def test_the_keys_of_an_environment_are_all_it_is_made_of(tmp_path: Path) -> None:
+def test_keys_have_every_program_and_image_of_an_environment(tmp_path: Path) -> None:
     paths = Paths(home=tmp_path / "home", cache=tmp_path / "cache", assets=Paths.default().assets)
     context = read_only(open_environment("local", paths))
     keys = cache.keys([context, context])

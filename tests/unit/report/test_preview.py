@@ -1,4 +1,4 @@
-"""Proves the screen of `plan`: nothing that is destroyed is ever left out, a price not known is never 0."""
+"""The screen of `plan`: every destroyed object is listed, an unknown price is not 0."""
 
 from __future__ import annotations
 
@@ -106,22 +106,22 @@ PREVIEWS = {"fresh": FRESH, "destroys": DESTROYS, "unchanged": UNCHANGED, "unask
 
 
 @pytest.mark.parametrize("name", PREVIEWS)
-def test_the_screen(golden: Golden, name: str) -> None:
+def test_plan_screen_matches_golden(golden: Golden, name: str) -> None:
     text = screen.plan(PREVIEWS[name])
     assert max(map(len, text.splitlines())) <= 80
     golden(GOLDEN / f"screen-plan-{name}.txt", text + "\n")
 
 
-def test_what_is_asked_about_is_the_cluster_the_loss_and_the_price(golden: Golden) -> None:
+def test_question_shows_cluster_loss_and_price(golden: Golden) -> None:
     golden(GOLDEN / "screen-apart.txt", screen.apart(DESTROYS) + "\n")
 
 
-def test_the_envelope_has_it_all(golden: Golden) -> None:
+def test_envelope_matches_golden(golden: Golden) -> None:
     text = json.dumps(DESTROYS.as_data(), indent=1, ensure_ascii=False)
     golden(GOLDEN / "plan-destroys.json", text + "\n")
 
 
-def test_every_single_thing_that_is_destroyed_stands_there_in_red() -> None:
+def test_every_destroyed_object_is_listed_in_red() -> None:
     many = Changes(tuple(Change(f"aws_thing.n{n:03}", "aws_thing", "destroy") for n in range(200)))
     shown = screen.changes(many)
     painted = paint_marks("\n".join(shown))
@@ -130,7 +130,7 @@ def test_every_single_thing_that_is_destroyed_stands_there_in_red() -> None:
     assert "- 200" in shown[0]
 
 
-def test_a_price_nobody_knows_is_said_and_never_counted_as_nothing() -> None:
+def test_unknown_price_is_shown_and_not_counted_as_zero() -> None:
     bill = DESTROYS.bill
     assert bill and bill.unknown == ("pool new (0 to 2 × z9.large)",)
     lines = screen.price(bill)
@@ -142,11 +142,11 @@ def test_a_price_nobody_knows_is_said_and_never_counted_as_nothing() -> None:
 
 
 @pytest.mark.parametrize("name", [name for name, preview in PREVIEWS.items() if preview.bill])
-def test_the_day_of_the_table_is_always_shown(name: str) -> None:
+def test_day_of_the_price_table_is_shown(name: str) -> None:
     assert "table of 2026-11-24" in screen.plan(PREVIEWS[name])
 
 
-def test_what_spot_saves_is_against_what_the_same_would_cost_on_demand() -> None:
+def test_spot_savings_are_relative_to_on_demand() -> None:
     assert BILL.paid.least == pytest.approx(0.611) and BILL.paid.most == pytest.approx(4.001)
     assert BILL.savings == pytest.approx((5.14 - 2.37) / (0.1 + 0.001 + 1.53 + 5.14))
     assert Bill(BILL.charges[:3], "", "", 730).savings == 0
@@ -161,7 +161,7 @@ class Terminal(io.StringIO):
     ("typed", "word", "agreed"),
     [("y", "", True), ("", "", False), ("y", "staging", False), ("staging", "staging", True)],
 )
-def test_a_word_must_be_typed_where_yes_is_not_enough(
+def test_word_must_be_typed_if_yes_is_not_enough(
     monkeypatch: pytest.MonkeyPatch, typed: str, word: str, agreed: bool
 ) -> None:
     monkeypatch.setattr("sys.stdin", Terminal(f"{typed}\n"))
@@ -170,7 +170,7 @@ def test_a_word_must_be_typed_where_yes_is_not_enough(
     assert ("[type staging]" if word else "[y/N]") in err.getvalue()
 
 
-def test_where_nobody_can_be_asked_there_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_confirm_without_terminal_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
     console = Console("up", "staging", err=Terminal())
     assert console.confirm("Apply?") is None and not console.asks

@@ -1,4 +1,4 @@
-"""Owns picking a node's address range: one /16 that nothing on this machine uses or routes."""
+"""The choice of a node's address range: a /16 that this machine neither uses nor routes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mlops_platform.clusters.host.layout import NODE_FILE, Node
 # 32 ranges that common networks seldom use, then 32 of the shared address space (RFC 6598) for
 # machines on which a company network routes all of 10.0.0.0/8.
 POOLS = (IPv4Network("10.64.0.0/11"), IPv4Network("100.96.0.0/11"))
-# A route this wide says "somewhere out there", not "here": our /30 is more specific and wins.
+# A route this wide is a default route in parts; our /30 is more specific.
 _NARROW = 16
 
 
@@ -29,8 +29,10 @@ def candidates(first: int = 0) -> tuple[IPv4Network, ...]:
 
 
 def pick(taken: Iterable[IPv4Network], *, first: int = 0) -> IPv4Network:
-    """A range that overlaps nothing taken, looked for from the candidate number `first` (of each pool)
-    on, round and round. Raises PreflightError when there is none."""
+    """Return a range that overlaps none of the taken ones, starting at candidate `first` of each pool.
+
+    Raises PreflightError when there is none.
+    """
     used = tuple(taken)
     for candidate in candidates(first):
         if not any(candidate.overlaps(each) for each in used):
@@ -39,33 +41,33 @@ def pick(taken: Iterable[IPv4Network], *, first: int = 0) -> IPv4Network:
     raise PreflightError(
         "no free address range for the node",
         why=f"every /16 of {pools} is routed or used here: {', '.join(map(str, used))}",
-        hint="take down an environment that is no longer needed, or free one of these ranges",
+        hint="take down an unused environment, or free one of these ranges",
         command="ip -4 route show table all",
     )
 
 
 def routed() -> tuple[IPv4Network, ...]:
-    """What this machine routes, but for default routes (also one split in halves, as VPNs do)."""
+    """The networks that this machine routes, without default routes, also those split in halves."""
     rows = _ip("route", "show", "table", "all")
     networks = (IPv4Network(row["dst"], strict=False) for row in rows if row["dst"] != "default")
     return tuple(network for network in networks if network.prefixlen > 1)
 
 
 def claimed_beside(folder: Path) -> tuple[IPv4Network, ...]:
-    """Ranges of this home's other environments, also of stopped ones: they want theirs back."""
+    """The ranges of this home's other environments, also of stopped ones, which will use theirs again."""
     own = folder / NODE_FILE
     found = []
     for file in sorted(folder.parent.parent.glob(f"*/{folder.name}/{NODE_FILE}")):
         if file != own:
             try:
                 found.append(Node.read(file).range)
-            except StepError:  # a neighbour's broken file is that environment's problem, not ours
+            except StepError:  # a broken file of another environment is not reported here
                 continue
     return tuple(found)
 
 
 def conflict(node: Node) -> str:
-    """'' when the node's link is free on this machine, else what holds it, in words."""
+    """Return '' when the node's link is free on this machine, otherwise what uses it."""
     for row in _ip("addr"):
         for address in row.get("addr_info", ()):
             held = IPv4Network(f"{address['local']}/{address['prefixlen']}", strict=False)

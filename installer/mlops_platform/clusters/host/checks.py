@@ -1,4 +1,4 @@
-"""Owns what the node needs of this machine, looked at one by one; disk is looked at by the check step."""
+"""The preflight checks of this machine for a node; the check step looks at the disk."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from mlops_platform.clusters.host.node import cgroups
 from mlops_platform.clusters.host.node.supervision import Supervision
 
 GIBIBYTE = 2**30
-# Program -> the Debian package that has it.
+# Program -> its Debian package.
 _PROGRAMS = {
     "containerd": "containerd",
     "containerd-shim-runc-v2": "containerd",
@@ -40,12 +40,12 @@ _PROGRAMS = {
     "zstd": "zstd",
 }
 _PLUGINS = ("ptp", "host-local", "portmap", "loopback")
-# Debian's folder, then the one that the plugins' own releases name.
+# Debian's folder, then that of the plugins' own releases.
 _PLUGIN_FOLDERS = (Path("/usr/lib/cni"), Path("/opt/cni/bin"), Path("/usr/libexec/cni"))
 _OLDEST = {"containerd": (1, 6), "runc": (1, 1)}
 _CONTROLLERS = frozenset({"cpu", "cpuset", "memory", "pids"})
 _V1_CONTROLLERS = _CONTROLLERS | {"cpuacct", "devices", "freezer"}
-# What kube-proxy and the node's network ask of the kernel, tried in a namespace that ends with the try.
+# Rules that kube-proxy and the node's network need from the kernel, tried in a temporary namespace.
 _TRY = "ip link add name try0 type veth peer name try1 && iptables-restore"
 _RULES = """\
 *nat
@@ -58,14 +58,14 @@ COMMIT
 
 
 class ProgramStore(Protocol):
-    """Where built programs lie, whether or not they have been built."""
+    """The folders of programs, built or not."""
 
     def folder(self, program: Program) -> Path: ...
 
 
 @dataclass(frozen=True)
 class Requirements:
-    """The least a machine must have: cores, and memory in bytes. Below `good_memory` a warning."""
+    """The minimum of cores, and of memory in bytes. Below `good_memory` is a warning."""
 
     cores: int = 2
     memory: int = 4 * GIBIBYTE
@@ -78,7 +78,7 @@ MINIMUM = Requirements()
 def all_checks(
     place: Place, minimum: Requirements, programs: Sequence[Program], store: ProgramStore
 ) -> tuple[Check, ...]:
-    """All of them, none stopping another. Changes nothing on the machine."""
+    """Run all checks. Changes nothing on the machine."""
     checks: list[Check] = [_root(), _processor(), _cores(minimum), _memory(minimum)]
     checks += _debian_programs()
     checks += (_cni_plugins(), _cgroups(), _file_systems(), _network(), _firewall(), _addresses(place))
@@ -87,41 +87,43 @@ def all_checks(
 
 
 def plugins() -> Path | None:
-    """The folder with the CNI plugins the node uses; containerd 1.6 takes only one."""
+    """The folder with the node's CNI plugins; containerd 1.6 supports only one folder."""
     return next((f for f in _PLUGIN_FOLDERS if all((f / name).is_file() for name in _PLUGINS)), None)
 
 
 def _root() -> Check:
     if os.geteuid() == 0:
         return Check("root", "ok", "root")
-    why = "the node makes namespaces, mounts and an interface"
-    return Check("root", "failure", f"user {os.geteuid()}", why, "run it as root, for example with sudo")
+    why = "the node needs namespaces, mounts and an interface"
+    return Check(
+        "root", "failure", f"user {os.geteuid()}", why, "run the command as root, for example with sudo"
+    )
 
 
 def _processor() -> Check:
     seen = f"{platform.system()} {platform.machine()}"
     if platform.system() == "Linux" and ARCHITECTURE in ("amd64", "arm64"):
         return Check("processor", "ok", seen)
-    return Check("processor", "failure", seen, "the node runs on Linux on x86-64 or ARM64 only", "")
+    return Check("processor", "failure", seen, "the node runs only on Linux on x86-64 or ARM64", "")
 
 
 def _cores(minimum: Requirements) -> Check:
     cores = len(os.sched_getaffinity(0))
     if cores >= minimum.cores:
         return Check("cores", "ok", f"{cores} cores")
-    why = f"{minimum.cores} cores are needed"
-    return Check("cores", "failure", f"{cores} cores", why, "give this machine more processors")
+    why = f"the node needs {minimum.cores} cores"
+    return Check("cores", "failure", f"{cores} cores", why, "use a machine with more cores")
 
 
 def _memory(minimum: Requirements) -> Check:
-    """Of the whole machine: what is used now may be used by the node that is looked at."""
+    """Check the memory of the whole machine: the used part may belong to this very node."""
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     seen = f"{human(total)} memory"
     if total < minimum.memory:
-        why = f"{human(minimum.memory)} are needed"
+        why = f"the node needs {human(minimum.memory)}"
         return Check("memory", "failure", seen, why, "use a machine with more memory")
     if total < minimum.good_memory:
-        why = f"below {human(minimum.good_memory)} some components will not fit beside each other"
+        why = f"below {human(minimum.good_memory)} some components do not fit together"
         return Check("memory", "warning", seen, why, "use a machine with more memory")
     return Check("memory", "ok", seen)
 
@@ -130,7 +132,7 @@ def _debian_programs() -> Iterator[Check]:
     missing = [name for name in _PROGRAMS if shutil.which(name) is None]
     for name in missing:
         fix = f"apt-get install --no-install-recommends {_PROGRAMS[name]}"
-        yield Check(name, "failure", "missing", f"{name}: no such program on PATH", fix)
+        yield Check(name, "failure", "missing", f"{name} is not on PATH", fix)
     for name, oldest in _OLDEST.items():
         if name not in missing:
             yield _version(name, oldest)
@@ -140,19 +142,19 @@ def _version(name: str, oldest: tuple[int, ...]) -> Check:
     said = process.run([name, "--version"], seconds=20).stdout
     found = re.search(r"(?<![\d.])(\d+)\.(\d+)\.\d+", said)
     if not found:
-        return Check(name, "warning", "version unknown", f"it says: {said.strip()[:80]}")
+        return Check(name, "warning", "version unknown", f"its output: {said.strip()[:80]}")
     seen = f"{name} {found[0]}"
     if tuple(map(int, found.groups())) >= oldest:
         return Check(name, "ok", seen)
-    why = f"{'.'.join(map(str, oldest))} or newer is needed"
-    return Check(name, "failure", seen, why, f"apt-get install {_PROGRAMS[name]} of a newer Debian")
+    why = f"{'.'.join(map(str, oldest))} or newer is required"
+    return Check(name, "failure", seen, why, f"install {_PROGRAMS[name]} from a newer Debian")
 
 
 def _cni_plugins() -> Check:
     folder = plugins()
     if folder:
         return Check("CNI plugins", "ok", "CNI plugins")
-    why = f"no folder has all of {', '.join(_PLUGINS)}: looked in {', '.join(map(str, _PLUGIN_FOLDERS))}"
+    why = f"no folder has all of {', '.join(_PLUGINS)}: searched: {', '.join(map(str, _PLUGIN_FOLDERS))}"
     fix = "apt-get install --no-install-recommends containernetworking-plugins"
     return Check("CNI plugins", "failure", "missing", why, fix)
 
@@ -168,11 +170,11 @@ def _cgroups() -> Check:
     missing = sorted(needed - controllers)
     if missing:
         why = f"no hierarchy below {cgroups.ROOT} has {', '.join(missing)}"
-        return Check("cgroups", "failure", seen, why, "mount them, or boot with cgroup_enable=memory")
+        return Check("cgroups", "failure", seen, why, "mount it, or boot with cgroup_enable=memory")
     closed = [str(h.mount) for h in found if not os.access(h.mount, os.W_OK)]
     if closed:
-        why = f"{', '.join(closed)} cannot be written to: is this a container?"
-        return Check("cgroups", "failure", seen, why, "run it on the machine itself, as root")
+        why = f"{', '.join(closed)} is not writable: is this a container?"
+        return Check("cgroups", "failure", seen, why, "run the command on the machine itself, as root")
     return Check("cgroups", "ok", seen)
 
 
@@ -196,21 +198,21 @@ def _loadable(module: str) -> bool:
 
 
 def _network() -> Check:
-    """Tried for real, in a network namespace of its own: lists of modules say little about a kernel."""
+    """Try the rules in a temporary network namespace: a list of modules says little about a kernel."""
     if os.geteuid() != 0 or not all(map(shutil.which, ("unshare", "ip", "iptables-restore"))):
-        return Check("network", "warning", "not tried", "it takes root and the programs above")
+        return Check("network", "warning", "not tried", "needs root and the programs above")
     try:
         process.run(["unshare", "--net", "--", "sh", "-c", _TRY], stdin=_RULES, seconds=20)
     except CommandFailed as error:
         fix = "modprobe -a veth nf_nat xt_comment xt_statistic xt_MASQUERADE, or use a kernel that has them"
-        return Check("network", "failure", "veth or iptables refused", error.why, fix)
+        return Check("network", "failure", "veth or iptables failed", error.why, fix)
     return Check("network", "ok", "veth, iptables")
 
 
 def _firewall() -> Check:
-    """The very table the node will have, but without a pod, in a network namespace of its own."""
+    """Load the node's own table, without a pod, in a temporary network namespace."""
     if os.geteuid() != 0 or not all(map(shutil.which, ("unshare", "nft"))):
-        return Check("firewall", "warning", "not tried", "it takes root and the programs above")
+        return Check("firewall", "warning", "not tried", "needs root and the programs above")
     nobody = Snapshot(pods=(), addresses={}, namespaces={}, policies=())
     rules = render(nobody, IPv4Network("10.0.0.0/17"))
     try:
@@ -228,7 +230,7 @@ def _addresses(place: Place) -> Check:
             taken = "" if Supervision(place).alive() else addresses.conflict(node)
             if not taken:
                 return Check("addresses", "ok", str(node.range))
-            fix = "take it away from there, or make the environment anew with down and up"
+            fix = "free the address, or run `down`, then `up`, which picks another one"
             return Check("addresses", "warning", str(node.range), taken, fix)
         free = addresses.pick(
             (*addresses.routed(), *addresses.claimed_beside(place.folder)), first=place.number
@@ -239,7 +241,7 @@ def _addresses(place: Place) -> Check:
 
 
 def _go(programs: Sequence[Program], store: ProgramStore) -> Check:
-    """Needed to build programs, and to tell by its version which of those in the cache fit."""
+    """Check Go, which builds programs, and whose version identifies those in the cache."""
     try:
         go = find_go()
     except PlatformError as error:
@@ -248,8 +250,8 @@ def _go(programs: Sequence[Program], store: ProgramStore) -> Check:
     wanted = max((_wanted(program) for program in unbuilt), default=(0,))
     if _numbers(go.version) >= wanted:
         return Check("go", "ok", f"go {go.version}")
-    why = f"{'.'.join(map(str, wanted))} or newer is needed to build {', '.join(p.name for p in unbuilt)}"
-    return Check("go", "failure", f"go {go.version}", why, "install a newer one from https://go.dev/dl")
+    why = f"{'.'.join(map(str, wanted))} or newer is required to build {', '.join(p.name for p in unbuilt)}"
+    return Check("go", "failure", f"go {go.version}", why, "install a newer Go from https://go.dev/dl")
 
 
 def _wanted(program: Program) -> tuple[int, ...]:

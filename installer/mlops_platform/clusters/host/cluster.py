@@ -43,7 +43,7 @@ _PODS_SECONDS = 120
 
 
 class ImageStore(Protocol):
-    """Where built images lie; a reference is known before anything is built."""
+    """Built images; a reference is known before the build."""
 
     def reference(self, name: str) -> str: ...
     def build(self, name: str, progress: Progress, cancel: Cancel) -> Path: ...
@@ -76,7 +76,7 @@ class HostCluster(Cluster):
 
     @property
     def place(self) -> Place:
-        """Where the node is or was, known also when nothing of it is left."""
+        """The folder and names of the node, known also when it does not exist."""
         return Place(self.environment, self.folder)
 
     @property
@@ -87,7 +87,7 @@ class HostCluster(Cluster):
         return checks.all_checks(self.place, self.minimum, self.programs, self.built_programs)
 
     def variables(self) -> Mapping[str, Any]:
-        """Before `prepare` the certificate authority is '' and the addresses are those it would pick."""
+        """Before `prepare` the certificate authority is '', and the addresses are candidates."""
         node = self._planned()
         authority = node.pki / "ca.crt"
         return {
@@ -102,7 +102,7 @@ class HostCluster(Cluster):
         }
 
     def prepare(self, progress: Progress) -> None:
-        """Keys, configuration files and node.json. Raises PreflightError when no address range is free."""
+        """Write keys, configuration and node.json. Raises PreflightError when no address range is free."""
         from mlops_platform.clusters.host import pki
 
         archive = self.built_images.build("pause", progress, Cancel())
@@ -124,18 +124,18 @@ class HostCluster(Cluster):
         )
 
     def network(self) -> Network:
-        """No `outside`: the node has no route out, and this machine none to its pods."""
+        """No `outside`: the node has no route out, and this machine no route to its pods."""
         node = self._known()
         return Network((str(node.pods),)) if node else Network()
 
     def alive(self) -> str:
         node = self._known()
         if node is None:
-            return "the node was never made"
+            return "the node does not exist"
         return wrong(node) or renewal.due(node)
 
     def revive(self, progress: Progress, cancel: Cancel) -> None:
-        """Also renews certificates that end soon, which takes a restart when the node is running."""
+        """Start the node; restart a running one to renew certificates that expire soon."""
         if Supervision(self.place).alive() and renewal.due(self.place):
             start_or_stop("stop", self.place, progress, cancel)
         self.prepare(progress)
@@ -165,12 +165,12 @@ class HostCluster(Cluster):
         return Node.read(self.place.file) if self.place.file.exists() else None
 
     def _planned(self) -> Node:
-        """The node as `prepare` would make it now. One that has data keeps its addresses, which are in its
-        Services and certificates."""
+        """The node as `prepare` would make it. A node with data keeps its addresses, which its Services and
+        certificates contain."""
         known = self._known()
         if known is None:
             return self._node_with(self._free_range())
-        if shutil.which("go") is None:  # nothing can be built then, nor told from what is built
+        if shutil.which("go") is None:  # without Go nothing can be built, and no version is known
             return known
         fresh = not (self.folder / "etcd" / "member").exists() and not Supervision(known).alive()
         if fresh and addresses.conflict(known):
@@ -197,12 +197,14 @@ class HostCluster(Cluster):
     def _socket(self) -> Socket:
         running = Supervision(self.place).running()
         if running is None:
-            raise StepError("the node is not running", hint="mlops-platform up starts it, with its data")
+            raise StepError(
+                "the node is not running", hint="run `mlops-platform up`, which starts it with its data"
+            )
         return Socket(running.init.pid)
 
 
 def _fingerprint(node: Node) -> str:
-    """Digest of all that a running node was started with: another one takes a restart."""
+    """The digest of everything that a node is started with: a change means a restart."""
     folders = HERE / "node", HERE / "firewall"
     sources = sorted(
         [*(f for folder in folders for f in folder.glob("*.py")), HERE / "volumes.py", HERE / "api.py"]
@@ -220,7 +222,7 @@ def _fingerprint(node: Node) -> str:
 
 @contextmanager
 def _one_at_a_time(home: Path) -> Iterator[None]:
-    """Two environments of one home made at the same time must not pick the same addresses."""
+    """Lock: two environments of one home must not pick the same addresses at the same time."""
     descriptor = os.open(home, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)  # held for milliseconds
@@ -230,6 +232,6 @@ def _one_at_a_time(home: Path) -> Iterator[None]:
 
 
 def make(spec: ClusterSpec, environment: str, state: Path, programs: Programs, _run: str) -> HostCluster:
-    """Raises ConfigurationError for a Kubernetes version that is not pinned here."""
+    """Make the cluster object. Raises ConfigurationError for a Kubernetes version that is not pinned here."""
     require_pinned_version(spec.version, environment)
     return HostCluster(environment, state, programs, Images(programs.cache, programs, find_recipes(RECIPES)))

@@ -1,4 +1,4 @@
-"""Owns the configuration files of the node's programs; all paths in them are the node's own."""
+"""The configuration files of the node's programs; their paths are those inside the node."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ CNI_FOLDER = INSIDE / "config" / "cni"
 
 
 def render(node: Node) -> Mapping[str, str]:
-    """Name below config/ -> content. Pure: its digest says whether a running node must be restarted."""
+    """Map names below config/ to contents. Their digest decides on a restart."""
     return {
         "containerd.toml": _containerd(node),
         "kubelet.json": _json(_kubelet(node)),
         "proxy.json": _json(_proxy(node)),
         "cni/10-mlops.conflist": _json(_network(node)),
-        # Nothing outside is reachable from the node, so the machine's own resolver is of no use to pods.
+        # The node has no route outside, so the machine's resolver is useless to pods.
         "resolv.conf": "",
         "hosts": f"127.0.0.1 localhost\n{node.address} {node.name}\n",
         "hostname": f"{node.name}\n",
@@ -42,12 +42,12 @@ def _json(document: object) -> str:
 
 
 def _containerd(node: Node) -> str:
-    """Version 2 of the format is read by every containerd since 1.3, also by 2.x."""
+    """containerd's file in version 2 of the format, which every containerd since 1.3 reads, also 2.x."""
     return f"""\
 version = 2
 root = "/var/lib/containerd"
 state = "/run/containerd"
-# The "opt" plugin would make /opt/containerd, the others look for file systems that are not there.
+# The "opt" plugin would create /opt/containerd; the others need file systems that do not exist here.
 disabled_plugins = [
   "io.containerd.internal.v1.opt",
   "io.containerd.snapshotter.v1.aufs",
@@ -60,7 +60,7 @@ disabled_plugins = [
 address = "{CONTAINERD_SOCKET}"
 [plugins."io.containerd.grpc.v1.cri"]
 sandbox_image = "{node.pause_image}"
-# Without CAP_SYS_RESOURCE a process cannot be made harder to kill than its parent.
+# Without CAP_SYS_RESOURCE the OOM score of a process cannot be below that of its parent.
 restrict_oom_score_adj = true
 [plugins."io.containerd.grpc.v1.cri".cni]
 bin_dir = "{INSIDE_PLUGINS}"
@@ -95,13 +95,13 @@ def _kubelet(node: Node) -> dict[str, object]:
         "resolvConf": str(INSIDE / "config" / "resolv.conf"),
         "tlsCertFile": str(pki / "kubelet.crt"),
         "tlsPrivateKeyFile": str(pki / "kubelet.key"),
-        # The default lies in /usr/libexec and would be made on the host.
+        # The default is in /usr/libexec, a folder that would be created on the host.
         "volumePluginDir": "/var/lib/kubelet/volume-plugins",
-        # A heartbeat every 10 s even when nothing changed: a stale one is how a dead kubelet is seen.
+        # A heartbeat every 10 s even without changes: a stale one shows a dead kubelet.
         "nodeStatusUpdateFrequency": "10s",
         "nodeStatusReportFrequency": "10s",
         "nodeStatusMaxImages": -1,
-        # Images cannot be pulled again here, and containerd 1.6 does not pin the pause image: never collect.
+        # No garbage collection: images cannot be pulled, and containerd 1.6 does not pin the pause image.
         "imageGCHighThresholdPercent": 100,
         "imageGCLowThresholdPercent": 99,
         "evictionHard": {"memory.available": "200Mi", "nodefs.available": "1%", "imagefs.available": "1%"},
@@ -130,7 +130,7 @@ def _proxy(node: Node) -> dict[str, object]:
 def _network(node: Node) -> dict[str, object]:
     addresses = {
         "type": "host-local",
-        # On the node's tmpfs: addresses of pods that a kill took away are free again.
+        # On the node's tmpfs: after a kill, the addresses of its pods are free.
         "dataDir": "/run/cni-addresses",
         "ranges": [[{"subnet": str(node.pods)}]],
         "routes": [{"dst": "0.0.0.0/0"}],
@@ -141,7 +141,7 @@ def _network(node: Node) -> dict[str, object]:
         "plugins": [
             {"type": "ptp", "ipMasq": False, "ipam": addresses},
             {"type": "portmap", "capabilities": {"portMappings": True}},
-            # Last: what it answers is whether the pod may start at all.
+            # Last: its answer decides if the pod may start.
             {"type": PLUGIN, "socket": str(FIREWALL_SOCKET)},
         ],
     }

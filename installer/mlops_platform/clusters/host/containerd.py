@@ -1,4 +1,4 @@
-"""Owns the node's containerd as the host reaches it: through the root folder of the node's PID 1."""
+"""The node's containerd, which the host reaches through the root folder of the node's PID 1."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LOAD_SECONDS = 600
 
 @dataclass(frozen=True)
 class Socket:
-    """The socket of the containerd in the node whose PID 1 the host knows as `pid`."""
+    """The containerd socket of a node; `pid` is the node's PID 1 as the host sees it."""
 
     pid: int
 
@@ -26,16 +26,16 @@ class Socket:
 
     @property
     def serving(self) -> bool:
-        """Whether somebody accepts connections there."""
+        """True: containerd accepts connections."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
             try:
                 client.connect(str(self.path))
-            except OSError:  # not there yet, or of a containerd that is being started again
+            except OSError:  # does not exist yet, or containerd is restarting
                 return False
         return True
 
     def images(self) -> frozenset[str]:
-        """References of all images. Raises CommandFailed."""
+        """The references of all images. Raises CommandFailed."""
         return frozenset(self._ctr("images", "list", "-q", seconds=30).stdout.split())
 
     def load(self, archive: Path, cancel: Cancel | None = None) -> None:

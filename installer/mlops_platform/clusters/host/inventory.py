@@ -1,4 +1,4 @@
-"""Owns looking for what a node has left: processes, cgroups, interface, mounts, files. Changes nothing."""
+"""The inventory of a node: processes, cgroups, interface, mounts, files. Changes nothing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MOUNTINFO = Path("/proc/self/mountinfo")
 
 
 def look(place: Place, kubeconfig: Path) -> tuple[Leftover, ...]:
-    """Everything of the node that exists now, whoever made it. Needs no node.json."""
+    """List everything of the node that exists. Needs no node.json."""
     found = [Leftover("process", str(pid), _command(pid)) for pid in sorted(cgroups.processes(place.group))]
     found += [Leftover("cgroup", str(folder)) for folder in cgroups.folders(place.group)]
     link = network.find(place)
@@ -28,8 +28,8 @@ def look(place: Place, kubeconfig: Path) -> tuple[Leftover, ...]:
 def mounts_below(folder: Path, mountinfo: str | None = None) -> tuple[Path, ...]:
     """Mounts strictly below a folder, as this process sees them.
 
-    The node's own mounts live in a mount namespace that the host never sees, and die with it: whatever
-    is found here was made by somebody else, so it is listed and never unmounted by us.
+    The node's own mounts are in a mount namespace that the host does not see, and end with it. So these are
+    mounts of other programs: they are listed, and never unmounted.
     """
     text = _MOUNTINFO.read_text() if mountinfo is None else mountinfo
     places = (Path(_unescape(line.split()[4])) for line in text.splitlines())
@@ -37,14 +37,14 @@ def mounts_below(folder: Path, mountinfo: str | None = None) -> tuple[Path, ...]
 
 
 def _unescape(field: str) -> str:
-    """proc_pid_mountinfo(5): space, tab, newline and backslash come as three octal digits."""
+    """Decode space, tab, newline and backslash, which proc_pid_mountinfo(5) writes in octal."""
     for character in " \t\n\\":
         field = field.replace(f"\\{ord(character):03o}", character)
     return field
 
 
 def _entries(folder: Path) -> tuple[Path, ...]:
-    """What lies in the state folder, or the folder itself when it is empty."""
+    """The entries of the state folder, or the folder itself when it is empty."""
     if not folder.is_dir():
         return ()
     return tuple(sorted(folder.iterdir())) or (folder,)
@@ -55,13 +55,13 @@ def _command(pid: int) -> str:
 
 
 def _held_by(mount: Path) -> str:
-    """The processes that keep a mount busy; their working folders and open files lie on its device."""
+    """The processes whose working folder or open files are on the device of a mount."""
     import psutil
 
     device = mount.stat().st_dev
     holders = [f"{pid} ({_command(pid)})" for pid in sorted(psutil.pids()) if device in _devices(pid)]
-    text = f"held by process {', '.join(holders[:5])}; " if holders else ""
-    return f"{text}not made by us: umount {mount}"
+    text = f"in use by process {', '.join(holders[:5])}; " if holders else ""
+    return f"{text}not created by mlops-platform: umount {mount}"
 
 
 def _devices(pid: int) -> set[int]:
@@ -71,7 +71,7 @@ def _devices(pid: int) -> set[int]:
 def _stat_all(folder: Path) -> Iterator[int]:
     try:
         links = [folder / "cwd", folder / "root", *(folder / "fd").iterdir()]
-    except OSError:  # it has ended, or is none of our business (another user namespace)
+    except OSError:  # it has ended, or is in another user namespace
         return
     for link in links:
         try:

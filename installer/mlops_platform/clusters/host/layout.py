@@ -1,4 +1,4 @@
-"""Owns what one node is: its names, folders and addresses, and node.json, where they are kept."""
+"""A node's names, folders and addresses, stored in node.json."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pathlib import Path
 from mlops_platform.base.errors import StepError
 from mlops_platform.base.files import write_private
 
-# Inside the node every path is the same, wherever the state folder lies: programs and configuration
-# files know only these. /run is a tmpfs of the node's own, so making them leaves nothing on the host.
+# Paths inside the node, independent of the state folder. /run is a tmpfs of the node, so they leave nothing
+# on the host.
 INSIDE = Path("/run/node")
 INSIDE_PROGRAMS = Path("/run/programs")
 INSIDE_VOLUMES = Path("/var/lib/mlops-platform/volumes")
@@ -21,7 +21,7 @@ CONTAINERD_SOCKET = Path("/run/containerd/containerd.sock")
 FIREWALL_SOCKET = Path("/run/firewall.sock")
 
 API_PORT = 6443
-# Identities that are given rights by name, beside those that Kubernetes itself knows.
+# Identities that get rights by name, beside those of Kubernetes.
 API_SERVER_USER = "mlops-platform:apiserver"
 VOLUMES_USER = "mlops-platform:volumes"
 FIREWALL_USER = "mlops-platform:firewall"
@@ -30,7 +30,7 @@ NODE_FILE = "node.json"
 
 @dataclass(frozen=True)
 class Place:
-    """Where a node is or was: enough to find, stop and remove it when nothing else is known of it."""
+    """A node's environment and folder: enough to find, stop and remove it."""
 
     environment: str
     folder: Path
@@ -42,28 +42,27 @@ class Place:
 
     @property
     def _key(self) -> str:
-        """Two homes may hold environments of one name: the state folder tells them apart."""
+        """A key from the state folder, because two homes can have environments of the same name."""
         return hashlib.sha256(str(self.folder).encode()).hexdigest()[:8]
 
     @property
     def number(self) -> int:
-        """Any number, always the same: nodes made at the same time in two homes look for addresses from
-        different ends."""
+        """A stable number: nodes of two homes start their search for addresses at different candidates."""
         return int(self._key, 16)
 
     @property
     def group(self) -> str:
-        """The folder that holds all its processes, in every cgroup hierarchy."""
+        """The cgroup folder of all its processes, in every hierarchy."""
         return f"mlops-{self.environment}-{self._key}"
 
     @property
     def interface(self) -> str:
-        """The host's end of the one veth pair; the kernel allows 15 characters."""
+        """The host's end of the veth pair; the kernel allows 15 characters."""
         return f"mlops-{self._key}"
 
     @property
     def alias(self) -> str:
-        """Written on the interface: what tells ours from another one of that name."""
+        """The alias of the interface, which distinguishes ours from another one of that name."""
         return f"mlops-platform/{self.environment}/{self._key}"
 
     @property
@@ -85,7 +84,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Node(Place):
-    """One node. `folder` is its state; `range` the /16 that all its addresses come from."""
+    """One node. `folder` is its state; `range` the /16 of all its addresses."""
 
     range: IPv4Network
     kubernetes: Path
@@ -129,7 +128,7 @@ class Node(Place):
         return f"https://{self.address}:{API_PORT}"
 
     def text(self) -> str:
-        """node.json: what `read` reads."""
+        """The contents of node.json."""
         return json.dumps(asdict(self), indent=2, sort_keys=True, default=str) + "\n"
 
     def write(self) -> None:
@@ -137,7 +136,7 @@ class Node(Place):
 
     @classmethod
     def read(cls, file: Path) -> Node:
-        """Raises StepError when there is no such file or it is not what `write` writes."""
+        """Read node.json. Raises StepError when it is missing or invalid."""
         try:
             data = json.loads(file.read_text())
             return cls(
@@ -152,11 +151,11 @@ class Node(Place):
             )
         except FileNotFoundError as error:
             raise StepError(
-                f"{file}: no such file", hint="the node was never prepared: mlops-platform up makes it"
+                f"{file}: no such file", hint="run `mlops-platform up`, which creates the node"
             ) from error
         except (ValueError, KeyError, TypeError) as error:
             raise StepError(
                 f"{file} cannot be read",
                 why=f"{type(error).__name__}: {error}",
-                hint="run mlops-platform down, then up: a broken node.json is made anew",
+                hint="run `mlops-platform down`, then `up`, which writes a new node.json",
             ) from error

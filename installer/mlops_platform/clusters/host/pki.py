@@ -1,4 +1,4 @@
-"""Owns the node's keys and certificates: made once, renewed in time, never outside the state folder."""
+"""The node's keys and certificates, renewed in time, only in the state folder."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _CLOCK_SKEW = timedelta(minutes=5)
 
 @dataclass(frozen=True)
 class Identity:
-    """One certificate: who it names and where it may be presented."""
+    """One certificate: its subject, and the names and addresses it is valid for."""
 
     file: str
     common_name: str
@@ -39,7 +39,7 @@ class Identity:
 
 
 def identities(node: Node) -> tuple[Identity, ...]:
-    """Everyone who speaks TLS on the node, each with an identity of its own."""
+    """The identities of all TLS clients and servers of the node."""
     service = "kubernetes.default.svc"
     own = (node.address, node.api_service, IPv4Address("127.0.0.1"))
     names = ("kubernetes", "kubernetes.default", service, f"{service}.cluster.local", "localhost")
@@ -64,9 +64,9 @@ def identities(node: Node) -> tuple[Identity, ...]:
 
 
 def ensure(node: Node, kubeconfig: Path, *, now: datetime | None = None) -> datetime:
-    """Make what is missing, renew what ends within renewal.RENEW; return when the first of all ends.
+    """Create missing certificates, renew those that expire within renewal.RENEW; return the first expiry.
 
-    An identity whose certificate names something else, or comes from another authority, is made anew.
+    A certificate with another subject or issuer is replaced.
     """
     moment = now or datetime.now(UTC)
     node.pki.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -152,7 +152,7 @@ def _still_good(
 
 
 def _belongs(key: Path, certificate: x509.Certificate) -> bool:
-    """A kill between the two writes of a renewal leaves a new key beside the old certificate."""
+    """True: key and certificate match; a kill during a renewal leaves a new key with the old certificate."""
     private = serialization.load_pem_private_key(key.read_bytes(), None)
     return private.public_key() == certificate.public_key()
 
@@ -193,7 +193,7 @@ def _write_pair(
 
 
 def _service_account_key(folder: Path) -> None:
-    """Signs the tokens of ServiceAccounts; a new one would end every token that is out."""
+    """Create the key that signs ServiceAccount tokens; a new one would invalidate them."""
     private, public = folder / "service-account.key", folder / "service-account.pub"
     if not private.exists():
         write_private(private, key_pem(ec.generate_private_key(ec.SECP256R1())))
@@ -205,7 +205,7 @@ def _service_account_key(folder: Path) -> None:
 
 
 def _encryption(folder: Path) -> None:
-    """Secrets are encrypted before they reach etcd; whoever copies its folder cannot read them."""
+    """Create the key with which Secrets are encrypted in etcd."""
     file = folder / "encryption.json"
     if file.exists():
         return
@@ -220,7 +220,7 @@ def _encryption(folder: Path) -> None:
 
 
 def _inside_kubeconfig(node: Node, user: str) -> str:
-    """For programs of the node: names files, so a renewed certificate is in one place only."""
+    """A kubeconfig for programs of the node, with paths, so that a renewal changes one file."""
     pki = INSIDE / "pki"
     return _kubeconfig(
         node,
@@ -231,7 +231,7 @@ def _inside_kubeconfig(node: Node, user: str) -> str:
 
 
 def _admin_kubeconfig(node: Node) -> str:
-    """For people and tools on the host: whole, so that it can be copied."""
+    """A kubeconfig for users on the host, with its data, so that it can be copied."""
 
     def data(name: str) -> str:
         return base64.b64encode((node.pki / name).read_bytes()).decode()

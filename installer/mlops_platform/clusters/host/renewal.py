@@ -1,4 +1,4 @@
-"""Owns when the node's certificates are due for renewal; cheap, for a run that changes nothing."""
+"""The time when the node's certificates are due for renewal, cheap to read for a no-op run."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ _ENDS_FILE = "ends"
 
 
 def record(place: Place, ends: datetime) -> None:
-    """Note when the first of all certificates ends."""
+    """Store the expiry of the first certificate."""
     write_private(place.pki / _ENDS_FILE, ends.isoformat())
 
 
 def due(place: Place, now: datetime | None = None) -> str:
-    """'' or, in words, that a certificate ends within RENEW."""
+    """Return '', or the reason when a certificate expires within RENEW."""
     try:
         ends = datetime.fromisoformat((place.pki / _ENDS_FILE).read_text())
     except FileNotFoundError:
         return ""
     left = ends - (now or datetime.now(UTC))
-    return f"a certificate of the node ends in {max(left.days, 0)} days" if left < RENEW else ""
+    return f"a certificate of the node expires in {max(left.days, 0)} days" if left < RENEW else ""

@@ -1,4 +1,4 @@
-"""Whose an object is: by its tags and the record, in every combination that is met."""
+"""The owner of an object, for all combinations of tags and record."""
 
 from __future__ import annotations
 
@@ -21,13 +21,15 @@ CASES = [
     ({"kubernetes.io/cluster/mlops-staging-2": "owned"}, OTHERS, OTHERS, OTHERS),
     ({"elbv2.k8s.aws/cluster": "mlops-staging"}, OURS, OURS, OTHERS),
     ({"elbv2.k8s.aws/cluster": "mlops-staging-2"}, OTHERS, OTHERS, OTHERS),
-    # Another environment's own tag says more than what its controllers share.
+    # The tag of another environment has priority over tags of controllers.
     ({ENV: "prod", "kubernetes.io/cluster/mlops-staging": "owned"}, OTHERS, OTHERS, OTHERS),
 ]
 
 
 @pytest.mark.parametrize(("tags", "here", "everywhere", "without_record"), CASES)
-def test_whose(tags: dict[str, str], here: Verdict, everywhere: Verdict, without_record: Verdict) -> None:
+def test_owner_is_decided_by_tags_and_record(
+    tags: dict[str, str], here: Verdict, everywhere: Verdict, without_record: Verdict
+) -> None:
     assert RECORDED.verdict(tags) is here
     assert RECORDED.verdict(tags, everywhere=True) is everywhere
     assert LOST.verdict(tags) is without_record

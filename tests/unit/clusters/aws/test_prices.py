@@ -1,4 +1,4 @@
-"""Proves the price table: complete for what is shipped, its types as EC2 has them, unknown never 0."""
+"""The price table: complete for shipped environments, equal to EC2's types, unknown is not 0."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from mlops_platform.run.open import shipped_environments
 
 HOURS = 730
 REGIONS = ("eu-central-1", "eu-west-1", "us-east-1", "us-west-2")
-# Offered, and no price for them was found that could be trusted.
+# Offered, but without a reliable price.
 WITHOUT_PRICE = {
     "eu-central-1": {"g6e", "p4d"},
     "eu-west-1": {"p4d"},
@@ -33,7 +33,7 @@ WITHOUT_PRICE = {
 
 @cache
 def of_ec2(name: str) -> Any:
-    """What AWS itself answered to its API, as the fake cloud of the tests has it."""
+    """Read answers of the AWS API from the data of the fake cloud."""
     spec = importlib.util.find_spec("moto")
     assert spec and spec.origin
     with gzip.open(Path(spec.origin).parent / "ec2/resources" / name, "rt") as file:
@@ -50,19 +50,19 @@ def shipped() -> list[tuple[str, Options]]:
     return found
 
 
-def test_every_shipped_environment_has_a_price_for_all_of_it() -> None:
+def test_shipped_environments_have_complete_prices() -> None:
     environments = shipped()
     assert {"staging", "prod", "ephemeral"} <= {name for name, _ in environments}
     for name, options in environments:
         assert AwsCost(options).bill(100).unknown == (), name
 
 
-def test_the_regions_people_use_are_in_it() -> None:
+def test_common_regions_have_prices() -> None:
     assert set(REGIONS) <= set(table().regions)
     assert table().date.isoformat() >= "2026-11-24" and table().sources and table().excludes
 
 
-def test_sizes_are_what_ec2_says_they_are() -> None:
+def test_sizes_match_ec2() -> None:
     for name, ours in table().types.items():
         theirs = of_ec2("instance_types.json.gz")[name]
         gpus = theirs.get("GpuInfo", {}).get("Gpus", [])
@@ -72,14 +72,14 @@ def test_sizes_are_what_ec2_says_they_are() -> None:
         assert ours.local_disk == theirs.get("InstanceStorageInfo", {}).get("TotalSizeInGB", 0), name
 
 
-def test_a_family_is_in_it_with_all_its_sizes() -> None:
-    """A size that is not there is refused as a mistake."""
+def test_families_have_all_sizes() -> None:
+    """An unknown size is an error."""
     theirs = {n for n in of_ec2("instance_types.json.gz") if prices.family(n) in table().families}
     assert theirs == set(table().types)
 
 
 @pytest.mark.parametrize("region", REGIONS)
-def test_a_type_has_a_price_or_is_not_offered_or_is_known_to_lack_one(region: str) -> None:
+def test_offered_types_have_prices_with_known_exceptions(region: str) -> None:
     here = table().regions[region]
     offers = of_ec2(f"instance_type_offerings/region/{region}.json.gz")
     offered = {o["InstanceType"] for o in offers}
@@ -93,8 +93,8 @@ def test_a_type_has_a_price_or_is_not_offered_or_is_known_to_lack_one(region: st
 
 
 @pytest.mark.parametrize("region", REGIONS)
-def test_a_larger_type_of_a_family_costs_more(region: str) -> None:
-    """A slip of the finger in one figure stands out against its neighbours."""
+def test_larger_type_costs_more(region: str) -> None:
+    """A typing error in one price would break the order."""
     here = table().regions[region].instances
     for family in table().families:
         by_price = sorted((price, name) for name, price in here.items() if prices.family(name) == family)
@@ -105,7 +105,7 @@ def test_a_larger_type_of_a_family_costs_more(region: str) -> None:
             assert 0.3 <= ratio <= 2.5, (family, less, more)
 
 
-def test_a_bill_is_the_sum_of_its_lines_by_the_hour() -> None:
+def test_bill_is_the_sum_of_its_lines() -> None:
     found = bill(
         "eu-central-1",
         [Pool("system pool", "m7i.xlarge", 2, 6, 100), Pool("pool a10", "g5.xlarge", 0, 4, 200, True)],
@@ -123,7 +123,7 @@ def test_a_bill_is_the_sum_of_its_lines_by_the_hour() -> None:
     gpu = lines["pool a10"]
     assert gpu.on_demand and gpu.spot and gpu.paid is gpu.spot and gpu.spot.least == 0
     assert gpu.on_demand.most == pytest.approx(4 * (1.258 + 200 * disk))
-    assert gpu.spot.most == pytest.approx(4 * (1.258 * 0.45 + 200 * disk))  # disks are never by spot
+    assert gpu.spot.most == pytest.approx(4 * (1.258 * 0.45 + 200 * disk))  # disks have no spot price
     assert lines["NAT"].paid and lines["NAT"].paid.least == pytest.approx(3 * (0.052 + 0.005))
     assert lines["key"].paid and lines["key"].paid.least == pytest.approx(2 / HOURS)
     assert lines["database"].paid and lines["database"].paid.least == pytest.approx(
@@ -138,7 +138,7 @@ def test_a_bill_is_the_sum_of_its_lines_by_the_hour() -> None:
     ("region", "instance_type"),
     [("eu-central-1", "x9z.large"), ("eu-central-1", "p4d.24xlarge"), ("mars-north-1", "g5.xlarge")],
 )
-def test_what_has_no_price_is_unknown_and_not_free(region: str, instance_type: str) -> None:
+def test_missing_price_is_unknown_and_not_zero(region: str, instance_type: str) -> None:
     found = bill(region, [Pool("pool x", instance_type, 1, 2, 100)], nats=1)
     charge = next(c for c in found.charges if c.what == "pool x")
     assert charge.on_demand is charge.spot is charge.paid is None
@@ -146,12 +146,12 @@ def test_what_has_no_price_is_unknown_and_not_free(region: str, instance_type: s
     assert region in table().regions or len(found.unknown) == len(found.charges)
 
 
-def test_a_database_without_a_price_is_unknown_too() -> None:
+def test_database_without_price_is_unknown() -> None:
     found = bill("eu-central-1", [], database="db.z9.large", database_storage=20)
     assert found.unknown == ("database (db.z9.large, 20 GiB)",)
 
 
-def test_a_size_a_family_does_not_have_is_refused_and_a_new_family_is_not() -> None:
+def test_unknown_size_is_an_error_and_unknown_family_is_not() -> None:
     with pytest.raises(ValueError, match=r"did you mean g5\.xlarge"):
         prices.find("g5.xlage")
     assert prices.find("g9.xlarge") is None
@@ -159,8 +159,8 @@ def test_a_size_a_family_does_not_have_is_refused_and_a_new_family_is_not() -> N
     assert known and (known.gpus, known.gpu) == (4, "A10G")
 
 
-def test_a_region_without_a_type_names_those_that_have_it() -> None:
+def test_error_of_missing_type_names_regions_that_have_it() -> None:
     with pytest.raises(ValueError, match="us-east-1, us-west-2 have it"):
         prices.require_offered("p5.48xlarge", "eu-central-1")
     prices.require_offered("p5.48xlarge", "us-east-1")
-    prices.require_offered("p5.48xlarge", "ap-south-2")  # of which the table says nothing
+    prices.require_offered("p5.48xlarge", "ap-south-2")  # not in the table

@@ -1,4 +1,4 @@
-"""Proves the table of rights in docs/aws.md: every call of ours is in it, on what it is asked of."""
+"""The permissions in docs/aws.md have every call of the code, with its resources."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PREFIX = {
 SERVICES = (
     *PREFIX, "autoscaling", "ec2", "ecr", "eks", "iam", "kms", "logs", "rds", "s3", "secretsmanager", "sts",
 )  # fmt: skip
-# S3's rights are not called as its operations are:
+# The names of S3's permissions differ from its operations:
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html
 RIGHT = {
     "s3:DeleteObjects": "s3:DeleteObject",
@@ -32,7 +32,7 @@ RIGHT = {
     "s3:PutBucketEncryption": "s3:PutEncryptionConfiguration",
     "s3:PutPublicAccessBlock": "s3:PutBucketPublicAccessBlock",
 }
-# Asked before it is known what is there, so of all there is.
+# Calls before names are known, so on all resources.
 OF_ALL = {
     "s3:ListAllMyBuckets",
     "eks:ListClusters",
@@ -49,7 +49,7 @@ OF_ALL = {
 
 
 def table() -> Iterator[tuple[str, str]]:
-    """Rights as the table has them, ('any', 'ec2:Describe*')."""
+    """Yield the permissions of the table, such as ('any', 'ec2:Describe*')."""
     text = (ROOT / "docs/aws.md").read_text()
     section = text[text.index("## Permissions") : text.index("## Run the root by hand")]
     for row in re.findall(r"^\| (`.+) \| (.+) \| (.+) \|$", section, re.MULTILINE):
@@ -64,7 +64,7 @@ def operations(service: str) -> dict[str, str]:
 
 
 def called() -> set[str]:
-    """Every word of a file that is an operation of a service the file names."""
+    """Every word of a file that is an operation of a service in that file."""
     found: set[str] = set()
     for file in (ROOT / "installer/mlops_platform/clusters/aws").rglob("*.py"):
         nodes = list(ast.walk(ast.parse(file.read_text())))
@@ -87,7 +87,7 @@ def test_every_call_is_in_the_table() -> None:
     assert [call for call in sorted(calls) if not any(fnmatchcase(call, right) for right in rights)] == []
 
 
-def test_what_is_asked_of_all_there_is_is_not_confined_to_our_names() -> None:
+def test_calls_on_all_resources_are_not_limited_to_our_names() -> None:
     rights = [right for on, right in table() if on == "any"]
     assert called() >= OF_ALL
     assert [call for call in sorted(OF_ALL) if not any(fnmatchcase(call, right) for right in rights)] == []

@@ -1,4 +1,4 @@
-"""Owns nodes for tests that start none, with all paths in a folder of the test's own."""
+"""Nodes for tests that start none, with paths in the test's folder."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def a_node(folder: Path = Path("/state/demo/node"), range_: str = "10.77.0.0/16"
 
 
 class NoImages:
-    """References without recipes: nothing here is built."""
+    """An image store that builds nothing."""
 
     def reference(self, name: str) -> str:
         return f"docker.io/local/{name}:1"

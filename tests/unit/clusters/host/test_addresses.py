@@ -1,4 +1,4 @@
-"""Owns the proof that a node's addresses collide with nothing."""
+"""A node's addresses overlap no other network."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mlops_platform.clusters.host.addresses import POOLS, candidates, claimed_be
 from tests.unit.clusters.host.made import a_node
 
 
-def test_every_node_begins_elsewhere_and_finds_every_range() -> None:
+def test_search_starts_at_different_candidates_and_finds_every_range() -> None:
     assert pick([]) == IPv4Network("10.64.0.0/16")
     assert pick([], first=5) == IPv4Network("10.69.0.0/16")
     assert len(set(candidates(12345))) == len(candidates()) == 64
@@ -27,17 +27,17 @@ def test_every_node_begins_elsewhere_and_finds_every_range() -> None:
         (["192.168.0.0/16", "10.64.255.255/32"], "10.65.0.0/16"),
     ],
 )
-def test_what_is_routed_is_left_alone(taken: list[str], expected: str) -> None:
+def test_routed_networks_are_not_used(taken: list[str], expected: str) -> None:
     assert pick(map(IPv4Network, taken)) == IPv4Network(expected)
 
 
-def test_no_range_left_says_what_took_them() -> None:
+def test_error_without_free_range_lists_used_networks() -> None:
     with pytest.raises(PreflightError) as caught:
         pick(POOLS)
     assert "10.64.0.0/11" in caught.value.why
 
 
-def test_environments_of_one_home_keep_apart_also_when_stopped(tmp_path: Path) -> None:
+def test_stopped_environments_of_a_home_keep_their_ranges(tmp_path: Path) -> None:
     for name, range_ in (("a", "10.64.0.0/16"), ("b", "10.65.0.0/16")):
         (tmp_path / name / "node").mkdir(parents=True)
         a_node(tmp_path / name / "node", range_).write()

@@ -1,4 +1,4 @@
-"""Owns the proof that cgroup hierarchies are read right, whatever version a machine mounts."""
+"""cgroup hierarchies of version 1, 2 and both are parsed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PURE = "30 23 0:26 / /sys/fs/cgroup rw,nosuid,nodev shared:4 - cgroup2 cgroup2 
 _ELSEWHERE = "30 23 0:26 / /run/somewhere rw - cgroup2 cgroup2 rw\n"
 
 
-def test_version_1_beside_version_2() -> None:
+def test_version_1_beside_version_2_is_parsed() -> None:
     assert parse(_HYBRID) == (
         Hierarchy(ROOT / "cpu,cpuacct", 1, "cpu,cpuacct"),
         Hierarchy(ROOT / "systemd", 1, "xattr,name=systemd"),
@@ -25,15 +25,15 @@ def test_version_1_beside_version_2() -> None:
     )
 
 
-def test_version_2_alone() -> None:
+def test_version_2_alone_is_parsed() -> None:
     assert parse(_PURE) == (Hierarchy(ROOT, 2, ""),)
 
 
-def test_a_mount_elsewhere_is_none_of_ours() -> None:
+def test_hierarchy_mounted_elsewhere_is_ignored() -> None:
     assert parse(_ELSEWHERE) == ()
 
 
-def test_beside_version_1_nothing_is_handed_down() -> None:
-    """Writing to the root's subtree_control would change the machine."""
+def test_version_2_beside_version_1_enables_no_controllers() -> None:
+    """A write to the root's subtree_control would change the machine."""
     assert Hierarchy(Path("/sys/fs/cgroup/unified"), 2, "").controllers == ()
     assert Hierarchy(ROOT / "cpu", 1, "cpu").controllers == ()

@@ -1,4 +1,4 @@
-"""Owns the proof that a machine that lacks something is told what, why and how to mend it."""
+"""The checks of a machine name what is missing, why it is needed, and the fix."""
 
 from __future__ import annotations
 
@@ -18,24 +18,22 @@ def _all(home: Path, minimum: Requirements = checks.MINIMUM) -> dict[str, Check]
     return {check.name: check for check in found}
 
 
-def test_this_machine_is_ready_and_every_check_has_a_figure(tmp_path: Path) -> None:
+def test_every_check_passes_here_and_has_a_figure(tmp_path: Path) -> None:
     found = _all(tmp_path)
     assert {name: c for name, c in found.items() if c.status != "ok"} == {}
     assert all(check.seen for check in found.values())
     assert list(tmp_path.iterdir()) == []
 
 
-def test_too_small_a_machine(tmp_path: Path) -> None:
+def test_small_machine_fails_cores_and_memory(tmp_path: Path) -> None:
     found = _all(tmp_path, Requirements(cores=4000, memory=2**50))
     assert (found["cores"].status, found["memory"].status) == ("failure", "failure")
-    assert "4000 cores are needed" in found["cores"].why
+    assert "the node needs 4000 cores" in found["cores"].why
     found = _all(tmp_path, Requirements(memory=GIBIBYTE, good_memory=2**50))
     assert found["memory"].status == "warning"
 
 
-def test_each_missing_program_is_named_with_its_package(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_missing_program_is_named_with_its_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     found = [*checks._debian_programs()]
     assert {check.status for check in found} == {"failure"}
@@ -50,10 +48,12 @@ def test_each_missing_program_is_named_with_its_package(
         ("containerd github.com/containerd/containerd 1.5.9~ds1 1.5.9~ds1-2", "failure"),
         ("containerd github.com/containerd/containerd 1.6.20~ds1 1.6.20~ds1-1+deb12u1", "ok"),
         ("containerd github.com/containerd/containerd/v2 v2.1.4 abc", "ok"),
-        ("containerd of my own making", "warning"),
+        ("containerd without a version", "warning"),
     ],
 )
-def test_versions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, status: str) -> None:
+def test_containerd_version_is_checked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, status: str
+) -> None:
     program = tmp_path / "containerd"
     program.write_text(f"#!/bin/sh\necho '{said}'\n")
     program.chmod(0o755)
@@ -61,7 +61,7 @@ def test_versions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, st
     assert checks._version("containerd", (1, 6)).status == status
 
 
-def test_go_missing_or_too_old_for_what_must_be_built(
+def test_missing_or_old_go_fails_if_programs_must_be_built(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     provider = a_provider(tmp_path)

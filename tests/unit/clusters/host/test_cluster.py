@@ -1,4 +1,4 @@
-"""Owns the proof of what the provider decides before any node is started."""
+"""The host cluster before a node is started: variables, files, inventory."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from mlops_platform.clusters.host.version import KUBERNETES, kubernetes_version,
 from tests.unit.clusters.host.made import a_node, a_provider
 
 
-def test_it_is_a_cluster_provider(tmp_path: Path) -> None:
+def test_host_cluster_has_its_capabilities(tmp_path: Path) -> None:
     provider: Cluster = a_provider(tmp_path)
     able = provider.capabilities
     assert (provider.name, able.embedded, able.external_resources) == ("host", True, False)
 
 
-def test_the_programs_are_told_the_version_that_is_pinned() -> None:
-    """Without it they call themselves v0.0.0-master, and charts with a kubeVersion are refused."""
+def test_programs_are_built_with_the_pinned_version() -> None:
+    """Otherwise their version is v0.0.0-master, and charts with a kubeVersion reject it."""
     major, minor, _ = kubernetes_version().split(".")
     flags = dict(line.rsplit("=", 1) for line in (KUBERNETES.module / "ldflags").read_text().split())
     by_name = {key.rsplit(".", 1)[1]: value for key, value in flags.items()}
@@ -33,7 +33,7 @@ def test_the_programs_are_told_the_version_that_is_pinned() -> None:
     assert (by_name["gitMajor"], by_name["gitMinor"]) == (major, minor)
 
 
-def test_another_version_of_kubernetes_is_refused_with_the_one_there_is() -> None:
+def test_unpinned_version_is_an_error_with_the_pinned_one() -> None:
     require_pinned_version(None, "demo")
     require_pinned_version(f"v{kubernetes_version()}", "demo")
     with pytest.raises(ConfigurationError) as caught:
@@ -41,7 +41,7 @@ def test_another_version_of_kubernetes_is_refused_with_the_one_there_is() -> Non
     assert kubernetes_version() in caught.value.why
 
 
-def test_the_fingerprint_is_of_what_the_node_is_started_with() -> None:
+def test_fingerprint_changes_with_the_inputs_of_the_node() -> None:
     node = a_node()
     assert _fingerprint(node) == _fingerprint(replace(node, pause_archive=Path("/elsewhere.tar")))
     for other in (
@@ -51,7 +51,7 @@ def test_the_fingerprint_is_of_what_the_node_is_started_with() -> None:
         assert _fingerprint(other) != _fingerprint(node)
 
 
-def test_preparing_twice_keeps_addresses_and_keys(tmp_path: Path) -> None:
+def test_second_prepare_keeps_addresses_and_keys(tmp_path: Path) -> None:
     provider = a_provider(tmp_path)
     assert provider.variables()["ca"] == ""
     provider.prepare(Silent())
@@ -62,8 +62,8 @@ def test_preparing_twice_keeps_addresses_and_keys(tmp_path: Path) -> None:
     assert "PRIVATE" not in json.dumps(dict(before))
 
 
-def test_a_node_with_data_keeps_its_addresses_also_when_they_are_taken(tmp_path: Path) -> None:
-    """127.0.0.0/8 is on this machine: a fresh node moves, one with data must not."""
+def test_node_with_data_keeps_used_addresses(tmp_path: Path) -> None:
+    """127.0.0.0/8 is in use: a new node gets other addresses, one with data keeps them."""
     provider = a_provider(tmp_path)
     provider.prepare(Silent())
     taken = replace(Node.read(provider.place.file), range=IPv4Network("127.0.0.0/16"))
@@ -73,7 +73,7 @@ def test_a_node_with_data_keeps_its_addresses_also_when_they_are_taken(tmp_path:
     assert provider.variables()["endpoint"] == taken.endpoint
 
 
-def test_files_go_but_for_what_brings_the_data_back(tmp_path: Path) -> None:
+def test_keep_data_keeps_only_files_that_restore_it(tmp_path: Path) -> None:
     provider = a_provider(tmp_path)
     provider.prepare(Silent())
     for name in ("etcd", "volumes", "containerd", "kubelet"):
@@ -92,7 +92,7 @@ def test_files_go_but_for_what_brings_the_data_back(tmp_path: Path) -> None:
     provider.teardown.destroy_files(keep_data=False, progress=Silent())
 
 
-def test_looking_and_sweeping_need_no_node_file(tmp_path: Path) -> None:
+def test_inventory_and_sweep_need_no_node_file(tmp_path: Path) -> None:
     provider = a_provider(tmp_path)
     assert list(provider.teardown.inventory()) == []
     provider.folder.mkdir(parents=True)
@@ -101,4 +101,4 @@ def test_looking_and_sweeping_need_no_node_file(tmp_path: Path) -> None:
     provider.teardown.sweep(provider.teardown.inventory(), Silent())
     provider.teardown.destroy_files(keep_data=False, progress=Silent())
     assert list(provider.teardown.inventory()) == []
-    assert provider.alive() == "the node was never made"
+    assert provider.alive() == "the node does not exist"

@@ -1,4 +1,4 @@
-"""Owns the proof that what is left is seen, and what is not ours is called so."""
+"""The inventory lists leftovers of a node, and marks foreign objects."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _MOUNTS = r"""
 """.strip()
 
 
-def test_only_mounts_strictly_below_the_folder() -> None:
+def test_only_mounts_below_the_folder_are_listed() -> None:
     assert mounts_below(Path("/state/demo/node"), _MOUNTS) == (
         Path("/state/demo/node/held"),
         Path("/state/demo/node/with space\\"),
     )
 
 
-def test_an_interface_is_ours_by_its_alias() -> None:
+def test_interface_is_ours_by_its_alias() -> None:
     node = a_node()
     other: dict[str, object] = {"ifname": "eth0", "ifalias": node.alias}
     assert judge([other], node) is Link.NONE
@@ -34,7 +34,7 @@ def test_an_interface_is_ours_by_its_alias() -> None:
     assert judge([{"ifname": node.interface, "ifalias": node.alias}], node) is Link.OURS
 
 
-def test_files_are_seen_one_by_one_and_an_empty_folder_too(tmp_path: Path) -> None:
+def test_files_and_empty_folders_are_listed(tmp_path: Path) -> None:
     node = a_node(tmp_path / "node")
     kubeconfig = tmp_path / "kubeconfig"
     assert look(node, kubeconfig) == ()

@@ -1,4 +1,4 @@
-"""Owns the proof that names fit and addresses do not overlap."""
+"""Names of a node are short enough, and its address ranges do not overlap."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mlops_platform.clusters.host.layout import Node, Place
 from tests.unit.clusters.host.made import a_node
 
 
-def test_what_is_written_is_read(tmp_path: Path) -> None:
+def test_node_file_is_read_as_written(tmp_path: Path) -> None:
     node = a_node(tmp_path)
     node.write()
     assert Node.read(node.file) == node
@@ -21,14 +21,14 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "{}", '{"environment": "a", "folder": "/x", "range": "no"}'])
-def test_a_broken_file_says_so(tmp_path: Path, text: str) -> None:
+def test_invalid_node_file_is_an_error(tmp_path: Path, text: str) -> None:
     (tmp_path / "node.json").write_text(text)
     with pytest.raises(StepError, match="cannot be read") as caught:
         Node.read(tmp_path / "node.json")
     assert caught.value.hint
 
 
-def test_the_parts_of_a_range_are_apart() -> None:
+def test_parts_of_a_range_do_not_overlap() -> None:
     node = a_node()
     for one, other in itertools.combinations((node.link, node.services, node.pods), 2):
         assert not one.overlaps(other)
@@ -37,7 +37,7 @@ def test_the_parts_of_a_range_are_apart() -> None:
     assert node.dns_service in node.services and node.dns_service != node.api_service
 
 
-def test_the_longest_name_fits_an_interface_and_homes_are_told_apart() -> None:
+def test_longest_name_fits_an_interface_and_homes_differ() -> None:
     place = Place("a" * 20, Path("/home/one/node"))
     other = replace(place, folder=Path("/home/two/node"))
     assert len(place.interface) <= 15

@@ -1,4 +1,4 @@
-"""Owns the proof that logs of programs that never end do not fill the disk, and lose nothing recent."""
+"""Logs of long-running programs are shortened and keep their recent part."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from mlops_platform.clusters.host.node.init import shorten
 
 
-def test_a_long_log_is_set_aside_while_it_is_written(tmp_path: Path) -> None:
+def test_long_log_is_rotated_during_writes(tmp_path: Path) -> None:
     file = tmp_path / "etcd.log"
     with file.open("ab", buffering=0) as log:
         log.write(b"x" * 100)

@@ -1,4 +1,4 @@
-"""Owns the proof that keys are made once, renewed in time, and readable by root only."""
+"""Keys are created once, renewed in time, and readable only by root."""
 
 from __future__ import annotations
 
@@ -30,28 +30,28 @@ def _files(node: Node) -> dict[str, bytes]:
 
 
 def _ensure(node: Node, now: datetime = NOW) -> set[str]:
-    """The names of the files that a second run changed."""
+    """Return the names of the files that a second run changed."""
     before = _files(node)
     pki.ensure(node, node.folder.parent / "kubeconfig", now=now)
     return {name for name, text in _files(node).items() if before.get(name) != text}
 
 
-def test_a_second_run_changes_nothing(node: Node) -> None:
+def test_second_run_changes_no_file(node: Node) -> None:
     assert _ensure(node) == set()
 
 
-def test_nobody_else_may_read_them(node: Node) -> None:
+def test_keys_are_readable_only_by_root(node: Node) -> None:
     assert {p.stat().st_mode & 0o077 for p in (node.pki, *node.pki.iterdir())} == {0}
     assert (node.folder.parent / "kubeconfig").stat().st_mode & 0o777 == 0o600
 
 
-def test_the_kubeconfig_names_the_node_and_holds_its_keys(node: Node) -> None:
+def test_kubeconfig_has_address_and_keys(node: Node) -> None:
     document = json.loads((node.folder.parent / "kubeconfig").read_text())
     assert document["clusters"][0]["cluster"]["server"] == "https://10.77.0.2:6443"
     assert set(document["users"][0]["user"]) == {"client-certificate-data", "client-key-data"}
 
 
-def test_every_certificate_is_signed_and_named_as_it_should_be(node: Node) -> None:
+def test_certificates_have_their_issuer_and_names(node: Node) -> None:
     for identity in pki.identities(node):
         certificate = x509.load_pem_x509_certificate((node.pki / f"{identity.file}.crt").read_bytes())
         authority = x509.load_pem_x509_certificate((node.pki / f"{identity.authority}.crt").read_bytes())
@@ -59,7 +59,7 @@ def test_every_certificate_is_signed_and_named_as_it_should_be(node: Node) -> No
         assert f"CN={identity.common_name}" in certificate.subject.rfc4514_string()
 
 
-def test_what_ends_soon_is_renewed_and_said(node: Node) -> None:
+def test_certificate_that_expires_soon_is_renewed(node: Node) -> None:
     late = NOW + timedelta(days=pki.CERTIFICATE_DAYS) - renewal.RENEW + timedelta(hours=1)
     assert renewal.due(node, NOW) == ""
     assert "29 days" in renewal.due(node, late)
@@ -69,21 +69,21 @@ def test_what_ends_soon_is_renewed_and_said(node: Node) -> None:
     assert renewal.due(node, late) == ""
 
 
-def test_other_addresses_take_other_certificates_for_servers_only(node: Node) -> None:
+def test_other_addresses_replace_server_certificates_only(node: Node) -> None:
     moved = replace(node, range=IPv4Network("10.78.0.0/16"))
     changed = _ensure(moved)
     assert {name for name in changed if name.endswith(".crt")} == {"apiserver.crt", "kubelet.crt"}
 
 
-def test_a_key_that_does_not_fit_its_certificate_is_replaced(node: Node) -> None:
-    """A kill between the two writes of a renewal leaves that."""
+def test_key_without_its_certificate_is_replaced(node: Node) -> None:
+    """A kill between the two writes of a renewal leaves such a pair."""
     (node.pki / "admin.key").write_bytes((node.pki / "scheduler.key").read_bytes())
     assert {"admin.crt", "admin.key"} <= _ensure(node)
     certificate = x509.load_pem_x509_certificate((node.pki / "admin.crt").read_bytes())
     assert pki._belongs(node.pki / "admin.key", certificate)
 
 
-def test_another_authority_takes_all_new_certificates(node: Node) -> None:
+def test_another_authority_replaces_all_certificates(node: Node) -> None:
     (node.pki / "ca.crt").unlink()
     changed = _ensure(node)
     assert {"apiserver.crt", "kubelet.crt", "admin.crt"} <= changed

@@ -1,4 +1,4 @@
-"""Owns the proof that the lock says who lives: with real processes and a real kill."""
+"""The lock shows a living supervisor, with real processes and a real kill."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mlops_platform.clusters.host.node.supervision import DaemonState, Running, 
 from tests.unit.clusters.host.made import a_node
 
 
-def test_the_lock_lives_as_long_as_whoever_inherited_it(tmp_path: Path) -> None:
+def test_lock_is_held_by_every_process_that_inherited_it(tmp_path: Path) -> None:
     supervision = Supervision(a_node(tmp_path))
     assert not supervision.alive()
     lock = supervision.take()
@@ -22,8 +22,8 @@ def test_the_lock_lives_as_long_as_whoever_inherited_it(tmp_path: Path) -> None:
     try:
         assert supervision.alive()
         assert supervision.take() is None
-        assert supervision.alive(), "asking must not take it away"
-        assert supervision.running() is None, "nobody has said who it is"
+        assert supervision.alive(), "the test must not take the lock"
+        assert supervision.running() is None, "no process ids are recorded"
         identity = ProcessId.of(holder.pid)
         assert identity
         supervision.record(Running(identity, identity, 1.5))
@@ -38,7 +38,7 @@ def test_the_lock_lives_as_long_as_whoever_inherited_it(tmp_path: Path) -> None:
     os.close(again)
 
 
-def test_states_of_programs_are_kept_until_forgotten(tmp_path: Path) -> None:
+def test_program_states_stay_until_forget(tmp_path: Path) -> None:
     supervision = Supervision(a_node(tmp_path))
     states = {"etcd": DaemonState(2, "killed by SIGKILL")}
     supervision.record_daemons(states)

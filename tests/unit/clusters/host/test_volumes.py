@@ -1,4 +1,4 @@
-"""Owns the proof that the volume provisioner removes only folders of its own."""
+"""The volume provisioner removes only its own folders."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mlops_platform.clusters.host.volumes import PROVISIONER, Volumes
 
 
 class Recorder:
-    """Stands where the API server would: answers with one StorageClass, keeps what it was asked to do."""
+    """A fake API server with one StorageClass, which records the requests."""
 
     def __init__(self, provisioner: str = PROVISIONER) -> None:
         self.calls: list[tuple[str, str, Any]] = []
@@ -59,15 +59,15 @@ def root(tmp_path: Path) -> Path:
     return tmp_path / "volumes"
 
 
-def test_a_released_volume_goes_with_its_folder(root: Path) -> None:
+def test_released_volume_is_removed_with_its_folder(root: Path) -> None:
     api = Recorder()
     Volumes(api, "demo", root).reclaim(_volume(root))  # type: ignore[arg-type]
     assert not (root / "pvc-1").exists()
     assert api.calls == [("DELETE", "/api/v1/persistentvolumes/pvc-1", None)]
 
 
-def test_a_path_that_is_not_ours_is_left_alone(root: Path, tmp_path: Path) -> None:
-    """Whoever may write volumes could name any path of the machine."""
+def test_foreign_path_stays(root: Path, tmp_path: Path) -> None:
+    """A user with rights on volumes could name any path of the machine."""
     victim = tmp_path / "victim"
     victim.mkdir()
     for path in (str(victim), "/", "", f"{root}/../victim", f"{root}/pvc-2"):
@@ -77,7 +77,7 @@ def test_a_path_that_is_not_ours_is_left_alone(root: Path, tmp_path: Path) -> No
     assert victim.is_dir() and (root / "pvc-1" / "data").exists()
 
 
-def test_a_link_out_of_the_root_is_left_alone(root: Path, tmp_path: Path) -> None:
+def test_link_out_of_the_root_stays(root: Path, tmp_path: Path) -> None:
     victim = tmp_path / "victim"
     (root / "pvc-1").rename(victim)
     (root / "pvc-1").symlink_to(victim)
@@ -94,7 +94,7 @@ def test_a_link_out_of_the_root_is_left_alone(root: Path, tmp_path: Path) -> Non
         {"spec": {"persistentVolumeReclaimPolicy": "Retain", "local": {"path": "set below"}}},
     ],
 )
-def test_volumes_in_use_of_others_or_to_be_kept_stay(root: Path, change: dict[str, Any]) -> None:
+def test_volumes_in_use_foreign_or_retained_stay(root: Path, change: dict[str, Any]) -> None:
     volume = {**_volume(root), **change}
     volume["spec"]["local"]["path"] = str(root / "pvc-1")
     api = Recorder()
@@ -102,7 +102,7 @@ def test_volumes_in_use_of_others_or_to_be_kept_stay(root: Path, change: dict[st
     assert api.calls == [] and (root / "pvc-1" / "data").exists()
 
 
-def test_a_claim_gets_a_folder_and_a_volume_by_its_class(root: Path) -> None:
+def test_claim_gets_folder_and_volume(root: Path) -> None:
     (root / "pvc-1" / "data").unlink()
     api = Recorder()
     Volumes(api, "demo", root).provision(_claim())  # type: ignore[arg-type]
@@ -114,7 +114,7 @@ def test_a_claim_gets_a_folder_and_a_volume_by_its_class(root: Path) -> None:
     assert (root / "pvc-1").stat().st_mode & 0o777 == 0o770
 
 
-def test_claims_of_other_nodes_and_classes_are_not_ours(root: Path) -> None:
+def test_claims_of_other_nodes_and_classes_are_ignored(root: Path) -> None:
     other = {"volume.kubernetes.io/selected-node": "elsewhere"}
     for api, claim in ((Recorder(), _claim(**other)), (Recorder("another"), _claim())):
         Volumes(api, "demo", root).provision(claim)  # type: ignore[arg-type]
