@@ -145,7 +145,7 @@ def test_failed_smoke_test_is_an_error_with_evidence(up: Node, folder: Path) -> 
     script = folder / "app/smoke.py"
     script.write_text(script.read_text().replace('== os.environ["RUN"]', '== "something else"'))
     smoke = steps(opened(up, folder))[-1]
-    with pytest.raises(SmokeError, match="1 of 4 probes failed") as caught:
+    with pytest.raises(SmokeError, match="1 of 4 smoke tests failed") as caught:
         smoke.run(QUIET)
     assert "survives: AssertionError" in caught.value.why
     assert caught.value.evidence
@@ -157,7 +157,8 @@ def test_failed_smoke_test_is_an_error_with_evidence(up: Node, folder: Path) -> 
 
 
 def test_aborted_script_is_a_failure(up: Node, folder: Path) -> None:
-    (folder / "app/smoke.py").write_text("raise RuntimeError('not even one probe')\n")
+    script = folder / "app/smoke.py"
+    script.write_text("raise RuntimeError('not even one probe')\n" + (APP / "smoke.py").read_text())
     with pytest.raises(SmokeError) as caught:
         steps(opened(up, folder, disruptive=False))[-1].run(QUIET)
     assert "not even one probe" in caught.value.why
