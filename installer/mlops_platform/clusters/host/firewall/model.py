@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from ipaddress import IPv4Network, ip_network
 from typing import Any
 
@@ -22,11 +21,13 @@ _LEADING_ZEROS = re.compile(r"(?<![0-9A-Fa-f])0+(?=[0-9A-Fa-f])")
 log = logging.getLogger("firewall")
 
 
-class Operator(StrEnum):
-    IN = "In"
-    NOT_IN = "NotIn"
-    EXISTS = "Exists"
-    DOES_NOT_EXIST = "DoesNotExist"
+# The test of a label's value by each operator; the value is None if the object has no such label.
+_OPERATORS: Mapping[str, Callable[[str | None, frozenset[str]], bool]] = {
+    "In": lambda value, values: value in values,
+    "NotIn": lambda value, values: value not in values,
+    "Exists": lambda value, _: value is not None,
+    "DoesNotExist": lambda value, _: value is None,
+}
 
 
 @dataclass(frozen=True)
@@ -34,20 +35,11 @@ class Requirement:
     """One entry of matchExpressions."""
 
     key: str
-    operator: Operator
-    values: frozenset[str] = frozenset()
+    test: Callable[[str | None, frozenset[str]], bool]
+    values: frozenset[str]
 
     def holds(self, labels: Labels) -> bool:
-        value = labels.get(self.key)
-        match self.operator:
-            case Operator.IN:
-                return value in self.values
-            case Operator.NOT_IN:  # holds also for an object without this label
-                return value not in self.values
-            case Operator.EXISTS:
-                return value is not None
-            case Operator.DOES_NOT_EXIST:
-                return value is None
+        return self.test(labels.get(self.key), self.values)
 
 
 @dataclass(frozen=True)
@@ -59,9 +51,9 @@ class Selector:
     @classmethod
     def of(cls, found: Object) -> Selector:
         equal = (found.get("matchLabels") or {}).items()
-        labels = [Requirement(key, Operator.IN, frozenset({value})) for key, value in equal]
+        labels = [Requirement(key, _OPERATORS["In"], frozenset({value})) for key, value in equal]
         expressions = [
-            Requirement(e["key"], Operator(e["operator"]), frozenset(e.get("values") or ()))
+            Requirement(e["key"], _OPERATORS[e["operator"]], frozenset(e.get("values") or ()))
             for e in found.get("matchExpressions") or ()
         ]
         return cls((*labels, *expressions))
