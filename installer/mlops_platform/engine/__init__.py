@@ -1,1 +1,1 @@
-"""Owns the run: the step protocol, the parallel engine, the journal and the lock."""
+"""A run: the step protocol, the graph, the parallel engine, the journal and smoke results."""

@@ -1,4 +1,4 @@
-"""Owns running a graph: in parallel as soon as requirements are done, failures isolated, all journalled."""
+"""The engine: runs a graph in parallel, isolates failures and journals every event."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mlops_platform.engine.journal import Journal
 
 @dataclass(frozen=True)
 class Failure:
-    """A step that failed, and with what."""
+    """A step that failed, and its error."""
 
     step: str
     error: BaseException
@@ -26,7 +26,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class RunResult:
-    """How a run ended. `times` maps each step that ran to (start, end), seconds since the run's start."""
+    """The end of a run. `times` maps each step that ran to (start, end) in seconds since the run's start."""
 
     done: tuple[str, ...]
     unchanged: tuple[str, ...]
@@ -41,7 +41,7 @@ class RunResult:
         return sum(end - start for start, end in (self.times[s] for s in self.critical_path))
 
     def raise_first(self) -> None:
-        """The first failure is the run's error; an interruption only when nothing worse happened."""
+        """Raise the first failure; an interruption only if there is no other failure."""
         real = [f for f in self.failures if not isinstance(f.error, Interrupted)]
         for failure in (*real, *self.failures):
             raise failure.error
@@ -49,7 +49,7 @@ class RunResult:
 
 @dataclass(frozen=True)
 class StepPlan:
-    """What a step would do: a difference, nothing, or not known before others have run."""
+    """The plan of a step: a difference, nothing, or unknown until other steps have run."""
 
     step: str
     layer: str
@@ -85,7 +85,7 @@ class Engine:
         self._bug = False
 
     def run(self) -> RunResult:
-        """Run to the end, whatever fails. Never raises for a step: see RunResult.raise_first."""
+        """Run all steps that can run. Raises no step's error: see RunResult.raise_first."""
         for listener in self._listeners:
             listener.begin(tuple((s.id, s.layer) for s in self._steps.values()), dict(self._requires))
         waiting, running = dict(self._steps), 0
@@ -122,7 +122,7 @@ class Engine:
         return chosen
 
     def _skip(self, waiting: dict[str, Step]) -> None:
-        """Whatever stands on a failed or skipped step will not run: say so at once, all the way up."""
+        """Skip all steps that depend on a failed or skipped one, and report it at once."""
         again = True
         while again:
             again = False
@@ -138,7 +138,7 @@ class Engine:
         self._tell(step, kind, text)
 
     def _one(self, step: Step) -> None:
-        """One step in its thread: observe, run on a difference, tell."""
+        """Observe one step in its thread, run it on a difference, report."""
         start = time.monotonic() - self._zero
         kind: Kind = "failed"
         try:
@@ -146,7 +146,7 @@ class Engine:
         except PlatformError as error:
             self._failed(step, error, start)
         except BaseException as error:  # noqa: BLE001
-            # Anything else is a bug. It must reach the user with its trace; nothing new is started.
+            # Any other error is a bug. The user gets its trace; no further step is started.
             self._bug = True
             if self._journal:
                 self._journal.write("bug", step=step.id, trace=traceback.format_exc())
@@ -160,7 +160,7 @@ class Engine:
             self._tell(step, "unchanged")
             return "unchanged"
         if self._cancel.requested:
-            raise Interrupted(f"{step.id}: interrupted before it began")
+            raise Interrupted(f"{step.id}: interrupted before it started")
         self._tell(step, "started", difference.summary)
         step.run(_Reporter(self, step))
         end = time.monotonic() - self._zero
@@ -235,7 +235,7 @@ def _fields(text: str, seconds: float, error: BaseException | None) -> dict[str,
 def critical_path(
     times: dict[str, tuple[float, float]], edges: Mapping[str, tuple[str, ...]]
 ) -> tuple[str, ...]:
-    """The chain of steps that decided the run's length, found backwards from the last to end."""
+    """The chain of steps that determined the run's duration, found backwards from the last to end."""
     if not times:
         return ()
     path = [max(times, key=lambda s: times[s][1])]
@@ -249,7 +249,7 @@ def critical_path(
 def _ran_before(
     step: str, times: dict[str, tuple[float, float]], edges: Mapping[str, tuple[str, ...]]
 ) -> set[str]:
-    """Nearest requirements that did something, looking through those that were unchanged."""
+    """The nearest requirements that ran, looking through those that were unchanged."""
     found: set[str] = set()
     for needed in edges.get(step, ()):
         found |= {needed} if needed in times else _ran_before(needed, times, edges)
@@ -257,13 +257,13 @@ def _ran_before(
 
 
 def observe_all(graph: Graph) -> tuple[StepPlan, ...]:
-    """What each step would do.
+    """Observe all steps, and return what each would do.
 
-    A step that stands, however far up, on one that would change something may have nothing to look at
-    yet: what it would do is unknown until then. On settled ground its error is an error.
+    A step that depends, directly or not, on one with a difference may have nothing to observe yet: its own
+    difference is unknown until then. Without such a dependency its error is raised.
     """
     planned: list[StepPlan] = []
-    until: dict[str, str] = {}  # the step whose change all is unsettled by
+    until: dict[str, str] = {}  # the first step with a difference below each step
     for step in graph.steps:
         before = next((until[r] for r in graph.requires[step.id] if r in until), "")
         try:
@@ -279,7 +279,7 @@ def observe_all(graph: Graph) -> tuple[StepPlan, ...]:
 
 
 class _Reporter:
-    """The Progress a running step holds."""
+    """The Progress of a running step."""
 
     def __init__(self, engine: Engine, step: Step) -> None:
         self._engine, self._step = engine, step

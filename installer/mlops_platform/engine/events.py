@@ -1,4 +1,4 @@
-"""Owns what the engine tells: one frozen event a happening, for the journal and for the screen."""
+"""Events of the engine, for the journal and the screen."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Kind = Literal["started", "said", "fraction", "note", "done", "unchanged", "fail
 
 @dataclass(frozen=True)
 class StepEvent:
-    """`elapsed` and `seconds` are seconds since the run's and the step's start."""
+    """One event of a step; `elapsed` and `seconds` count from the start of the run and of the step."""
 
     kind: Kind
     step: str
@@ -23,10 +23,10 @@ class StepEvent:
 
 
 class Listener(Protocol):
-    """Anything that shows a run. Called from several threads, one call at a time."""
+    """A display of a run, called from several threads, one call at a time."""
 
     def begin(self, steps: tuple[tuple[str, str], ...], edges: dict[str, tuple[str, ...]]) -> None:
-        """All steps as (id, layer) and what each requires, before the first event."""
+        """Take all steps as (id, layer), and what each requires, before the first event."""
 
     def event(self, event: StepEvent) -> None: ...
 

@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Difference:
-    """What is not as it should be. `summary` is a few words for the plan; `changes` the lines below it."""
+    """A deviation from the wanted state: a few words for the plan, and the lines below it."""
 
     summary: str
     changes: tuple[str, ...] = ()
@@ -35,7 +35,7 @@ class Slot(Generic[T]):
         return self._value is not None
 
     def get(self) -> T:
-        """Raises LookupError, a bug in the plan's order, when no step has filled it yet."""
+        """Return the value. Raises LookupError if no step has filled it: a bug in the plan's order."""
         if self._value is None:
             raise LookupError(f"{self.name} was read before the step that makes it ran")
         return self._value
@@ -45,8 +45,8 @@ class Step(Protocol):
     """One node of the run graph. Running it twice is running it once.
 
     `id` is "component/act" or "cluster/act"; `layer` groups steps on the screen. `observe` is cheap, changes
-    nothing and returns None when all is as it should be; `run` makes it so, waits until it is, and raises a
-    StepError otherwise. The order between steps is no matter of theirs: see Part.
+    nothing and returns None if there is nothing to do; `run` makes the change, waits until it is complete,
+    and raises a StepError otherwise. A Part, not the step, has the order between steps.
     """
 
     @property
@@ -61,8 +61,8 @@ class Step(Protocol):
 class Part:
     """Steps, and the order between them.
 
-    `first` are the ids that start it, `last` those that end it: what a neighbor in a chain is tied to. A part
-    without steps still passes on in `last` what the next one waits for.
+    `first` are the ids of the steps that start it, `last` of those that end it: a chain connects them to its
+    neighbors. A part without steps passes on in `last` the steps that the next part waits for.
     """
 
     steps: tuple[Step, ...] = ()
@@ -75,7 +75,7 @@ Node = Step | Part
 
 
 def chain(*nodes: Node) -> Part:
-    """Each node starts when the one before it has ended."""
+    """Order nodes one after the other: each starts when the one before has ended."""
     whole = Part()
     for part in map(_part, nodes):
         edges = whole.edges | part.edges | {(start, end) for start in part.first for end in whole.last}
@@ -85,7 +85,7 @@ def chain(*nodes: Node) -> Part:
 
 
 def parallel(*nodes: Node) -> Part:
-    """Nothing is ordered between the nodes."""
+    """Combine nodes without an order between them."""
     parts = [_part(node) for node in nodes]
     return Part(
         _once(*(part.steps for part in parts)),
@@ -96,7 +96,7 @@ def parallel(*nodes: Node) -> Part:
 
 
 def after(node: Node, *required: Node) -> Part:
-    """The node, started when `required` have ended too; those are in another part of the graph."""
+    """Let a node also wait for `required`, which are in another part of the graph."""
     part, ends = _part(node), parallel(*required).last
     if not part.steps:
         return Part(last=(*part.last, *ends))
@@ -114,10 +114,10 @@ def _once(*groups: Iterable[Step]) -> tuple[Step, ...]:
 
 @dataclass(frozen=True)
 class Graph:
-    """Steps in an order in which each stands after what it requires; `requires` maps each id to those ids.
+    """Steps in an order in which each comes after its requirements; `requires` maps ids to required ids.
 
-    `lanes` maps ids to the name of a lane: the steps of a lane run one at a time, in this order. It is no
-    requirement: a step that failed, or is not ready to run yet, holds up no other.
+    `lanes` maps ids to the name of a lane, whose steps run one at a time, in this order. A lane is no
+    requirement: a step that failed, or cannot start yet, does not block the others.
     """
 
     steps: tuple[Step, ...] = ()
@@ -126,7 +126,7 @@ class Graph:
 
     @classmethod
     def of(cls, *nodes: Node, lanes: Mapping[str, str] | None = None) -> Graph:
-        """Sort; raises ValueError on a requirement that is no step, an id used twice or a cycle."""
+        """Sort nodes into a graph. Raises ValueError for an unknown requirement, a duplicate id, a cycle."""
         whole = parallel(*nodes)
         by_id = {step.id: step for step in whole.steps}
         if len(by_id) != len(whole.steps):
@@ -144,7 +144,7 @@ class Graph:
         return cls(tuple(by_id[id_] for id_ in order), requires, dict(lanes or {}))
 
     def up_to(self, last: str) -> Graph:
-        """A step and all it stands on."""
+        """The graph of one step and all that it requires."""
         kept = [last]
         for id_ in kept:
             kept += [needed for needed in self.requires[id_] if needed not in kept]

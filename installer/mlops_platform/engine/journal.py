@@ -1,4 +1,4 @@
-"""Owns the record of runs: one folder a run, append-only JSON lines, synced before the run goes on."""
+"""The journal: one folder per run with JSON lines, appended, and synced before the run continues."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _SYNCED = {"run_started", "step_done", "step_failed", "step_note", "run_finished
 
 
 class Redactor:
-    """Knows secret values and takes them out of anything that is written or shown."""
+    """Replaces secret values in text that is written or shown."""
 
     def __init__(self) -> None:
         self._values: tuple[str, ...] = ()
 
     def add(self, *values: str) -> None:
-        """Short values are no secrets of ours and would eat ordinary words."""
+        """Add secret values; short ones are never secrets, and would match ordinary words."""
         self._values = tuple({*self._values, *(v for v in values if len(v) >= 8)})
 
     def clean(self, text: str) -> str:
@@ -39,7 +39,7 @@ class Redactor:
 
 
 class Journal:
-    """Writes one run. Thread-safe; a kill tears at most the last line, which readers skip."""
+    """The writer of one run, thread-safe; a kill truncates at most the last line, which readers skip."""
 
     def __init__(self, folder: Path, redactor: Redactor) -> None:
         self.folder = folder
@@ -51,7 +51,7 @@ class Journal:
 
     @classmethod
     def start(cls, state: Path, command: str, environment: str, version: str, redactor: Redactor) -> Journal:
-        """A new run folder, named by the time; older runs beyond KEEP_RUNS are removed."""
+        """Create a run folder, named by the time; remove older runs beyond KEEP_RUNS."""
         runs = state / "runs"
         stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%SZ")
         folder, extra = runs / stamp, 0
@@ -78,8 +78,8 @@ class Journal:
     def write(self, event: str, **fields: Any) -> None:
         """Append one event; the important ones are on the disk when this returns.
 
-        Never raises: a step on its way must not be torn by a full disk. What went wrong is kept in
-        `broken`, and the engine starts nothing new on a run that leaves no record.
+        Never raises: a full disk must not abort a running step. The error is kept in `broken`, and the engine
+        starts no further step.
         """
         line = {
             "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
@@ -106,7 +106,7 @@ class Journal:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """A run as its journal tells it."""
+    """A run, as read from its journal."""
 
     folder: Path
     events: tuple[dict[str, Any], ...]
@@ -121,21 +121,21 @@ class RunRecord:
 
     @property
     def dead(self) -> bool:
-        """Started on this host, never finished, and its process is gone."""
+        """Whether it started on this host and never finished, and its process is gone."""
         if self.finished or self.started.get("host") != socket.gethostname():
             return False
         return not ProcessId(self.started.get("pid", 0), self.started.get("start_ticks", 0)).alive
 
     @property
     def unfinished_steps(self) -> tuple[str, ...]:
-        """Steps that had begun and never said how they ended."""
+        """Steps that started and have no end in the journal."""
         ended = {e.get("step") for e in self.events if e["event"] in ("step_done", "step_failed")}
-        begun = [e["step"] for e in self.events if e["event"] == "step_started"]
-        return tuple(step for step in begun if step not in ended)
+        started = [e["step"] for e in self.events if e["event"] == "step_started"]
+        return tuple(step for step in started if step not in ended)
 
     @property
     def durations(self) -> dict[str, float]:
-        """Seconds of each step that did something."""
+        """Seconds of each step that ran."""
         return {e["step"]: e["seconds"] for e in self.events if e["event"] == "step_done"}
 
 
@@ -156,12 +156,12 @@ def _events(path: Path) -> Iterator[dict[str, Any]]:
         try:
             yield json.loads(line)
         except json.JSONDecodeError:
-            if number != len(lines) - 1:  # only the last line can be torn by a kill
+            if number != len(lines) - 1:  # a kill can truncate only the last line
                 raise
 
 
 def expected_seconds(records: Sequence[RunRecord]) -> dict[str, float]:
-    """How long each step took the last time it did something."""
+    """Seconds that each step took the last time it ran."""
     known: dict[str, float] = {}
     for record in reversed(records):
         known.update(record.durations)

@@ -1,4 +1,4 @@
-"""Owns the outcome of one probe, and the outcomes of a run in its folder."""
+"""Results of smoke tests, and their files in the run folder."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _MARK = '{"probe": '
 
 @dataclass(frozen=True)
 class Result:
-    """`refusal`: the probe passes when something is refused. `detail` says why it failed."""
+    """The result of one probe. `refusal` marks a negative test; `detail` says why the probe failed."""
 
     name: str
     ok: bool
@@ -22,7 +22,7 @@ class Result:
 
 
 def parse(log: str) -> list[Result]:
-    """The probes' lines out of a Job's log, which also holds whatever its libraries say."""
+    """Read the probes' lines of a Job's log, which also has the output of its libraries."""
     found = []
     for line in log.splitlines():
         if line.startswith(_MARK):
@@ -37,14 +37,14 @@ def _folder(run_folder: Path) -> Path:
 
 
 def save(run_folder: Path, component: str, results: Sequence[Result]) -> None:
-    """One file a component: several are proven at once."""
+    """Write one file per component: several smoke tests run at once."""
     _folder(run_folder).mkdir(parents=True, exist_ok=True)
     text = json.dumps([asdict(result) for result in results], indent=1)
     (_folder(run_folder) / f"{component}.json").write_text(text)
 
 
 def load(run_folder: Path) -> Mapping[str, Sequence[Result]]:
-    """Every result of a run by component; empty when it proved nothing."""
+    """Read the results of a run by component; empty if no smoke test ran."""
     return {
         file.stem: [Result(**each) for each in json.loads(file.read_text())]
         for file in sorted(_folder(run_folder).glob("*.json"))

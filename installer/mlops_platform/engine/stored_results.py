@@ -1,4 +1,4 @@
-"""Owns what was proven when: one ConfigMap in the cluster, a key a component."""
+"""Smoke results stored in the cluster: one ConfigMap with a key per component."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ _MISSING, _CONFLICT = 404, 409
 
 @dataclass(frozen=True)
 class Record:
-    """`digest` is of what was proven, `when` in ISO 8601; `refused` counts the refusals among `passed`."""
+    """A stored smoke result. `digest` identifies what was tested, `when` is ISO 8601, `refused` counts the
+    negative tests among `passed`."""
 
     digest: str
     when: str
@@ -27,20 +28,20 @@ class Record:
 
 
 def read(kube: Kube) -> Mapping[str, Record]:
-    """The last proof of each component."""
+    """Read the last smoke result of each component."""
     found = kube.get("v1", "ConfigMap", NAME, NAMESPACE)
     data: Mapping[str, str] = (found or {}).get("data") or {}
     return {component: Record(**json.loads(text)) for component, text in data.items()}
 
 
 def passed(kube: Kube, component: str, digest: str) -> bool:
-    """Was exactly this proven, without a failure?"""
+    """Whether the last smoke result is of this digest, without a failure."""
     record = read(kube).get(component)
     return record is not None and record.digest == digest and not record.failed
 
 
 def write(kube: Kube, component: str, digest: str, results: Sequence[Result]) -> None:
-    """Keep the outcome. A merge patch: other components are proven at the same time."""
+    """Store a result by merge patch: other components are tested at the same time."""
     ok = [result for result in results if result.ok]
     record = Record(
         digest=digest,
@@ -60,7 +61,7 @@ def write(kube: Kube, component: str, digest: str, results: Sequence[Result]) ->
 
 
 def forget(kube: Kube, name: str) -> None:
-    """What was proven is no longer there."""
+    """Remove the result of a component that no longer exists."""
     try:
         _patch(kube, {name: None})
     except KubeError as error:
@@ -77,5 +78,5 @@ def _make(kube: Kube) -> None:
     try:
         kube.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta})
     except KubeError as error:
-        if error.status != _CONFLICT:  # another component's proof was quicker
+        if error.status != _CONFLICT:  # another component's smoke test was quicker
             raise

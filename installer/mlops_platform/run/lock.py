@@ -1,4 +1,4 @@
-"""Owns "one at a time": a file lock on this machine, a Lease with a heartbeat in the cluster."""
+"""Locks of an environment: a file lock on this machine, a Lease with a heartbeat in the cluster."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _CONFLICT = 409
 
 @dataclass(frozen=True)
 class Holder:
-    """Who works on an environment, since when, with which command."""
+    """The process that holds a lock: host, user, command and start."""
 
     host: str
     user: str
@@ -53,7 +53,7 @@ class Holder:
 
     @classmethod
     def parse(cls, text: str) -> Holder | None:
-        """None for a text that no version of us wrote."""
+        """Read the text of a lock; None if it is not in the format of any version."""
         try:
             return cls(**json.loads(text))
         except (json.JSONDecodeError, TypeError):
@@ -64,7 +64,7 @@ class Holder:
 
     @property
     def dead(self) -> bool:
-        """Provably gone: it ran on this host, and its process is no more."""
+        """Whether the holder is known to be gone: it ran on this host, and its process has ended."""
         here = self.host == socket.gethostname()
         return here and not ProcessId(self.pid, self.start_ticks).alive
 
@@ -78,7 +78,7 @@ def locked(environment: str, holder: Holder | str) -> LockedError:
 
 
 class HostLock:
-    """flock on a file: the kernel releases it when its holder dies, however it dies."""
+    """flock on a file, which the kernel releases when the holder ends in any way."""
 
     def __init__(self, state: Path, environment: str, command: str) -> None:
         self._path = state / "lock"
@@ -87,7 +87,7 @@ class HostLock:
         self._file: int | None = None
 
     def __enter__(self) -> HostLock:
-        """Raises LockedError, naming the holder, when another process has it."""
+        """Take the lock. Raises LockedError with the holder if another process has it."""
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         file = os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         try:
@@ -110,7 +110,7 @@ class HostLock:
 
 
 def holder_of(path: Path) -> Holder | None:
-    """Who wrote the lock file last; None when it is free or was never held."""
+    """The last holder in a lock file; None if it is free or was never held."""
     try:
         return Holder.parse(path.read_text())
     except FileNotFoundError:
@@ -118,9 +118,9 @@ def holder_of(path: Path) -> Holder | None:
 
 
 class LeaseLock:
-    """A coordination.k8s.io Lease: the same rule for everybody who reaches the cluster.
+    """A coordination.k8s.io Lease, which locks the environment for all machines that reach the cluster.
 
-    Held with a heartbeat every 5 s; a holder silent for 20 s, or provably dead, is taken over.
+    The holder sends a heartbeat every 5 s; a lease without one for 20 s, or of a dead process, is taken over.
     https://kubernetes.io/docs/concepts/architecture/leases/
     """
 
@@ -134,7 +134,7 @@ class LeaseLock:
         self.lost = ""
 
     def acquire(self) -> str:
-        """Returns '' or, when an old lock was taken over, a line that says whose. Raises LockedError."""
+        """Take the lease; return '' or a line that names the holder taken over. Raises LockedError."""
         from mlops_platform.adapters.kube import KubeError
 
         try:
@@ -142,7 +142,7 @@ class LeaseLock:
         except KubeError as error:
             if error.status != _CONFLICT:
                 raise
-            # Somebody wrote between our reading and our writing: they have it.
+            # Another run wrote the lease between our read and our write: it has the lock.
             raise locked(self._environment, self._holder() or "another run, just now") from error
         self._thread = threading.Thread(target=self._beat, name="lease", daemon=True)
         self._thread.start()
@@ -167,7 +167,7 @@ class LeaseLock:
         return lease_holder(found) if found else None
 
     def release(self) -> None:
-        """Free it, if it is still ours."""
+        """Free the lease, if this run still holds it."""
         if not self._thread:
             return
         self._stop.set()
@@ -177,7 +177,7 @@ class LeaseLock:
             free(self._kube, found)
 
     def _beat(self) -> None:
-        """Renew; when somebody took it over, stop the run rather than work beside them."""
+        """Renew the lease; cancel the run if another run has taken it over."""
         from mlops_platform.adapters.kube import KubeError
 
         while not self._stop.wait(HEARTBEAT_SECONDS):
@@ -188,13 +188,13 @@ class LeaseLock:
                     self._write(found)
                     continue
             except KubeError:
-                continue  # a server that restarts, or a write beside ours: the next beat tells which
-            self.lost = f"the lock was taken by {holder or 'somebody'}"
+                continue  # the server restarts, or another run has written: the next beat tells
+            self.lost = f"the lock was taken by {holder or 'another run'}"
             self._cancel.request()
             return
 
     def _write(self, found: dict[str, Any]) -> None:
-        """Optimistic: the server refuses when somebody else wrote since we read."""
+        """Write the lease; the server rejects it if another run has written since our read."""
         self._kube.replace(self._lease(found["metadata"]))
 
     def _lease(self, metadata: dict[str, Any]) -> dict[str, Any]:
@@ -217,7 +217,7 @@ def lease_holder(lease: dict[str, Any]) -> Holder | None:
 
 
 def expired(lease: dict[str, Any]) -> bool:
-    """No heartbeat for longer than the lease lasts."""
+    """Whether there was no heartbeat for longer than the lease lasts."""
     renewed = lease.get("spec", {}).get("renewTime")
     if not renewed:
         return True

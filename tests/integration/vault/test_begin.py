@@ -33,7 +33,7 @@ def test_vault_is_initialized_and_root_token_revoked(
 ) -> None:
     account(kube, namespace, INSTALLER)
     connection, bootstrap = LoopbackVault(kube, namespace, bao), requests(apiserver, reviewer, namespace)
-    beginning._initialise(connection, bao.address)  # as after a kill directly after the initialization
+    beginning._initialize(connection, bao.address)  # as after a kill directly after the initialization
     root = kept(kube, namespace)["root"]
     begin(connection, bootstrap, Cancel())
     assert kept(kube, namespace).keys() == {key}
@@ -55,7 +55,7 @@ def test_vault_is_initialized_and_root_token_revoked(
 def test_lost_seal_key_is_reported(bao: Bao, kube: Kube, namespace: str) -> None:
     account(kube, namespace, INSTALLER)
     connection = LoopbackVault(kube, namespace, bao)
-    beginning._initialise(connection, bao.address)
+    beginning._initialize(connection, bao.address)
     bao.kill()
     (bao.folder / "key").write_bytes(b"x" * 32)
     bao.start()
@@ -71,7 +71,7 @@ def test_lost_seal_key_is_reported(bao: Bao, kube: Kube, namespace: str) -> None
 @pytest.mark.parametrize("bao", [False], indirect=True)
 def test_lost_unseal_share_is_reported(bao: Bao, kube: Kube, namespace: str) -> None:
     connection = LoopbackVault(kube, namespace, bao)
-    beginning._initialise(connection, bao.address)
+    beginning._initialize(connection, bao.address)
     kube.delete("v1", "Secret", "keeper-recovery", namespace)
     with pytest.raises(VaultError, match="sealed") as caught:
         begin(connection, [], Cancel())

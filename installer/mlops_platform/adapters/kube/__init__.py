@@ -1,4 +1,4 @@
-"""Owns the way to the API server: a small client, readiness of workloads, namespaces, port-forwards."""
+"""The Kubernetes API: a client, readiness of workloads, namespaces, port-forwards."""
 
 from mlops_platform.adapters.kube.client import Kube, KubeError
 

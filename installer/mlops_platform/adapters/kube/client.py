@@ -1,4 +1,4 @@
-"""Owns requests to the API server: plain objects over kept-alive TLS connections, errors in words."""
+"""Requests to the API server: objects as dictionaries, refusals as KubeError with the server's message."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ Objects = list[Object]  # inside the class, `list` is a method
 
 
 class KubeError(StepError):
-    """The API server refused, or (status 0) did not answer. `why` is its own message."""
+    """A request that the API server refused, or did not answer (status 0). `why` is the server's message."""
 
     def __init__(self, what: str, *, status: int, why: str, hint: str = "", command: str = "") -> None:
         super().__init__(what, why=why, hint=hint, command=command, transient=status in _TRANSIENT)
@@ -63,7 +63,7 @@ class Kube:
         self._resources = Resources(lambda path: self._get(path))
 
     def kubectl(self, *arguments: str) -> str:
-        """The kubectl command that looks at the same, for a person to paste."""
+        """A kubectl command for the same cluster, to be pasted into a shell."""
         return shlex.join(["kubectl", "--kubeconfig", str(self.kubeconfig), *arguments])
 
     def raw(
@@ -83,7 +83,7 @@ class Kube:
         return response.data.decode(errors="replace")
 
     def get(self, api_version: str, kind: str, name: str, namespace: str = "") -> Object | None:
-        """None when there is no such object; also when the server knows no such kind."""
+        """Return an object; None if it does not exist, or if its kind is not served."""
         path = self._path(api_version, kind, namespace, name, missing="")
         found: Object | None = self._get(path) if path else None
         return found
@@ -91,20 +91,20 @@ class Kube:
     def list(
         self, api_version: str, kind: str, namespace: str = "", *, labels: str = "", fields: str = ""
     ) -> Objects:
-        """Objects of one namespace, or of all. `labels` and `fields` are selectors as kubectl takes them."""
+        """List objects of one namespace, or of all. `labels` and `fields` are selectors as in kubectl."""
         path = self._path(api_version, kind, namespace)
         found = self._pages(path, _JSON, labels, fields)
-        # Items of a list carry neither: the list itself says them.
+        # Items of a list have neither field.
         return [{"apiVersion": api_version, "kind": kind, **item} for item in found]
 
     def metadata(self, api_version: str, kind: str, namespace: str = "", *, labels: str = "") -> Objects:
-        """PartialObjectMetadata: names, labels and annotations without the objects' contents."""
+        """List names, labels and annotations (PartialObjectMetadata) without the objects' contents."""
         return self._pages(self._path(api_version, kind, namespace), _METADATA, labels, "")
 
     def apply(self, *objects: Mapping[str, Any]) -> None:
-        """Server-side apply in the order given, taking over fields others own.
+        """Apply objects (server-side) in the given order, and take over fields that others own.
 
-        What follows a CustomResourceDefinition waits until its kind is served.
+        After a CustomResourceDefinition, wait until its kind is served.
         https://kubernetes.io/docs/reference/using-api/server-side-apply/
         """
         query = urlencode({"fieldManager": FIELD_MANAGER, "force": "true"})
@@ -134,7 +134,7 @@ class Kube:
         return replaced
 
     def create(self, each: Mapping[str, Any], *, dry_run: bool = False) -> Object:
-        """Make a new object. An existing one is a KubeError with status 409.
+        """Create an object; an existing one is a KubeError 409.
 
         `dry_run` asks the server to admit and validate the object without storing it.
         """
@@ -168,9 +168,9 @@ class Kube:
         propagation: str = "Background",
         grace_seconds: int | None = None,
     ) -> bool:
-        """False when there was nothing to delete. The object may live on until its finalizers are done.
+        """Delete an object; False if it did not exist. It may live until its finalizers are done.
 
-        `grace_seconds` instead of what a pod asks for to end by itself.
+        `grace_seconds` replaces the termination grace period of a pod.
         """
         path = self._path(api_version, kind, namespace, name, missing="")
         options: Object = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": propagation}
@@ -188,13 +188,13 @@ class Kube:
     def logs(
         self, namespace: str, pod: str, *, container: str = "", tail: int = 0, previous: bool = False
     ) -> str:
-        """What a container has said, or said before its restart (`previous`). `tail` in lines, 0: all."""
+        """Read a container's log, or that before its restart (`previous`). `tail` in lines, 0: all."""
         path = _log_path(namespace, pod, container, tail, previous=previous)
         text: str = self._send("GET", path, accept="*/*").data.decode(errors="replace")
         return text
 
     def follow_logs(self, namespace: str, pod: str, *, container: str = "", tail: int = 0) -> Iterator[str]:
-        """Lines as they come, until the container ends or the caller stops asking."""
+        """Yield lines of a log as they are written, until the container ends or the caller stops."""
         path = _log_path(namespace, pod, container, tail, follow="true")
         response = self._send("GET", path, accept="*/*", seconds=None, preload=False)
         rest = b""
@@ -210,14 +210,14 @@ class Kube:
             yield rest.decode(errors="replace")
 
     def events(self, namespace: str, *, about: str = "") -> Objects:
-        """Events of a namespace, or about one object's name, the oldest first."""
+        """List events of a namespace, or about one object's name, the oldest first."""
         fields = f"involvedObject.name={about}" if about else ""
         return sorted(self.list("v1", "Event", namespace, fields=fields), key=_when)
 
     def _path(
         self, api_version: str, kind: str, namespace: str, name: str = "", *, missing: str | None = None
     ) -> str:
-        """Where objects live. A kind that is not served is a KubeError 404, or `missing` when given."""
+        """The path of a kind's objects; of a kind that is not served a KubeError 404, or `missing`."""
         resource = self._resources.find(api_version, kind)
         if resource is None:
             if missing is not None:
@@ -226,7 +226,7 @@ class Kube:
                 f"the API server knows no {kind} of {api_version}",
                 status=404,
                 why="no such kind is served",
-                hint="the component that defines it must be installed first",
+                hint="install the component that defines it first",
                 command=self.kubectl("api-resources"),
             )
         place = f"/namespaces/{quote(namespace)}" if namespace and resource.namespaced else ""
@@ -257,7 +257,7 @@ class Kube:
                 return items
 
     def _served(self, definition: Mapping[str, Any]) -> None:
-        """A definition is Established some moments before discovery lists its kind."""
+        """Wait for discovery, which lists a kind some moments after its definition is Established."""
         name, spec = definition["metadata"]["name"], definition["spec"]
         version = next(v["name"] for v in spec["versions"] if v.get("served", True))
 
@@ -301,7 +301,7 @@ class Kube:
         return response
 
     def _refused(self, method: str, path: str, response: urllib3.BaseHTTPResponse) -> KubeError:
-        """The server's Status object in words."""
+        """The error of an answer, from the Status object in it."""
         text = response.data.decode(errors="replace")
         try:
             status = json.loads(text)
@@ -332,7 +332,7 @@ def _log_path(namespace: str, pod: str, container: str, tail: int, **more: str |
 
 
 def _when(event: Object) -> str:
-    """The last time it was seen; events of newer reporters have only the series' or their own time."""
+    """The time of the last occurrence; newer reporters set only the series' time or the event's own."""
     series = event.get("series") or {}
     made = event["metadata"]["creationTimestamp"]
     seen = event.get("lastTimestamp") or series.get("lastObservedTime") or event.get("eventTime") or made

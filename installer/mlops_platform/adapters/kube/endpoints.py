@@ -1,4 +1,4 @@
-"""Owns the addresses of the API server, as pods meet it."""
+"""Addresses of the API server, as pods see it."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class Address:
 
 
 def api_addresses(kube: Kube) -> tuple[Address, ...]:
-    """The API server as pods meet it: its endpoints, and its Service for network plugins that look before
-    the Service's translation. Empty when it has no endpoints."""
+    """The endpoints of the API server, and its Service for network plugins that filter before the Service's
+    address is translated. Empty if it has no endpoints."""
     labels = "kubernetes.io/service-name=kubernetes"
     slices = kube.list("discovery.k8s.io/v1", "EndpointSlice", "default", labels=labels)
     found = {

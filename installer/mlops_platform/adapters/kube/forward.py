@@ -1,4 +1,4 @@
-"""Owns port-forwards: a listener on 127.0.0.1 whose connections end in whichever pod is ready then."""
+"""Port-forwards: a listener on 127.0.0.1 that carries each connection to a pod that is ready."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from mlops_platform.base.errors import Interrupted, StepError
 
 _LOCAL = "127.0.0.1"
 _SERVICE = "service/"
-# How long a connection waits for a pod that is being replaced, rather than be refused.
+# A connection waits this long for a pod that is being replaced.
 _POD_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
 class Address:
-    """Where the forward listens; as text '127.0.0.1:9000'."""
+    """The address of a forward's listener; as text '127.0.0.1:9000'."""
 
     host: str
     port: int
@@ -46,9 +46,8 @@ def forward(
     """Listen on a local port (0: a free one) and carry every connection to `port` of a ready pod.
 
     `selector` is 'service/NAME', and `port` then the Service's, or a label selector. Each connection
-    looks for its pod anew, so a replaced pod costs only the connections it had. `note` gets a line when
-    one of them fails, from another thread. Raises StepError when the local port is taken, or no pod is
-    ready now.
+    looks for a pod again, so a replaced pod ends only the connections that it had. `note` gets a line, from
+    another thread, when a connection fails. Raises StepError if the local port is taken or no pod is ready.
     """
     target = _Target(kube, namespace, selector, port)
     ready = target.look()
@@ -56,7 +55,7 @@ def forward(
         raise StepError(
             f"{selector} in {namespace}: no pod is ready to forward to",
             why=ready.seen,
-            hint="run up again, or look at what the pods say",
+            hint="look at the pods, then run up again",
             command=kube.kubectl("--namespace", namespace, "get", "pods"),
         )
     listener = _listen(local_port)
@@ -67,7 +66,7 @@ def forward(
         while True:
             try:
                 client, _ = listener.accept()
-            except OSError:  # the listener was shut down: that is the end
+            except OSError:  # the listener was shut down
                 return
             connections[:] = [each for each in connections if each.is_alive()]
             thread = threading.Thread(target=_carry, args=(target, client, stop, note), name="forward")
@@ -102,7 +101,7 @@ def _listen(port: int) -> socket.socket:
 
 
 def _carry(target: _Target, client: socket.socket, stop: Cancel, note: Callable[[str], None]) -> None:
-    """One connection from its beginning to its end."""
+    """Carry one connection to its end."""
     with client:
         try:
             tunnel = wait_until("a ready pod", target.connect, seconds=_POD_SECONDS, cancel=stop)
@@ -115,7 +114,7 @@ def _carry(target: _Target, client: socket.socket, stop: Cancel, note: Callable[
 
 
 class _Target:
-    """Finds a ready pod, and the port in it, each time it is asked."""
+    """A ready pod and the port in it, looked for on every call."""
 
     def __init__(self, kube: Kube, namespace: str, selector: str, port: int) -> None:
         self._kube = kube
@@ -124,7 +123,7 @@ class _Target:
         self._port = port
 
     def connect(self) -> Tunnel | Pending:
-        """A tunnel; Pending while there is no ready pod, or the one that was has just gone."""
+        """Open a tunnel; Pending while no pod is ready, or if the pod has just gone."""
         found = self.look()
         if isinstance(found, Pending):
             return found
@@ -134,7 +133,7 @@ class _Target:
             return Pending(f"{error.what}: {error.why}")
 
     def look(self) -> tuple[str, int] | Pending:
-        """The name of a ready pod and the port in it."""
+        """Return the name of a ready pod and the port in it."""
         labels, service_port = self._selector, None
         if self._selector.startswith(_SERVICE):
             name = self._selector.removeprefix(_SERVICE)
@@ -170,7 +169,7 @@ class _Target:
 
 
 def _number(port: int | str, pod: Object) -> int:
-    """A Service may name a container's port: another number in another pod, and none, 0, in some."""
+    """The number of a container's port that a Service names; it differs between pods. 0: the pod has none."""
     if isinstance(port, int):
         return port
     for container in pod["spec"]["containers"]:

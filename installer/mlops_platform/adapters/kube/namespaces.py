@@ -1,4 +1,4 @@
-"""Owns a component's namespace: made by us and labelled as ours, or refused when somebody else's."""
+"""Namespaces of components: created and labeled, or rejected if they were not created here."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mlops_platform.base.labels import OWNED
 ENVIRONMENT_LABEL = "mlops-platform/environment"
 RESTRICTED = "restricted"
 _PASSING = "mlops-platform/passing"
-# What our Jobs run as. The `default` account belongs to whatever somebody forgot to give one.
+# The account of our Jobs. Pods without an account of their own get `default`.
 JOBS_ACCOUNT = "platform-jobs"
 _ACCOUNTS = ("default", JOBS_ACCOUNT)
 
@@ -31,13 +31,13 @@ def _ours(found: Object) -> bool:
 
 
 def namespace_is_ours(kube: Kube, namespace: str) -> bool:
-    """There, not being deleted, and made by us."""
+    """Whether the namespace exists, is not being deleted and was created here."""
     found = kube.get("v1", "Namespace", namespace)
     return found is not None and _ours(found) and "deletionTimestamp" not in found["metadata"]
 
 
 def difference(kube: Kube, namespace: str, environment_name: str, level: str = RESTRICTED) -> str:
-    """'' when it is there as `ensure_namespace` makes it, else what is to be done, in a few words."""
+    """'' if the namespace is as `ensure_namespace` creates it, else what to do, in a few words."""
     namespaced = kube.get("v1", "Namespace", namespace)
     if namespaced is None or not _ours(namespaced) or "deletionTimestamp" in namespaced["metadata"]:
         return "make the namespace"
@@ -59,16 +59,16 @@ def ensure_namespace(
     level: str = RESTRICTED,
     more: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
-    """Make it, or set our labels on it; no account of it hands out tokens by itself.
+    """Create a namespace, or set our labels on it; no account in it mounts tokens by default.
 
-    Raises StepError when it is not ours or on its way out.
+    Raises StepError if it was not created here, or is being deleted.
     """
     found = kube.get("v1", "Namespace", namespace)
     if found and not _ours(found):
         raise StepError(
             f"namespace {namespace} exists and was not made by this platform",
             why="its label app.kubernetes.io/part-of is not mlops-platform",
-            hint="if it is free to use, label it as below; otherwise give the cluster to one of the two",
+            hint="label it as below if the platform may use it; else use another cluster",
             command=kube.kubectl("label", "namespace", namespace, *(f"{k}={v}" for k, v in OWNED.items())),
         )
     if found and "deletionTimestamp" in found["metadata"]:
@@ -86,9 +86,9 @@ def ensure_namespace(
 
 @contextmanager
 def passing_namespace(kube: Kube, purpose: str, environment_name: str) -> Iterator[str]:
-    """One of a name nobody had, closed to nothing, for as long as the block runs; yields the name.
+    """A temporary namespace with a new name and no policy, for the duration of the block; yields the name.
 
-    Those that a killed run left go first. Nobody waits for one to be gone.
+    Those of killed runs are deleted first. Deletion is not waited for.
     """
     for old in kube.metadata("v1", "Namespace", labels=f"{_PASSING}={purpose}"):
         kube.delete("v1", "Namespace", old["metadata"]["name"])

@@ -1,4 +1,4 @@
-"""Owns when to stop waiting for a pod: how long each bad state may last, how often it may crash."""
+"""Limits of waiting for a pod: how long each bad state may last, and how often it may crash."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from mlops_platform.adapters.kube.rollout import State
 
 CRASHES = 3
-# Between two tries Kubernetes often shows the container as ended, and never says CrashLoopBackOff.
+# Between two restarts Kubernetes often reports the container as terminated, without CrashLoopBackOff.
 _CRASHED = frozenset({"CrashLoopBackOff", "Ended"})
-# Seconds a state may last. A Secret or an image may still be on its way; a name that is no name never is.
+# Seconds a state may last. A missing Secret or image may still come; an invalid name stays invalid.
 _LIMITS = {
     **dict.fromkeys(("InvalidImageName", "ErrImageNeverPull"), 0.0),
     **dict.fromkeys(
@@ -18,12 +18,12 @@ _LIMITS = {
     ),
     **dict.fromkeys(("ErrImagePull", "ImagePullBackOff"), 120.0),
 }
-# Kubernetes alternates between the words for one and the same trouble.
+# Kubernetes alternates between two words for one state.
 _SAME = {"ErrImagePull": "ImagePullBackOff"}
 
 
 class Patience:
-    """Remembers how long each pod has been in a bad state. One wait, one Patience."""
+    """The time that each pod has been in a bad state, during one wait."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -32,7 +32,7 @@ class Patience:
         self._first = True
 
     def exhausted(self, states: Sequence[State]) -> State | None:
-        """The first state that waiting will not end, or None."""
+        """Return the first state that waiting will not end, or None."""
         now = self._clock()
         keys = [(state.uid, _SAME.get(state.reason, state.reason)) for state in states]
         self._since = {key: self._since.get(key, now) for key in keys}
@@ -45,9 +45,9 @@ class Patience:
         return found
 
     def _crashed(self, state: State) -> bool:
-        """CRASHES restarts while we watch; only one more of a pod that was looping before.
+        """Whether a pod crashed CRASHES times during this wait, or once more if it was looping before.
 
-        Not the count alone: every restart of a node adds one to each of its containers.
+        The restart count alone does not tell: every restart of a node adds one to each container.
         """
         key, looping = (state.uid, state.container), state.reason in _CRASHED
         if key not in self._restarts:

@@ -1,4 +1,4 @@
-"""Owns waiting for workloads: what they wait for in one line, and giving up where waiting cannot help."""
+"""Waiting for workloads: one line about the first that is not ready, and an end if waiting cannot help."""
 
 from __future__ import annotations
 
@@ -28,26 +28,28 @@ from mlops_platform.base.yaml import kubernetes_objects
 
 WORKLOADS_LABEL = "mlops-platform/workloads"  # on Helm's record: how many a release has in its namespace
 _LOG_LINES = 20
-_NO_LOG = "unable to retrieve container logs for"  # what comes, with status 200, for a log already removed
+_NO_LOG = (
+    "unable to retrieve container logs for"  # the text, with status 200, in place of a log that was removed
+)
 _TELLING = frozenset(
     {"Pulling", "FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox", "FailedScheduling"}
 )
 
 
 def waiting_for(kube: Kube, namespace: str, name: str = "") -> str:
-    """'' when every workload (of release `name`) is rolled out and ready, else one line on the first."""
+    """'' if every workload (of release `name`) is rolled out and ready, else one line about the first."""
     found = next(_unready(kube, namespace, name), None)
     return str(found) if found else ""
 
 
 def workload_count(manifest: str, namespace: str) -> int:
-    """How many workloads a rendered release has in its own namespace."""
+    """Count the workloads that a rendered release has in its own namespace."""
     objects = [o for o in kubernetes_objects(manifest, "the release") if o["kind"] in WORKLOADS]
     return sum(1 for o in objects if o["metadata"].get("namespace", namespace) == namespace)
 
 
 def selectors(kube: Kube, namespace: str, name: str) -> list[str]:
-    """Label selectors of a release's pods, for looking after its workloads are gone."""
+    """Label selectors of a release's pods, which find them after the workloads are deleted."""
     return [text for w in _workloads(kube, namespace, name) if (text := selector_of(w))]
 
 
@@ -66,10 +68,10 @@ def wait_ready(
     cancel: Cancel | None = None,
     seconds: float = 300,
 ) -> None:
-    """Wait until `waiting_for` has nothing to say.
+    """Wait until every workload (of release `name`) is ready.
 
-    Raises StepError at once where waiting cannot help (a crash loop, a missing Secret), with the end
-    of the pod's log, and WaitTimedOut after `seconds`.
+    Raises StepError with the end of the pod's log as soon as waiting cannot help (a crash loop, a missing
+    Secret), and WaitTimedOut after `seconds`.
     """
     patience = Patience()
     last: list[State] = []
@@ -104,7 +106,7 @@ def _workloads(kube: Kube, namespace: str, name: str) -> Iterator[Object]:
 
 
 def _unready(kube: Kube, namespace: str, name: str) -> Iterator[State]:
-    """One state for each pod, or workload without one, that is not as it should be."""
+    """The state of each pod that is not ready, and of each workload without a pod."""
     workloads = list(_workloads(kube, namespace, name))
     missing = _expected(kube, namespace, name) - len(workloads)
     if missing > 0:
@@ -124,7 +126,7 @@ def _unready(kube: Kube, namespace: str, name: str) -> Iterator[State]:
 
 
 def _expected(kube: Kube, namespace: str, name: str) -> int:
-    """How many workloads Helm made; 0 when that is not known. Nothing else tells a deleted one."""
+    """The number of workloads that Helm created, 0 if unknown; it shows that one was deleted."""
     if not name:
         return 0
     records = kube.metadata("v1", "Secret", namespace, labels=f"owner=helm,status=deployed,name={name}")
@@ -132,7 +134,7 @@ def _expected(kube: Kube, namespace: str, name: str) -> int:
 
 
 def _explained(kube: Kube, namespace: str, state: State) -> State:
-    """Why a container is only being created stands in the pod's events alone."""
+    """The state with the reason from the pod's events: only these have it while containers are created."""
     if state.reason not in ("ContainerCreating", "PodInitializing", "Pending"):
         return state
     telling = [e for e in kube.events(namespace, about=state.name) if e.get("reason") in _TELLING]
@@ -144,7 +146,7 @@ def _explained(kube: Kube, namespace: str, state: State) -> State:
 
 
 def _podless(kube: Kube, namespace: str, workload: Object, text: str) -> State:
-    """A workload that has no unready pod yet is not ready: it may be refused new ones."""
+    """The state of a workload whose rollout has no unready pod: it may be denied new pods."""
     kind, meta = workload["kind"].lower(), workload["metadata"]
     why = refused(workload)
     if not why:
@@ -157,15 +159,15 @@ def _given_up(kube: Kube, namespace: str, state: State) -> StepError:
     return StepError(
         f"{state.kind} {state.name}: {state.reason}, and waiting will not change it",
         why="\n".join(filter(None, (state.detail, _log_end(kube, namespace, state)))),
-        hint="mend what it says, then run the same command again",
+        hint="correct the cause, then run the same command again",
         command=kube.kubectl("--namespace", namespace, "describe", state.kind, state.name),
     )
 
 
 def _log_end(kube: Kube, namespace: str, state: State) -> str:
-    """The end of what the container said, else of what it said before its restart; '' when nothing.
+    """The end of the container's log, else of the log before its restart; '' if both are empty.
 
-    Of a container that does not run now, the log is that of its last run: no need to ask for the previous.
+    The log of a container that is not running is that of its last run.
     """
     if not state.container:
         return ""
@@ -177,7 +179,7 @@ def _log_end(kube: Kube, namespace: str, state: State) -> str:
         except KubeError as error:
             if error.status in (400, 404):  # no such container yet, or it is gone by now
                 continue
-            return f"its log cannot be read: {error.why}"  # the failure itself must still be told
+            return f"its log cannot be read: {error.why}"  # the failure itself must still be reported
         if text.strip() and not text.startswith(_NO_LOG):
             return f"the end of its log:\n{text.rstrip()}"
     return ""

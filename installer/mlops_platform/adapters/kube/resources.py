@@ -1,4 +1,4 @@
-"""Owns which path of the API a kind lives at: known kinds from a table, others asked of the server once."""
+"""API paths of kinds: known kinds from a table, others from one discovery request."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Resource:
-    """The plural in paths, and whether objects of it live in a namespace."""
+    """The plural of a kind in paths, and whether its objects are in a namespace."""
 
     plural: str
     namespaced: bool = True
@@ -48,14 +48,14 @@ def root(api_version: str) -> str:
 
 
 class Resources:
-    """Kinds to resources. What the server was asked is kept: a kind does not change its plural."""
+    """Resources by kind; discovery answers are kept, as the plural of a kind does not change."""
 
     def __init__(self, ask: Callable[[str], Any]) -> None:
         self._ask = ask
         self._asked: dict[tuple[str, str], Resource] = {}
 
     def find(self, api_version: str, kind: str) -> Resource | None:
-        """None: the server serves no such kind (now: a definition may come later)."""
+        """Return the resource of a kind; None if the server does not serve it, or not yet."""
         group = api_version.rpartition("/")[0]
         known = _KNOWN.get(group, {}).get(kind) or self._asked.get((api_version, kind))
         if known:

@@ -1,4 +1,4 @@
-"""Owns reading workloads and pods: rolled out or not, and what a pod is waiting for, in words."""
+"""State of workloads and pods: whether they are rolled out, and what a pod is waiting for, in words."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet")
 
 @dataclass(frozen=True)
 class State:
-    """Why a pod, or a workload without one, is not ready. `reason` is Kubernetes' own word."""
+    """The reason (Kubernetes' own word) why a pod, or a workload without one, is not ready."""
 
     kind: str
     name: str
@@ -30,7 +30,7 @@ class State:
 
 
 def belongs(workload: Object, name: str) -> bool:
-    """Part of release `name`: by the common label, or by the note Helm leaves on everything it makes."""
+    """Whether a workload is part of release `name`, by the common label or by Helm's annotation."""
     meta = workload["metadata"]
     labels, notes = meta.get("labels") or {}, meta.get("annotations") or {}
     by_label = labels.get("app.kubernetes.io/instance")
@@ -38,7 +38,7 @@ def belongs(workload: Object, name: str) -> bool:
 
 
 def replicas(workload: Object) -> tuple[int, int]:
-    """How many of a workload's pods are ready, and how many it wants."""
+    """(ready, wanted) pods of a workload."""
     status = workload.get("status", {})
     if workload["kind"] == "DaemonSet":
         return status.get("numberReady", 0), status.get("desiredNumberScheduled", 0)
@@ -46,9 +46,9 @@ def replicas(workload: Object) -> tuple[int, int]:
 
 
 def rolling(workload: Object) -> str:
-    """'' once its newest version runs everywhere and is ready, else how far it is.
+    """'' if all pods run the newest version and are ready, else the progress.
 
-    As `kubectl rollout status`: https://github.com/kubernetes/kubectl/blob/master/pkg/polymorphichelpers/rollout_status.go
+    The rules of `kubectl rollout status`: https://github.com/kubernetes/kubectl/blob/master/pkg/polymorphichelpers/rollout_status.go
     """
     status = workload.get("status", {})
     if status.get("observedGeneration", 0) < workload["metadata"].get("generation", 0):
@@ -67,13 +67,13 @@ def rolling(workload: Object) -> str:
 
 
 def _by_hand(workload: Object) -> bool:
-    """Pods of an OnDelete strategy, or below a partition, keep their version on purpose."""
+    """Whether pods keep their version on purpose: an OnDelete strategy, or a partition."""
     strategy = workload["spec"].get("updateStrategy") or {}
     return strategy.get("type") == "OnDelete" or bool((strategy.get("rollingUpdate") or {}).get("partition"))
 
 
 def pods_of(workload: Object, pods: Sequence[Object]) -> list[Object]:
-    """Pods that the workload's own selector matches."""
+    """The pods that the workload's selector matches."""
     wanted = _match_labels(workload)
     return [p for p in pods if wanted.items() <= (p["metadata"].get("labels") or {}).items()]
 
@@ -90,7 +90,7 @@ def _match_labels(workload: Object) -> Mapping[str, str]:
 
 
 def refused(workload: Object) -> str:
-    """Why a Deployment cannot make pods at all: quota, pod security, a missing service account."""
+    """The reason why a Deployment cannot create pods: quota, pod security, a missing service account."""
     for condition in workload.get("status", {}).get("conditions") or []:
         if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
             return str(condition.get("message", condition.get("reason", "")))
@@ -98,7 +98,7 @@ def refused(workload: Object) -> str:
 
 
 def pod_state(pod: Object) -> State | None:
-    """None when the pod is ready."""
+    """The state of a pod; None if it is ready."""
     meta, status = pod["metadata"], pod.get("status", {})
     name, uid = meta["name"], meta.get("uid", "")
     conditions = {c["type"]: c for c in status.get("conditions") or []}
@@ -116,9 +116,10 @@ def pod_state(pod: Object) -> State | None:
 
 
 def unsettled(pod: Object, now: datetime) -> State | None:
-    """A container that nothing probes counts as ready from its first moment, also one about to crash.
+    """The state of a ready pod with a container that has no probe and has run for less than SETTLE_SECONDS.
 
-    So it must have run for SETTLE_SECONDS. Where the node's clock is ahead of ours nothing can be said.
+    Without a probe a container is ready from its first moment, even if it then crashes. A start in the
+    future (the node's clock is ahead) is ignored.
     """
     meta = pod["metadata"]
     probed = {c["name"] for c in pod["spec"]["containers"] if "readinessProbe" in c}
@@ -135,7 +136,7 @@ def unsettled(pod: Object, now: datetime) -> State | None:
 
 
 def _containers(name: str, uid: str, status: Object) -> Iterator[State]:
-    """What holds the pod up, the most telling first: init containers run before all others."""
+    """States of containers that are not ready, the most informative first, init containers before others."""
     init = status.get("initContainerStatuses") or []
     for done, container in enumerate(init):
         if not container.get("ready") and not container.get("started"):

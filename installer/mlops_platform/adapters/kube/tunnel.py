@@ -1,6 +1,6 @@
-"""Owns one forwarded connection: bytes between a local socket and a pod's port, over one websocket.
+"""One forwarded connection: bytes between a local socket and a pod's port, over one websocket.
 
-The pod's side speaks v4.channel.k8s.io: each message begins with its channel, 0 for data and 1 for
+The kubelet speaks v4.channel.k8s.io: each message begins with its channel, 0 for data and 1 for
 errors, and the first message of each holds only the port.
 https://github.com/kubernetes/kubernetes/blob/master/staging/src/k8s.io/kubelet/pkg/cri/streaming/portforward/websocket.go
 """
@@ -29,19 +29,19 @@ _PROTOCOL = "v4.channel.k8s.io"
 _DATA, _ERROR = 0, 1
 _PORT_BYTES = 2  # the port number, at the beginning of each channel
 _CHUNK = 32 * 1024
-_HELD = 8 * _CHUNK  # bytes waiting for a slow side before the other is read no further
+_HELD = 8 * _CHUNK  # with this many bytes for a slow side, the other side is not read
 _CONNECT_SECONDS = 10.0
 _POLL_SECONDS = 0.25
-# A client that has shut its sending side down may still read: it gets this long without a byte.
+# A client that has shut down its sending side may still read: it gets this long without a byte.
 _DRAIN_SECONDS = 10.0
 
 
 class Refused(StepError):
-    """The way into the pod could not be opened: the pod may have just gone."""
+    """A forward that could not be opened: the pod may have just gone."""
 
 
 class Tunnel:
-    """An open way into a pod. One thread moves both directions: a TLS connection is not for two at once."""
+    """An open forward to a pod's port; one thread moves both directions, as a TLS connection requires."""
 
     def __init__(self, server: ssl.SSLSocket, websocket: WebSocket) -> None:
         self._server = server
@@ -100,7 +100,7 @@ class Tunnel:
                         sending = self._read_client(client)
                     if ready[0] & selectors.EVENT_WRITE:
                         del self._in[: client.send(memoryview(self._in)[:_CHUNK])]
-                except (ConnectionResetError, BrokenPipeError):  # the client is gone: so is its connection
+                except (ConnectionResetError, BrokenPipeError):  # the client is gone
                     return
                 if waiting or ready[1]:
                     self._exchange(bool(waiting or ready[1] & selectors.EVENT_READ))
@@ -112,15 +112,15 @@ class Tunnel:
             raise StepError("the pod ended a connection", why=self._error.decode(errors="replace").strip())
 
     def _read_client(self, client: socket.socket) -> bool:
-        """False when the client will send no more."""
+        """Read from the client; False when it has sent all."""
         data = client.recv(_CHUNK)
         if data:
             self._out += self._websocket.send(BytesMessage(bytes([_DATA]) + data))
         return bool(data)
 
     def _exchange(self, readable: bool) -> None:
-        """Write what is waiting, read what is there. What cannot be written now must not keep us from
-        reading: the API server may take nothing before it is rid of what it has for us."""
+        """Write what is waiting, read what is there. Reading must not depend on writing: the API server may
+        read nothing before it has written all."""
         try:
             with suppress(ssl.SSLWantReadError, ssl.SSLWantWriteError):
                 self._write()
@@ -204,7 +204,7 @@ def _select(
     server_want: int,
     seconds: float,
 ) -> tuple[int, int]:
-    """Which of the wanted events are there, for the client and for the server."""
+    """Wait for events; return those of the client and of the server."""
     for side, events in ((client, want), (server, server_want)):
         registered = selector.get_map().get(side.fileno())
         if registered and not events:

@@ -1,7 +1,7 @@
-"""Owns a store's beginning where it does not begin by itself: initialised, told what it needs, root revoked.
+"""The first setup of a Vault that is not configured: initialize, unseal, configure, revoke the root token.
 
-Nothing of it is atomic. So the one answer that has the root token and the keys is kept in a Kubernetes
-Secret at once, and a run that was killed is taken up from there; the root token is taken out at the end.
+The steps are not atomic. So the only answer that has the root token and the keys is stored in a Kubernetes
+Secret at once, and the next run continues from there; the root token is removed from it at the end.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ Requests = Sequence[tuple[str, Mapping[str, Any]]]
 
 
 def begin(connection: VaultConnection, requests: Requests, cancel: Cancel) -> None:
-    """Bring a store to where our account can log in. Does nothing where that is so. Raises VaultError.
+    """Set up a Vault until our account can log in; nothing to do if it can. Raises VaultError.
 
-    `requests` are paths and what is written there with the root token.
+    `requests` are paths and the data to write there with the root token.
     """
     with connection.open() as address:
         if not health(address).initialized:
-            _initialise(connection, address)
+            _initialize(connection, address)
         kept = _kept(connection)
         _open(connection, address, kept, cancel)
         if kept.get("root"):
@@ -41,8 +41,8 @@ def _secret(connection: VaultConnection) -> str:
     return f"{connection.name}-recovery"
 
 
-def _initialise(connection: VaultConnection, address: str) -> None:
-    """One share: it would lie in one place anyway. A seal that opens itself has recovery keys instead."""
+def _initialize(connection: VaultConnection, address: str) -> None:
+    """Initialize with one key share (all would be in one Secret), or recovery keys for an auto-unseal."""
     from mlops_platform.adapters.vault.session import client
 
     with client(address) as api:
@@ -59,7 +59,7 @@ def _initialise(connection: VaultConnection, address: str) -> None:
 
 
 def _open(connection: VaultConnection, address: str, kept: Mapping[str, str], cancel: Cancel) -> None:
-    """Unsealed, and leading: a store that has just been opened takes a moment to take requests."""
+    """Unseal, and wait until Vault is active: it takes a moment until it accepts requests."""
     from mlops_platform.adapters.vault.session import client
 
     def opened() -> bool | Pending:
@@ -72,18 +72,18 @@ def _open(connection: VaultConnection, address: str, kept: Mapping[str, str], ca
             return Pending("sealed")
         with client(address) as api:
             status = api.sys.read_health_status(method="GET", standby_ok=True)
-        return True if getattr(status, "status_code", 200) == 200 else Pending("not leading yet")
+        return True if getattr(status, "status_code", 200) == 200 else Pending("not active yet")
 
     first = health(address)
     if first.sealed and first.seal == _SHAMIR and not kept.get("unseal"):
         raise sealed(connection, first)
     if first.sealed and first.seal != _SHAMIR and not kept.get("root"):
-        return  # it opens itself, or says why not to whoever waits for that
+        return  # it unseals itself; the readiness wait reports if it does not
     wait_until("the secret store opens", opened, seconds=_OPEN_SECONDS, cancel=cancel)
 
 
 def _tell(address: str, root: str, requests: Requests) -> None:
-    """All that needs the root token, and then its end. A run that was killed here does all of it again."""
+    """Do all that needs the root token, then revoke it. After a kill the next run repeats all of it."""
     from mlops_platform.adapters.vault.session import Vault, client
 
     with client(address, root) as api:
@@ -98,9 +98,9 @@ def _tell(address: str, root: str, requests: Requests) -> None:
 
 
 def sealed(connection: VaultConnection, seen: Health) -> VaultError:
-    """Why a store stays sealed, and what opens it."""
+    """The error of a Vault that stays sealed, with the command that unseals it."""
     if seen.seal == _SHAMIR:
-        why = f"it was started again, and Secret {_secret(connection)} does not hold its unseal key"
+        why = f"it restarted, and Secret {_secret(connection)} does not hold its unseal key"
         hint = "unseal it with the key you keep; then run up again"
         verb: tuple[str, ...] = (
             "exec",

@@ -1,4 +1,4 @@
-"""Owns reaching the secret store: is it there and open; and sessions, whose tokens end with them."""
+"""The connection to Vault: its health, and sessions whose tokens end with them."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from mlops_platform.adapters.vault.errors import VaultError
 if TYPE_CHECKING:
     from mlops_platform.adapters.vault.session import Vault
 
-INSTALLER = "mlops-platform"  # its account in the store's namespace, its role and its policy in the store
+INSTALLER = "mlops-platform"  # the service account in Vault's namespace, the role and the policy in Vault
 _SECONDS = 15.0
 
 
 @dataclass(frozen=True)
 class Health:
-    """What the store says of itself to anybody. `cluster` is the id of its data, '' while it is sealed."""
+    """The public status of Vault. `cluster` is the id of its data, '' while it is sealed."""
 
     initialized: bool
     sealed: bool
@@ -33,7 +33,7 @@ class Health:
 
 
 class VaultConnection:
-    """One store: Service `name` in `namespace`. `redact` gets every token that the server issues."""
+    """One Vault: Service `name` in `namespace`. `redact` gets every token that the API server issues."""
 
     def __init__(
         self,
@@ -48,39 +48,36 @@ class VaultConnection:
 
     @contextmanager
     def open(self) -> Iterator[str]:
-        """Its address here, for as long as the block runs. Raises StepError when no pod of it is ready."""
+        """Open a forward for the block; yields the URL. Raises StepError if no pod is ready."""
         with forward(self.kube, self.namespace, f"service/{self.name}", self._port) as address:
             yield f"http://{address}"
 
     def health(self) -> Health:
-        """Asked without a token, and without hvac. Raises VaultError when it does not answer."""
+        """Ask for the health without a token or hvac. Raises VaultError without an answer."""
         with self.open() as address:
             return health(address)
 
     @contextmanager
     def session(self) -> Iterator[Vault]:
-        """A session of the installer's; what goes wrong in the block is a VaultError."""
+        """Open a session of the installer; errors of hvac in the block become VaultError."""
         from mlops_platform.adapters.vault.session import login
 
         with self.open() as address, login(address, INSTALLER, self.identity(), self._redact) as vault:
             yield vault
 
     def identity(self) -> str:
-        """A token of our account, for the store and nobody else.
-
-        https://kubernetes.io/docs/reference/kubernetes-api/authentication-resources/token-request-v1/
-        """
+        """A token of our service account with Vault as its only audience."""
         return self.token(self.namespace, INSTALLER, self.name)
 
     def token(self, namespace: str, account: str, audience: str) -> str:
-        """A token of an account of the cluster for somebody, as the kubelet would give a pod."""
+        """A token of a service account for one audience, as the kubelet gives one to a pod."""
         found = self.kube.token(namespace, account, audience)
         self._redact(found)
         return found
 
 
 def health(address: str) -> Health:
-    """https://openbao.org/api-docs/system/seal-status/"""
+    """Ask Vault for its status: https://openbao.org/api-docs/system/seal-status/."""
     try:
         answer = urllib3.request(
             "GET", f"{address}/v1/sys/seal-status", timeout=_SECONDS, retries=urllib3.Retry(2)

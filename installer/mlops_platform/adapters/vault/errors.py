@@ -1,4 +1,4 @@
-"""Owns the error of the secret store."""
+"""The error of Vault."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _DOWN = frozenset({0, 429, 500, 502, 503})
 
 
 class VaultError(StepError):
-    """The store refused, or (status 0) did not answer. `why` is its own message; no values are in it."""
+    """A request that Vault refused, or did not answer (status 0). `why` is its message, without values."""
 
     def __init__(self, what: str, *, status: int, why: str, hint: str = "", command: str = "") -> None:
         super().__init__(what, why=why, hint=hint, command=command, transient=status in _DOWN)

@@ -1,4 +1,4 @@
-"""Owns the store as OIDC issuer: keys, scopes, groups, clients and login, made so however often it is run."""
+"""Vault as OIDC issuer: keys, scopes, groups, clients and login; every function can be repeated."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     import hvac
 
 PROVIDER, KEY, MACHINE, USERS = "platform", "platform", "machine", "userpass"
-AUDIENCE = "mlops-platform"  # of machines' tokens
+AUDIENCE = "mlops-platform"  # of tokens of machines
 USER_POLICY = "platform-user"
 MACHINE_POLICY = "platform-machine"
-# What a browser's page asks to be signed in again with; and so how long a removed user's session may live on.
+# A browser session renews its token this often; so a removed user's session ends after this time.
 ID_TOKEN_TTL = "15m"  # noqa: S105
 _MACHINE_TTL = "1h"
 _LOGIN_TTL, _LOGIN_MAX_TTL = "8h", "12h"
-# The names of claims in quotes, the values without: a template's own values come quoted.
+# Claim names need quotes; values do not, because the template inserts them quoted.
 _CLAIMS = {
     "groups": '{"groups": {{identity.entity.groups.names}}}',
     "email": '{"email": {{identity.entity.metadata.email}}, "email_verified": true}',
@@ -32,7 +32,7 @@ _CLAIMS = {
 
 @dataclass(frozen=True)
 class Endpoints:
-    """Where an issuer is met: tokens name `issuer`, programs in the cluster ask at the others."""
+    """URLs of an issuer: tokens name `issuer`; programs in the cluster use the others."""
 
     issuer: str
     redeem: str
@@ -42,7 +42,7 @@ class Endpoints:
 
 @dataclass(frozen=True)
 class Wanted:
-    """A client of the issuer at `public` (an origin, as browsers see it), in the cluster at `inside`."""
+    """A client of the issuer, whose origin is `public` for browsers and `inside` in the cluster."""
 
     name: str
     public: str
@@ -51,7 +51,7 @@ class Wanted:
 
     @property
     def digest(self) -> str:
-        """Changes with what is wanted and with how it is made."""
+        """A digest of the wanted client and of the code that makes it."""
         source = inspect.getsource(sys.modules[__name__])
         return short_digest([asdict(self), source])
 
@@ -68,13 +68,13 @@ def endpoints(public: str, inside: str) -> Endpoints:
         issuer=public + path,
         redeem=f"{inside}{path}/token",
         keys=f"{inside}{path}/.well-known/keys",
-        # Machines' tokens name this one: only the sign-on proxy, in the cluster, ever asks it.
+        # Tokens of machines name this issuer; only the sign-on proxy in the cluster asks it.
         machines=f"{inside}/v1/identity/oidc",
     )
 
 
 def configure(api: hvac.Client, wanted: Wanted) -> Client:
-    """Make the issuer and the client what they should be; id and secret are the issuer's choice."""
+    """Configure the issuer and the client; the issuer chooses id and secret."""
     _users(api)
     api.write_data(
         f"identity/oidc/key/{KEY}",
@@ -89,7 +89,7 @@ def configure(api: hvac.Client, wanted: Wanted) -> Client:
     for scope, template in _CLAIMS.items():
         api.write_data(f"identity/oidc/scope/{scope}", data={"template": template})
     group_ids = [_group(api, name) for name in GROUPS]
-    # Who is in none of the groups gets no code at all.
+    # A user in none of the groups gets no code.
     api.write_data("identity/oidc/assignment/members", data={"entity_ids": [], "group_ids": group_ids})
     client = _client(api, wanted)
     api.write_data(
@@ -126,7 +126,7 @@ def _allowed(api: hvac.Client, client: str) -> list[str]:
 
 
 def _users(api: hvac.Client) -> None:
-    """Login by name and password; a page that opens on it, and a policy for who has logged in."""
+    """Configure login by name and password, its page, and the policy of users that are logged in."""
     if f"{USERS}/" not in _data(api.sys.list_auth_methods()):
         api.sys.enable_auth_method(USERS)
     accessor = _data(api.sys.list_auth_methods())[f"{USERS}/"]["accessor"]
@@ -174,7 +174,7 @@ def write_policy(api: hvac.Client, name: str, rules: dict[str, list[str]]) -> No
 
 
 def _group(api: hvac.Client, name: str) -> str:
-    """Its id. An existing group keeps its members."""
+    """Make a group, return its id; an existing group keeps its members."""
     path = f"identity/group/name/{name}"
     if not api.read(path):
         api.write_data(path, data={"type": "internal"})
@@ -182,6 +182,6 @@ def _group(api: hvac.Client, name: str) -> str:
 
 
 def _data(answer: Any) -> dict[str, Any]:
-    """hvac gives the whole answer for some calls; what was asked for is its `data`."""
+    """The `data` of an answer: some calls of hvac return the whole answer."""
     found: dict[str, Any] = answer["data"]
     return found

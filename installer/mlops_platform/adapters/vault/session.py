@@ -1,4 +1,4 @@
-"""Owns talking to the secret store once logged in: its paths, and versions of what it keeps."""
+"""A session with Vault: paths of its API, and versions of secrets."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _STATUS = {
 
 @dataclass(frozen=True)
 class Kept:
-    """What is at a path: the newest version's values, its number (1 is the first) and when it was written."""
+    """One version of a secret: its values, its number (from 1) and the time it was written."""
 
     values: Mapping[str, str]
     version: int
@@ -36,21 +36,21 @@ class Kept:
 
 
 class Vault:
-    """A session. Paths are without /v1/; errors leave the session's block as VaultError."""
+    """A session. Paths are without /v1/; errors leave the block of `login` as VaultError."""
 
     def __init__(self, client: hvac.Client) -> None:
         self.client = client
 
     def read(self, path: str) -> dict[str, Any] | None:
-        """`data` of a path; None when there is nothing."""
+        """Read `data` at a path; None if there is none."""
         found = self.client.read(path)
         data: dict[str, Any] | None = found["data"] if found else None
         return data
 
     def write(self, path: str, **data: Any) -> dict[str, Any]:
-        """Write a path; its answer's `data`, empty when it has none."""
+        """Write a path; return `data` of the answer, empty if it has none."""
         answer = self.client.write_data(path, data=data)
-        if isinstance(answer, requests.Response):  # hvac gives what has no content as it came
+        if isinstance(answer, requests.Response):  # hvac returns the response itself if it has no content
             return {}
         found: dict[str, Any] = (answer or {}).get("data") or {}
         return found
@@ -59,11 +59,11 @@ class Vault:
         self.client.delete(path)
 
     def mounts(self) -> frozenset[str]:
-        """Names of secrets engines, without the slash."""
+        """List names of secrets engines, without the slash."""
         return frozenset(name.rstrip("/") for name in self.client.sys.list_mounted_secrets_engines()["data"])
 
     def history(self, path: str) -> tuple[int, datetime] | None:
-        """The newest version's number and when it was written, without its values."""
+        """Return the number of the newest version and the time it was written, without its values."""
         try:
             found = self.client.secrets.kv.v2.read_secret_metadata(path, mount_point=KV)["data"]
         except InvalidPath:
@@ -71,7 +71,7 @@ class Vault:
         return int(found["current_version"]), datetime.fromisoformat(found["updated_time"])
 
     def get(self, path: str, version: int | None = None) -> Kept | None:
-        """A version of a secret, the newest without a number; None when there is none."""
+        """Read a version of a secret (default: the newest); None if there is none."""
         try:
             found = self.client.secrets.kv.v2.read_secret_version(
                 path, version=version, mount_point=KV, raise_on_deleted_version=True
@@ -82,7 +82,7 @@ class Vault:
         return Kept(found["data"], int(meta["version"]), datetime.fromisoformat(meta["created_time"]))
 
     def put(self, path: str, values: Mapping[str, str], *, first: bool = False) -> int:
-        """A new version; its number. With `first` only where nothing is yet: 0 when something is."""
+        """Write a new version, return its number. With `first` only if there is none yet, else return 0."""
         try:
             made = self.client.secrets.kv.v2.create_or_update_secret(
                 path, dict(values), cas=0 if first else None, mount_point=KV
@@ -94,7 +94,7 @@ class Vault:
         return int(made["data"]["version"])
 
     def forget(self, path: str) -> None:
-        """Every version of it."""
+        """Delete all versions of a secret."""
         self.client.secrets.kv.v2.delete_metadata_and_all_versions(path, mount_point=KV)
 
 
@@ -102,7 +102,7 @@ class Vault:
 def login(
     address: str, role: str, identity: str, redact: Callable[[str], None] = lambda _: None
 ) -> Iterator[Vault]:
-    """Log in with an account's token; at the end the store's token is revoked. Raises VaultError."""
+    """Log in with a service account's token; revoke Vault's token at the end. Raises VaultError."""
     with client(address) as api:
         answer = api.auth.kubernetes.login(role, identity)
         redact(answer["auth"]["client_token"])
@@ -114,7 +114,7 @@ def login(
 
 @contextmanager
 def client(address: str, token: str = "") -> Iterator[hvac.Client]:
-    """hvac's client, its errors made ours on the way out. No proxy, no token of the user's own."""
+    """A client of hvac whose errors become VaultError. It ignores proxies and tokens of the user."""
     with requests.Session() as connections:
         connections.trust_env = False
         api = hvac.Client(address, token=token, timeout=_SECONDS, session=connections, namespace="")
@@ -129,7 +129,7 @@ def client(address: str, token: str = "") -> Iterator[hvac.Client]:
 
 
 def _refused(error: Refusal) -> VaultError:
-    """In its own words: `errors` is a list of them, and hvac's text repeats the request's address."""
+    """The error with Vault's messages, which are in `errors`; hvac's text repeats the request's address."""
     status = _STATUS.get(type(error).__name__, 500)
     words = "; ".join(str(each).strip() for each in error.errors or []) or str(error)
     path = str(error.url or "").partition("/v1/")[2]

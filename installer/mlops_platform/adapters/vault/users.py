@@ -1,4 +1,4 @@
-"""Owns local users: people with a password, machines without one, and the groups they are in."""
+"""Local users: people with a password, machines without one, and their groups."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from mlops_platform.base.groups import GROUPS
 if TYPE_CHECKING:
     import hvac
 
-_MARK = "mlops-platform"  # in an entity's metadata: made here, so listed and removed here
+_MARK = "mlops-platform"  # in the metadata of entities created here: only those are listed and removed
 _TRIAL = "platform-smoke"
-# Tokens the smoke test needs to see refused: one that lives for a second, one for others.
+# Tokens for negative tests: one that expires after a second, one for another audience.
 _TRIAL_ROLES = {"smoke-brief": ("mlops-platform", "1s"), "smoke-foreign": ("somebody-else", "10m")}
 
 
@@ -38,7 +38,7 @@ class User:
 
 
 class Users:
-    """Entities of the store with an alias at each login they have."""
+    """Entities of Vault with an alias for each of their logins."""
 
     def __init__(self, api: hvac.Client) -> None:
         self._api = api
@@ -60,7 +60,7 @@ class Users:
         return next((user for user in self.list() if user.name == name), None)
 
     def put(self, user: User, password: str = "") -> None:
-        """Make it so, whatever it was; a person's password is set when one is given."""
+        """Create or change a user; set the password if one is given."""
         path = f"identity/entity/name/{user.name}"
         self._api.write_data(
             path, data={"metadata": {_MARK: user.kind, "email": user.email}, "disabled": False}
@@ -87,19 +87,19 @@ class Users:
         self._api.write_data(f"auth/{USERS}/users/{name}", data=data)
 
     def remove(self, name: str) -> None:
-        """Nothing of it is left: no login works, and a token it still has names nobody."""
+        """Remove a user with its logins, and end its tokens."""
         entity = self._entity(name)
         self._api.delete(f"auth/{USERS}/users/{name}")
         if entity is None:
             return
-        # Disabled first: its live tokens end now, while deleting leaves them to their time.
+        # Disabling first ends live tokens now; deleting alone leaves them valid until they expire.
         self._api.write_data(f"identity/entity/name/{name}", data={"disabled": True})
         for group in GROUPS:
             self._member(group, entity["id"], wanted=False)
         self._api.delete(f"identity/entity/name/{name}")
 
     def token(self, name: str) -> str:
-        """A bearer token for an hour in this user's name, for a program."""
+        """Issue a bearer token of a user for a program, valid for an hour."""
         made = self._api.write_data(
             f"auth/token/create/{MACHINE}", data={"entity_alias": name, "policies": [MACHINE_POLICY]}
         )
@@ -109,7 +109,7 @@ class Users:
         return token
 
     def begin_trial(self, run: str) -> dict[str, dict[str, str]]:
-        """People for one smoke test, by group ('' is in none), each with `name` and `password`."""
+        """Create users for one smoke test, by group ('' is none), each with `name` and `password`."""
         self.end_trial()
         template = self._api.read(f"identity/oidc/role/{MACHINE}")["data"]["template"]
         for role, (audience, ttl) in _TRIAL_ROLES.items():
@@ -125,7 +125,7 @@ class Users:
         return people
 
     def end_trial(self) -> None:
-        """Also what a run that was killed left."""
+        """Remove the users of smoke tests, also of killed runs."""
         for user in self.list():
             if user.kind == "trial":
                 self.remove(user.name)

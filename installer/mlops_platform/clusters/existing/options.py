@@ -1,4 +1,4 @@
-"""Owns what an environment says of a cluster that is there already."""
+"""Options of an environment on a cluster that is there already."""
 
 from __future__ import annotations
 
@@ -31,14 +31,16 @@ class Options(ClusterSpec):
 
     kubeconfig: Annotated[str, AfterValidator(_filled)] = Field(description="path; ~ is your home folder")
     context: Annotated[str, AfterValidator(_filled)] = Field(description="one of the kubeconfig's contexts")
-    storage_class: Annotated[str, AfterValidator(_filled)] = Field(description="what volumes are made of")
-    region: str = Field(default="existing", description="where it is, for people")
-    labels: dict[str, str] = Field(default_factory=dict, description="for what this environment owns")
+    storage_class: Annotated[str, AfterValidator(_filled)] = Field(description="StorageClass of the volumes")
+    region: str = Field(default="existing", description="location, shown to users")
+    labels: dict[str, str] = Field(
+        default_factory=dict, description="labels of everything that this environment creates"
+    )
     pod_networks: list[Network] = Field(
         default_factory=list,
-        description="where pods have their addresses: pods do not get to what only people may",
+        description="networks of the pods' addresses; pods are denied what only users may reach",
     )
     registry: Annotated[str, AfterValidator(_repository)] = Field(
         default="",
-        description="repository for images built here, to which you are logged in; nodes take them",
+        description="repository for images built here; log in to it first, and let the nodes pull from it",
     )
