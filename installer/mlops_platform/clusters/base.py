@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ClusterAccess:
-    """How to reach the API server: the Terraform outputs, and a kubeconfig file (mode 0600).
+    """The access to the API server: the Terraform outputs, and a kubeconfig file (mode 0600).
 
     `token` returns a valid token for our own client, where the kubeconfig names an exec plugin.
     """
@@ -44,7 +44,7 @@ class Network:
 
     `pods` are the CIDRs of pods. `outside` is no part of the cluster, but pods have a route to it: an
     address of this machine, or ADDRESS:PORT where a server listens. `own_node`: the network plugin may let
-    a pod reach the node it runs on, whatever a policy says: "always allowed" according to
+    a pod reach the node it runs on in spite of a policy: "always allowed" according to
     https://kubernetes.io/docs/concepts/services-networking/network-policies/.
     """
 
@@ -87,7 +87,7 @@ class Leftover:
 
 @dataclass(frozen=True)
 class Retain:
-    """What one word of `down --retain` keeps: kinds of an inventory, and their Terraform types."""
+    """The meaning of a word of `down --retain`: kinds of an inventory, and their Terraform types."""
 
     kinds: tuple[str, ...]
     types: tuple[str, ...] = ()
@@ -114,7 +114,7 @@ class RemoteEnvironment:
 
 @dataclass(frozen=True)
 class Capabilities:
-    """What differs between clusters. Code asks these fields, never the provider's name."""
+    """The differences between clusters. Code reads these fields, never the provider's name."""
 
     embedded: bool  # neither image registry nor chart repository is reachable: images are built and loaded
     takes_images: bool  # nodes can run images that are built here
@@ -127,7 +127,7 @@ class Capabilities:
 
 
 class Cost(Protocol):
-    """What an environment costs, and which data its objects hold."""
+    """The price of an environment, and the data in its objects."""
 
     def bill(self, volumes: float) -> Bill | None:
         """The price of the cluster with `volumes` GiB of disks for components; None: nothing. No request."""
@@ -190,7 +190,7 @@ class Teardown(ABC):
         raise NotImplementedError("needs the capability `expires`")
 
     def record_location(self) -> str:
-        """Where the environment is recorded outside of this machine; '' when nowhere."""
+        """The place of the environment's record outside of this machine; '' without one."""
         return ""
 
     def remove_record(self, progress: Progress) -> None:
@@ -209,21 +209,21 @@ class Cluster(ABC):
     @property
     @abstractmethod
     def where(self) -> str:
-        """Where the cluster is, for people, without a request."""
+        """The location of the cluster, for users, without a request."""
 
     @property
     @abstractmethod
     def capabilities(self) -> Capabilities:
-        """What this cluster can do."""
+        """The capabilities of this cluster."""
 
     @property
     @abstractmethod
     def teardown(self) -> Teardown:
-        """What finds and removes the environment's objects."""
+        """The part that finds and removes the environment's objects."""
 
     @property
     def cost(self) -> Cost:
-        """What the environment costs."""
+        """The part that knows the price."""
         return NO_COST
 
     @property

@@ -37,7 +37,7 @@ class FailureContext:
 
 
 def block(error: PlatformError, context: FailureContext) -> str:
-    """What, why, hint, command, evidence and exit code; a label without a value is left out."""
+    """Render what, why, hint, command, evidence and exit code; a label without a value is left out."""
     title = "\n       ".join(textwrap.wrap(f"error: {error.what}", WIDTH - 7, break_long_words=False))
     step = f"step {context.step}" if context.step else ""
     if step and len(title) + len(step) + 2 <= WIDTH:

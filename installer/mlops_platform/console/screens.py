@@ -78,7 +78,7 @@ def down(
     kept: bool,
     spent: Spent | None = None,
 ) -> str:
-    """What was removed, what stays on purpose, and the verification. Leftovers are an error instead."""
+    """The removed objects, those that stay, and the verification. Leftovers are an error instead."""
     layers: dict[str, list[str]] = {}
     for step in result.done:
         layers.setdefault(step.partition("/")[2], []).append(step.partition("/")[0])

@@ -1,1 +1,1 @@
-"""What screens and pages show, as plain values; the console renders them."""
+"""The contents of screens and pages, as plain values; the console renders them."""

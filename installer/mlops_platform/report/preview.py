@@ -1,4 +1,4 @@
-"""What `up` would do: changes, releases, data loss and price."""
+"""The preview of `up`: changes, releases, data loss and price."""
 
 from __future__ import annotations
 

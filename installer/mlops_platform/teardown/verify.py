@@ -33,7 +33,7 @@ class DownOptions:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What is known of a teardown, also when it failed."""
+    """The figures of a teardown, also of a failed one."""
 
     seen: Slot[int] = field(default_factory=lambda: Slot("the number of objects before"))
     left: Slot[tuple[Leftover, ...]] = field(default_factory=lambda: Slot("leftovers"))

@@ -25,12 +25,12 @@ def refusing(
     """Let the first `times` calls of such as ('kms', 'DescribeKey') raise an error; yields these calls."""
     asked: list[Params] = []
 
-    def refuse(params: Params, **_: Any) -> None:
+    def fail(params: Params, **_: Any) -> None:
         if only(params) and len(asked) < times:
             asked.append(params)
             raise ClientError({"Error": {"Code": code, "Message": "a message of AWS"}}, operation)
 
-    with _hooked(session, service, f"before-parameter-build.{{}}.{operation}", refuse):
+    with _hooked(session, service, f"before-parameter-build.{{}}.{operation}", fail):
         yield asked
 
 

@@ -66,7 +66,7 @@ class Stopped:
     """The exit code of a stopped command, and the objects its Terraform had started and finished."""
 
     code: int
-    begun: int
+    started: int
     ended: int
 
 
@@ -114,14 +114,14 @@ def _stopped(
         events = _Events(folder) if folder.run() != terraform else None
         if events is None or events.planned is None:
             return Pending("nothing planned")
-        done = events.over if share > 1 else events.begun >= share * events.planned
-        return done or Pending(f"{events.begun} of {events.planned}, {share:.0%} wanted")
+        done = events.over if share > 1 else events.started >= share * events.planned
+        return done or Pending(f"{events.started} of {events.planned}, {share:.0%} wanted")
 
     wait_until("the moment", reached, seconds=_END_SECONDS, first_delay=0.01, longest_delay=0.05)
     stop(child)
     code = child.wait(_END_SECONDS)
     events = _Events(folder) if folder.run() != terraform else None
-    stopped = Stopped(code, events.begun if events else 0, events.ended if events else 0)
+    stopped = Stopped(code, events.started if events else 0, events.ended if events else 0)
     print(f"{command[0]} at {share:.0%}: {stopped}")
     return stopped
 
@@ -130,14 +130,14 @@ class _Events:
     """The current content of Terraform's event file; `planned` is None before the plan."""
 
     def __init__(self, folder: Folder) -> None:
-        self.begun = self.ended = 0
+        self.started = self.ended = 0
         self.planned: int | None = None
         self.over = False
         text = folder.events.read_text() if folder.events.exists() else ""
         for line in text.splitlines(keepends=True):
             event = json.loads(line) if line.startswith("{") and line.endswith("\n") else {}
             made = event.get("hook", {}).get("action") not in ("read", "noop")
-            self.begun += event.get("type") == "apply_start" and made
+            self.started += event.get("type") == "apply_start" and made
             self.ended += event.get("type") == "apply_complete" and made
             if event.get("type") == "change_summary":
                 changes = event["changes"]

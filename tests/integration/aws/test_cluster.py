@@ -53,11 +53,11 @@ def test_plan_after_up_is_empty(machine: Machine) -> None:
 
 
 def test_second_up_starts_no_terraform(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*argv: object, **_: object) -> None:
+    def fail(*argv: object, **_: object) -> None:
         raise AssertionError(f"started {argv}")
 
-    monkeypatch.setattr("mlops_platform.adapters.terraform.runner.run", refuse)
-    monkeypatch.setattr("mlops_platform.adapters.terraform.runner.spawn", refuse)
+    monkeypatch.setattr("mlops_platform.adapters.terraform.runner.run", fail)
+    monkeypatch.setattr("mlops_platform.adapters.terraform.runner.spawn", fail)
     said = up(machine, "staging")
     assert said.code == 0 and said.data["changed"] == 0
 
@@ -137,7 +137,7 @@ def test_replacement_of_the_cluster_is_shown_and_needs_consent(
     machine.write("staging", **{**asked(account), **changed})
     try:
         said = machine.says("plan", "staging", lambda console: plan.run(console, only="cluster"))
-        refused = up(machine, "staging")
+        rejected = up(machine, "staging")
     finally:
         machine.write("staging", **asked(account))
     cluster, lost = said.data["cluster"], said.data["data_loss"]
@@ -148,8 +148,8 @@ def test_replacement_of_the_cluster_is_shown_and_needs_consent(
     assert [each["where"] for each in lost] == ["module.eks.aws_eks_cluster.this"]
     assert said.data["price"]["hourly"]["max"] > said.data["price"]["hourly"]["min"] > 0
 
-    assert refused.code == 2 and refused.error["command"].endswith("--yes --allow-data-loss")
-    assert "module.eks.aws_eks_cluster.this: everything in the cluster" in refused.error["why"]
+    assert rejected.code == 2 and rejected.error["command"].endswith("--yes --allow-data-loss")
+    assert "module.eks.aws_eks_cluster.this: everything in the cluster" in rejected.error["why"]
     assert account.client("eks").describe_cluster(name="mlops-staging")["cluster"]["status"] == "ACTIVE"
     assert folder_of(machine, "staging").read() == before
     assert up(machine, "staging").data["changed"] == 0
@@ -204,8 +204,8 @@ def test_down_removes_our_objects_and_none_of_others(machine: Machine) -> None:
     planted.cycle(vpc["VpcId"])
     planted.interface(subnet)
     planted.disks()
-    strangers = Garden(account, {}, "mlops-staging-strangers")
-    strangers.disks()
+    others = Garden(account, {}, "mlops-staging-others")
+    others.disks()
 
     said = machine.down("staging", allow_data_loss=False)
 
@@ -214,8 +214,8 @@ def test_down_removes_our_objects_and_none_of_others(machine: Machine) -> None:
     for kind, ids in planted.ids.items():
         assert all(f"{kind} {id}" in said.progress for id in ids), kind
     assert {each["kind"] for each in said.data["stays"]} <= {"key", "state bucket"}
-    assert cloud.describe_volumes(VolumeIds=strangers.ids["ebs volume"])["Volumes"]
-    assert cloud.describe_snapshots(SnapshotIds=strangers.ids["ebs snapshot"])["Snapshots"]
+    assert cloud.describe_volumes(VolumeIds=others.ids["ebs volume"])["Volumes"]
+    assert cloud.describe_snapshots(SnapshotIds=others.ids["ebs snapshot"])["Snapshots"]
     assert account.client("eks").list_clusters()["clusters"] == []
     assert [b["Name"] for b in account.client("s3").list_buckets()["Buckets"]] == []
     # The tag index still lists a deleted NAT gateway, and a key that is scheduled for deletion.

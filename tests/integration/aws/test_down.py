@@ -131,8 +131,8 @@ def test_security_groups_in_a_cycle_go_and_group_referenced_by_others_stays(
     garden = Garden(machine.account, tags("groups"), "mlops-groups-x")
     vpc = garden.client("ec2").create_vpc(CidrBlock="10.8.0.0/16")["Vpc"]["VpcId"]
     one, two = garden.cycle(vpc)
-    named, stranger = garden.group("named", vpc), garden.group("stranger", vpc, {})
-    garden.names(stranger, named)
+    named, foreign = garden.group("named", vpc), garden.group("foreign", vpc, {})
+    garden.names(foreign, named)
     found = look(made.session, made.teardown.ownership)
     sweeper = Sweeper(made.session, made.teardown.ownership, Silent(), Cancel(), patience=0.003)
     sweeper.sweep({(each.kind, each.resource.id) for each in found})
@@ -140,8 +140,8 @@ def test_security_groups_in_a_cycle_go_and_group_referenced_by_others_stays(
         [each for each in made.teardown.inventory() if each.kind == "security group"]
     )
     assert [each.id for each in left] == [named]
-    assert f"referenced by {stranger} (not ours)" in left[0].detail
-    rules = garden.client("ec2").describe_security_groups(GroupIds=[stranger])["SecurityGroups"][0]
+    assert f"referenced by {foreign} (not ours)" in left[0].detail
+    rules = garden.client("ec2").describe_security_groups(GroupIds=[foreign])["SecurityGroups"][0]
     assert rules["IpPermissions"][0]["UserIdGroupPairs"][0]["GroupId"] == named
     assert {one, two}.isdisjoint({each.id for each in left})
 
@@ -199,10 +199,10 @@ def test_data_needs_allow_data_loss_and_can_be_retained(machine: Machine) -> Non
     subnet = garden.network()
     garden.stores([subnet, garden.other_subnet])
     garden.disks()
-    refused = machine.down("data", allow_data_loss=False)
-    assert refused.code == Exit.USAGE
+    rejected = machine.down("data", allow_data_loss=False)
+    assert rejected.code == Exit.USAGE
     bucket, database = garden.ids["bucket"][0], garden.ids["database"][0]
-    assert bucket in refused.error["why"] and database in refused.error["why"]
+    assert bucket in rejected.error["why"] and database in rejected.error["why"]
     assert garden.client("s3").head_bucket(Bucket=bucket)
     unknown = machine.down("data", retain=frozenset({"everything"}))
     assert unknown.code == Exit.USAGE

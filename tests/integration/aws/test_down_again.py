@@ -204,10 +204,10 @@ def test_log_group_recreated_after_the_verification_is_deleted(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     machine.made("late")
-    logs, name, prove = machine.account.client("logs"), "/aws/eks/mlops-late/cluster", VerifyDestroyed.run
+    logs, name, verify = machine.account.client("logs"), "/aws/eks/mlops-late/cluster", VerifyDestroyed.run
 
     def then_eks_writes(self: VerifyDestroyed, progress: Any) -> None:
-        prove(self, progress)
+        verify(self, progress)
         logs.create_log_group(logGroupName=name)
 
     monkeypatch.setattr(VerifyDestroyed, "run", then_eks_writes)

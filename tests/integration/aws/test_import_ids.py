@@ -37,8 +37,10 @@ def session(account: Account) -> Session:
     return session
 
 
-def taken(session: Session, *addresses: str, told: RecordingProgress | None = None) -> Mapping[str, str]:
-    return find(session, "staging", addresses, told or RecordingProgress())
+def imported(
+    session: Session, *addresses: str, progress: RecordingProgress | None = None
+) -> Mapping[str, str]:
+    return find(session, "staging", addresses, progress or RecordingProgress())
 
 
 @pytest.mark.parametrize(("run", "ours"), [(RUN, True), (ELSEWHERE, False), ("", False)])
@@ -52,22 +54,22 @@ def test_import_of_global_kinds_needs_a_run_of_the_record(
     s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
     s3.put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": marked})
     wanted = {ROLE: "mlops-staging-node", BUCKET: bucket}
-    assert taken(session, *wanted) == (wanted if ours else {})
+    assert imported(session, *wanted) == (wanted if ours else {})
 
 
 def test_key_is_found_by_alias_before_the_tag_index(account: Account, session: Session) -> None:
     kms = account.client("kms")
     key = _key(account, tags("staging"))
     with answering(session, "resourcegroupstaggingapi", "GetResources", _nothing):
-        assert taken(session, KEY, ALIAS) == {}
+        assert imported(session, KEY, ALIAS) == {}
         kms.create_alias(AliasName="alias/mlops-staging", TargetKeyId=key)
-        assert taken(session, KEY, ALIAS) == {KEY: key, ALIAS: "alias/mlops-staging"}
+        assert imported(session, KEY, ALIAS) == {KEY: key, ALIAS: "alias/mlops-staging"}
 
 
 def test_alias_of_another_key_is_ignored_and_index_is_used(account: Account, session: Session) -> None:
     theirs, ours = _key(account, {}), _key(account, tags("staging"))
     account.client("kms").create_alias(AliasName="alias/mlops-staging", TargetKeyId=theirs)
-    assert taken(session, KEY, ALIAS) == {KEY: ours}
+    assert imported(session, KEY, ALIAS) == {KEY: ours}
 
 
 def _key(account: Account, marked: Mapping[str, str]) -> str:
@@ -98,7 +100,7 @@ def test_name_alone_is_no_evidence_of_ownership(
     )
     name = "/aws/eks/mlops-staging/cluster"
     account.client("logs").create_log_group(logGroupName=name, tags=dict(marked))
-    found = taken(session, SUBNETS, LOG_GROUP)
+    found = imported(session, SUBNETS, LOG_GROUP)
     assert found == {
         **({SUBNETS: "mlops-staging-postgres"} if group else {}),
         **({LOG_GROUP: name} if logs else {}),
@@ -123,15 +125,15 @@ def test_import_waits_for_object_being_created(
     """`terraform import` does not wait, and children of an unfinished object would fail."""
     _cluster(account)
     said = ["CREATING", "CREATING", "CREATING"]
-    told = RecordingProgress()
+    progress = RecordingProgress()
 
     def creating(parsed: dict[str, Any]) -> None:
         if said:
             parsed[word]["status"] = said.pop()
 
     with answering(session, "eks", operation, creating):
-        assert set(taken(session, address, told=told)) == {address}
-    assert not said and any("CREATING" in each for each in told.said)
+        assert set(imported(session, address, progress=progress)) == {address}
+    assert not said and any("CREATING" in each for each in progress.said)
 
 
 def test_import_waits_for_end_of_object_being_deleted(account: Account, session: Session) -> None:
@@ -146,7 +148,7 @@ def test_import_waits_for_end_of_object_being_deleted(account: Account, session:
                 account.client("eks").delete_nodegroup(clusterName="mlops-staging", nodegroupName="system")
 
     with answering(session, "eks", "DescribeNodegroup", deleting):
-        assert taken(session, POOL) == {}
+        assert imported(session, POOL) == {}
     assert not said
 
 
@@ -160,22 +162,22 @@ def test_timeout_of_creation_names_last_status(
         parsed["cluster"]["status"] = "CREATING"
 
     with answering(session, "eks", "DescribeCluster", creating), pytest.raises(WaitTimedOut) as caught:
-        taken(session, CLUSTER)
+        imported(session, CLUSTER)
     assert "CREATING" in caught.value.why
 
 
 def test_failed_node_group_is_deleted(account: Account, session: Session) -> None:
     _cluster(account)
-    told = RecordingProgress()
+    progress = RecordingProgress()
 
     def failed(parsed: dict[str, Any]) -> None:
         if "nodegroup" in parsed:
             parsed["nodegroup"]["status"] = "CREATE_FAILED"
 
     with answering(session, "eks", "DescribeNodegroup", failed):
-        assert taken(session, POOL, told=told) == {}
+        assert imported(session, POOL, progress=progress) == {}
     assert account.client("eks").list_nodegroups(clusterName="mlops-staging")["nodegroups"] == []
-    assert any("CREATE_FAILED" in note for note in told.notes)
+    assert any("CREATE_FAILED" in note for note in progress.notes)
 
 
 def test_failed_node_group_of_another_run_stays(account: Account, session: Session) -> None:
@@ -188,7 +190,7 @@ def test_failed_node_group_of_another_run_stays(account: Account, session: Sessi
         parsed["nodegroup"]["status"] = "CREATE_FAILED"
 
     with answering(session, "eks", "DescribeNodegroup", failed):
-        assert taken(session, POOL) == {}
+        assert imported(session, POOL) == {}
     assert account.client("eks").list_nodegroups(clusterName="mlops-staging")["nodegroups"] == ["system"]
 
 
@@ -209,5 +211,5 @@ def test_import_waits_for_database_being_created(account: Account, session: Sess
             parsed["DBInstances"][0]["DBInstanceStatus"] = said.pop()
 
     with answering(session, "rds", "DescribeDBInstances", creating):
-        assert taken(session, address) == {address: "mlops-staging-postgres"}
+        assert imported(session, address) == {address: "mlops-staging-postgres"}
     assert not said

@@ -43,12 +43,12 @@ def lock(remote: RemoteState, host: str = "") -> None:
 def test_lock_of_dead_terraform_of_this_machine_is_released_and_noted(
     remote: RemoteState, tmp_path: Path
 ) -> None:
-    told, folder = RecordingProgress(), Folder(tmp_path, tmp_path / "f", remote)
-    stale.release(folder, remote, told)
-    assert told.notes == []
+    progress, folder = RecordingProgress(), Folder(tmp_path, tmp_path / "f", remote)
+    stale.release(folder, remote, progress)
+    assert progress.notes == []
     lock(remote)
-    stale.release(folder, remote, told)
-    assert remote.lock() is None and "apply" in told.notes[0]
+    stale.release(folder, remote, progress)
+    assert remote.lock() is None and "apply" in progress.notes[0]
 
 
 def test_lock_of_another_machine_stays(remote: RemoteState, tmp_path: Path) -> None:

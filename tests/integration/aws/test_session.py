@@ -81,10 +81,10 @@ def test_undeletable_object_is_named_and_not_retried_forever(account: Account) -
     bucket.put("terraform.tfstate", "kept")
     locked = {"Key": "terraform.tfstate", "Code": "AccessDenied", "Message": "object locked"}
 
-    def refuse(parsed: dict[str, Any]) -> None:
+    def fail(parsed: dict[str, Any]) -> None:
         parsed["Errors"] = [locked]
 
-    with answering(bucket.session, "s3", "DeleteObjects", refuse), pytest.raises(StepError) as caught:
+    with answering(bucket.session, "s3", "DeleteObjects", fail), pytest.raises(StepError) as caught:
         bucket.session.client("s3").put_object(Bucket=bucket.name, Key="more", Body=b"")
         bucket.remove()
     assert "AccessDenied" in caught.value.what and "terraform.tfstate: object locked" in caught.value.why

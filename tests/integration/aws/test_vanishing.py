@@ -138,8 +138,8 @@ def test_sweep_notes_denied_deletion_and_continues(account: Account, session: Se
     for _ in range(3):
         garden.disks()
     kept = garden.ids["ebs volume"][0]
-    told = RecordingProgress()
-    sweeper = Sweeper(session, Ownership("denied", "", frozenset({RUN})), told, Cancel(), patience=0.01)
+    progress = RecordingProgress()
+    sweeper = Sweeper(session, Ownership("denied", "", frozenset({RUN})), progress, Cancel(), patience=0.01)
     with refusing(
         session, "ec2", "DeleteVolume", "UnauthorizedOperation", only=lambda params: kept in str(params)
     ) as asked:
@@ -147,7 +147,7 @@ def test_sweep_notes_denied_deletion_and_continues(account: Account, session: Se
     left = {each["VolumeId"] for each in account.client("ec2").describe_volumes()["Volumes"]}
     assert left & set(garden.ids["ebs volume"]) == {kept}
     assert len(asked) == 1, "it is not tried again"
-    assert [note for note in told.notes if kept in note and "UnauthorizedOperation" in note]
+    assert [note for note in progress.notes if kept in note and "UnauthorizedOperation" in note]
 
 
 @pytest.mark.parametrize(

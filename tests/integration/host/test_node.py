@@ -158,7 +158,7 @@ def test_foreign_objects_are_listed_and_not_touched(tmp_path: Path) -> None:
     try:
         found = {(f.kind, f.id): f.detail for f in other.provider.teardown.inventory()}
         assert str(holder.pid) in found["mount", str(held)]
-        assert "not made by us" in found["interface", interface]
+        assert "not ours" in found["interface", interface]
         other.provider.teardown.sweep(other.provider.teardown.inventory(), QUIET)
         other.provider.teardown.destroy_files(keep_data=False, progress=QUIET)
         assert {f.kind for f in other.provider.teardown.inventory()} == {"mount", "interface", "file"}

@@ -71,8 +71,8 @@ def test_autoscaler_gets_access_before_its_release(graph: Graph) -> None:
 
 def test_autoscaler_values_have_cluster_name_and_resources(work: Context) -> None:
     values = values_of(work.resolved[SCALER])
-    told = {"cloudProvider": "aws", "awsRegion": "eu-central-1"}
-    assert told.items() <= values.items()
+    expected = {"cloudProvider": "aws", "awsRegion": "eu-central-1"}
+    assert expected.items() <= values.items()
     assert values["autoDiscovery"] == {"clusterName": "mlops-cloudy"}
     assert values["resources"]["requests"] == {"cpu": "75m", "memory": "256Mi"}
 

@@ -110,16 +110,16 @@ def test_empty_cache_is_no_error(paths: Paths) -> None:
 
 def test_prune_during_a_build_is_an_error(paths: Paths, tmp_path: Path) -> None:
     folder = recipes.write(tmp_path / "recipes", base=BASE)
-    refused: list[LockedError] = []
+    errors: list[LockedError] = []
 
     class Pruning(Silent):
         def say(self, text: str) -> None:
             with pytest.raises(LockedError) as caught:
                 cache.prune(paths, [])
-            refused.append(caught.value)
+            errors.append(caught.value)
 
     recipes.images(folder, paths.cache).build("base", Pruning(), Cancel())
-    assert refused
+    assert errors
 
 
 def test_keys_have_every_program_and_image_of_an_environment(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What an environment on AWS costs, and which of its objects hold data."""
+"""The price of an environment on AWS, and the data in its objects."""
 
 from __future__ import annotations
 

@@ -213,8 +213,8 @@ def _firewall() -> Check:
     """Load the node's own table, without a pod, in a temporary network namespace."""
     if os.geteuid() != 0 or not all(map(shutil.which, ("unshare", "nft"))):
         return Check("firewall", "warning", "not tried", "needs root and the programs above")
-    nobody = Snapshot(pods=(), addresses={}, namespaces={}, policies=())
-    rules = render(nobody, IPv4Network("10.0.0.0/17"))
+    empty = Snapshot(pods=(), addresses={}, namespaces={}, policies=())
+    rules = render(empty, IPv4Network("10.0.0.0/17"))
     try:
         process.run(["unshare", "--net", "--", "nft", "-f", "-"], stdin=rules, seconds=20)
     except CommandFailed as error:

@@ -51,8 +51,8 @@ def test_permanent_nodes_with_local_disks_are_data_loss(
         "capacity_type": capacity,
         "scaling_config": [{"min_size": least}],
     }
-    told = lost("aws_eks_node_group", **group)
-    assert loses in told and bool(told) == bool(loses)
+    loss = lost("aws_eks_node_group", **group)
+    assert loses in loss and bool(loss) == bool(loses)
 
 
 def test_gpu_nodes_of_a_launch_template_are_known_by_image() -> None:

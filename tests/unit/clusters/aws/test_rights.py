@@ -71,9 +71,9 @@ def called() -> set[str]:
         texts = {
             each.value for each in nodes if isinstance(each, ast.Constant) and isinstance(each.value, str)
         }
-        begun = {text for text in texts if text in ("describe_", "delete_")}  # f"describe_{kind}"
+        starts = {text for text in texts if text in ("describe_", "delete_")}  # f"describe_{kind}"
         words = texts | {each.attr for each in nodes if isinstance(each, ast.Attribute)}
-        words |= {start + text for start in begun for text in texts}
+        words |= {start + text for start in starts for text in texts}
         for service in texts & set(SERVICES):
             names = operations(service)
             rights = (f"{PREFIX.get(service, service)}:{names[word]}" for word in words & names.keys())

@@ -42,11 +42,11 @@ class Sweeper:
 
     def _one_kind(self, kind: Kind, ids: Collection[str]) -> None:
         noted: set[str] = set()
-        refused: set[str] = set()
+        failed: set[str] = set()
         try:
             wait_until(
                 f"{kind.name}s deleted",
-                lambda: self._round(kind, ids, noted, refused),
+                lambda: self._round(kind, ids, noted, failed),
                 seconds=kind.seconds * self.patience,
                 cancel=self.cancel,
                 on_seen=self.progress.say,
@@ -57,7 +57,7 @@ class Sweeper:
         except StepError as error:
             self.progress.note(f"{kind.name}: {error.what}: {error.why}")
 
-    def _round(self, kind: Kind, ids: Collection[str], noted: set[str], refused: set[str]) -> bool | Pending:
+    def _round(self, kind: Kind, ids: Collection[str], noted: set[str], failed: set[str]) -> bool | Pending:
         """Try each object once. Tags are read again in each round, because the owner may have changed.
 
         A permanent error, such as AccessDenied, is noted once and not tried again.
@@ -65,7 +65,7 @@ class Sweeper:
         waiting: list[str] = []
         for found in find(self.session, self.ownership, kind):
             resource = found.resource
-            if resource.id not in {*ids} - refused or not found.ours or resource.scheduled:
+            if resource.id not in {*ids} - failed or not found.ours or resource.scheduled:
                 continue
             if resource.id not in noted:
                 noted.add(resource.id)
@@ -76,7 +76,7 @@ class Sweeper:
                 if error.transient:
                     waiting.append(f"{resource.id} ({error.what})")
                     continue
-                refused.add(resource.id)
+                failed.add(resource.id)
                 self.progress.note(f"{kind.name} {resource.id}: {error.what}: {error.why}")
         return Pending(", ".join(waiting[:3])) if waiting else True
 
