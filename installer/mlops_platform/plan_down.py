@@ -13,6 +13,7 @@ from mlops_platform.teardown.drain import (
     DeleteVolumes,
     SuspendCronJobs,
     Uninstall,
+    UninstallOthers,
 )
 from mlops_platform.teardown.ignore_errors import IgnoreErrors
 from mlops_platform.teardown.snapshots import GROUPS, KeepSnapshots
@@ -73,7 +74,8 @@ def _draining(context: Context, options: DownOptions) -> Part:
     ]
     namespaces = [] if context.cluster.capabilities.dedicated else [DeleteNamespaces(context)]
     volumes = [] if outside else [DeleteVolumes(context)]
-    return chain(*(first if outside else []), _releases(context), parallel(*volumes, *namespaces))
+    releases = chain(UninstallOthers(context), _releases(context))
+    return chain(*(first if outside else []), releases, parallel(*volumes, *namespaces))
 
 
 def _custom(context: Context, options: DownOptions) -> list[Step]:

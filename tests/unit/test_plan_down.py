@@ -16,7 +16,7 @@ from mlops_platform.teardown.verify import DownOptions
 LAST = ["cluster/retain", "cluster/unblock", "cluster/destroy", "cluster/sweep", "cluster/proof"]
 DRAIN = ["drain/schedules", "drain/custom", "drain/entrances", "drain/volumes"]
 COMPONENTS = ("airflow", "gateway", "minio", "mlflow", "oauth2-proxy", "postgres", "vault")
-RELEASES = [f"{name}/uninstall" for name in COMPONENTS]
+RELEASES = ["drain/other-releases", *(f"{name}/uninstall" for name in COMPONENTS)]
 
 
 @pytest.fixture(autouse=True)
@@ -45,7 +45,14 @@ def before(found: Graph, first: str, second: str) -> bool:
 def test_external_resources_go_before_their_controllers() -> None:
     found = graph("ephemeral")
     assert set(ids(found)) == {*DRAIN, *RELEASES, "cluster-autoscaler/uninstall", *LAST, "cluster/record"}
-    chain = [*DRAIN, "mlflow/uninstall", "postgres/uninstall", *LAST, "cluster/record"]
+    chain = [
+        *DRAIN,
+        "drain/other-releases",
+        "mlflow/uninstall",
+        "postgres/uninstall",
+        *LAST,
+        "cluster/record",
+    ]
     for first, second in pairwise(chain):
         assert before(found, first, second), (first, second)
 

@@ -38,3 +38,8 @@ def _assets() -> Path:
     package = Path(__file__).resolve().parents[1]
     shipped = package / "_data"
     return shipped if shipped.is_dir() else package.parents[1]
+
+
+def shown(path: Path) -> str:
+    """A file of a component or an image, as messages name it: `components/app/service.yaml`."""
+    return "/".join(path.parts[-3:])

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mlops_platform.base.errors import ConfigurationError, Problem
+from mlops_platform.base.paths import shown
 from mlops_platform.base.yaml import Document, check, load
 from mlops_platform.catalogue import folder as folders
 from mlops_platform.catalogue.checks import (
@@ -25,12 +26,13 @@ from mlops_platform.catalogue.component import (
     SecretNeed,
     SmokeSpec,
 )
-from mlops_platform.catalogue.documents import shown, values_file
+from mlops_platform.catalogue.documents import values_file
 
 __all__ = [
     "CAPABILITIES",
     "IDENTITY",
     "LAYERS",
+    "OWN_FOLDER",
     "SECRET_STORE",
     "SIGN_ON",
     "Catalog",
@@ -52,6 +54,7 @@ SECRET_STORE = "secret-store"  # noqa: S105
 # The OIDC issuer, and the component that signs users in there; an environment may name its own issuer.
 IDENTITY, SIGN_ON = "identity", "sign-on"
 FILE = "component.yaml"
+OWN_FOLDER = "MLOPS_PLATFORM_COMPONENTS"
 
 
 @dataclass(frozen=True)
@@ -134,14 +137,14 @@ class Catalog:
 def own_folder() -> Path | None:
     """The folder of the user's own components, if there is one.
 
-    Raises ConfigurationError if MLOPS_PLATFORM_COMPONENTS names none.
+    Raises ConfigurationError if MLOPS_PLATFORM_COMPONENTS names no folder.
     """
-    given = os.environ.get("MLOPS_PLATFORM_COMPONENTS")
+    given = os.environ.get(OWN_FOLDER)
     folder = Path(given or "components").absolute()
     if folder.is_dir():
         return folder
     if given:
-        hint = "create it, or unset MLOPS_PLATFORM_COMPONENTS"
+        hint = f"create it, or unset {OWN_FOLDER}"
         raise ConfigurationError((Problem(given, 0, "no such folder of components", hint),))
     return None
 

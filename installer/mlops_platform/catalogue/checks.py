@@ -86,6 +86,10 @@ def edge_problems(catalog: Catalog, *, complete: bool) -> list[Problem]:
                         "write a component's name, or a capability from another component's `provides`",
                     )
                 )
+        others = [n for n, each in catalog.entries.items() if name in each.component.provides]
+        if others:
+            what = f"{name}: {others[0]} provides a capability of this name"
+            problems.append(entry.document.problem(("name",), what, "rename the component"))
         namespace = entry.component.namespace
         if namespace in NOT_COMPONENTS or namespace.startswith("kube-"):
             what = f"namespace {namespace} is reserved"

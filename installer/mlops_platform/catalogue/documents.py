@@ -7,12 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from mlops_platform.base.errors import ConfigurationError
+from mlops_platform.base.paths import shown
 from mlops_platform.base.yaml import Document, load
-
-
-def shown(path: Path) -> str:
-    """The file as messages name it: `helm-values/mlflow/service.yaml`."""
-    return "/".join(path.parts[-3:])
 
 
 def document_of(path: Path) -> Document:

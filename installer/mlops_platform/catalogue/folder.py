@@ -9,10 +9,11 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from mlops_platform.base.errors import ConfigurationError, Problem
+from mlops_platform.base.paths import shown
 from mlops_platform.base.yaml import Document, read_text
 from mlops_platform.catalogue import service, variables
 from mlops_platform.catalogue.component import Component
-from mlops_platform.catalogue.documents import document_of, shown
+from mlops_platform.catalogue.documents import document_of
 
 Place = tuple[str | int, ...]
 RECIPE = "image.yaml"

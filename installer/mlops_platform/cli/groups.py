@@ -32,6 +32,7 @@ env_app = _group("env", "Environments: list, show, and the schema of their files
 policies_app = _group("policies", "The firewall: who may reach whom, and the policies that say so.")
 user_app = _group("user", "Local users: add, remove, list, a new password.")
 secrets_app = _group("secrets", "Secrets: new values, values brought in again, and what there is.")
+component_app = _group("component", "Components of your own: a new folder, the schema of component.yaml.")
 cache_app = _group("cache", "What has been built on this machine: show it, prune it.")
 
 
@@ -193,3 +194,23 @@ def user_passwd(
         Console("user passwd", env, output),
         lambda console: command.passwd(console, name, stdin=password_stdin),
     )
+
+
+@component_app.command("new")
+def component_new(
+    name: Annotated[str, typer.Argument(help="Its name: lower-case letters, digits and dashes.")],
+    to: Annotated[str, typer.Option("--to", help="Folder of components to write it to.")] = "components",
+    output: Out = Output.TEXT,
+) -> None:
+    """Write a component that works, as a start for your own."""
+    from mlops_platform.commands import component as command
+
+    end(Console("component new", "", output), lambda console: command.run_new(console, name, to))
+
+
+@component_app.command("schema")
+def component_schema(output: Out = Output.TEXT) -> None:
+    """Print the JSON Schema of component.yaml, for editors."""
+    from mlops_platform.commands import component as command
+
+    end(Console("component schema", "", output), command.run_schema)

@@ -25,9 +25,11 @@ def complete_environment(incomplete: str) -> list[str]:
 
 def complete_component(incomplete: str) -> list[str]:
     from mlops_platform.base.paths import Paths
+    from mlops_platform.catalogue.catalogue import own_folder
 
-    folders = (Paths.default().assets / "helm-values").glob("*/component.yaml")
-    return sorted(f.parent.name for f in folders if f.parent.name.startswith(incomplete))
+    folders = (Paths.default().assets / "helm-values", own_folder())
+    found = [file.parent.name for each in folders if each for file in each.glob("*/component.yaml")]
+    return sorted(name for name in found if name.startswith(incomplete))
 
 
 Env = Annotated[

@@ -14,7 +14,7 @@ def run(console: Console) -> int:
     from mlops_platform.run.connect import reach, read_only
     from mlops_platform.run.open import open_environment
 
-    opened = open_environment(console.environment)
+    opened = open_environment(console.environment, lenient=True)
     name = console.environment = opened.environment.name
     work = read_only(opened)
     try:

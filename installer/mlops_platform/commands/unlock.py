@@ -27,7 +27,7 @@ def run(console: Console, *, force: bool) -> int:
     from mlops_platform.run.lock import locked
     from mlops_platform.run.open import open_environment
 
-    opened = open_environment(console.environment)
+    opened = open_environment(console.environment, lenient=True)
     name = console.environment = opened.environment.name
     found = _held(opened)
     for lock in found:

@@ -181,17 +181,21 @@ def read(
     earlier: tuple[Problem, ...] = (),
     expected_name: str = "",
     beside: Path | None = None,
+    *,
+    ignore_unknown: bool = False,
 ) -> Loaded:
     """Read and check one file against the catalogue. Raises ConfigurationError with every problem.
 
     `cluster_providers` are the models of the providers' options. `earlier` are the problems of the
     catalogue, reported together with those of the file. `beside` is the folder of relative paths in the
-    file; None: they are not checked.
+    file; None: they are not checked. With `ignore_unknown`, components in no catalogue are no problem.
     """
     document = load(path)
     raw = document.data if isinstance(document.data, dict) else {}
     environment, problems = check(document, _model(raw, cluster_providers))
     broken = frozenset(Path(p.file).parent.name for p in earlier)
+    if ignore_unknown and isinstance(raw.get("components"), dict):
+        broken |= raw["components"].keys() - catalog.entries.keys()
     found = [
         *earlier,
         *problems,

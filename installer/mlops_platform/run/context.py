@@ -172,7 +172,8 @@ def context_of(
     run = run_folder.name if run_folder.exists() else ""
     cluster = clusters.make(chosen.cluster, chosen.name, opened.state, programs, run)
     shipped = (paths.assets / "images", paths.assets / "helm-values", *cluster.recipe_folders)
-    own = (opened.beside.resolve() / "images",) if opened.beside else ()
+    own = [entry.folder.parent for entry in opened.catalog.entries.values()]
+    own += [opened.beside.resolve() / "images"] if opened.beside else []
     recipes = find_recipes(*dict.fromkeys((*shipped, *own)))
     access: Slot[ClusterAccess] = Slot("access to the cluster")
     return Context(

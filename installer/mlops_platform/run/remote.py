@@ -20,7 +20,7 @@ def open_anywhere(name: str, region: str) -> Opened:
     Raises UsageError when it is found nowhere.
     """
     try:
-        return open_environment(name)
+        return open_environment(name, lenient=True)
     except UsageError as error:
         found = next((each for each in remotes(region) if each.name == name), None) if region else None
         if found is None:
@@ -43,4 +43,4 @@ def open_recorded(found: RemoteEnvironment) -> Opened:
     state.mkdir(parents=True, exist_ok=True, mode=0o700)
     file = state / RECORDED
     file.write_text(found.file)
-    return open_file(file, found.name, paths)
+    return open_file(file, found.name, paths, lenient=True)

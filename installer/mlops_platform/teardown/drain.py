@@ -44,6 +44,33 @@ class Uninstall:
 
 
 @dataclass(frozen=True)
+class UninstallOthers:
+    """Uninstall releases in our namespaces that no component of the catalogue has: its folder is gone.
+
+    Before the others: a user's component may stand on a shipped one, and its edges are not known.
+    """
+
+    context: Context
+    id: str = "drain/other-releases"
+    layer: str = "releases"
+
+    def observe(self) -> Difference | None:
+        names = [name for _, name in self._found()]
+        return Difference(f"uninstall {', '.join(names)}") if names else None
+
+    def run(self, progress: Progress) -> None:
+        self.context.clients.kube_for_write()
+        for namespace, name in self._found():
+            self.context.helm.uninstall(namespace, name, progress)
+
+    def _found(self) -> list[tuple[str, str]]:
+        known = {(c.component.namespace, c.name) for c in self.context.resolved.values()}
+        others = set(self.context.helm.installed()) - known
+        names = namespaces_of(self.context) if others else set()
+        return sorted(key for key in others if key[0] in names)
+
+
+@dataclass(frozen=True)
 class SuspendCronJobs:
     """Suspend CronJobs, so that they start nothing during the drain."""
 

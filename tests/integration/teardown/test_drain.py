@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from mlops_platform.adapters.helm.release import read_installed
 from mlops_platform.adapters.kube import Kube
 from mlops_platform.adapters.kube.namespaces import ensure_namespace
 from mlops_platform.base.cancel import Cancel
@@ -20,6 +21,7 @@ from mlops_platform.teardown.drain import (
     DeleteLoadBalancers,
     DeleteVolumes,
     SuspendCronJobs,
+    UninstallOthers,
 )
 from mlops_platform.teardown.ignore_errors import IgnoreErrors
 from mlops_platform.teardown.snapshots import GROUPS, KeepSnapshots
@@ -230,3 +232,22 @@ def test_failed_step_is_noted_and_ignored_with_force(world: World) -> None:
     progress = RecordingProgress()
     IgnoreErrors(Failing(world.context)).run(progress)
     assert progress.notes == ["ignored because of --force: no answer: last"]
+
+
+def test_releases_of_components_whose_folder_is_gone_are_found_in_our_namespaces(world: World) -> None:
+    def record(name: str) -> dict[str, Any]:
+        labels = {"owner": "helm", "name": name, "status": "deployed", "version": "1"}
+        return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "labels": labels}}
+
+    for name in ("known", "gone"):
+        for space in (world.ours, world.theirs):
+            each = record(name)
+            world.kube.create({**each, "metadata": {**each["metadata"], "namespace": space}})
+    known = SimpleNamespace(name="known", component=SimpleNamespace(namespace=world.ours))
+    context = cast(Any, world.context)
+    context.resolved = {"known": known}
+    context.helm = SimpleNamespace(
+        installed=lambda: read_installed(world.kube.metadata("v1", "Secret", labels="owner=helm"))
+    )
+    difference = UninstallOthers(world.context).observe()
+    assert difference and difference.summary == "uninstall gone"

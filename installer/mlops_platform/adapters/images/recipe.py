@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field
 
 from mlops_platform.adapters.programs import Program
 from mlops_platform.base.errors import ConfigurationError, Problem
+from mlops_platform.base.paths import shown
 from mlops_platform.base.yaml import Document, Strict, check, load, read_text
 
 FILE = "image.yaml"
@@ -108,7 +109,7 @@ def find_recipes(*folders: Path) -> dict[str, Path]:
             if name in found:
                 problems.append(
                     Problem(
-                        str(file), 1, f"image {name}: there are two", f"rename this folder or {found[name]}"
+                        shown(file), 1, f"image {name}: there are two", f"rename this folder or {found[name]}"
                     )
                 )
             found.setdefault(name, file.parent)
@@ -123,7 +124,7 @@ def read_recipes(folders: Mapping[str, Path]) -> dict[str, Read]:
     problems: list[Problem] = []
     documents: dict[str, Document] = {}
     for name, folder in folders.items():
-        document = load(folder / FILE)
+        document = load(folder / FILE, shown(folder / FILE))
         recipe, found = check(document, Recipe)
         problems += found
         if recipe:
@@ -177,7 +178,7 @@ def _requirements(read: Read, document: Document) -> Iterable[Problem]:
     for number, text in found:
         if "==" not in text or "--hash=sha256:" not in text:
             what = f"{text.split()[0]}: not pinned with == and --hash"
-            yield Problem(str(file), number, what, "write the file with uv pip compile --generate-hashes")
+            yield Problem(shown(file), number, what, "write the file with uv pip compile --generate-hashes")
 
 
 def requirements(file: Path) -> list[tuple[int, str]]:
