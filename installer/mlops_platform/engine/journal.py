@@ -121,7 +121,7 @@ class RunRecord:
 
     @property
     def dead(self) -> bool:
-        """Whether it started on this host and never finished, and its process is gone."""
+        """Return whether it started on this host and never finished, and its process is gone."""
         if self.finished or self.started.get("host") != socket.gethostname():
             return False
         return not ProcessId(self.started.get("pid", 0), self.started.get("start_ticks", 0)).alive

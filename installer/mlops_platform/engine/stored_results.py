@@ -35,7 +35,7 @@ def read(kube: Kube) -> Mapping[str, Record]:
 
 
 def passed(kube: Kube, component: str, digest: str) -> bool:
-    """Whether the last smoke result is of this digest, without a failure."""
+    """Return whether the last smoke result is of this digest, without a failure."""
     record = read(kube).get(component)
     return record is not None and record.digest == digest and not record.failed
 

@@ -64,7 +64,7 @@ class Holder:
 
     @property
     def dead(self) -> bool:
-        """Whether the holder is known to be gone: it ran on this host, and its process has ended."""
+        """Return whether the holder is known to be gone: it ran on this host, and its process has ended."""
         here = self.host == socket.gethostname()
         return here and not ProcessId(self.pid, self.start_ticks).alive
 
@@ -217,7 +217,7 @@ def lease_holder(lease: dict[str, Any]) -> Holder | None:
 
 
 def expired(lease: dict[str, Any]) -> bool:
-    """Whether there was no heartbeat for longer than the lease lasts."""
+    """Return whether there was no heartbeat for longer than the lease lasts."""
     renewed = lease.get("spec", {}).get("renewTime")
     if not renewed:
         return True

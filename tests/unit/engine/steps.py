@@ -1,4 +1,4 @@
-"""Small real steps for the engine's tests: they record what was done to them."""
+"""Small real steps for tests of the engine, which record their calls."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mlops_platform.engine.graph import Difference, Graph, Part
 
 @dataclass
 class Act:
-    """A step that differs until it has run; `work` is run, `requires` are its edges in `graph`."""
+    """A step with a difference until it has run; `work` is its action, `requires` its edges in `graph`."""
 
     id: str
     requires: tuple[str, ...] = ()
@@ -37,7 +37,7 @@ def graph(*acts: Act, lanes: Mapping[str, str] | None = None) -> Graph:
 
 @dataclass
 class Heard:
-    """A listener that keeps everything."""
+    """A listener that stores all events."""
 
     steps: tuple[tuple[str, str], ...] = ()
     events: list[StepEvent] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""Proves the engine: parallel where free, failures isolated, cancel, resume, and a record of all of it."""
+"""The engine: parallel steps, isolated failures, cancel, resume, and the journal."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def run(*steps: Act, cancel: Cancel | None = None, journal: Journal | None = Non
     return engine.run(), heard
 
 
-def test_steps_run_after_what_they_require_and_once() -> None:
+def test_steps_run_once_and_after_their_requirements() -> None:
     order: list[str] = []
 
     def noting(name: str) -> Act:
@@ -38,8 +38,8 @@ def test_steps_run_after_what_they_require_and_once() -> None:
     assert heard.ended and heard.kinds("d") == ["started", "done"]
 
 
-def test_free_steps_run_side_by_side() -> None:
-    """Each waits for the other: one after another they would never end."""
+def test_independent_steps_run_in_parallel() -> None:
+    """Each waits for the other: in sequence they would never end."""
     meeting = threading.Barrier(2, timeout=30)
 
     def meet(_: Progress) -> None:
@@ -49,8 +49,8 @@ def test_free_steps_run_side_by_side() -> None:
     assert set(result.done) == {"a", "b"}
 
 
-def test_steps_of_one_lane_run_one_at_a_time_in_order_and_wait_for_nobody_else() -> None:
-    """b would meet a if both ran; c is not ready when the lane is free, so d goes first."""
+def test_steps_of_a_lane_run_one_at_a_time_and_do_not_wait_for_blocked_ones() -> None:
+    """a and b would collide if both ran; c cannot start when the lane is free, so d goes first."""
     order: list[str] = []
     alone = threading.Lock()
     freed = threading.Event()
@@ -75,7 +75,7 @@ def test_steps_of_one_lane_run_one_at_a_time_in_order_and_wait_for_nobody_else()
     assert (order, result.failures) == (["a", "b", "d", "c"], ())
 
 
-def test_a_failure_skips_what_stands_on_it_and_nothing_else() -> None:
+def test_failure_skips_only_dependent_steps() -> None:
     def fail(_: Progress) -> None:
         raise StepError("broken", why="seen", hint="mend", transient=True)
 
@@ -88,7 +88,7 @@ def test_a_failure_skips_what_stands_on_it_and_nothing_else() -> None:
         result.raise_first()
 
 
-def test_a_second_run_does_only_what_is_missing() -> None:
+def test_second_run_does_only_the_missing_steps() -> None:
     broken = {"now": True}
 
     def once_broken(_: Progress) -> None:
@@ -104,13 +104,13 @@ def test_a_second_run_does_only_what_is_missing() -> None:
     assert heard.kinds("a") == ["unchanged"]
 
 
-def test_cancel_lets_running_steps_end_and_starts_nothing_new() -> None:
+def test_cancel_lets_running_steps_end_and_starts_no_more() -> None:
     cancel = Cancel()
     result, _ = run(Act("a", work=lambda _: cancel.request()), Act("b", ("a",)), cancel=cancel)
     assert (result.done, result.skipped) == (("a",), ("b",))
 
 
-def test_an_interruption_is_the_error_only_when_nothing_worse_happened() -> None:
+def test_interruption_is_the_error_only_without_another_failure() -> None:
     def interrupted(_: Progress) -> None:
         raise Interrupted("stop")
 
@@ -125,7 +125,7 @@ def test_an_interruption_is_the_error_only_when_nothing_worse_happened() -> None
         result.raise_first()
 
 
-def test_a_bug_reaches_the_caller_with_its_trace_in_the_journal(tmp_path: Path) -> None:
+def test_bug_is_raised_and_its_trace_is_in_the_journal(tmp_path: Path) -> None:
     journal = Journal.start(tmp_path, "up", "test", "0", Redactor())
 
     def bug(_: Progress) -> None:
@@ -139,8 +139,8 @@ def test_a_bug_reaches_the_caller_with_its_trace_in_the_journal(tmp_path: Path) 
     assert "ZeroDivisionError: seven" in trace
 
 
-def test_a_journal_that_cannot_be_written_stops_the_run_and_says_so(tmp_path: Path) -> None:
-    """A file-size limit stands in for the full disk: the same error from the same call."""
+def test_unwritable_journal_stops_the_run_with_an_error(tmp_path: Path) -> None:
+    """A file-size limit replaces the full disk: the same error of the same call."""
     journal = Journal.start(tmp_path, "up", "test", "0", Redactor())
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     size = (journal.folder / "journal.jsonl").stat().st_size
@@ -159,13 +159,13 @@ def test_a_journal_that_cannot_be_written_stops_the_run_and_says_so(tmp_path: Pa
 
 
 class Reads(Act):
-    """Looks at what an earlier step makes."""
+    """Observes the result of an earlier step."""
 
     def observe(self) -> None:
         raise StepError("the node is not running")
 
 
-def test_the_plan_says_what_it_cannot_know_before_others_have_run() -> None:
+def test_plan_marks_steps_that_depend_on_others_as_unknown() -> None:
     planned = observe_all(graph(Act("a"), Act("b", settled=True), Reads("c", ("a",)), Reads("d", ("c",))))
     assert [(p.step, bool(p.difference), p.unknown) for p in planned] == [
         ("a", True, ""),
@@ -175,12 +175,12 @@ def test_the_plan_says_what_it_cannot_know_before_others_have_run() -> None:
     ]
 
 
-def test_the_plan_hides_no_error_of_a_step_on_settled_ground() -> None:
+def test_plan_raises_the_error_of_an_independent_step() -> None:
     with pytest.raises(StepError, match="not running"):
         observe_all(graph(Act("b", settled=True), Reads("c", ("b",))))
 
 
-def test_the_critical_path_is_the_chain_that_decided_the_length() -> None:
+def test_critical_path_is_the_chain_that_determined_the_duration() -> None:
     times = {"a": (0.0, 2.0), "b": (0.0, 5.0), "d": (5.0, 6.0), "e": (2.0, 3.0)}
     edges: dict[str, tuple[str, ...]] = {
         "d": ("c", "a"),
@@ -199,7 +199,7 @@ def test_the_critical_path_is_the_chain_that_decided_the_length() -> None:
         ([Act("a", ("gone",))], "no step"),
     ],
 )
-def test_a_graph_that_cannot_be_run_is_refused(steps: list[Act], message: str) -> None:
+def test_invalid_graph_is_an_error(steps: list[Act], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         graph(*steps)
 
@@ -210,7 +210,7 @@ def test_chain_waits_for_every_end_of_the_part_before() -> None:
     assert found.requires == {"a": (), "b": ("a",), "c": ("a",), "d": ("b", "c")}
 
 
-def test_an_empty_part_passes_on_what_the_next_one_waits_for() -> None:
+def test_empty_part_passes_on_the_requirements_of_the_next() -> None:
     a, b, c = (Act(name) for name in "abc")
     nothing = after(parallel(), b)
     assert Graph.of(b, chain(a, nothing, c)).requires["c"] == ("b", "a")
@@ -222,7 +222,7 @@ def test_after_adds_no_step_of_the_other_part() -> None:
         Graph.of(after(b, a))
 
 
-def test_up_to_keeps_a_step_and_all_it_stands_on() -> None:
+def test_up_to_keeps_a_step_and_its_requirements() -> None:
     a, b, c, d = (Act(name) for name in "abcd")
     found = Graph.of(chain(a, b, c), chain(a, d)).up_to("b")
     assert [step.id for step in found.steps] == ["a", "b"]

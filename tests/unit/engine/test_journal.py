@@ -1,4 +1,4 @@
-"""Proves the journal: durable lines, secrets taken out, a torn last line skipped, dead runs recognised."""
+"""The journal: durable lines, redacted secrets, a skipped incomplete last line, dead runs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def start(state: Path, redactor: Redactor | None = None) -> Journal:
     return Journal.start(state, "up", "test", "0", redactor or Redactor())
 
 
-def test_a_killed_run_is_known_as_dead_with_the_step_it_died_in(tmp_path: Path) -> None:
+def test_killed_run_is_dead_and_names_its_step(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", DIES, str(tmp_path)], check=False)
     assert done.returncode == -9
     record = next(runs(tmp_path))
@@ -35,7 +35,7 @@ def test_a_killed_run_is_known_as_dead_with_the_step_it_died_in(tmp_path: Path) 
     assert record.durations == {"a": 1.5}
 
 
-def test_a_run_of_a_living_process_and_a_finished_one_are_not_dead(tmp_path: Path) -> None:
+def test_running_and_finished_runs_are_not_dead(tmp_path: Path) -> None:
     journal = start(tmp_path)
     assert not next(runs(tmp_path)).dead
     journal.write("run_finished", outcome="done")
@@ -43,7 +43,7 @@ def test_a_run_of_a_living_process_and_a_finished_one_are_not_dead(tmp_path: Pat
     assert not record.dead and record.finished
 
 
-def test_secrets_are_taken_out_and_words_are_not(tmp_path: Path) -> None:
+def test_secrets_are_redacted_and_short_words_are_not(tmp_path: Path) -> None:
     redactor = Redactor()
     redactor.add("hunter2-hunter2", "short")
     start(tmp_path, redactor).write("step_note", text="password hunter2-hunter2, short")
@@ -51,7 +51,7 @@ def test_secrets_are_taken_out_and_words_are_not(tmp_path: Path) -> None:
     assert "hunter2" not in text and "[redacted], short" in text
 
 
-def test_a_torn_last_line_is_skipped_and_a_torn_middle_is_not_hidden(tmp_path: Path) -> None:
+def test_incomplete_last_line_is_skipped_and_a_broken_other_line_is_an_error(tmp_path: Path) -> None:
     journal = start(tmp_path)
     file = journal.folder / "journal.jsonl"
     whole = file.read_bytes()
@@ -62,7 +62,7 @@ def test_a_torn_last_line_is_skipped_and_a_torn_middle_is_not_hidden(tmp_path: P
         next(runs(tmp_path))
 
 
-def test_runs_of_one_second_keep_their_order_and_the_oldest_are_removed(tmp_path: Path) -> None:
+def test_runs_of_one_second_keep_their_order_and_oldest_are_removed(tmp_path: Path) -> None:
     for day in range(1, KEEP_RUNS + 1):
         (tmp_path / "runs" / f"2025-{day // 28 + 1:02}-{day % 28 + 1:02}T00-00-00Z").mkdir(parents=True)
     journals = [start(tmp_path) for _ in range(12)]
@@ -71,13 +71,13 @@ def test_runs_of_one_second_keep_their_order_and_the_oldest_are_removed(tmp_path
     assert newest == [journal.folder for journal in reversed(journals)]
 
 
-def test_the_newest_known_time_of_a_step_is_what_is_expected(tmp_path: Path) -> None:
+def test_expected_time_of_a_step_is_its_newest(tmp_path: Path) -> None:
     for seconds in (9.0, 4.0):
         start(tmp_path).write("step_done", step="a", seconds=seconds)
     assert expected_seconds(list(runs(tmp_path))) == {"a": 4.0}
 
 
-def test_the_journal_is_for_its_owner_only(tmp_path: Path) -> None:
+def test_journal_is_readable_by_its_owner_only(tmp_path: Path) -> None:
     journal = start(tmp_path)
     assert journal.folder.stat().st_mode & 0o077 == 0
     assert (journal.folder / "journal.jsonl").stat().st_mode & 0o077 == 0

@@ -1,4 +1,4 @@
-"""Proves that results are found in a Job's log among everything else, and again in the run's folder."""
+"""Smoke results, read from a Job's log and from the run folder."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ def test_probes_are_found_among_other_lines() -> None:
     ]
 
 
-def test_a_log_without_probes_has_none() -> None:
+def test_log_without_probes_has_no_results() -> None:
     assert parse("Killed\n") == []
 
 
-def test_results_are_kept_by_component(tmp_path: Path) -> None:
+def test_results_are_stored_by_component(tmp_path: Path) -> None:
     assert load(tmp_path) == {}
     results = parse(LOG)
     save(tmp_path, "store", results)

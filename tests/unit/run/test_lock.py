@@ -1,4 +1,4 @@
-"""Proves the lock on one machine: one at a time, the holder named, freed by any death."""
+"""The lock on one machine: one holder, named in errors, released when it ends in any way."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ def other(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
         process.kill()
 
 
-def test_the_second_one_is_told_who_holds_it(tmp_path: Path, other: subprocess.Popen[str]) -> None:
+def test_second_process_gets_the_name_of_the_holder(tmp_path: Path, other: subprocess.Popen[str]) -> None:
     with pytest.raises(LockedError) as caught, HostLock(tmp_path, "test", "mlops-platform down"):
         pass
     assert caught.value.exit_code == Exit.LOCKED
     assert f"pid {other.pid}: `mlops-platform up`, since " in caught.value.what
 
 
-def test_a_killed_holder_holds_nothing(tmp_path: Path, other: subprocess.Popen[str]) -> None:
+def test_lock_of_a_killed_holder_is_free(tmp_path: Path, other: subprocess.Popen[str]) -> None:
     other.kill()
     other.wait()
     left = holder_of(tmp_path / "lock")
@@ -53,22 +53,22 @@ def test_a_killed_holder_holds_nothing(tmp_path: Path, other: subprocess.Popen[s
     assert now and now.command == "mlops-platform down"
 
 
-def test_a_freed_lock_names_nobody(tmp_path: Path) -> None:
+def test_free_lock_has_no_holder(tmp_path: Path) -> None:
     with HostLock(tmp_path, "test", "mlops-platform up"):
         holder = holder_of(tmp_path / "lock")
         assert holder and not holder.dead
     assert holder_of(tmp_path / "lock") is None
 
 
-def test_a_holder_on_another_machine_is_not_known_to_be_dead() -> None:
+def test_holder_on_another_machine_is_not_dead() -> None:
     assert not Holder("elsewhere", "eva", 2**22, 1, "mlops-platform up", "2026-01-01").dead
 
 
 @pytest.mark.parametrize(("age", "gone"), [(EXPIRES_SECONDS - 5, False), (EXPIRES_SECONDS + 5, True)])
-def test_a_lease_without_a_heartbeat_expires(age: int, gone: bool) -> None:
+def test_lease_without_a_heartbeat_expires(age: int, gone: bool) -> None:
     renewed = (datetime.now(UTC) - timedelta(seconds=age)).isoformat()
     assert expired({"spec": {"renewTime": renewed}}) is gone
 
 
-def test_a_lease_nobody_ever_renewed_is_expired() -> None:
+def test_lease_without_a_renewal_is_expired() -> None:
     assert expired({"spec": {}})

@@ -216,7 +216,7 @@ def _headers(live: _Live) -> dict[str, str]:
 
 
 def _stamp(file: Path) -> tuple[int, ...]:
-    """What changes when a file is replaced or written; empty when it is missing."""
+    """Values that change when a file is replaced or written; empty if it is missing."""
     try:
         seen = file.stat()
     except OSError:

@@ -31,7 +31,7 @@ def _ours(found: Object) -> bool:
 
 
 def namespace_is_ours(kube: Kube, namespace: str) -> bool:
-    """Whether the namespace exists, is not being deleted and was created here."""
+    """Return whether the namespace exists, is not being deleted and was created here."""
     found = kube.get("v1", "Namespace", namespace)
     return found is not None and _ours(found) and "deletionTimestamp" not in found["metadata"]
 

@@ -45,7 +45,7 @@ class Patience:
         return found
 
     def _crashed(self, state: State) -> bool:
-        """Whether a pod crashed CRASHES times during this wait, or once more if it was looping before.
+        """Return whether a pod crashed CRASHES times during this wait, or once more if it was looping before.
 
         The restart count alone does not tell: every restart of a node adds one to each container.
         """

@@ -30,7 +30,7 @@ class State:
 
 
 def belongs(workload: Object, name: str) -> bool:
-    """Whether a workload is part of release `name`, by the common label or by Helm's annotation."""
+    """Return whether a workload is part of release `name`, by the common label or by Helm's annotation."""
     meta = workload["metadata"]
     labels, notes = meta.get("labels") or {}, meta.get("annotations") or {}
     by_label = labels.get("app.kubernetes.io/instance")
@@ -67,7 +67,7 @@ def rolling(workload: Object) -> str:
 
 
 def _by_hand(workload: Object) -> bool:
-    """Whether pods keep their version on purpose: an OnDelete strategy, or a partition."""
+    """Return whether pods keep their version on purpose: an OnDelete strategy, or a partition."""
     strategy = workload["spec"].get("updateStrategy") or {}
     return strategy.get("type") == "OnDelete" or bool((strategy.get("rollingUpdate") or {}).get("partition"))
 

@@ -1,4 +1,4 @@
-"""How long a pod may be in a bad state before the wait for it ends."""
+"""Limits of bad pod states during a wait."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def state(reason: str, *, restarts: int = 0, uid: str = "u1") -> State:
         ("ImagePullBackOff", 120),
     ],
 )
-def test_a_state_that_does_not_heal_may_last_so_long(reason: str, seconds: float) -> None:
+def test_permanent_state_ends_the_wait_after_its_limit(reason: str, seconds: float) -> None:
     clock = Clock()
     patience = Patience(clock)
     if seconds:
@@ -46,7 +46,7 @@ def test_a_state_that_does_not_heal_may_last_so_long(reason: str, seconds: float
 
 
 @pytest.mark.parametrize("reason", ["ContainerCreating", "Unschedulable", "NotReady", "Terminating"])
-def test_a_state_that_may_heal_may_last(reason: str) -> None:
+def test_temporary_state_has_no_limit(reason: str) -> None:
     clock = Clock()
     patience = Patience(clock)
     patience.exhausted([state(reason)])
@@ -54,7 +54,7 @@ def test_a_state_that_may_heal_may_last(reason: str) -> None:
     assert patience.exhausted([state(reason)]) is None
 
 
-def test_the_two_words_for_a_failed_pull_are_one_state() -> None:
+def test_both_reasons_of_a_failed_pull_share_one_limit() -> None:
     clock = Clock()
     patience = Patience(clock)
     patience.exhausted([state("ErrImagePull")])
@@ -64,7 +64,7 @@ def test_the_two_words_for_a_failed_pull_are_one_state() -> None:
     assert patience.exhausted([state("ErrImagePull")])
 
 
-def test_a_state_that_went_away_and_came_back_begins_anew() -> None:
+def test_limit_restarts_if_the_state_was_gone() -> None:
     clock = Clock()
     patience = Patience(clock)
     patience.exhausted([state("FailedCreate")])
@@ -74,7 +74,7 @@ def test_a_state_that_went_away_and_came_back_begins_anew() -> None:
     assert patience.exhausted([state("FailedCreate")]) is None
 
 
-def test_a_replaced_pod_begins_anew() -> None:
+def test_limit_restarts_for_a_replaced_pod() -> None:
     clock = Clock()
     patience = Patience(clock)
     patience.exhausted([state("RunContainerError")])
@@ -86,8 +86,8 @@ def looping(restarts: int) -> State:
     return state("CrashLoopBackOff", restarts=restarts)
 
 
-def test_a_pod_whose_crashes_are_only_seen_as_ended_is_crashing_too() -> None:
-    """As a kubelet 1.35 reports it between two tries."""
+def test_crashes_count_if_only_ended_is_reported() -> None:
+    """Kubelet 1.35 reports it so between two restarts."""
     patience = Patience()
     assert patience.exhausted([state("Ended")]) is None
     assert patience.exhausted([state("NotReady", restarts=2)]) is None
@@ -95,7 +95,7 @@ def test_a_pod_whose_crashes_are_only_seen_as_ended_is_crashing_too() -> None:
     assert patience.exhausted([state("Ended", restarts=3)])
 
 
-def test_a_pod_may_crash_so_often() -> None:
+def test_wait_ends_at_the_last_allowed_crash() -> None:
     patience = Patience()
     assert patience.exhausted([state("ContainerCreating")]) is None
     for restarts in range(1, CRASHES):
@@ -103,21 +103,21 @@ def test_a_pod_may_crash_so_often() -> None:
     assert patience.exhausted([looping(CRASHES)]) == looping(CRASHES)
 
 
-def test_restarts_from_before_do_not_count_for_a_pod_that_was_running() -> None:
-    """Each restart of a node adds one to every container of it."""
+def test_earlier_restarts_of_a_running_pod_do_not_count() -> None:
+    """Each restart of a node adds one to each of its containers."""
     patience = Patience()
     assert patience.exhausted([state("NotReady", restarts=9)]) is None
     assert patience.exhausted([looping(9 + CRASHES - 1)]) is None
     assert patience.exhausted([looping(9 + CRASHES)])
 
 
-def test_a_pod_that_was_looping_before_gets_one_more_try() -> None:
+def test_pod_in_a_crash_loop_gets_one_more_restart() -> None:
     patience = Patience()
     assert patience.exhausted([looping(9)]) is None
     assert patience.exhausted([looping(10)]) == looping(10)
 
 
-def test_a_pod_that_comes_while_we_watch_is_judged_by_all_its_crashes() -> None:
+def test_all_crashes_of_a_pod_created_during_the_wait_count() -> None:
     patience = Patience()
     patience.exhausted([])
     assert patience.exhausted([looping(CRASHES)])

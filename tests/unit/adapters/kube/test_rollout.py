@@ -1,4 +1,4 @@
-"""What is read from workloads and pods: one case file each, most of them recorded on a node."""
+"""States of workloads and pods; most case files were recorded on a node."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("file", CASES, ids=lambda file: file.stem)
-def test_a_workload_and_its_pods_in_words(file: Path) -> None:
+def test_state_of_workload_and_pods_is_as_in_the_case(file: Path) -> None:
     case = yaml.safe_load(file.read_text())
     assert rolling(case["workload"]) == case["rolling"]
     own = pods_of(case["workload"], case["pods"])
     assert [str(pod_state(pod) or "ready") for pod in own] == case["states"]
 
 
-def test_there_are_cases() -> None:
+def test_cases_are_found() -> None:
     assert len(CASES) >= 17
 
 
-def test_why_a_deployment_gets_no_pods() -> None:
+def test_deployment_without_pods_has_the_reason() -> None:
     case = yaml.safe_load(next(f for f in CASES if f.stem == "refused-by-pod-security").read_text())
     assert 'violates PodSecurity "restricted' in refused(case["workload"])
 
@@ -51,7 +51,7 @@ def test_why_a_deployment_gets_no_pods() -> None:
         (None, None, False),
     ],
 )
-def test_a_workload_belongs_to_a_release_by_label_or_by_helms_note(
+def test_workload_belongs_to_a_release_by_label_or_annotation(
     labels: Any, annotations: Any, expected: bool
 ) -> None:
     workload = {"metadata": {"labels": labels, "annotations": annotations}}
@@ -70,15 +70,15 @@ def started(seconds_ago: float, *, probe: bool = False) -> dict[str, Any]:
     }
 
 
-def test_a_container_without_a_probe_must_run_a_while() -> None:
+def test_container_without_probe_must_run_for_a_while() -> None:
     state = unsettled(started(SETTLE_SECONDS - 1), NOW)
     assert state and (state.reason, state.container, state.restarts) == ("Started", "main", 2)
     assert unsettled(started(SETTLE_SECONDS), NOW) is None
 
 
-def test_a_passed_probe_is_believed_at_once() -> None:
+def test_passed_probe_needs_no_settling() -> None:
     assert unsettled(started(0, probe=True), NOW) is None
 
 
-def test_a_node_whose_clock_is_ahead_holds_nobody_up() -> None:
+def test_start_in_the_future_is_ignored() -> None:
     assert unsettled(started(-60), NOW) is None
