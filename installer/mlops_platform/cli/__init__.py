@@ -1,4 +1,4 @@
-"""Owns the command line: its parts put together, and what is wrong with it said like every other error."""
+"""The command line: all commands, and errors of the command line itself."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["app", "guarded", "main"]
 
 app = typer.Typer(
     name="mlops-platform",
-    help="A Kubernetes MLOps platform that comes up, is proven, and goes away.",
+    help="Installs, verifies and removes an MLOps platform on Kubernetes.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
@@ -27,12 +27,12 @@ app.add_typer(groups.app)
 
 
 def main() -> None:
-    """The console script. What is wrong with the command line itself is said like every other error."""
+    """Run the console script. An error of the command line looks like every other error."""
     raise SystemExit(guarded(Console("", output=_asked_output()), _typer))
 
 
 def _typer(_: Console) -> int:
-    """Typer's own exceptions are private to it, so they are told by what they have."""
+    """Run Typer. Its exceptions are private, so they are recognized by their attributes."""
     try:
         return int(app(standalone_mode=False) or 0)
     except Exception as error:
@@ -47,6 +47,6 @@ def _typer(_: Console) -> int:
 
 
 def _asked_output() -> Output:
-    """What a command line that could not be parsed would have wanted of us."""
+    """The output format that a command line asks for which Typer could not parse."""
     words = " ".join(sys.argv[1:])
     return Output.JSON if re.search(r"(--output[ =]|-o ?)json\b", words) else Output.TEXT

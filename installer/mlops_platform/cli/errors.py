@@ -1,4 +1,4 @@
-"""Owns the end of every command: the one place that maps errors to exit codes."""
+"""The end of every command: the one place that maps errors to exit codes."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from mlops_platform.console import Console
 
 
 def end(console: Console, act: Callable[[Console], int]) -> None:
-    """Run a command and leave with its status, as Typer wants it."""
+    """Run a command and exit with its status."""
     raise typer.Exit(guarded(console, act))
 
 
 def guarded(console: Console, act: Callable[[Console], int]) -> int:
-    """The one place that maps errors to exit codes."""
+    """Run a command. Returns its exit code; an error is printed."""
     try:
         return act(console)
     except PlatformError as error:
@@ -28,8 +28,8 @@ def guarded(console: Console, act: Callable[[Console], int]) -> int:
     except KeyboardInterrupt:
         return console.error(Interrupted("interrupted"))
     except BrokenPipeError:
-        # Our reader has gone, as `head` does. Python would complain once more when it flushes at exit.
+        # The reader is gone, such as `head`. Otherwise Python reports the broken pipe again when it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
-    except Exception as error:  # noqa: BLE001 - a bug: said shortly, with -v in full
+    except Exception as error:  # noqa: BLE001 - a bug: one line, with -v the traceback
         return console.bug(traceback.format_exc(), f"{type(error).__name__}: {error}")

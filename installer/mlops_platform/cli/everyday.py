@@ -1,4 +1,4 @@
-"""Owns the commands without a group: up, down, and what one looks at and opens between them."""
+"""The commands without a group: up, down, plan, status, smoke, open and others."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ def up(
     allow_data_loss: AllowDataLoss = False,
     parallel: Annotated[int, typer.Option("--parallel", min=1, max=64, help="Steps at once.")] = 16,
     ttl: Annotated[
-        str, typer.Option("--ttl", help="Time to live, such as 4h: `reap` takes it down after that.")
+        str, typer.Option("--ttl", help="Time to live, such as 4h; then `reap` destroys it.")
     ] = "",
-    only: Annotated[Only | None, typer.Option("--only", help="Stop once the cluster is made.")] = None,
+    only: Annotated[Only | None, typer.Option("--only", help="Stop after the cluster is created.")] = None,
 ) -> None:
-    """Bring an environment up and prove it. Running it again resumes, or does nothing."""
+    """Install or change an environment and run the smoke tests. Resumes an earlier run."""
     from mlops_platform.commands import up as command
 
     end(
@@ -60,22 +60,20 @@ def down(
     yes: Yes = False,
     verbose: Verbose = False,
     allow_data_loss: AllowDataLoss = False,
-    keep_data: Annotated[
-        bool, typer.Option("--keep-data", help="Keep volumes; the next up has them.")
-    ] = False,
+    keep_data: Annotated[bool, typer.Option("--keep-data", help="Keep volumes for the next up.")] = False,
     retain: Annotated[
         list[str] | None,
-        typer.Option("--retain", help="Keep these and name them: volumes, snapshots, buckets, logs."),
+        typer.Option("--retain", help="Keep and list these: volumes, snapshots, buckets, logs."),
     ] = None,
     sweep_only: Annotated[
-        bool, typer.Option("--sweep-only", help="Only what Terraform does not know of, and the proof.")
+        bool, typer.Option("--sweep-only", help="Only delete what Terraform does not know, and verify.")
     ] = False,
     force: Annotated[
-        bool, typer.Option("--force", help="Go on where a step fails. What is left is still exit 7.")
+        bool, typer.Option("--force", help="Continue after a failed step. Leftovers are still exit 7.")
     ] = False,
     region: Region = "",
 ) -> None:
-    """Take an environment down and prove that nothing is left."""
+    """Destroy an environment and verify that nothing is left."""
     from mlops_platform.commands import down as command
     from mlops_platform.teardown.verify import DownOptions
 
@@ -93,9 +91,9 @@ def reap(
     output: Out = Output.TEXT,
     verbose: Verbose = False,
     region: Region = "",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what has expired.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what has expired.")] = False,
 ) -> None:
-    """Take down what was made with --ttl and has expired; nothing else. For a scheduled job."""
+    """Destroy environments made with --ttl after their time. For a scheduled job."""
     from mlops_platform.commands import reap as command
 
     end(
@@ -109,9 +107,9 @@ def plan(
     env: Env = "local",
     output: Out = Output.TEXT,
     verbose: Verbose = False,
-    only: Annotated[Only | None, typer.Option("--only", help="Stop once the cluster is made.")] = None,
+    only: Annotated[Only | None, typer.Option("--only", help="Stop after the cluster is created.")] = None,
 ) -> None:
-    """Show what `up` would do, what data would be lost, and what it costs. Changes nothing."""
+    """Show what `up` would change, which data it would lose, and what it costs. Changes nothing."""
     from mlops_platform.commands import plan as command
 
     end(
@@ -131,14 +129,14 @@ def status(env: Env = "local", output: Out = Output.TEXT, verbose: Verbose = Fal
 @app.command()
 def smoke(
     components: Annotated[
-        list[str] | None, typer.Argument(autocompletion=complete_component, help="Default: all of them.")
+        list[str] | None, typer.Argument(autocompletion=complete_component, help="Default: all.")
     ] = None,
     env: Env = "local",
     output: Out = Output.TEXT,
     verbose: Verbose = False,
     junit: Junit = "",
 ) -> None:
-    """Prove each layer, and that what must be refused is refused."""
+    """Run the smoke tests: positive and negative tests of each layer."""
     from mlops_platform.commands import smoke as command
 
     end(
@@ -149,7 +147,7 @@ def smoke(
 
 @app.command()
 def check(env: Env = "local", output: Out = Output.TEXT, verbose: Verbose = False) -> None:
-    """Preflight: is this machine ready? Every line with its fix."""
+    """Check the machine or the account before `up`: each line has a figure and a fix."""
     from mlops_platform.commands import check as command
 
     end(Console("check", env, output, verbose), command.run)
@@ -163,7 +161,7 @@ def open_(
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Local port; 0: any free one.")] = 0,
     verbose: Verbose = False,
 ) -> None:
-    """Forward a component's port to this machine; print its address and how to log in."""
+    """Forward a local port to a component; print its address and how to log in."""
     from mlops_platform.commands import open_ as command
 
     end(
@@ -178,8 +176,10 @@ def logs(
     env: Env = "local",
     output: Out = Output.TEXT,
     tail: Annotated[int, typer.Option("--tail", min=0, help="Lines from the end; 0: all.")] = 100,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as new lines come.")] = False,
-    previous: Annotated[bool, typer.Option("--previous", "-p", help="Of the container before.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Print new lines as they come.")] = False,
+    previous: Annotated[
+        bool, typer.Option("--previous", "-p", help="The log of the previous container.")
+    ] = False,
     verbose: Verbose = False,
 ) -> None:
     """Print a component's log."""
@@ -195,10 +195,10 @@ def logs(
 def unlock(
     env: Env = "local",
     output: Out = Output.TEXT,
-    force: Annotated[bool, typer.Option("--force", help="Even when its holder seems alive.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Also if the holder seems alive.")] = False,
     verbose: Verbose = False,
 ) -> None:
-    """Say who holds an environment, and free it when they are gone."""
+    """Show the holder of an environment's lock; remove a stale lock."""
     from mlops_platform.commands import unlock as command
 
     end(Console("unlock", env, output, verbose), lambda console: command.run(console, force=force))
@@ -214,7 +214,7 @@ def kubeconfig(env: Env = "local", output: Out = Output.TEXT, verbose: Verbose =
 
 @app.command()
 def trust(env: Env = "local", output: Out = Output.TEXT) -> None:
-    """Say how browsers and programs come to know the environment's certificate."""
+    """Explain how browsers and programs trust the environment's certificate."""
     from mlops_platform.commands import trust as command
 
     end(Console("trust", env, output), command.run)
@@ -222,11 +222,11 @@ def trust(env: Env = "local", output: Out = Output.TEXT) -> None:
 
 @app.command()
 def token(
-    name: Annotated[str, typer.Argument(help="A user's name, a machine's usually.")],
+    name: Annotated[str, typer.Argument(help="Name of a user, usually of a machine.")],
     env: Env = "local",
     output: Out = Output.TEXT,
 ) -> None:
-    """Print a bearer token in a user's name for a program, good for an hour."""
+    """Print a bearer token of a user for a program, valid for an hour."""
     from mlops_platform.commands import user as command
 
     end(Console("token", env, output), lambda console: command.token(console, name))

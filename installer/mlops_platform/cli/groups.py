@@ -1,4 +1,4 @@
-"""Owns the commands in groups: env, policies, user, secrets, cache."""
+"""The commands in groups: env, policies, user, secrets, component, cache."""
 
 from __future__ import annotations
 
@@ -28,23 +28,23 @@ def _group(name: str, about: str) -> typer.Typer:
     return made
 
 
-env_app = _group("env", "Environments: list, show, and the schema of their files.")
-policies_app = _group("policies", "The firewall: who may reach whom, and the policies that say so.")
-user_app = _group("user", "Local users: add, remove, list, a new password.")
-secrets_app = _group("secrets", "Secrets: new values, values brought in again, and what there is.")
-component_app = _group("component", "Components of your own: a new folder, the schema of component.yaml.")
-cache_app = _group("cache", "What has been built on this machine: show it, prune it.")
+env_app = _group("env", "Environments: list, show, schema of their files.")
+policies_app = _group("policies", "Network policies: allowed connections and the policies themselves.")
+user_app = _group("user", "Local users: add, remove, list, set a password.")
+secrets_app = _group("secrets", "Secrets: rotate, copy to the cluster, list.")
+component_app = _group("component", "Your own components: write a folder, schema of component.yaml.")
+cache_app = _group("cache", "What was built on this machine: show, prune.")
 
 
 @env_app.command("list")
 def env_list(
     output: Out = Output.TEXT,
     remote: Annotated[
-        bool, typer.Option("--remote", help="Every environment found by its tags, whoever made it.")
+        bool, typer.Option("--remote", help="Environments found by their tags in the cloud.")
     ] = False,
     region: Region = "",
 ) -> None:
-    """List environments, and which of them are up here."""
+    """List environments, and whether they are up."""
     from mlops_platform.commands import env as command
 
     def act(console: Console) -> int:
@@ -58,7 +58,7 @@ def env_show(
     env: Annotated[str, typer.Argument(autocompletion=complete_environment)] = "local",
     output: Out = Output.TEXT,
 ) -> None:
-    """Show one environment as it is understood, defaults filled in."""
+    """Show one environment with its defaults."""
     from mlops_platform.commands import env as command
 
     end(Console("env show", env, output), command.run_show)
@@ -76,9 +76,9 @@ def env_schema() -> None:
 def policies_show(
     env: Env = "local",
     output: Out = Output.TEXT,
-    yaml: Annotated[bool, typer.Option("--yaml", help="The NetworkPolicies themselves.")] = False,
+    yaml: Annotated[bool, typer.Option("--yaml", help="Print the NetworkPolicy objects.")] = False,
 ) -> None:
-    """Show who may reach whom. Needs no cluster."""
+    """Show the allowed connections. Needs no cluster."""
     from mlops_platform.commands import policies as command
 
     end(Console("policies show", env, output), lambda console: command.run_show(console, as_yaml=yaml))
@@ -86,7 +86,7 @@ def policies_show(
 
 @cache_app.command("show")
 def cache_show(output: Out = Output.TEXT) -> None:
-    """Show what is cached, how large it is, and what is in use."""
+    """Show the contents of the cache, their size, and what is in use."""
     from mlops_platform.commands import cache as command
 
     end(Console("cache show", "", output), command.run_show)
@@ -96,7 +96,7 @@ def cache_show(output: Out = Output.TEXT) -> None:
 def cache_prune(
     output: Out = Output.TEXT,
     everything: Annotated[
-        bool, typer.Option("--all", help="Also what is in use: it is built again.")
+        bool, typer.Option("--all", help="Also what is in use; it is built again.")
     ] = False,
 ) -> None:
     """Remove build caches and old versions."""
@@ -113,7 +113,7 @@ def secrets_rotate(
     output: Out = Output.TEXT,
     verbose: Verbose = False,
 ) -> None:
-    """Give a component new secrets, everywhere, and prove that the old ones are refused."""
+    """Set new secrets of a component and check that the old ones are rejected."""
     from mlops_platform.commands import secrets as command
 
     end(
@@ -126,7 +126,7 @@ def secrets_rotate(
 def secrets_sync(
     component: Component, env: Env = "local", output: Out = Output.TEXT, verbose: Verbose = False
 ) -> None:
-    """Bring what the secret store has into a component and the cluster."""
+    """Copy secrets of a component from Vault to the cluster."""
     from mlops_platform.commands import secrets as command
 
     end(
@@ -137,7 +137,7 @@ def secrets_sync(
 
 @secrets_app.command("list")
 def secrets_list(env: Env = "local", output: Out = Output.TEXT, verbose: Verbose = False) -> None:
-    """Names, versions and ages of secrets; no values."""
+    """List names, versions and ages of secrets, without values."""
     from mlops_platform.commands import secrets as command
 
     end(Console("secrets list", env, output, verbose), command.run_list)
@@ -150,13 +150,15 @@ def user_add(
         list[str] | None,
         typer.Option("--group", "-g", help="platform-admins, data-scientists or viewers; may be repeated."),
     ] = None,
-    email: Annotated[str, typer.Option("--email", help="Default: its name at the domain.")] = "",
-    machine: Annotated[bool, typer.Option("--machine", help="No password: it comes with tokens.")] = False,
+    email: Annotated[str, typer.Option("--email", help="Default: NAME@domain.")] = "",
+    machine: Annotated[
+        bool, typer.Option("--machine", help="A machine: no password, it uses tokens.")
+    ] = False,
     password_stdin: Stdin = False,
     env: Env = "local",
     output: Out = Output.TEXT,
 ) -> None:
-    """Make a user; its password is shown once."""
+    """Create a user; the password is printed once."""
     from mlops_platform.commands import user as command
 
     end(
@@ -169,7 +171,7 @@ def user_add(
 
 @user_app.command("remove")
 def user_remove(name: UserName, env: Env = "local", output: Out = Output.TEXT) -> None:
-    """Remove a user: no login works any more."""
+    """Remove a user and all its logins."""
     from mlops_platform.commands import user as command
 
     end(Console("user remove", env, output), lambda console: command.remove(console, name))
@@ -187,7 +189,7 @@ def user_list(env: Env = "local", output: Out = Output.TEXT) -> None:
 def user_passwd(
     name: UserName, password_stdin: Stdin = False, env: Env = "local", output: Out = Output.TEXT
 ) -> None:
-    """Give a user a new password."""
+    """Set a new password of a user."""
     from mlops_platform.commands import user as command
 
     end(
@@ -198,11 +200,11 @@ def user_passwd(
 
 @component_app.command("new")
 def component_new(
-    name: Annotated[str, typer.Argument(help="Its name: lower-case letters, digits and dashes.")],
-    to: Annotated[str, typer.Option("--to", help="Folder of components to write it to.")] = "components",
+    name: Annotated[str, typer.Argument(help="Name: lower-case letters, digits and dashes.")],
+    to: Annotated[str, typer.Option("--to", help="Folder in which it is written.")] = "components",
     output: Out = Output.TEXT,
 ) -> None:
-    """Write a component that works, as a start for your own."""
+    """Write the folder of a new component: a server with a smoke test, to be replaced."""
     from mlops_platform.commands import component as command
 
     end(Console("component new", "", output), lambda console: command.run_new(console, name, to))

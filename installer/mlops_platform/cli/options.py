@@ -1,4 +1,4 @@
-"""Owns the options and arguments that several commands share, and their completion."""
+"""Options and arguments of several commands, and their completion."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mlops_platform.console import Output
 
 
 class Only(StrEnum):
-    """Where `up` may stop."""
+    """Parts of `up` that can run alone."""
 
     CLUSTER = "cluster"
 
@@ -42,21 +42,24 @@ Env = Annotated[
         help="Environment: a name or a file.",
     ),
 ]
-Out = Annotated[Output, typer.Option("--output", "-o", help="json: one envelope on stdout.")]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say every observation.")]
+Out = Annotated[Output, typer.Option("--output", "-o", help="json: one JSON object on stdout.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print every observation.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 Region = Annotated[
-    str, typer.Option("--region", help="Of environments made elsewhere; default: your tools' own.")
+    str,
+    typer.Option(
+        "--region", help="Region of an environment made elsewhere; default: that of the cloud's tools."
+    ),
 ]
 AllowDataLoss = Annotated[
     bool,
     typer.Option(
-        "--allow-data-loss", "--delete-data", help="Also when data would be lost, which --yes does not cover."
+        "--allow-data-loss", "--delete-data", help="Also if data would be lost; --yes does not cover that."
     ),
 ]
-Component = Annotated[str, typer.Argument(autocompletion=complete_component, help="A component's name.")]
+Component = Annotated[str, typer.Argument(autocompletion=complete_component, help="Name of a component.")]
 Junit = Annotated[str, typer.Option("--junit", help="Also write the results as JUnit XML to this file.")]
 
 
-UserName = Annotated[str, typer.Argument(help="As it is to log in.")]
+UserName = Annotated[str, typer.Argument(help="Login name.")]
 Stdin = Annotated[bool, typer.Option("--password-stdin", help="Read the password from stdin.")]
