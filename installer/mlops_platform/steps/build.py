@@ -1,4 +1,4 @@
-"""Owns the steps that build what the cluster will run: programs and images, into the shared cache."""
+"""Steps that fetch or build programs and images into the shared cache."""
 
 from __future__ import annotations
 
