@@ -151,9 +151,11 @@ def test_full_disk_during_an_apply_loses_no_state(tmp_path: Path, small_disk: Pa
             ):
                 while True:
                     rest.write(bytes(4096))
-        with pytest.raises(CommandFailed, match="exit 1") as caught:
+        with pytest.raises(CommandFailed) as caught:
             apply.result(timeout=30)
-    assert f"the disk of {site.folder.path} is full" in caught.value.why
+    # The last block of the event file may have room for Terraform's own message.
+    own, ours = "no space left on device", f"the disk of {site.folder.path} is full"
+    assert own in caught.value.why or ours in caught.value.why
     assert site.terraform().resources() != ()  # restored only when there is space
     (small_disk / "rest").unlink()
     progress = RecordingProgress()
