@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlops_platform.adapters.process import ProcessId
 from mlops_platform.base.cancel import Cancel
-from mlops_platform.base.errors import LockedError
+from mlops_platform.base.errors import LockedError, PreflightError, StepError
 from mlops_platform.base.labels import PLATFORM_NAMESPACE
 
 if TYPE_CHECKING:
@@ -178,8 +178,6 @@ class LeaseLock:
 
     def _beat(self) -> None:
         """Renew the lease; cancel the run if another run has taken it over."""
-        from mlops_platform.adapters.kube import KubeError
-
         while not self._stop.wait(HEARTBEAT_SECONDS):
             try:
                 found = self._kube.get(*_KEY)
@@ -187,8 +185,8 @@ class LeaseLock:
                 if found and holder == self._me:
                     self._write(found)
                     continue
-            except KubeError:
-                continue  # the server restarts, or another run has written: the next beat tells
+            except (StepError, PreflightError):
+                continue  # a restart, a failed login, or a write of another run: the next beat tells
             self.lost = f"the lock was taken by {holder or 'another run'}"
             self._cancel.request()
             return

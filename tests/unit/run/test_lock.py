@@ -7,10 +7,13 @@ import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
-from mlops_platform.base.errors import Exit, LockedError
-from mlops_platform.run.lock import EXPIRES_SECONDS, Holder, HostLock, expired, holder_of
+from mlops_platform.base.cancel import Cancel
+from mlops_platform.base.errors import Exit, LockedError, PreflightError
+from mlops_platform.run import lock
+from mlops_platform.run.lock import EXPIRES_SECONDS, Holder, HostLock, LeaseLock, expired, holder_of
 
 HOLDS = """
 import sys
@@ -72,3 +75,18 @@ def test_lease_without_a_heartbeat_expires(age: int, gone: bool) -> None:
 
 def test_lease_without_a_renewal_is_expired() -> None:
     assert expired({"spec": {}})
+
+
+def test_heartbeat_survives_a_failed_login_and_notices_a_lost_lease(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lock, "HEARTBEAT_SECONDS", 0.01)
+    answers = iter((PreflightError("no login"), None))
+
+    class Kube:
+        def get(self, *_: str) -> None:
+            if isinstance(error := next(answers), PreflightError):
+                raise error
+
+    cancel = Cancel()
+    lease = LeaseLock(cast(Any, Kube()), "test", "mlops-platform up", cancel)
+    lease._beat()
+    assert cancel.requested and lease.lost == "the lock was taken by another run"

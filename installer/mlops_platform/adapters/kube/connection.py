@@ -7,8 +7,6 @@ proxies by kubectl's rules, and a TLS socket for port-forwards.
 
 from __future__ import annotations
 
-import base64
-import ipaddress
 import ssl
 import threading
 import time
@@ -18,11 +16,11 @@ from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import urllib3
 
-from mlops_platform.adapters.kube import exec_plugin
+from mlops_platform.adapters.kube import exec_plugin, oidc
 from mlops_platform.adapters.kube.key_files import key_folder
 from mlops_platform.adapters.kube.kubeconfig import (
     KubeconfigError,
@@ -37,13 +35,11 @@ from mlops_platform.adapters.kube.package import (
     Configuration,
     KubeConfigLoader,
     load_oidc,
-    should_bypass_proxies,
 )
+from mlops_platform.adapters.kube.proxy import proxy_of
 
 _CONNECTIONS = 16
 _UNAUTHORIZED = 401
-# The package refreshes a token that says it has expired, and fails on a missing one: {"exp": 0}, unsigned.
-_EXPIRED = "e30.eyJleHAiOjB9.e30"
 _BROKEN = (ConfigException, OSError, ValueError, KeyError, TypeError, urllib3.exceptions.HTTPError)
 
 
@@ -143,7 +139,7 @@ class Connection:
             scratch = stack.enter_context(key_folder(self._scratch)) if inline else self._scratch
             configuration = self._load(config, scratch)
             tls = _tls(path, configuration)
-        proxy = _set_proxy(path, configuration, sections[0])
+        proxy = proxy_of(path, configuration, sections[0])
         configuration.connection_pool_maxsize = _CONNECTIONS
         configuration.retries = False  # the client repeats reads, and only those
         api = ApiClient(configuration)
@@ -182,7 +178,7 @@ class Connection:
                 raise KubeconfigError(self._kubeconfig, f"tokenFile: {error}") from error
             return lambda: _stamp(file) != stamp, True
         elif "auth-provider" in user:
-            _check_oidc(self._kubeconfig, user["auth-provider"])
+            oidc.check(self._kubeconfig, user["auth-provider"])
             return lambda: False, True
         return lambda: False, False
 
@@ -192,7 +188,7 @@ class Connection:
         errors: tuple[type[Exception], ...] = _BROKEN
         if provider:
             errors, given = (*_BROKEN, load_oidc()), provider["config"]
-            provider["config"] = _complete_oidc(given, scratch)
+            provider["config"] = oidc.complete(given, scratch)
         try:
             configuration = Configuration()
             loader: Any = KubeConfigLoader  # it has no types
@@ -201,7 +197,7 @@ class Connection:
             raise KubeconfigError(self._kubeconfig, _words(error)) from error
         if provider:
             tokens = {k: v for k, v in provider["config"].items() if k in ("id-token", "refresh-token")}
-            if tokens["id-token"] == _EXPIRED or not configuration.api_key:
+            if tokens["id-token"] == oidc.EXPIRED or not configuration.api_key:
                 why = "auth-provider oidc: there is no usable id-token, and the issuer gave none"
                 raise KubeconfigError(self._kubeconfig, why, hint="log in to the issuer again")
             provider["config"] = {**given, **tokens}
@@ -242,71 +238,3 @@ def _tls(path: Path, configuration: Configuration) -> ssl.SSLContext:
         urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
     configuration.ssl_ca_cert = configuration.cert_file = configuration.key_file = None
     return tls
-
-
-def _set_proxy(path: Path, configuration: Configuration, cluster: Mapping[str, Any]) -> SplitResult | None:
-    """The proxy in use, set as kubectl would: `proxy-url` always counts; HTTPS_PROXY not for loopback
-    addresses and not for those of NO_PROXY.
-
-    https://pkg.go.dev/net/http#ProxyFromEnvironment
-    """
-    if "proxy-url" in cluster:
-        configuration.no_proxy = ""
-    elif _loopback(urlsplit(configuration.host).hostname or ""):
-        configuration.proxy = None
-    proxy = configuration.proxy
-    if not proxy or should_bypass_proxies(configuration.host, configuration.no_proxy or ""):
-        return None
-    configuration.proxy = proxy = proxy if "://" in proxy else f"http://{proxy}"
-    try:
-        parts = urlsplit(proxy)
-        usable = parts.scheme in ("http", "https") and parts.hostname and (parts.port or 80)
-    except ValueError:
-        usable = None
-    if not usable:
-        raise KubeconfigError(
-            path,
-            f"the proxy must be an http:// or https:// address, not {proxy.rpartition('@')[2]}",
-            hint="set proxy-url of the cluster or HTTPS_PROXY to such an address",
-        )
-    if parts.username:
-        login = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-        configuration.proxy_headers = urllib3.make_headers(proxy_basic_auth=login)
-    return parts
-
-
-def _loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _check_oidc(path: Path, provider: Any) -> None:
-    if not isinstance(provider, dict) or provider.get("name") != "oidc":
-        raise KubeconfigError(
-            path,
-            "the user's auth-provider must be oidc: kubectl 1.26 removed the others",
-            hint="use an exec program, such as gke-gcloud-auth-plugin or kubelogin",
-        )
-    given = provider.get("config")
-    if not isinstance(given, dict) or not all(isinstance(each, str) for each in given.values()):
-        raise KubeconfigError(path, "the config of auth-provider oidc must be a mapping of strings")
-    if not (given.get("id-token") or given.get("refresh-token")):
-        raise KubeconfigError(path, "the config of auth-provider oidc has no id-token and no refresh-token")
-
-
-def _complete_oidc(given: Mapping[str, str], scratch: Path) -> dict[str, str]:
-    """With what the package needs to refresh a token, and what keeps that safe."""
-    import certifi  # a requirement of `requests`, which the refresh needs
-
-    full = {"client-secret": "", **given}  # a public client has none
-    full["id-token"] = given.get("id-token") or _EXPIRED
-    if data := full.pop("idp-certificate-authority-data", ""):  # the package would write it to /tmp
-        file = scratch / "idp.crt"
-        file.write_bytes(base64.b64decode(data))
-        full["idp-certificate-authority"] = str(file)
-    # Without one the package reads the issuer's configuration from any server.
-    trusted = ssl.get_default_verify_paths().cafile or certifi.where()
-    full["idp-certificate-authority"] = full.get("idp-certificate-authority") or trusted
-    return full

@@ -14,7 +14,7 @@ from mlops_platform.adapters.kube.rollout import pod_state
 from mlops_platform.adapters.kube.tunnel import Refused, Tunnel
 from mlops_platform.adapters.wait import Pending, wait_until
 from mlops_platform.base.cancel import Cancel
-from mlops_platform.base.errors import Interrupted, StepError
+from mlops_platform.base.errors import Interrupted, PlatformError, StepError
 
 _LOCAL = "127.0.0.1"
 _SERVICE = "service/"
@@ -109,7 +109,7 @@ def _carry(target: _Target, client: socket.socket, stop: Cancel, note: Callable[
                 tunnel.carry(client, stop)
         except Interrupted:
             return
-        except StepError as error:
+        except PlatformError as error:
             note(f"{error.what}: {error.why}" if error.why else error.what)
 
 
