@@ -21,7 +21,7 @@ _TYPES = {
 
 @dataclass(frozen=True)
 class Violation:
-    """What is wrong with the value of one key, and how to fix it."""
+    """Value of a key that the schema does not allow, and how to fix it."""
 
     place: Place
     what: str
@@ -29,7 +29,7 @@ class Violation:
 
 
 def violations(schema: Mapping[str, Any], data: Any) -> Iterator[Violation]:
-    """Find everything in `data` that `schema` does not allow.
+    """Yield everything in `data` that `schema` does not allow.
 
     Text with a template variable, `${…}`, is not compared with patterns: its value is not known yet.
     """

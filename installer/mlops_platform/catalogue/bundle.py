@@ -32,8 +32,8 @@ def _pattern(expression: str, what: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-_URL = r"https?://[A-Za-z0-9.-]+(:\d{1,5})?/[A-Za-z0-9._~/-]+"
-_REFERENCE = r"[a-z0-9.-]+(:\d+)?(/[a-z0-9._-]+)+(:[A-Za-z0-9._-]+|@sha256:[0-9a-f]{64})"
+_URL = r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?/[A-Za-z0-9._~/-]+"
+_REFERENCE = r"[a-z0-9.-]+(:[0-9]{1,5})?(/[a-z0-9._-]+)+(:[A-Za-z0-9._-]+|@sha256:[0-9a-f]{64})"
 _BELOW = r"([A-Za-z0-9._-]+/)*[A-Za-z0-9._-]+"
 
 

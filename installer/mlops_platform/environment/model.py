@@ -69,7 +69,8 @@ class ComponentSpec(Strict):
 
 
 def _url(value: str) -> str:
-    if not re.fullmatch(r"https://[a-z0-9.-]+(:\d+)?(/[A-Za-z0-9._~/-]*)?", value):
+    match = re.fullmatch(r"https://[a-z0-9.-]+(?::([0-9]{1,5}))?(/[A-Za-z0-9._~/-]*)?", value)
+    if not match or not 0 < int(match[1] or 443) < 2**16:
         raise ValueError("not an issuer | write the `iss` of its tokens: an https URL without query")
     return value
 

@@ -92,7 +92,7 @@ def read_text(path: Path, name: str = "") -> str:
         data = _read(path)
     except OSError as error:
         what = f"cannot be read: {error.strerror or error}"
-        hint = "the symbolic link leads nowhere" if path.is_symlink() and error.errno == errno.ENOENT else ""
+        hint = "fix the symbolic link" if path.is_symlink() and error.errno == errno.ENOENT else ""
         raise _unreadable(file, 0, what, hint) from error
     if isinstance(data, str):
         raise _unreadable(file, 0, f"cannot be read: it is {data}", "give a file")

@@ -37,7 +37,7 @@ _HINTS = (
     ("did not find expected '-' indicator", "check the indentation"),
     ("could not find expected ':'", "write key: value"),
     ("unexpected end of stream", "close the quote"),
-    ("expected <document start>", "check the indentation; one file holds one document"),
+    ("expected <document start>", "check the indentation; write one document"),
     ("control characters", "remove the character, or write it as an escape in double quotes"),
 )
 
@@ -128,7 +128,7 @@ class _Builder:
         self._event: Callable[[], Event] = CParser(text).get_event
         for event in self._documents():
             if self.tree.documents and not self.many:
-                self.tree.stop(event.start_mark.line + 1, "a second document", "one file holds one document")
+                self.tree.stop(event.start_mark.line + 1, "a second document", "write one file for each")
             self.tree.documents.append(self._value(self._event(), ()))
 
     def _documents(self) -> Iterator[Event]:

@@ -35,7 +35,7 @@ _LARGEST, _SMALLEST = 16, 20  # a /20 has more than a thousand pod addresses for
 
 
 def _region(value: str) -> str:
-    if not re.fullmatch(r"[a-z]{2}(-[a-z]+)+-\d", value) or len(value) > 14:
+    if not re.fullmatch(r"[a-z]{2}(-[a-z]+)+-[0-9]", value) or len(value) > 14:
         raise ValueError("not a region | such as eu-central-1")
     return value
 
@@ -104,7 +104,7 @@ def _taint(value: str) -> str:
 
 
 def _arn(value: str) -> str:
-    if not re.fullmatch(r"arn:aws[a-z-]*:iam::\d{12}:(user|role)/[\w+=,.@/-]+", value):
+    if not re.fullmatch(r"arn:aws[a-z-]*:iam::[0-9]{12}:(user|role)/[A-Za-z0-9_+=,.@/-]+", value):
         raise ValueError("not the ARN of a user or role | such as arn:aws:iam::111122223333:role/platform")
     return value
 
@@ -214,7 +214,7 @@ class Options(ClusterSpec):
     @field_validator("version")
     @classmethod
     def _minor(cls, value: str | None) -> str | None:
-        if value is not None and not re.fullmatch(r"1\.\d+", value):
+        if value is not None and not re.fullmatch(r"1\.[0-9]{1,3}", value):
             raise ValueError(
                 f"not a version of EKS | two numbers, such as '{KUBERNETES}'; AWS picks the patch"
             )

@@ -19,7 +19,7 @@ def _filled(value: str) -> str:
 
 def _repository(value: str) -> str:
     # A host, and what https://github.com/opencontainers/distribution-spec/blob/main/spec.md calls a <name>.
-    if not re.fullmatch(r"[\w.-]+(:\d+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)+", value):
+    if not re.fullmatch(r"[A-Za-z0-9_.-]+(:[0-9]{1,5})?(/[a-z0-9]+([._-]+[a-z0-9]+)*)+", value):
         raise ValueError(
             "not a repository | HOST/PATH without a tag, such as registry.example.com/team/mlops"
         )
