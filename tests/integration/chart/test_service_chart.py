@@ -12,9 +12,11 @@ import pytest
 import yaml
 from mlops_platform.adapters.helm import HELM
 from mlops_platform.base.paths import Paths
+from mlops_platform.base.schema import violations
 from mlops_platform.base.values import merge, substitute
 from mlops_platform.catalogue.catalogue import read_catalog, values_file
 from mlops_platform.catalogue.service import complete
+from mlops_platform.catalogue.variables import ports
 
 from tests import ROOT
 from tests.integration.apiserver import built
@@ -22,6 +24,7 @@ from tests.integration.apiserver import built
 pytestmark = pytest.mark.integration
 
 CHART = ROOT / "installer/mlops_platform/charts/service"
+SCHEMA = json.loads((CHART / "values.schema.json").read_text())
 GOLDEN = ROOT / "tests/golden/chart"
 CATALOG = read_catalog(Paths.default().assets / "helm-values")
 EMBEDDED = [name for name in CATALOG.entries if CATALOG[name].embedded]
@@ -68,6 +71,7 @@ def values_of(name: str) -> dict[str, Any]:
     assert component.embedded
     known = {"name": name, "namespace": component.namespace, "version": "0", "environment": "test"}
     known |= {"domain": "example.com", "site": "example.com:8443", "machines": "issuer=audience"}
+    known |= ports(component)
     values = substitute(complete(values_file(folder / component.embedded.values), component), known)
     files = dict.fromkeys(component.embedded.files, "its text")
     return merge(values, {"image": f"docker.io/local/{name}:0", "checksum": "0", "files": files})
@@ -189,6 +193,8 @@ def test_pods_restart_if_a_mounted_file_or_secret_changes(
 )
 def test_rejects_wrong_values(wrong: dict[str, Any], said: str, helm: Path, tmp_path: Path) -> None:
     assert template(helm, tmp_path, SMALL).returncode == 0
+    assert not list(violations(SCHEMA, SMALL))
+    assert list(violations(SCHEMA, {**SMALL, **wrong})), "the catalogue reports what Helm refuses"
     refused = template(helm, tmp_path, {**SMALL, **wrong})
     assert refused.returncode != 0
     assert said in refused.stderr

@@ -9,6 +9,8 @@ import pytest
 from mlops_platform.base.errors import ConfigurationError, Exit
 from mlops_platform.base.paths import Paths
 from mlops_platform.catalogue.scaffold import new_component
+from mlops_platform.catalogue.variables import COMMON
+from mlops_platform.run.connect import read_only
 from mlops_platform.run.open import open_environment
 
 ENVIRONMENT = "name: mine\ndomain: mlops.test\ncluster: {provider: host}\ncomponents: {app: {}, minio: {}}\n"
@@ -85,3 +87,8 @@ def test_only_commands_that_need_no_folder_work_without_it(gone: str, recorded: 
 def test_commands_that_need_no_folder_work_where_the_file_is(work: Path) -> None:
     shutil.rmtree(work / "components")
     assert list(open_environment("mine", lenient=True).environment.components) == ["minio"]
+
+
+def test_every_template_variable_that_the_checks_know_has_a_value(work: Path) -> None:
+    app = read_only(open_environment("mine")).resolved["app"]
+    assert app.variables.keys() == {*COMMON, "port_http"}

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from mlops_platform.base.paths import Paths
 from mlops_platform.base.values import merge, substitute
 from mlops_platform.catalogue.catalogue import read_catalog
 from mlops_platform.catalogue.service import complete
+from mlops_platform.catalogue.variables import ports
 from mlops_platform.environment.model import ComponentSpec
-from mlops_platform.steps.release.values import secrets_of, sizes, texts
+from mlops_platform.steps.release.values import sizes, texts
 
 CATALOG = read_catalog(Paths.default().assets / "helm-values")
 
@@ -72,17 +71,6 @@ def test_several_workloads_share_what_is_given_as_their_own_values_do() -> None:
     assert [each["resources"] for each in given.values()] == [{"requests": {"cpu": "500m"}}] * 2
 
 
-@pytest.mark.parametrize("name", [n for n in CATALOG.entries if CATALOG[n].embedded])
-def test_every_secret_a_release_mounts_is_made_for_it(name: str) -> None:
-    """A pod that mounts a Secret nobody makes waits for ever."""
-    from mlops_platform.catalogue.catalogue import values_file
-
-    component = CATALOG[name]
-    assert component.embedded
-    values = values_file(Path(CATALOG.folder(name)) / component.embedded.values)
-    assert set(values.get("secrets", {})) <= set(secrets_of(component))
-
-
 OFFICIAL = [name for name in CATALOG.entries if (CATALOG.folder(name) / "values.yaml").is_file()]
 
 
@@ -95,6 +83,7 @@ def test_values_of_the_official_chart_know_every_word_and_hold_no_secret(name: s
     known = {"name": name, "namespace": name, "domain": "example.com", "site": "example.com:8443"}
     known |= {"environment": "test", "version": component.version, "machines": ""}
     known |= {key: str(getattr(component.resources, key)) for key in ("cpu", "memory", "disk")}
+    known |= ports(component)
     if component.needs.pools:
         known |= {f"pools_{key}": key for key in ("cloud", "region", "cluster")}
     values = substitute(values_file(folder / "values.yaml"), known | texts(folder, component))
