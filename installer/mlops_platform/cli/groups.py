@@ -57,19 +57,20 @@ def env_list(
 def env_show(
     env: Annotated[str, typer.Argument(autocompletion=complete_environment)] = "local",
     output: Out = Output.TEXT,
+    verbose: Verbose = False,
 ) -> None:
     """Show one environment with its defaults."""
     from mlops_platform.commands import env as command
 
-    end(Console("env show", env, output), command.run_show)
+    end(Console("env show", env, output, verbose), command.run_show)
 
 
 @env_app.command("schema")
-def env_schema() -> None:
+def env_schema(output: Out = Output.TEXT) -> None:
     """Print the JSON Schema of environment files, for editors."""
     from mlops_platform.commands import env as command
 
-    end(Console("env schema"), command.run_schema)
+    end(Console("env schema", "", output), command.run_schema)
 
 
 @policies_app.command("show")

@@ -43,8 +43,10 @@ def run_show(console: Console) -> int:
     opened = open_environment(console.environment)
     console.environment = opened.environment.name
     data = as_data(opened.environment)
-    text = dump(data).rstrip()
-    return console.done(data, f"# {opened.file}\n{text}")
+    head = [f"# {opened.file}"]
+    if console.verbose:
+        head.append(f"# state: {opened.state}")
+    return console.done(data, "\n".join([*head, dump(data).rstrip()]))
 
 
 def run_schema(console: Console) -> int:
@@ -53,5 +55,8 @@ def run_schema(console: Console) -> int:
     from mlops_platform.clusters import options_models
     from mlops_platform.environment.model import schema
 
-    console.raw(json.dumps(schema(options_models().values()), indent=2) + "\n")
+    found = schema(options_models().values())
+    if console.json:
+        return console.done(found)
+    console.raw(json.dumps(found, indent=2) + "\n")
     return 0

@@ -19,7 +19,7 @@ def run_show(console: Console, *, as_yaml: bool) -> int:
     console.environment = opened.environment.name
     work = read_only(opened)
     manifests, unknown = _manifests(work)
-    if as_yaml:
+    if as_yaml and not console.json:
         from mlops_platform.base.yaml import dump_all
 
         head = f"# {unknown}\n" if unknown else ""

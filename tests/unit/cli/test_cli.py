@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import yaml
+from mlops_platform import __version__
 from mlops_platform.adapters import programs
 from mlops_platform.adapters.programs import ARCHITECTURE
 from mlops_platform.cli import main
@@ -392,3 +393,28 @@ def test_a_reader_that_goes_away_is_no_bug() -> None:
         started.stdout.close()
         err = started.stderr.read()
         assert (started.wait(30), err) == (128 + signal.SIGPIPE, b"")
+
+
+@pytest.mark.parametrize("args", [(), *((group,) for group in ("env", "policies", "secrets", "component"))])
+def test_program_or_group_alone_prints_help(run: Run, args: tuple[str, ...]) -> None:
+    alone, asked = run(*args), run(*args, "--help")
+    assert (alone.code, alone.err) == (0, "")
+    assert alone.out.split() == asked.out.split() and "Commands:" in alone.out
+
+
+def test_version_is_printed(run: Run) -> None:
+    assert (run("--version").code, run("--version").out) == (0, f"mlops-platform {__version__}\n")
+
+
+def test_usage_error_names_its_command_in_the_envelope(run: Run) -> None:
+    found = run("env", "show", "--nope", "-o", "json").envelope
+    assert (found["command"], found["error"]["command"]) == ("env show", "mlops-platform env show --help")
+
+
+def test_schemas_and_policies_support_json(run: Run) -> None:
+    assert run("env", "schema", "-o", "json").envelope["data"]["properties"]
+    assert run("policies", "show", "--yaml", "-o", "json").envelope["data"]["policies"]
+
+
+def test_env_show_with_verbose_names_the_state_folder(run: Run, home: Path) -> None:
+    assert f"# state: {home}/local" in run("env", "show", "local", "-v").out
