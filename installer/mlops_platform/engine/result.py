@@ -12,13 +12,13 @@ _MARK = '{"probe": '
 
 @dataclass(frozen=True)
 class Result:
-    """The result of one probe. `refusal` marks a negative test; `detail` says why the probe failed."""
+    """The result of one probe. `negative` marks a negative test; `detail` says why the probe failed."""
 
     name: str
     ok: bool
     detail: str = ""
     seconds: float = 0.0
-    refusal: bool = False
+    negative: bool = False
 
 
 def parse(log: str) -> list[Result]:

@@ -48,7 +48,7 @@ def write(kube: Kube, component: str, digest: str, results: Sequence[Result]) ->
         when=datetime.now(UTC).isoformat(timespec="seconds"),
         passed=len(ok),
         failed=len(results) - len(ok),
-        refused=sum(result.refusal for result in ok),
+        refused=sum(result.negative for result in ok),
     )
     data = {component: json.dumps(asdict(record))}
     try:

@@ -88,7 +88,7 @@ def judged(report: Report) -> list[Result]:
         name = f"{source.name} reaches {what}" if allowed else f"refused: {source.name} to {what}"
         detail = "\n".join(map(_words, wrong))
         seconds = max(answer.seconds for answer in answers)
-        results.append(Result(name, not wrong, detail, seconds, refusal=not allowed))
+        results.append(Result(name, not wrong, detail, seconds, negative=not allowed))
     return results
 
 

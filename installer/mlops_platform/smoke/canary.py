@@ -58,7 +58,7 @@ class CanaryTest:
     def error(self, results: Sequence[Result]) -> SmokeError:
         failed = next(result for result in results if not result.ok)
         kube = self.context.clients.kube
-        if not failed.refusal:
+        if not failed.negative:
             return SmokeError(
                 f"the network lets nothing through: {failed.name}",
                 why=failed.detail,
@@ -88,10 +88,10 @@ def _probes(kube: Kube, namespace: str, pods: _Pods) -> Iterator[Result]:
         started = time.monotonic()
         seen = pods.see(wanted)
         ok = seen == wanted
-        refusal = wanted == "shut"
+        negative = wanted == "shut"
         took = round(time.monotonic() - started, 3)
         detail = "" if ok else f"still {seen or 'no answer'} after {took:.0f} s"
-        yield Result(f"refused: {name}" if refusal else name, ok, detail, took, refusal)
+        yield Result(f"refused: {name}" if negative else name, ok, detail, took, negative)
         if not ok:
             return
 

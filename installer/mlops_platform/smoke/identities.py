@@ -132,16 +132,16 @@ def _enter(address: str, role: str, token: Callable[[], str]) -> None:
         pass
 
 
-def _probe(name: str, refusal: bool, act: Callable[[], object]) -> Result:
+def _probe(name: str, negative: bool, act: Callable[[], object]) -> Result:
     """Only an explicit denial by Vault counts as refused; any other error is a failure."""
     from hvac.exceptions import Forbidden, InvalidRequest
 
-    started, title = time.monotonic(), f"refused: {name}" if refusal else name
+    started, title = time.monotonic(), f"refused: {name}" if negative else name
     try:
         act()
     except (Forbidden, InvalidRequest, VaultError) as error:
         denied = not isinstance(error, VaultError) or error.status in _REFUSED
-        ok, detail = refusal and denied, "" if refusal and denied else str(error)
+        ok, detail = negative and denied, "" if negative and denied else str(error)
     else:
-        ok, detail = not refusal, "it was allowed" if refusal else ""
-    return Result(title, ok, detail, round(time.monotonic() - started, 3), refusal)
+        ok, detail = not negative, "it was allowed" if negative else ""
+    return Result(title, ok, detail, round(time.monotonic() - started, 3), negative)

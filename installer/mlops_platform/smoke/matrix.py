@@ -264,8 +264,8 @@ def _no_host_network(kube: Kube, component: Component) -> Result:
         kube.create(pod, dry_run=True)
     except KubeError as error:
         right = error.status == _FORBIDDEN and "hostNetwork" in error.why
-        return Result(f"refused: {name}", right, "" if right else str(error), refusal=True)
-    return Result(f"refused: {name}", False, "it was allowed", refusal=True)
+        return Result(f"refused: {name}", right, "" if right else str(error), negative=True)
+    return Result(f"refused: {name}", False, "it was allowed", negative=True)
 
 
 def _keep(folder: Path, reports: Sequence[Report]) -> None:

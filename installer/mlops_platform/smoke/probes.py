@@ -58,9 +58,9 @@ class Probes:
             yield
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the probe's result
             traceback.print_exc(file=sys.stderr)
-            self._say(name, started, ok=False, detail=_words(error), refusal=False)
+            self._say(name, started, ok=False, detail=_words(error), negative=False)
         else:
-            self._say(name, started, ok=True, detail="", refusal=False)
+            self._say(name, started, ok=True, detail="", negative=False)
 
     @contextmanager
     def refused(self, name: str, error: type[BaseException], *telling: str) -> Iterator[None]:
@@ -80,26 +80,26 @@ class Probes:
                 started,
                 ok=right,
                 detail="" if right else f"refused, but: {_words(caught)}",
-                refusal=True,
+                negative=True,
             )
         except Exception as caught:  # noqa: BLE001 - whatever it is, it is the probe's result
             traceback.print_exc(file=sys.stderr)
-            self._say(name, started, ok=False, detail=f"not refused, but: {_words(caught)}", refusal=True)
+            self._say(name, started, ok=False, detail=f"not refused, but: {_words(caught)}", negative=True)
         else:
-            self._say(name, started, ok=False, detail="it was allowed", refusal=True)
+            self._say(name, started, ok=False, detail="it was allowed", negative=True)
 
     def end(self) -> None:
         """The script's exit status."""
         raise SystemExit(1 if self._failed else 0)
 
-    def _say(self, name: str, started: float, *, ok: bool, detail: str, refusal: bool) -> None:
+    def _say(self, name: str, started: float, *, ok: bool, detail: str, negative: bool) -> None:
         self._failed = self._failed or not ok
         line = {
             "probe": name,
             "ok": ok,
             "detail": detail,
             "seconds": round(time.monotonic() - started, 3),
-            "refusal": refusal,
+            "negative": negative,
         }
         print(json.dumps(line), flush=True)  # noqa: T201 - this is how a Job answers
 

@@ -190,7 +190,7 @@ def test_canary_passes_and_does_not_run_again(
     assert step.observe() is not None
     step.run(QUIET)
     results = load(work.run_folder)[CANARY]
-    assert [(r.ok, r.refusal) for r in results] == [(True, False), (True, True)] * 2 + [(True, False)]
+    assert [(r.ok, r.negative) for r in results] == [(True, False), (True, True)] * 2 + [(True, False)]
     assert step.observe() is None
     up.kube.delete(API, KIND, "default-deny", record.NAMESPACE)
     assert closing.observe() == Difference("apply network policies default-deny")

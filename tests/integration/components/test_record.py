@@ -14,7 +14,7 @@ from mlops_platform.engine.stored_results import NAME, NAMESPACE, passed, read, 
 
 pytestmark = pytest.mark.integration
 
-GOOD = [Result("rows", True), Result("refused: nobody", True, refusal=True)]
+GOOD = [Result("rows", True), Result("refused: nobody", True, negative=True)]
 
 
 @pytest.fixture

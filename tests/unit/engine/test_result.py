@@ -8,10 +8,10 @@ from mlops_platform.engine.result import Result, load, parse, save
 
 LOG = """\
 2026-11-24 10:00:00 INFO: a library has something to say
-{"probe": "rows are read back", "ok": true, "detail": "", "seconds": 0.25, "refusal": false}
+{"probe": "rows are read back", "ok": true, "detail": "", "seconds": 0.25, "negative": false}
 Traceback (most recent call last):
 {"ok": true}
-{"probe": "refused: nobody", "ok": false, "detail": "it was allowed", "seconds": 0.0, "refusal": true}
+{"probe": "refused: nobody", "ok": false, "detail": "it was allowed", "seconds": 0.0, "negative": true}
 """
 
 

@@ -41,7 +41,7 @@ def wrong(found: Report) -> dict[str, str]:
 
 def test_all_is_well() -> None:
     results = judged(report(GOOD))
-    assert [(r.name, r.ok, r.refusal) for r in results] == [
+    assert [(r.name, r.ok, r.negative) for r in results] == [
         ("reader finds names", True, False),
         ("reader reaches store:1", True, False),
         ("refused: reader to other:2", True, True),

@@ -18,7 +18,7 @@ def test_a_suite_a_component_and_a_case_a_probe(golden: Callable[[Path, str], No
     suites = {
         "store": [
             Result("rows are read back", True, seconds=0.25),
-            Result("refused: a wrong password", True, seconds=0.1, refusal=True),
+            Result("refused: a wrong password", True, seconds=0.1, negative=True),
         ],
         "server": [Result("a run is kept", False, "AssertionError: {'a': '<1>'}\nsecond line", 2.0)],
     }

@@ -105,7 +105,7 @@ def test_a_pods_own_node_is_asked_where_a_network_refuses_it(asked: Any) -> None
     (result,), notes = asked(Network(), OWN)
     assert not result.ok and result.detail == f"{OWN}:10250: it was let in" and not notes
     (result,), notes = asked(Network())
-    assert result.ok and result.refusal and not notes
+    assert result.ok and result.negative and not notes
 
 
 def test_a_pods_own_node_is_left_out_where_a_network_lets_pods_there_and_others_are_not(asked: Any) -> None:

@@ -37,7 +37,7 @@ with probes.refused("two", KeyError, "password"):
 """
     code, results = run(tmp_path, body)
     assert code == 0
-    assert [(r.name, r.ok, r.refusal) for r in results] == [
+    assert [(r.name, r.ok, r.negative) for r in results] == [
         ("one", True, False),
         ("refused: two", True, True),
     ]
