@@ -27,6 +27,7 @@ from mlops_platform.adapters.kube.kubeconfig import (
     cluster_of,
     keep_tokens,
     one_context,
+    read_file,
     user_of,
 )
 from mlops_platform.adapters.kube.package import (
@@ -142,7 +143,10 @@ class Connection:
         proxy = proxy_of(path, configuration, sections[0])
         configuration.connection_pool_maxsize = _CONNECTIONS
         configuration.retries = False  # the client repeats reads, and only those
-        api = ApiClient(configuration)
+        try:
+            api = ApiClient(configuration)
+        except _BROKEN as error:  # a proxy's address that urllib3 cannot parse
+            raise KubeconfigError(path, _words(error)) from error
         # One context for all connections and for port-forwards; the package would read the files for each.
         api.rest_client.pool_manager.connection_pool_kw["ssl_context"] = tls
         constant = configuration.api_key.get("BearerToken", "")
@@ -167,13 +171,15 @@ class Connection:
             user.clear()
         elif "exec" in user and not user.get("token"):
             login = exec_plugin.login(self._kubeconfig, user.pop("exec"), cluster_of(config))
+            user.pop("auth-provider", None)  # the package would prefer it
             user.update(login.user)
             return lambda: time.time() > login.until, True
         elif "tokenFile" in user:  # it takes precedence over `token`, and may be replaced at any time
+            user.pop("auth-provider", None)
             file = Path(user.pop("tokenFile"))
             stamp = _stamp(file)
             try:
-                user["token"] = file.read_text().strip()
+                user["token"] = read_file(file).decode().strip()
             except (OSError, ValueError) as error:
                 raise KubeconfigError(self._kubeconfig, f"tokenFile: {error}") from error
             return lambda: _stamp(file) != stamp, True
@@ -188,8 +194,9 @@ class Connection:
         errors: tuple[type[Exception], ...] = _BROKEN
         if provider:
             errors, given = (*_BROKEN, load_oidc()), provider["config"]
-            provider["config"] = oidc.complete(given, scratch)
         try:
+            if provider:
+                provider["config"] = oidc.complete(given, scratch)
             configuration = Configuration()
             loader: Any = KubeConfigLoader  # it has no types
             loader(config, temp_file_path=str(scratch)).load_and_set(configuration)

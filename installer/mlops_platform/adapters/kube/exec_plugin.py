@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from mlops_platform.adapters import process
-from mlops_platform.adapters.kube.kubeconfig import KubeconfigError
+from mlops_platform.adapters.kube.kubeconfig import KubeconfigError, read_file
 
 _GROUP = "client.authentication.k8s.io"
 _VERSIONS = (f"{_GROUP}/v1", f"{_GROUP}/v1beta1")
@@ -97,11 +97,12 @@ def _cluster_info(path: Path, cluster: Mapping[str, Any]) -> Mapping[str, Any]:
     authority = cluster.get("certificate-authority")
     if authority and "certificate-authority-data" not in info:
         try:
-            info["certificate-authority-data"] = base64.b64encode(Path(authority).read_bytes()).decode()
+            info["certificate-authority-data"] = base64.b64encode(read_file(Path(authority))).decode()
         except OSError as error:
             raise KubeconfigError(path, str(error)) from error
-    for extension in cluster.get("extensions") or ():
-        if extension.get("name") == f"{_GROUP}/exec":
+    extensions = cluster.get("extensions")
+    for extension in extensions if isinstance(extensions, list) else ():
+        if isinstance(extension, dict) and extension.get("name") == f"{_GROUP}/exec":
             info["config"] = extension.get("extension")
     return info
 

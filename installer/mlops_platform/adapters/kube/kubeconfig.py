@@ -81,6 +81,13 @@ def user_of(config: Mapping[str, Any]) -> dict[str, Any]:
     return config["users"][0]["user"] if config["users"] else {}
 
 
+def read_file(path: Path) -> bytes:
+    """Read a file that a kubeconfig names. Raises OSError, also for a FIFO or device, which may never end."""
+    if path.exists() and not path.is_file():
+        raise OSError(f"{path} is not a file")
+    return path.read_bytes()
+
+
 def keep_tokens(path: Path, config: Mapping[str, Any]) -> None:
     """Write refreshed OIDC tokens of a context's user into its file, as kubectl does."""
     entry = config["users"][0]
@@ -129,7 +136,10 @@ def _section(section: Mapping[str, Any], kind: str, folder: Path) -> dict[str, A
             raise _Wrong(f"{key} of a {kind} must be a string")
     if not isinstance(found.get(_INSECURE, False), bool):
         raise _Wrong(f"{_INSECURE} must be true or false")
-    found.update({key: str(folder.absolute() / found[key]) for key in _FILES if key in found})
+    for key in (key for key in _FILES if key in found):
+        if "\0" in found[key]:
+            raise _Wrong(f"{key} of a {kind} has a NUL byte")
+        found[key] = str(folder.absolute() / found[key])
     run = found.get("exec")
     if isinstance(run, dict) and isinstance(run.get("command"), str) and "/" in run["command"]:
         found["exec"] = {**run, "command": str(folder.absolute() / run["command"])}

@@ -280,10 +280,12 @@ def test_exec_program_gets_cluster_only_if_it_asks(tmp_path: Path, api: FakeApi)
     said = tmp_path / "info"
     code = f"open({str(said)!r}, 'w').write(os.environ['KUBERNETES_EXEC_INFO'])\n" + prints("{'token': 't'}")
     extension = {"name": "client.authentication.k8s.io/exec", "extension": {"audience": "a"}}
-    Kube(write(tmp_path, api, plugin(tmp_path, code), extensions=[extension]))
+    Kube(write(tmp_path, api, plugin(tmp_path, code), extensions=["other", extension]))
     expected = {"apiVersion": V1, "kind": "ExecCredential", "spec": {"interactive": False}}
     assert json.loads(said.read_text()) == expected
-    Kube(write(tmp_path, api, plugin(tmp_path, code, provideClusterInfo=True), extensions=[extension]))
+    Kube(
+        write(tmp_path, api, plugin(tmp_path, code, provideClusterInfo=True), extensions=["other", extension])
+    )
     assert json.loads(said.read_text())["spec"]["cluster"] == {
         "server": api.url,
         "certificate-authority-data": b64(api.authority),

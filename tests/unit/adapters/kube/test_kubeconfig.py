@@ -19,6 +19,9 @@ GOOD: dict[str, Any] = {
 }
 
 
+OIDC = {"id-token": "e30.eyJleHAiOjB9.e30", "idp-certificate-authority-data": "a"}
+
+
 def write(folder: Path, config: Any) -> Path:
     file = folder / "kubeconfig"
     file.write_text(config if isinstance(config, str) else json.dumps(config))
@@ -67,6 +70,8 @@ def test_address_and_prefix_are_read(tmp_path: Path) -> None:
         (user({"client-certificate-data": "!"}), "Error"),
         (user({"tokenFile": "absent"}), "tokenFile"),
         (user({"tokenFile": "."}), "tokenFile"),
+        (user({"tokenFile": "\0"}), "NUL byte"),
+        (user({"tokenFile": "/dev/zero"}), "is not a file"),
         (user({"auth-provider": "oidc"}), "must be oidc"),
         (user({"auth-provider": {"name": "oidc"}}), "mapping of strings"),
         (user({"auth-provider": {"name": "oidc", "config": {"id-token": 1}}}), "mapping of strings"),
@@ -80,10 +85,12 @@ def test_address_and_prefix_are_read(tmp_path: Path) -> None:
         (cluster(server=[]), "server of a cluster must be a string"),
         (cluster(certificate_authority="absent.crt"), "absent.crt"),
         (cluster(certificate_authority="."), "does not exist"),
-        (cluster(certificate_authority="\0"), ""),
+        (cluster(certificate_authority="\0"), "NUL byte"),
         (cluster(certificate_authority_data="!"), "Error"),
         (cluster(certificate_authority_data="YWJj"), "Error"),
         (cluster(insecure_skip_tls_verify="yes"), "must be true or false"),
+        (cluster(proxy_url="a b"), "invalid character"),
+        (user({"auth-provider": {"name": "oidc", "config": OIDC}}), "Error"),
         (cluster(insecure_skip_tls_verify=True, certificate_authority="ca.crt"), "exclude each other"),
     ],
 )
