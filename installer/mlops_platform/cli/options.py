@@ -17,7 +17,7 @@ class Only(StrEnum):
 
 
 def complete_environment(incomplete: str) -> list[str]:
-    from mlops_platform.environment.model import available
+    from mlops_platform.environment.file import available
     from mlops_platform.run.open import shipped_environments
 
     return [name for name in available(shipped_environments()) if name.startswith(incomplete)]

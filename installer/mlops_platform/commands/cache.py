@@ -38,7 +38,7 @@ def run_prune(console: Console, *, everything: bool) -> int:
 
 def _contexts(console: Console, paths: Paths, *, strict: bool) -> list[Context]:
     """Of every environment that can be named or has been made here."""
-    from mlops_platform.environment.model import available
+    from mlops_platform.environment.file import available
     from mlops_platform.run.connect import read_only
     from mlops_platform.run.open import RECORDED, open_environment, shipped_environments
 

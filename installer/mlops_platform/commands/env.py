@@ -9,7 +9,7 @@ def run_list(console: Console) -> int:
     """Every environment that can be named, and those that were made here from a file that is gone."""
     from mlops_platform.base.humanize import table
     from mlops_platform.base.paths import Paths
-    from mlops_platform.environment.model import available
+    from mlops_platform.environment.file import available
     from mlops_platform.run.open import RECORDED, shipped_environments
 
     home = Paths.default().home
@@ -37,7 +37,7 @@ def run_remote(console: Console, region: str) -> int:
 
 def run_show(console: Console) -> int:
     from mlops_platform.base.yaml import dump
-    from mlops_platform.environment.model import as_data
+    from mlops_platform.environment.file import as_data
     from mlops_platform.run.open import open_environment
 
     opened = open_environment(console.environment)
@@ -53,7 +53,7 @@ def run_schema(console: Console) -> int:
     import json
 
     from mlops_platform.clusters import options_models
-    from mlops_platform.environment.model import schema
+    from mlops_platform.environment.file import schema
 
     found = schema(options_models().values())
     if console.json:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mlops_platform.base.errors import Problem
 from mlops_platform.base.quantities import to_bytes, to_cores
 from mlops_platform.base.yaml import Document
 from mlops_platform.catalogue import bundle
 from mlops_platform.catalogue.catalogue import IDENTITY, Catalog, Component
-
-if TYPE_CHECKING:
-    from mlops_platform.environment.model import OptionsModel
+from mlops_platform.environment.model import OptionsModel
 
 
 def named_provider(raw: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ from mlops_platform.base.files import is_there
 from mlops_platform.base.paths import Paths
 from mlops_platform.base.yaml import read_text
 from mlops_platform.catalogue.catalogue import OWN_FOLDER, Catalog, own_folder, read_catalog_leniently
-from mlops_platform.environment import model as environment
+from mlops_platform.environment import file as environment
 from mlops_platform.environment.model import Environment
 
 RECORDED = "environment.yaml"

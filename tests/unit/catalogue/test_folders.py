@@ -11,7 +11,7 @@ import pytest
 from mlops_platform import clusters
 from mlops_platform.base.paths import Paths
 from mlops_platform.catalogue.catalogue import Component, read_catalog
-from mlops_platform.environment import model as environment
+from mlops_platform.environment import file as environment
 from mlops_platform.run.open import shipped_environments
 
 from tests import ROOT

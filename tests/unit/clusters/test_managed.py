@@ -9,7 +9,7 @@ import pytest
 from mlops_platform import clusters
 from mlops_platform.base.errors import ConfigurationError
 from mlops_platform.engine.graph import Graph
-from mlops_platform.environment import model as environment
+from mlops_platform.environment import file as environment
 from mlops_platform.plan import image_names, plan_up
 from mlops_platform.run.connect import read_only
 from mlops_platform.run.context import Context

@@ -17,7 +17,7 @@ from mlops_platform.base.errors import ConfigurationError
 from mlops_platform.base.paths import Paths
 from mlops_platform.base.yaml import dump
 from mlops_platform.catalogue.catalogue import read_catalog
-from mlops_platform.environment import model as environment
+from mlops_platform.environment import file as environment
 from mlops_platform.run.open import shipped_environments
 
 import tests

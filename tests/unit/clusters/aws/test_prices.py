@@ -19,7 +19,7 @@ from mlops_platform.clusters.aws.cost import AwsCost
 from mlops_platform.clusters.aws.options import Options
 from mlops_platform.clusters.aws.prices import Pool, bill, table
 from mlops_platform.clusters.bill import Span
-from mlops_platform.environment import model as environment
+from mlops_platform.environment import file as environment
 from mlops_platform.run.open import shipped_environments
 
 HOURS = 730
