@@ -1,4 +1,4 @@
-"""Owns the way to the database: a new connection has the password of now, where a store rotates it."""
+"""Database connections of Airflow: each new one has the current password, where Vault rotates it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def create_async_metadata_engine(
 
 
 def _password_of_now(_dialect: Any, _record: Any, _arguments: Any, parameters: dict[str, Any]) -> None:
-    """Asked each time: asyncpg's refusals are not those of libpq, and these connections are few."""
+    """Read the password for every connection: asyncpg has other errors than libpq, and few connections."""
     import platform_vault
 
     parameters["password"] = platform_vault.database_password()

@@ -1,7 +1,7 @@
-"""Owns starting Airflow's programs with what their Secrets say: read from files, in no argument or manifest.
+"""Start of Airflow's programs with values of their Secrets, read from files, not from arguments.
 
-`api-server`, `scheduler`, `dag-processor` and `triggerer` become that program. `migrate` brings the database
-to this version's schema and makes the account that machines use, before a program of this version starts.
+`api-server`, `scheduler`, `dag-processor` and `triggerer` start that program. `migrate` upgrades the
+database's schema and creates the account of machines, before a program of this version starts.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def secret(path: str) -> str:
 
 
 def configure() -> None:
-    """What of the configuration only the Secrets know. Keys are read by commands in airflow.cfg."""
+    """The part of the configuration that comes from Secrets. Commands in airflow.cfg read the keys."""
     os.environ["AIRFLOW__LOGGING__REMOTE_BASE_LOG_FOLDER"] = secret("bucket/uri") + "/logs"
     # A volume of files has each of them twice, behind links: Airflow would find each DAG twice.
     OWN_DAGS.mkdir(exist_ok=True)
@@ -72,13 +72,13 @@ def tell_health(kind: str) -> None:
             self.end_headers()
 
         def log_message(self, format: str, *args: object) -> None:
-            """Nothing: the kubelet asks every few seconds."""
+            """Log nothing: the kubelet asks every few seconds."""
 
     HTTPServer(("", HEALTH), Health).serve_forever()
 
 
 def migrate() -> None:
-    """In-process: the database's password is what `follow` says, and commands have no place for that."""
+    """Migrate in this process: `follow` gives the database's password, and a command cannot take it."""
     if not secret("database/password"):  # the secret store rotates it, and has it
         from platform_vault import follow
         from sqlalchemy import Engine

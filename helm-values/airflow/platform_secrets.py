@@ -1,4 +1,4 @@
-"""Owns connections and variables: the platform's own from mounted files, all others from the secret store."""
+"""Connections and variables: the platform's own from mounted files, all others from Vault."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ PATH = "platform/airflow"
 
 
 def _logs() -> dict[str, object]:
-    """The bucket of the logs, and the user that may read and write it."""
+    """The connection to the bucket of the logs."""
     bucket = {f.name: f.read_text() for f in (SECRETS / "bucket").iterdir() if not f.name.startswith(".")}
     where = {"endpoint_url": bucket["endpoint"], "region_name": bucket["region"]}
     return {"conn_type": "aws", "login": bucket["user"], "password": bucket["password"], "extra": where}
 
 
 def _bundle() -> dict[str, object] | None:
-    """The repository of the DAGs, when it needs an account; the keys are named as git-sync names them."""
+    """The connection to the DAGs' repository, if it needs an account; keys are named as in git-sync."""
     held = SECRETS / "bundle"
     if not held.is_dir():
         return {"conn_type": "git"}
@@ -31,7 +31,7 @@ def _bundle() -> dict[str, object] | None:
 
 
 def store(connections: str, variables: str) -> BaseSecretsBackend:
-    """The store, as who this pod is, by a token that Kubernetes renews. Its role is its namespace's name."""
+    """A client of Vault, logged in with the pod's token. The role has the namespace's name."""
     from airflow.providers.hashicorp.secrets.vault import VaultBackend
 
     return VaultBackend(

@@ -1,4 +1,4 @@
-"""Owns the proof that the machines' password was changed: the new one gives a token, the old one none."""
+"""Check of a new password of the machines' account: it gives a token, the old password does not."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def status(account: Path) -> int:
 
 
 def prove() -> None:
-    """Patient with the new one: its pod is new, and the node's own rules may not yet lead to it."""
+    """Retry with the new password: the pod is new, and the node's rules may not lead to it yet."""
     until = monotonic() + SECONDS
     while (seen := _status(NEW)) != 201:
         if monotonic() > until:

@@ -1,4 +1,4 @@
-"""Owns the proof of Airflow: DAGs run, fail, go on after a kill; who comes past the gateway is refused."""
+"""Smoke test of Airflow: DAGs run, fail and continue after a kill; logins past the gateway are rejected."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ PERSON = f"smoke-{RUN}"
 
 
 class Refused(Exception):
-    """The server's answer to what it does not do."""
+    """An answer with an error status."""
 
 
 class NotYet(Exception):
-    """Something that takes its time."""
+    """A result that is not there yet."""
 
 
 def secret(path: str) -> str:
@@ -37,7 +37,7 @@ def secret(path: str) -> str:
 
 
 def ask(method: str, path: str, **options: Any) -> requests.Response:
-    """An answer below 400, else Refused."""
+    """Return an answer below 400, else raise Refused."""
     answer = requests.request(method, f"{URL}{path}", timeout=SECONDS, allow_redirects=False, **options)
     if answer.status_code >= 400:
         raise Refused(f"{answer.status_code} {answer.text[:300]}")
@@ -61,7 +61,7 @@ def token(password: str) -> str:
 
 
 def come_in(person: str, groups: str, proof: str | None) -> str:
-    """What the gateway sends for somebody who logs in; the token they get."""
+    """Log in with the headers that the gateway sends. Returns the token."""
     headers = {"X-Forwarded-Preferred-Username": person, "X-Forwarded-Groups": groups}
     if proof is not None:
         headers["X-Platform-Proxy"] = proof
@@ -72,7 +72,7 @@ def come_in(person: str, groups: str, proof: str | None) -> str:
 
 
 def probe(probes: Probes) -> None:
-    with probes.works("every part of it has a heartbeat"):
+    with probes.works("every part has a heartbeat"):
         patiently(_all_healthy, NotYet)
     api = Api("")
     with probes.works("a machine gets a token for its password"):
@@ -82,11 +82,11 @@ def probe(probes: Probes) -> None:
         import platform_secrets
         from airflow.providers.hashicorp._internal_client.vault_client import VaultError
 
-        with probes.works("Airflow's own client of the secret store reads what is Airflow's"):
+        with probes.works("Airflow's client of Vault reads Airflow's secrets"):
             mine = platform_secrets.store(platform_secrets.PATH, platform_secrets.PATH)
             assert mine.get_variable("proof") == secret("proof/value")
         # Its client logs in a second time, and says this when it is then refused again.
-        with probes.refused("what is another component's", VaultError, "Authentication Error"):
+        with probes.refused("another component's secrets", VaultError, "Authentication Error"):
             platform_secrets.store("", "platform/postgres").get_variable("admin")
     _strangers(probes)
     _people(probes)
@@ -109,30 +109,30 @@ def _strangers(probes: Probes) -> None:
         token("wrong")
     with probes.refused("a request without a token", Refused, "401 "):
         ask("GET", "/api/v2/dags")
-    with probes.refused("a token that somebody else signed", Refused, "401 ", "403 "):
+    with probes.refused("a token with a foreign signature", Refused, "401 ", "403 "):
         head, body, _ = token(secret("machine/password")).split(".")
         Api(f"{head}.{body}.{'A' * 86}")("GET", "/dags")
     with probes.refused("a login by a header, past the gateway", Refused, "403 "):
         come_in(PERSON, "platform-admins", proof=None)
-    with probes.refused("a login with a guess of what the gateway knows", Refused, "403 "):
+    with probes.refused("a login with a guessed proxy secret", Refused, "403 "):
         come_in(PERSON, "platform-admins", proof="guess")
-    with probes.refused("a login of somebody in no group that has a role", Refused, "403 "):
+    with probes.refused("a login of a user without a group that has a role", Refused, "403 "):
         come_in(PERSON, "others", proof=secret("proof/value"))
-    with probes.works("none of them has become a user"):
+    with probes.works("none of these logins created a user"):
         assert not _rows("SELECT 1 FROM ab_user WHERE username = %s", PERSON)
 
 
 def _people(probes: Probes) -> None:
     try:
-        with probes.works("somebody the gateway sends is let in, and looks at DAGs as a viewer"):
+        with probes.works("a login through the gateway lists DAGs as a viewer"):
             viewer = Api(come_in(PERSON, "viewers", secret("proof/value")))
             assert viewer("GET", "/dags")["total_entries"] >= len(DAGS)
         with probes.refused("a viewer who starts a DAG", Refused, "403 "):
             viewer("PATCH", f"/dags/{DAGS['works']}", json={"is_paused": False})
-        with probes.works("after a change of groups, at the next login, the same person may administrate"):
+        with probes.works("after a change of groups the next login of the same user is an administrator"):
             admin = Api(come_in(PERSON, "viewers,platform-admins", secret("proof/value")))
             admin("GET", "/connections")
-        with probes.refused("the token of before, for what only the new role may", Refused, "403 "):
+        with probes.refused("the earlier token, for an action of the new role", Refused, "403 "):
             come_in(PERSON, "viewers", secret("proof/value"))
             admin("GET", "/connections")
     finally:
@@ -141,7 +141,7 @@ def _people(probes: Probes) -> None:
 
 
 def _start(api: Api, dag: str, run: str) -> None:
-    """As soon as the DAG is known: a new database knows it when its file has been read."""
+    """Wait until the DAG is known: a new database knows it after its file has been read."""
     patiently(lambda: api("PATCH", f"/dags/{dag}", json={"is_paused": False}), Refused)
     body = {"dag_run_id": run, "logical_date": None, "conf": {"word": f"word-{run}"}}
     api("POST", f"/dags/{dag}/dagRuns", json=body)
@@ -169,7 +169,7 @@ def _works(probes: Probes, api: Api) -> None:
     with probes.works("the API shows that line"):
         found = api("GET", f"/dags/{dag}/dagRuns/{RUN}/taskInstances/say/logs/1")
         assert f"the word is word-{RUN}" in json.dumps(found), str(found)[-600:]
-    with probes.works("what its tasks handed on is in PostgreSQL"):
+    with probes.works("values of its tasks are in PostgreSQL"):
         query = "SELECT task_id, value #>> '{}' FROM xcom WHERE dag_id = %s AND run_id = %s AND key = %s"
         rows = dict(_rows(query, dag, RUN, "return_value"))
         assert rows == {"say": f"said word-{RUN}", "hear": f"heard said word-{RUN}"}, rows
@@ -177,12 +177,12 @@ def _works(probes: Probes, api: Api) -> None:
 
 def _fails(probes: Probes, api: Api) -> None:
     dag = DAGS["fails"]
-    with probes.works("a DAG that fails is tried again, and seen failing"):
+    with probes.works("a DAG that fails is retried, then marked as failed"):
         _start(api, dag, RUN)
         assert patiently(lambda: _ended(api, dag, RUN), NotYet) == "failed"
         task = _task(api, dag, RUN, "fail")
         assert (task["state"], task["try_number"]) == ("failed", 2), task
-    with probes.works("the log of each try says why"):
+    with probes.works("the log of each try has the reason"):
         found = _written(dag, RUN, 2)
         assert all("as it should" in text for text in found.values()), found
 
@@ -199,7 +199,7 @@ def _rows(query: str, *values: str) -> list[tuple[Any, ...]]:
 
 
 def _bucket() -> tuple[Any, str, str]:
-    """A client, the bucket, and what our keys in it begin with. Pods with a role have no password."""
+    """A client, the bucket and the prefix of its keys. Pods with a cloud role have no password."""
     store = boto3.client(
         "s3",
         endpoint_url=secret("bucket/endpoint"),
@@ -212,7 +212,7 @@ def _bucket() -> tuple[Any, str, str]:
 
 
 def _logs(dag: str, run: str) -> dict[str, str]:
-    """Every log of a run as it lies in the bucket, by its key."""
+    """Every log of a run in the bucket, by its key."""
     store, bucket, ours = _bucket()
     prefix = f"{ours}logs/dag_id={dag}/run_id={run}/"
     found = store.list_objects_v2(Bucket=bucket, Prefix=prefix).get("Contents", [])
@@ -223,7 +223,7 @@ def _logs(dag: str, run: str) -> dict[str, str]:
 
 
 def _written(dag: str, run: str, tries: int) -> dict[str, str]:
-    """The logs once there are as many: they come there a moment after their task's end."""
+    """Wait for that many logs: they arrive shortly after the end of their task."""
 
     def look() -> dict[str, str]:
         found = _logs(dag, run)
@@ -235,7 +235,7 @@ def _written(dag: str, run: str, tries: int) -> dict[str, str]:
 
 
 def _clean(api: Api, run: str) -> None:
-    """The runs, and their logs; the DAGs rest again."""
+    """Delete the runs and their logs, and pause the DAGs."""
     store, bucket, _ = _bucket()
     for dag in DAGS.values():
         api("PATCH", f"/dags/{dag}", json={"is_paused": True})
@@ -262,7 +262,7 @@ def _runs(api: Api) -> None:
 def read(probes: Probes) -> None:
     api = Api(token(secret("machine/password")))
     try:
-        with probes.works("the run that was interrupted is completed"):
+        with probes.works("the interrupted run is completed"):
             assert patiently(lambda: _ended(api, DAGS["lasts"], KEPT), NotYet) == "success"
             assert _task(api, DAGS["lasts"], KEPT, "last")["try_number"] == 2
             _written(DAGS["lasts"], KEPT, 1)  # of the second try: the first was killed with its log

@@ -1,4 +1,4 @@
-"""Owns the DAGs of the smoke test: one that works, one that fails, one that is killed in its middle."""
+"""DAGs of the smoke test: one that works, one that fails, one that is killed while it runs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ with DAG("platform_smoke_works", **COMMON):
 
     @task
     def say() -> str:
-        """A line for the log, and a value for the database."""
+        """Write a line to the log and return a value for the database."""
         word = get_current_context()["dag_run"].conf["word"]
         logging.getLogger(__name__).info("the word is %s", word)
         return f"said {word}"
@@ -38,7 +38,7 @@ with DAG("platform_smoke_lasts", **COMMON):
 
     @task(retries=2, retry_delay=datetime.timedelta(0))
     def last() -> int:
-        """The first try ends only by being killed, whenever that is; another ends at once."""
+        """Wait in the first try until it is killed; end at once in another."""
         tried: int = get_current_context()["ti"].try_number
         if tried == 1:
             Event().wait(SECONDS)

@@ -1,4 +1,4 @@
-"""Owns who a request is: the gateway's word for it, proven by a secret only it has, and roles by group."""
+"""Users of the web server: named by the gateway, which sends the proxy secret; roles come from groups."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ log = logging.getLogger(__name__)
 
 
 class ByGateway(FabAirflowSecurityManagerOverride):
-    """AUTH_REMOTE_USER believes whoever sends the header, and gives everyone one role.
+    """AUTH_REMOTE_USER trusts every sender of the header, and gives all users one role.
 
     https://airflow.apache.org/docs/apache-airflow-providers-fab/stable/auth-manager/webserver-authentication.html
     """
 
     def auth_user_remote_user(self, username: str) -> User | None:
-        """The user of a login that came through the gateway, with what its groups say now. Else 403."""
+        """Return the user of a login through the gateway, with the roles of its groups, else 403."""
         given = request.headers.get("X-Platform-Proxy", "")
         if not hmac.compare_digest(given.encode(), PROOF.read_bytes()):
             log.warning("login as %s refused: it did not come through the gateway", username)
@@ -47,7 +47,7 @@ class ByGateway(FabAirflowSecurityManagerOverride):
         return user
 
     def auth_user_db(self, username: str, password: str, rotate_session_id: bool = True) -> User | None:
-        """The machines' account alone has a password: the Secret's, so that it changes when that does."""
+        """Check the password of the machines' account against the Secret; no other account has one."""
         if username == (MACHINE / "user").read_text():
             if hmac.compare_digest(password.encode(), (MACHINE / "password").read_bytes()):
                 return self.find_user(username=username)

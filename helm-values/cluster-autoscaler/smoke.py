@@ -1,4 +1,4 @@
-"""Owns the proof of the autoscaler: it sees the pools, trusts what it sees, and tells little else."""
+"""Smoke test of the autoscaler: it finds the pools, its status is healthy, and debug pages are closed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def get(path: str) -> str:
 
 
 def metric(name: str) -> float:
-    """LookupError until it has looked for the first time: the one before it may still hold the lease."""
+    """Read its status; LookupError before its first loop: the previous pod may still hold the lease."""
     found = re.search(rf"^cluster_autoscaler_{re.escape(name)} (\S+)$", get("/metrics"), re.MULTILINE)
     if not found:
         raise LookupError(f"{name} is not told")
@@ -38,18 +38,18 @@ def looked() -> float:
 
 def probe(probes: Probes) -> None:
     read(probes)
-    with probes.refused("what it knows of every pod", HTTPError, "404"):
+    with probes.refused("its snapshot of every pod", HTTPError, "404"):
         get("/snapshotz")
-    with probes.refused("its memory, by a profile", HTTPError, "404"):
+    with probes.refused("a memory profile", HTTPError, "404"):
         get("/debug/pprof/heap")
 
 
 def read(probes: Probes) -> None:
-    with probes.works("it has found the cluster's pools"):
+    with probes.works("it found the cluster's pools"):
         patiently(looked, OSError, LookupError)
-    with probes.works("it holds what it sees of the nodes for true, and would act on it"):
+    with probes.works("its cluster status is healthy, so it would scale"):
         assert metric(SAFE) == 1
-    with probes.works("its last look at them is not long ago, and went well"):
+    with probes.works("its last loop is recent and succeeded"):
         get("/health-check")
 
 

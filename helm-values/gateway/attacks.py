@@ -1,4 +1,4 @@
-"""Owns what an attacker tries at the door: old TLS, forged names, tokens of others, parts of a login."""
+"""Attacks on the gateway: old TLS, forged names, foreign tokens, parts of a login."""
 
 from __future__ import annotations
 
@@ -59,14 +59,14 @@ def transport(probes: Probes) -> None:
     def hello(name: str, context: ssl.SSLContext) -> ssl.SSLSocket:
         return context.wrap_socket(socket.create_connection((host, int(port)), 10), server_hostname=name)
 
-    with probes.works("TLS 1.3 and HTTP/2, by a certificate of this environment's authority"):
+    with probes.works("TLS 1.3 and HTTP/2, with a certificate of this environment's CA"):
         modern = ssl.create_default_context(cafile=AUTHORITY)
         modern.set_alpn_protocols(["h2", "http/1.1"])
         with hello(f"auth.{DOMAIN}", modern) as open_:
             assert (open_.version(), open_.selected_alpn_protocol()) == ("TLSv1.3", "h2"), open_.version()
-    with probes.refused("a client that does not know the authority", ssl.SSLCertVerificationError):
+    with probes.refused("a client without the CA", ssl.SSLCertVerificationError):
         hello(f"auth.{DOMAIN}", ssl.create_default_context())
-    with probes.refused("the certificate for a name of others", ssl.SSLCertVerificationError, "mismatch"):
+    with probes.refused("the certificate for a foreign name", ssl.SSLCertVerificationError, "mismatch"):
         hello("mlops.example.com", ssl.create_default_context(cafile=AUTHORITY))
     for version in (ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1):
         old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -78,22 +78,22 @@ def transport(probes: Probes) -> None:
     with probes.refused("plain HTTP", Refused, "400"), urllib3.PoolManager(retries=False) as plain:
         answer = plain.request("GET", f"http://{GATEWAY}/", headers={"Host": f"auth.{SITE}"})
         raise Refused(str(answer.status))
-    with probes.refused("a host that is nobody's", Refused, "421"):
+    with probes.refused("an unknown host", Refused, "421"):
         browser().must(f"https://nobody.{SITE}/")
-    with probes.refused("one of ours as the certificate's name, another's as the host", Refused, "421"):
+    with probes.refused("a known TLS server name with a foreign Host header", Refused, "421"):
         browser().must(f"{OWN}/whoami", headers={"Host": "mlops.example.com"})
 
 
 def codes(probes: Probes) -> None:
-    """What an attacker might do with parts of a login."""
+    """Try parts of a login: codes, verifiers, cookies."""
     person, page = people()["viewers"], door("viewers")
-    with probes.refused("a code a second time", Refused, "403", "500"):
+    with probes.refused("a code that was used already", Refused, "403", "500"):
         who = browser()
         back = login.consent(who, who.page(page).location, token(who, person))
         again = who.copy()  # with the cookie that goes with the code
         assert who.page(back).status == 302
         again.page(back)
-    with probes.refused("a code in another browser than it was asked for in", Refused, "403"):
+    with probes.refused("a code in another browser", Refused, "403"):
         who = browser()
         back = login.consent(who, who.page(page).location, token(who, person))
         browser().page(back)
@@ -104,7 +104,7 @@ def codes(probes: Probes) -> None:
         code = parse_qs(urlsplit(first).query)["code"][0]
         state = urlsplit(second).query.partition("state=")[2]
         who.page(f"{OWN}/oauth2/callback?code={code}&state={state}")
-    with probes.works("a login leads to no page of others"):
+    with probes.works("a login redirects to no foreign page"):
         who = browser()
         led = who.page(f"{OWN}/oauth2/start?rd=https://evil.example.com/")
         done = who.page(login.consent(who, led.location, token(who, person)))
@@ -113,17 +113,17 @@ def codes(probes: Probes) -> None:
 
 def forgeries(probes: Probes) -> None:
     person = people()["data-scientists"]
-    with probes.works("a UI is told who it is: name, e-mail, groups"):
+    with probes.works("a UI gets the user's name, e-mail and groups"):
         who = browser()
         enter(who, person, f"{OWN}/whoami")
         told = whoami(who)
         assert told["X-Forwarded-User"] == told["X-Forwarded-Preferred-Username"] == person["name"], told
         assert told["X-Forwarded-Groups"] == "data-scientists" and "@" in told["X-Forwarded-Email"], told
-    with probes.works("headers a client forges do not arrive, spelled with underscores neither"):
+    with probes.works("forged headers do not arrive, with underscores neither"):
         forged = whoami(who, **FORGED)
         assert "mallory" not in str(forged) and "platform-admins" not in str(forged), forged
         assert {k: v for k, v in forged.items() if v} == {k: v for k, v in told.items() if v}, forged
-    with probes.works("the session's cookie stays at the gateway, a UI's own arrives"):
+    with probes.works("the session cookie stays at the gateway, a UI's own cookie arrives"):
         who.cookies[f"auth.{DOMAIN}"] = {"theirs": "1"}
         kept = whoami(who)["Cookie"]
         assert "theirs=1" in kept and SESSION + "=" not in kept, kept
@@ -135,12 +135,12 @@ def bearers(probes: Probes) -> None:
     def ask(value: str) -> Answer:
         return browser().must(f"{OWN}/whoami", headers={"Authorization": f"Bearer {value}"})
 
-    with probes.works("a machine comes with a bearer token, and its token is not passed on"):
+    with probes.works("a machine logs in with a bearer token, which is not passed on"):
         good = bearer(person)
         told = ask(good).text
         assert f"X-Forwarded-User: {person['name']}\n" in told and good not in told, told
         assert browser().must(page, headers={"Authorization": f"Bearer {good}"})
-    with probes.refused("the token of somebody in no group", Refused, "403"):
+    with probes.refused("the token of a user without a group", Refused, "403"):
         ask(bearer(people()[""]))
     with probes.refused("a token that has expired", Refused, "403"):
         brief = bearer(person, "smoke-brief")
@@ -152,9 +152,9 @@ def bearers(probes: Probes) -> None:
     head, body, sign = good.split(".")
     with probes.refused("a token without a signature (alg none)", Refused, "403"):
         ask(f"{_part({'alg': 'none', 'typ': 'JWT'})}.{body}.")
-    with probes.refused("a token signed with a key of one's own under the issuer's name", Refused, "403"):
+    with probes.refused("a token signed with another key in the issuer's name", Refused, "403"):
         ask(f"{head}.{body}.{_signed(f'{head}.{body}')}")
-    with probes.refused("a token with other groups under the old signature", Refused, "403"):
+    with probes.refused("a token with changed groups and the old signature", Refused, "403"):
         claims = json.loads(base64.urlsafe_b64decode(body + "=="))
         ask(f"{head}.{_part({**claims, 'groups': ['platform-admins']})}.{sign}")
     with probes.refused("nonsense as a token", Refused, "403"):

@@ -1,4 +1,4 @@
-"""Owns a browser for probes: cookies by domain, redirects one at a time, every name led to the gateway."""
+"""A browser for smoke tests: cookies by domain, single redirects, all names resolve to the gateway."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ class Answer:
 
     @property
     def location(self) -> str:
-        """Where it leads to, whole; '' when nowhere."""
+        """The absolute URL of a redirect, or ''."""
         found = self.headers.get("Location", "")
         return urljoin(self.url, found) if found else ""
 
 
 @dataclass
 class Browser:
-    """One person's browser. `gateway` is host:port in the cluster; `authority` the file with its signer."""
+    """The browser of one user. `gateway` is host:port in the cluster, `authority` the file of the CA."""
 
     gateway: str
     authority: str
@@ -57,7 +57,7 @@ class Browser:
         headers: Mapping[str, str] | None = None,
         data: object = None,
     ) -> Answer:
-        """One request, its cookies kept. `data` is sent as JSON, bytes as they are."""
+        """Send a request and store its cookies. `data` is sent as JSON, bytes unchanged."""
         parts = urlsplit(url)
         name = parts.hostname or ""
         held = "; ".join(f"{k}={v}" for k, v in self._held(name).items())
@@ -85,18 +85,18 @@ class Browser:
             return Answer(url, got.status, dict(got.headers), got.data)
 
     def must(self, url: str, method: str = "GET", **how: Any) -> Answer:
-        """As `ask`; raises Refused for 400 and above."""
+        """Like `ask`, but raise Refused for 400 and above."""
         answer = self.ask(url, method, **how)
         if answer.status >= 400:
             raise Refused(f"{answer.status} {answer.text[:200]}")
         return answer
 
     def page(self, url: str, **how: Any) -> Answer:
-        """A page, as a person asks for it."""
+        """Request a page as a browser does."""
         return self.must(url, headers={**PAGE, **how.pop("headers", {})}, **how)
 
     def copy(self) -> Browser:
-        """Somebody who has stolen all its cookies."""
+        """Another browser with the same cookies, as after a theft."""
         return Browser(self.gateway, self.authority, {d: dict(c) for d, c in self.cookies.items()})
 
     def _held(self, name: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Owns what the probes of the way in share: who there is, where the doors are, and how somebody enters."""
+"""Shared by the smoke tests of the gateway: users, UIs and the login."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ SESSION = "__Secure-mlops_platform"
 
 
 def people() -> dict[str, dict[str, str]]:
-    """By group; '' is the one in none."""
+    """The test's users by group; '' is the one without a group."""
     found: dict[str, dict[str, str]] = json.loads((SECRETS / "people/people.json").read_text())
     return found
 
 
 def door(group: str) -> str:
-    """A page that is open to a group."""
+    """The URL of a page that a group may open."""
     return next(url(route) for route in CLOSED if group in route["groups"])
 
 
@@ -43,7 +43,7 @@ def browser() -> Browser:
 
 
 def enter(who: Browser, person: Mapping[str, str], page: str) -> Answer:
-    """Led from a page to the issuer, logged in there, led back with a code: where that ends."""
+    """Log in from a page at the issuer, up to the redirect with the code. Returns its URL."""
     led = who.page(page)
     assert led.status == 302 and led.location.startswith(ISSUER), (led.status, led.location)
     back = login.consent(who, led.location, token(who, person))

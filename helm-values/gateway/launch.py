@@ -1,4 +1,4 @@
-"""Owns starting the gateway: one server block a host from routes.json, then nginx in this process's place."""
+"""Start of the gateway: a server block per host from routes.json, then nginx replaces this process."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ _FAREWELL = """\
 
 
 def written(plan: Mapping[str, Any], resolv: str, proofs: Mapping[str, str], pages: Path) -> str:
-    """The hosts' part of the configuration; pages for those who leave are put into `pages`."""
+    """The configuration of the hosts. Sign-out pages are written into `pages`."""
     server, suffix = _cluster_dns(resolv)
     routes: list[Route] = plan["routes"]
     leaving = [r for r in routes if r["logoutPage"]]
@@ -185,12 +185,12 @@ def _public(route: Route, pages: Path) -> str:
 
 
 def _location(path: str) -> str:
-    """'/api/' is all below it, '/api' is itself alone; and so is '/', or nothing would be closed."""
+    """A location: '/api/' includes paths below it; '/api' and '/' are exact, else '/' would open all."""
     return path if path.endswith("/") and path != "/" else f"= {path}"
 
 
 def _cluster_dns(resolv: str) -> tuple[str, str]:
-    """The DNS server for nginx, which knows no search list, and the cluster's own domain."""
+    """The DNS server and the cluster's domain, since nginx has no search list."""
     server = re.search(r"^nameserver\s+(\S+)", resolv, re.MULTILINE)
     domain = re.search(r"^search\s.*?\bsvc\.(\S+)", resolv, re.MULTILINE)
     if not server or not domain:

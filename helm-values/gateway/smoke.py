@@ -1,7 +1,7 @@
-"""Owns the proof of the way in: who may enter enters by a real login, and every way around it is closed.
+"""Smoke test of the gateway: real logins work, and every way around the login is rejected.
 
-People are made for this run by the installer, one in each group and one in none, and are gone after it. Where
-people come from elsewhere there are none, and only what is closed to strangers is proven.
+The installer creates users for this run, one per group and one without a group, and removes them afterwards.
+With an external issuer there are none, and only requests without login are tested.
 """
 
 from __future__ import annotations
@@ -53,42 +53,42 @@ def _strangers(probes: Probes) -> None:
             assert led.location.startswith(ISSUER), led.location
             assert asked["code_challenge_method"] == "S256" and asked["code_challenge"], asked
             assert asked["state"] and asked["nonce"] and asked["response_type"] == "code", asked
-        with probes.refused(f"{route['host']}: a stranger's request that is not for a page", Refused, "401"):
+        with probes.refused(f"{route['host']}: a request without login, not for a page", Refused, "401"):
             browser().must(url(route))
-        with probes.refused(f"{route['host']}: a stranger's write", Refused, "401"):
+        with probes.refused(f"{route['host']}: a write without login", Refused, "401"):
             browser().must(url(route), "POST", data={})
         for path in route["bearerPaths"]:
             with probes.refused(f"{route['host']}: {path} without a header to check", Refused, "401"):
                 browser().must(url(route, path))
     for route in (r for r in PLAN["routes"] if r["public"]):
         for path in ("/nothing", "/..%2f", "/%2e%2e/nothing"):
-            with probes.refused(f"{route['host']}: {path}, which is not open to everybody", Refused, "40"):
+            with probes.refused(f"{route['host']}: {path}, which is not public", Refused, "40"):
                 browser().must(url(route, path))
 
 
 def _login(probes: Probes) -> None:
     person, nobody = people()["data-scientists"], people()[""]
     page = door("data-scientists")
-    with probes.works("a login by authorization code ends at the page that was asked for"):
+    with probes.works("a login by authorization code ends at the requested page"):
         who = browser()
         done = enter(who, person, f"{page}?from=login")
         assert done.status == 302 and done.location == f"{page}?from=login", (done.status, done.location)
         assert who.page(done.location).status < 400
-    with probes.works("signed in at one UI is signed in at all of them"):
+    with probes.works("a login at one UI is valid at all UIs"):
         for other in (r for r in CLOSED if "data-scientists" in r["groups"]):
             assert not who.page(url(other)).location.startswith(ISSUER), other["host"]
     for other in (r for r in CLOSED if "data-scientists" not in r["groups"]):
-        with probes.refused(f"{other['host']}: a person of another group", Refused, "403"):
+        with probes.refused(f"{other['host']}: a user of another group", Refused, "403"):
             who.page(url(other))
     with probes.refused("a wrong password", Refused, "400"):
         login.token_of(browser(), ISSUER, person["name"], "wrong-" + person["password"])
-    with probes.refused("a code for somebody in no group", Refused, "access_denied"):
+    with probes.refused("a code for a user without a group", Refused, "access_denied"):
         enter(browser(), nobody, page)
     with probes.refused(
         "a write led here by a page of another host, with the person's cookie", Refused, "403"
     ):
         who.must(page, "POST", data={}, headers={"Origin": f"https://elsewhere.{SITE}"})
-    with probes.refused("a session cookie somebody has changed", Refused, "401"):
+    with probes.refused("a changed session cookie", Refused, "401"):
         thief = who.copy()
         held = thief.cookies[DOMAIN]
         held[SESSION] = held[SESSION][:12] + ("A" if held[SESSION][12] != "A" else "B") + held[SESSION][13:]
@@ -98,7 +98,7 @@ def _login(probes: Probes) -> None:
 def _leaving(probes: Probes) -> None:
     person, page = people()["viewers"], door("viewers")
     who = browser()
-    with probes.works("the sign-out ends the session, and clears what UIs keep"):
+    with probes.works("the sign-out ends the session and clears the data of UIs"):
         enter(who, person, page)
         stolen = who.copy()
         stolen.must(page)
@@ -107,15 +107,15 @@ def _leaving(probes: Probes) -> None:
         assert led.headers.get("Clear-Site-Data") == '"cookies"', led.headers
         assert SESSION not in who.cookies.get(DOMAIN, {}), who.cookies
         assert "<script>" in who.page(led.location).text
-    with probes.refused("a copy of the cookie after its owner has left", Refused, "401"):
+    with probes.refused("a copy of the cookie after the sign-out", Refused, "401"):
         stolen.must(page)
-    with probes.refused("the issuer's token after its owner has left", Refused, "403"):
+    with probes.refused("the issuer's token after the sign-out", Refused, "403"):
         kept = token(who, person)
         login.forget(who, ISSUER, kept)
         login.machine_token(who, ISSUER, kept)
     for route in CLOSED:
         for path in route["logoutPaths"]:
-            with probes.works(f"{route['host']}: its own log-out is the sign-out of all"):
+            with probes.works(f"{route['host']}: its own sign-out is that of the gateway"):
                 assert browser().page(url(route, path)).location == f"{OWN}/sign-out"
 
 

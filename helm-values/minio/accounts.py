@@ -1,7 +1,7 @@
-"""Owns a component's own bucket and user: made, or brought to what they should be; and removed.
+"""The bucket and user of a component: create, correct, remove.
 
-As a script it makes the one account that is mounted (`ensure`), or ends the one before it (`retire`); the
-smoke test imports it for accounts of its own.
+The script creates the mounted account (`ensure`) or removes its predecessor (`retire`); the smoke test
+imports it for its own accounts.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def read(folder: Path) -> dict[str, str]:
 
 
 def _policy(bucket: str) -> dict[str, Any]:
-    """Everything in the one bucket, and not even the names of others."""
+    """A policy: all actions in one bucket; no other bucket is visible."""
     on_bucket = ["s3:GetBucketLocation", "s3:ListBucket", "s3:ListBucketMultipartUploads"]
     on_objects = [
         *("s3:GetObject", "s3:PutObject", "s3:DeleteObject"),
@@ -45,7 +45,7 @@ def _clients(admin: Mapping[str, str], account: Mapping[str, str]) -> tuple[Mini
 
 
 def ensure(admin: Mapping[str, str], account: Mapping[str, str]) -> None:
-    """A bucket, and a user whose policy allows that bucket and nothing else."""
+    """Create a bucket, and a user whose policy allows only that bucket."""
     if account["user"] == admin["user"]:
         raise SystemExit(f"{account['user']} is the store's own administrator, not a component's user")
     store, management = _clients(admin, account)
@@ -60,7 +60,7 @@ def ensure(admin: Mapping[str, str], account: Mapping[str, str]) -> None:
 
 
 def remove(admin: Mapping[str, str], account: Mapping[str, str]) -> None:
-    """The bucket with all that is in it, then the user. Nothing there is nothing to do."""
+    """Remove the bucket with its objects, then the user, if they exist."""
     store, management = _clients(admin, account)
     bucket = account["name"]
     if store.bucket_exists(bucket_name=bucket):
@@ -78,7 +78,7 @@ def remove(admin: Mapping[str, str], account: Mapping[str, str]) -> None:
 
 
 def retire(admin: Mapping[str, str], account: Mapping[str, str], old: Mapping[str, str]) -> None:
-    """The new user opens the bucket; the old one goes, and opens nothing any more."""
+    """Check the new user, remove the old one, and check that its keys are rejected."""
     _, management = _clients(admin, account)
     Minio(
         f"{account['host']}:{account['port']}",
@@ -96,7 +96,7 @@ def retire(admin: Mapping[str, str], account: Mapping[str, str], old: Mapping[st
 
 
 def refused(where: Mapping[str, str], old: Mapping[str, str], code: str) -> None:
-    """Raises SystemExit when old keys still open anything."""
+    """Raise SystemExit if the old keys still work."""
     endpoint = f"{where['host']}:{where['port']}"
     client = Minio(endpoint, access_key=old["user"], secret_key=old["password"], secure=False)
     try:

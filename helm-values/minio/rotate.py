@@ -1,4 +1,4 @@
-"""Owns the proof that the administrator's password was changed: the server reads it at its start."""
+"""Check of a new password of the administrator, which the server reads when it starts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ WHERE = {"host": os.environ["HOST"], "port": os.environ["PORT"]}
 
 
 def prove() -> None:
-    """Patient: the pod is new, and the node's own rules may not yet lead to it."""
+    """Retry: the pod is new, and the node's rules may not lead to it yet."""
     new = read(NEW)
     client = Minio(
         f"{WHERE['host']}:{WHERE['port']}",

@@ -1,4 +1,4 @@
-"""Owns the proof that the object store keeps what it is given, and refuses who has no business there."""
+"""Smoke test of the object store: objects are stored, foreign access is rejected."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ DENIED = "AccessDenied"
 
 
 def account(name: str) -> dict[str, str]:
-    """A component's account as the installer makes them, with a password of this run's own."""
+    """A component's account, with a password of this run."""
     made = {**WHERE, "user": name, "name": name, "password": secrets.token_urlsafe(24)}
     not_yet = (urllib3.exceptions.HTTPError, S3Error, MinioAdminException)
     patiently(lambda: accounts.ensure(ADMIN, made), *not_yet)
@@ -64,22 +64,22 @@ def probe(probes: Probes) -> None:
 
 def _uses(probes: Probes, mine: dict[str, str]) -> None:
     s3, bucket, body = client(mine), mine["name"], payload(12 * MIB)
-    with probes.works("an object goes in in several parts"):
+    with probes.works("an object is uploaded in parts"):
         from io import BytesIO
 
         parts = TransferConfig(multipart_threshold=5 * MIB, multipart_chunksize=5 * MIB)
         s3.upload_fileobj(BytesIO(body), bucket, "large", Config=parts)
         assert s3.head_object(Bucket=bucket, Key="large")["ETag"].endswith('-3"')
-    with probes.works("it comes out with the same checksum"):
+    with probes.works("it is downloaded with the same checksum"):
         found = s3.get_object(Bucket=bucket, Key="large")["Body"].read()
         assert hashlib.sha256(found).digest() == hashlib.sha256(body).digest()
-    with probes.works("a range of it comes out"):
+    with probes.works("a range of it is downloaded"):
         found = s3.get_object(Bucket=bucket, Key="large", Range="bytes=6000000-6000099")["Body"].read()
         assert found == body[6_000_000:6_000_100]
-    with probes.works("a presigned link gives it to somebody without keys"):
+    with probes.works("a presigned link works without keys"):
         found = urllib3.request("GET", _link(s3, bucket, "large"), retries=False)
         assert found.status == 200 and found.data == body, found.status
-    with probes.works("a damaged upload is told from a whole one"):
+    with probes.works("a damaged upload is detected"):
         try:
             s3.put_object(Bucket=bucket, Key="damaged", Body=b"some", ContentMD5="AAAAAAAAAAAAAAAAAAAAAA==")
         except ClientError as error:
@@ -96,7 +96,7 @@ def _uses(probes: Probes, mine: dict[str, str]) -> None:
         s3.upload_part(Bucket=bucket, Key="aborted", UploadId=upload, PartNumber=1, Body=b"x")
         s3.abort_multipart_upload(Bucket=bucket, Key="aborted", UploadId=upload)
         assert not s3.list_multipart_uploads(Bucket=bucket, Prefix="aborted").get("Uploads")
-    with probes.works("a component sees no bucket but its own"):
+    with probes.works("a component lists only its own bucket"):
         names = [b["Name"] for b in s3.list_buckets()["Buckets"]]
         assert names == [bucket], names
 
@@ -107,9 +107,9 @@ def _link(s3: Any, bucket: str, key: str) -> str:
 
 
 def _keys(probes: Probes, mine: dict[str, str]) -> None:
-    """Whose keys are taken at all."""
+    """Try wrong keys and no keys."""
     bucket = mine["name"]
-    with probes.refused("keys of nobody", ClientError, "InvalidAccessKeyId"):
+    with probes.refused("unknown keys", ClientError, "InvalidAccessKeyId"):
         client({**mine, "user": "nobody"}).list_objects_v2(Bucket=bucket)
     with probes.refused("a wrong secret key", ClientError, "SignatureDoesNotMatch"):
         client({**mine, "password": "wrong-wrong-wrong"}).list_objects_v2(Bucket=bucket)
@@ -125,7 +125,7 @@ def _keys(probes: Probes, mine: dict[str, str]) -> None:
 
 
 def _rights(probes: Probes, mine: dict[str, str], other: dict[str, str]) -> None:
-    """What a component's keys do not open."""
+    """Try a component's keys outside its bucket."""
     s3, foreign = client(mine), other["name"]
     client(other).put_object(Bucket=foreign, Key="theirs", Body=b"x")
     with probes.refused("reading another component's bucket", ClientError, DENIED):
@@ -136,9 +136,9 @@ def _rights(probes: Probes, mine: dict[str, str], other: dict[str, str]) -> None
         s3.put_object(Bucket=foreign, Key="mine", Body=b"x")
     with probes.refused("deleting in another component's bucket", ClientError, DENIED):
         s3.delete_object(Bucket=foreign, Key="theirs")
-    with probes.refused("making a bucket", ClientError, DENIED):
+    with probes.refused("creating a bucket", ClientError, DENIED):
         s3.create_bucket(Bucket="smoke-more")
-    with probes.refused("opening one's bucket to everybody", ClientError, DENIED):
+    with probes.refused("making the bucket public", ClientError, DENIED):
         s3.put_bucket_policy(Bucket=mine["name"], Policy='{"Version": "2012-10-17", "Statement": []}')
     with probes.refused("administering the store", MinioAdminException, DENIED):
         keys = StaticProvider(mine["user"], mine["password"])

@@ -1,7 +1,7 @@
-"""Owns starting MLflow with what its Secrets say: read from files here, so in no argument and no manifest.
+"""Start of MLflow with values of its Secrets, read from files, not from arguments.
 
-`serve PORT` becomes the server. `migrate` brings the database to this version's schema, before a server
-of this version starts: it would refuse an older one.
+`serve PORT` starts the server. `migrate` upgrades the schema of the database, before a server of this version
+starts: it rejects an older schema.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ def secret(path: str) -> str:
 
 
 def database() -> str:
-    """With the driver's name: which one SQLAlchemy takes by default depends on its version."""
+    """The URI with the driver's name: SQLAlchemy's default driver depends on its version."""
     return secret("database/uri").replace("postgresql://", "postgresql+psycopg2://", 1)
 
 
 def follow_password() -> None:
-    """Where a secret store rotates the password no Secret has one: each connection asks for that of now.
+    """Give each new connection the current password, where Vault rotates it and no Secret has it.
 
     MLflow makes its engines itself, several and late: so it is the class that is followed.
     """
@@ -37,7 +37,7 @@ def follow_password() -> None:
 
 
 def serve(port: int) -> None:
-    """What `mlflow server` sets up for a process of its own, in this one: half the memory, half the time."""
+    """Set up in this process what `mlflow server` sets up for a second one: half the memory and time."""
     import uvicorn  # first: MLflow guards hosts and origins only where it finds a server loaded
     from mlflow.server import constants
     from mlflow.server.handlers import initialize_backend_stores
@@ -57,7 +57,7 @@ def serve(port: int) -> None:
 
 
 def pass_artifacts_through() -> None:
-    """Keep clients from going around the server to the object store, whose address only the cluster knows.
+    """Send artifacts through the server: clients cannot resolve the object store's address.
 
     Since 3.17 the server offers that to every client as soon as its store's class can do it
     (handlers.py: isinstance of MultipartDownloadMixin), and a client outside then waits for ever. There
@@ -91,7 +91,7 @@ def pass_artifacts_through() -> None:
 
 
 def migrate() -> None:
-    """In-process: `mlflow db upgrade` takes the URI, and so the password, as an argument all can read."""
+    """Migrate in this process: `mlflow db upgrade` takes the URI with the password as an argument."""
     from mlflow.cli import cli
 
     cli(["db", "upgrade", database()])

@@ -1,4 +1,4 @@
-"""Owns the proof of MLflow with its real client: what is done every day works, what must not is refused."""
+"""Smoke test of MLflow with its own client: daily work succeeds, forbidden requests are rejected."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def payload(size: int) -> bytes:
 def probe(probes: Probes) -> None:
     client = MlflowClient()
     try:
-        with probes.works("an experiment is made"):
+        with probes.works("an experiment is created"):
             client.create_experiment(NAME, tags={MARK: "true"})
         mlflow.set_experiment(NAME)
         _runs(probes, client)
@@ -54,12 +54,12 @@ def _runs(probes: Probes, client: MlflowClient) -> None:
         assert found.data.tags["kind"] == "probe" and found.info.status == "FINISHED"
         history = [m.value for m in client.get_metric_history(run.info.run_id, "loss")]
         assert sorted(history, reverse=True) == [1 / (s + 1) for s in range(10)], history
-    with probes.works("it is found by what was measured"):
+    with probes.works("it is found by its metrics"):
         found = mlflow.search_runs(
             experiment_names=[NAME], filter_string="metrics.loss < 0.2 and params.depth = '3'"
         )
         assert list(found["tags.kind"]) == ["probe"], found
-    with probes.works("it is not found by what was not measured"):
+    with probes.works("it is not found by other metrics"):
         assert mlflow.search_runs(experiment_names=[NAME], filter_string="metrics.loss > 0.5").empty
 
 
@@ -101,7 +101,7 @@ def _models(probes: Probes, client: MlflowClient) -> None:
     with probes.works("it is found by its name"):
         found = client.search_registered_models(filter_string=f"name = '{NAME}'")
         assert [m.name for m in found] == [NAME], found
-    with probes.works("loaded by its alias it predicts as it did"):
+    with probes.works("loaded by its alias, it predicts the same"):
         loaded = mlflow.sklearn.load_model(f"models:/{NAME}@champion")
         assert list(loaded.predict(inputs)) == labels
 
@@ -120,10 +120,10 @@ def _traces(probes: Probes, client: MlflowClient) -> None:
 
 
 def _nonsense(probes: Probes, client: MlflowClient) -> None:
-    """What the client itself must be told."""
+    """Requests of the client that the server must reject."""
     with probes.refused("a second experiment of the same name", MlflowException, "RESOURCE_ALREADY_EXISTS"):
         client.create_experiment(NAME)
-    with probes.refused("a run nobody made", MlflowException, "not found"):
+    with probes.refused("an unknown run", MlflowException, "not found"):
         client.get_run("0" * 32)
     run = client.create_run(client.get_experiment_by_name(NAME).experiment_id)
     with probes.refused(
@@ -134,7 +134,7 @@ def _nonsense(probes: Probes, client: MlflowClient) -> None:
 
 
 class Refused(Exception):
-    """The server's answer to a request a browser might be tricked into."""
+    """Send a request that a foreign page could cause in a browser."""
 
 
 def _ask(method: str, path: str, **options: Any) -> None:
@@ -144,14 +144,14 @@ def _ask(method: str, path: str, **options: Any) -> None:
 
 
 def _strangers(probes: Probes) -> None:
-    """Requests no client makes, but a browser can be led to."""
+    """Requests that a foreign page could cause in a browser."""
     search = "api/2.0/mlflow/experiments/search"
     ask = {"max_results": 1}
-    with probes.works("a name the server goes by is answered"):
+    with probes.works("a Host header with the server's name is accepted"):
         _ask("POST", search, json=ask)
     with probes.refused("a foreign Host header", Refused, "403 Invalid Host"):
         _ask("POST", search, json=ask, headers={"Host": "rebound.example.com"})
-    with probes.refused("a Host header that only begins like ours", Refused, "403 Invalid Host"):
+    with probes.refused("a Host header that only begins with the server's name", Refused, "403 Invalid Host"):
         _ask("POST", search, json=ask, headers={"Host": f"{URL.split('/')[2].split(':')[0]}.example.com"})
     with probes.refused("a write from a page of another site", Refused, "403 Cross-origin"):
         _ask(
@@ -168,7 +168,7 @@ def _strangers(probes: Probes) -> None:
 
 
 def _clean(client: MlflowClient) -> None:
-    """Also what a run that was killed left. Of deleted runs MLflow keeps a row each, until `mlflow gc`."""
+    """Remove the test's data, also of killed runs. MLflow keeps a row per run until `mlflow gc`."""
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
     for experiment in client.search_experiments(filter_string=f"tags.`{MARK}` = 'true'"):

@@ -1,4 +1,4 @@
-"""Owns the proof of sign-on by itself: it knows its issuer and nobody else. Logins: see the gateway's."""
+"""Smoke test of sign-on: it redirects to the issuer and rejects forged sessions. Logins: see gateway."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def ask(path: str, **headers: str) -> urllib3.BaseHTTPResponse:
 
 
 def probe(probes: Probes) -> None:
-    with probes.works("a login leads to the issuer, with PKCE, state and nonce, and back to one address"):
+    with probes.works("a login redirects to the issuer with PKCE, state, nonce and one callback address"):
         answer = ask("/oauth2/start?rd=/")
         asked = {k: v[0] for k, v in parse_qs(urlsplit(answer.headers["Location"]).query).items()}
         assert asked["code_challenge_method"] == "S256" and asked["nonce"] and asked["state"], asked
         assert asked["redirect_uri"] == f"https://auth.{SITE}/oauth2/callback", asked
-    with probes.works("its cookies are for TLS and servers only"):
+    with probes.works("its cookies are Secure and HttpOnly"):
         cookie = answer.headers["Set-Cookie"]
         assert cookie.startswith("__Secure-") and all(
             word in cookie for word in ("; HttpOnly", "; Secure", "; SameSite=Lax")
@@ -39,13 +39,13 @@ def probe(probes: Probes) -> None:
     with probes.refused("a request without a session", Refused, "401"):
         ask("/oauth2/auth")
     forged = {"X-Forwarded-User": "mallory", "X-Auth-Request-User": "mallory", "X-Forwarded-Email": "m@x"}
-    with probes.refused("one that says itself whose it is", Refused, "401"):
+    with probes.refused("a request with forged user headers", Refused, "401"):
         ask("/oauth2/auth", **forged)
-    with probes.refused("a token of nobody's", Refused, "403"):
+    with probes.refused("an unsigned token", Refused, "403"):
         ask("/oauth2/auth", Authorization="Bearer e30.e30.e30")
-    with probes.refused("a code nobody asked for", Refused, "403", "500"):
+    with probes.refused("an unknown code", Refused, "403", "500"):
         ask("/oauth2/callback?code=1&state=1")
-    with probes.works("any other page leads to the issuer as well: there is nothing behind it"):
+    with probes.works("any other page redirects to the issuer too"):
         assert "/authorize?" in ask("/").headers["Location"]
 
 

@@ -1,8 +1,7 @@
-"""Owns a component's own database and role: made, or brought to what they should be; and removed.
+"""The database and role of a component: create, correct, remove.
 
-As a script it makes the one account that is mounted (`ensure`), or the role that may change the passwords
-of all others (`db-admin`), or proves that a password was changed (`prove`); the smoke test imports it for
-accounts of its own.
+The script creates the mounted account (`ensure`) or the role that changes the passwords of the others
+(`db-admin`), or checks that a password was changed (`prove`); the smoke test imports it for its own accounts.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ def read(folder: Path) -> dict[str, str]:
 
 
 def connect(where: Mapping[str, str], user: Mapping[str, str], database: str) -> psycopg.Connection[Any]:
-    """A session that commits each statement."""
+    """Open a session that commits each statement."""
     return psycopg.connect(
         host=where["host"],
         port=where["port"],
@@ -39,7 +38,7 @@ def connect(where: Mapping[str, str], user: Mapping[str, str], database: str) ->
 
 
 def ensure(admin: Mapping[str, str], account: Mapping[str, str]) -> None:
-    """A role that can log in and nothing else, and a database that only it can enter."""
+    """Create a role that can only log in, and a database that only this role can open."""
     role, database = Identifier(account["user"]), Identifier(account["name"])
     with connect(account, admin, "postgres") as session:
         session.execute("SELECT pg_advisory_lock(%s)", [_OURS])
@@ -73,7 +72,7 @@ def ensure(admin: Mapping[str, str], account: Mapping[str, str]) -> None:
 
 
 def _superuser(session: psycopg.Connection[Any]) -> bool:
-    """A cloud's server has no superuser for us: https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/
+    """Tell whether this is a cloud's server, which has no superuser for us: https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/
     Appendix.PostgreSQL.CommonDBATasks.Roles.html"""
     found = session.execute("SELECT rolsuper FROM pg_roles WHERE rolname = current_user").fetchone()
     return bool(found and found[0])
@@ -81,7 +80,7 @@ def _superuser(session: psycopg.Connection[Any]) -> bool:
 
 @contextmanager
 def _acting_for(session: psycopg.Connection[Any], role: Identifier) -> Iterator[None]:
-    """Who is no superuser gives a database to a role only as a member of it."""
+    """Join a role: without superuser, only its member can give it a database."""
     if _superuser(session):
         yield
         return
@@ -94,7 +93,7 @@ def _acting_for(session: psycopg.Connection[Any], role: Identifier) -> Iterator[
 
 
 def db_admin(admin: Mapping[str, str], account: Mapping[str, str]) -> None:
-    """The role of the secret store: it changes the passwords of others, and enters no database of theirs."""
+    """Create Vault's role: it changes the passwords of other roles and opens none of their databases."""
     role = Identifier(account["user"])
     with connect(account, admin, "postgres") as session:
         session.execute("SELECT pg_advisory_lock(%s)", [_OURS])
@@ -110,7 +109,7 @@ def db_admin(admin: Mapping[str, str], account: Mapping[str, str]) -> None:
 
 
 def set_password(session: psycopg.Connection[Any], account: Mapping[str, str]) -> None:
-    """Hashed here: a statement that fails is logged by the server, word for word."""
+    """Hash the password here: the server logs a statement that fails, with its text."""
     verifier = session.pgconn.encrypt_password(
         account["password"].encode(), account["user"].encode(), b"scram-sha-256"
     )
@@ -120,13 +119,13 @@ def set_password(session: psycopg.Connection[Any], account: Mapping[str, str]) -
 
 
 def prove(account: Mapping[str, str], old: Mapping[str, str]) -> None:
-    """The new password opens the database, the old one does not."""
+    """Check that the new password opens the database and the old one does not."""
     connect(account, account, account["name"]).close()
     refused(account, old, account["name"])
 
 
 def refused(where: Mapping[str, str], old: Mapping[str, str], database: str) -> None:
-    """Raises SystemExit when the old password still opens it."""
+    """Raise SystemExit if the old password still works."""
     try:
         connect(where, old, database).close()
     except psycopg.OperationalError as error:
@@ -137,14 +136,14 @@ def refused(where: Mapping[str, str], old: Mapping[str, str], database: str) -> 
 
 
 def remove(admin: Mapping[str, str], account: Mapping[str, str]) -> None:
-    """The database with all that is in it, then the role. Nothing there is nothing to do."""
+    """Remove the database, then the role, if they exist."""
     with connect(account, admin, "postgres") as session:
         session.execute(SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(Identifier(account["name"])))
         session.execute(SQL("DROP ROLE IF EXISTS {}").format(Identifier(account["user"])))
 
 
 def _close_to_the_public(session: psycopg.Connection[Any]) -> None:
-    """PostgreSQL lets every role into its own databases; a component has no business there."""
+    """Close PostgreSQL's own databases, which every role may open by default."""
     for name in ("postgres", "template1"):
         open_to_all = session.execute(
             "SELECT EXISTS (SELECT FROM pg_database, aclexplode(coalesce(datacl, acldefault('d', datdba)))"

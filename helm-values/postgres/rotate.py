@@ -1,4 +1,4 @@
-"""Owns a new password for the administrator: brought into the running server, and the old one refused."""
+"""Sets a new password of the administrator and checks that the old one is rejected."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ WHERE = {"host": os.environ["HOST"], "port": os.environ["PORT"]}
 
 
 def change() -> None:
-    """Done already is done: a run may have been killed right after it."""
+    """Set the password, unless an earlier run that was killed has done so."""
     new = read(NEW)
     try:
         session = connect(WHERE, read(OLD), "postgres")

@@ -1,4 +1,4 @@
-"""Owns the proof that PostgreSQL keeps what it is given, and lets nobody in who has no business there."""
+"""Smoke test of PostgreSQL: rows are stored, foreign access is rejected."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ROWS = 1000
 
 
 def account(name: str) -> dict[str, str]:
-    """A component's account as the installer makes them, with a password of this run's own."""
+    """A component's account, with a password of this run."""
     made = {**WHERE, "user": name, "name": name, "password": secrets.token_urlsafe(24)}
     patiently(lambda: accounts.ensure(ADMIN, made), psycopg.OperationalError)
     return made
@@ -54,12 +54,12 @@ def _uses(probes: Probes, mine: dict[str, str]) -> None:
         with enter(mine) as session:
             found = session.execute("SELECT count(*), sum(id), max(text) FROM written").fetchone()
             assert found == (ROWS, sum(range(ROWS)), "row 999"), found
-    with probes.works("a change rolled back is not there"), enter(mine) as session:
+    with probes.works("a rolled back change is not there"), enter(mine) as session:
         with session.transaction(force_rollback=True):
             session.execute("DELETE FROM written")
         left = session.execute("SELECT count(*) FROM written").fetchone()
         assert left == (ROWS,), left
-    with probes.works("a second row with one key breaks its transaction alone"), enter(mine) as session:
+    with probes.works("a duplicate key fails only its own transaction"), enter(mine) as session:
         try:
             with session.transaction():
                 session.execute("UPDATE written SET text = 'changed'")
@@ -77,7 +77,7 @@ def _uses(probes: Probes, mine: dict[str, str]) -> None:
 
 
 def _enters(probes: Probes, mine: dict[str, str], other: dict[str, str]) -> None:
-    """Who is let in, and where."""
+    """Try wrong logins and foreign databases."""
     wrong = "password authentication failed"
     with probes.refused("a wrong password", psycopg.OperationalError, wrong):
         enter({**mine, "password": "wrong"})
@@ -97,7 +97,7 @@ def _enters(probes: Probes, mine: dict[str, str], other: dict[str, str]) -> None
 
 
 def _rights(probes: Probes, mine: dict[str, str]) -> None:
-    """What a component's role may not do, wherever it is let in."""
+    """Try actions that a component's role must not have."""
     for what, statement in (
         ("making a database", "CREATE DATABASE smoke_more"),
         ("making a role", "CREATE ROLE smoke_more LOGIN"),

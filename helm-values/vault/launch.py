@@ -1,7 +1,7 @@
-"""Owns the server's start: the first one makes a store that is whole or not there, every one unseals itself.
+"""Start of the server: the first start initializes its storage atomically, every start unseals it.
 
-Initialising is not atomic: a server killed in the middle of it leaves "initialized", and nobody who can log
-in, for ever. So it is done in a folder beside the data, and renaming that folder is the one step that counts.
+Initialization is not atomic: a server that is killed during it stays "initialized" without a login, forever.
+So it is done in a folder beside the data, which is renamed at the end.
 https://openbao.org/docs/configuration/self-init/
 """
 
@@ -27,7 +27,7 @@ _FIRST_SECONDS = 120.0
 
 
 def configuration(folder: Path, address: str, port: int) -> str:
-    """All but how a store begins. Without the multiplier the first election takes five seconds longer."""
+    """The configuration without initialization. The multiplier saves five seconds at the first election."""
     return f"""
 ui = true
 api_addr = {json.dumps(os.environ["API_ADDRESS"])}
@@ -56,7 +56,7 @@ audit "file" "log" {{
 
 
 def beginning() -> str:
-    """What a new store is told, by itself and with a root token nobody sees and that is revoked then."""
+    """Self-initialization: requests with a root token that is never shown and is then revoked."""
     requests = json.loads((FILES / "bootstrap.json").read_text())
     policy = {"policy": (FILES / "installer.hcl").read_text()}
     requests.append({"path": "sys/policies/acl/mlops-platform", "data": policy})
@@ -69,12 +69,12 @@ def beginning() -> str:
 
 
 def _hcl(data: dict[str, object]) -> str:
-    """HCL's objects are JSON's with = for the colon; its strings take no line breaks and no `${`."""
+    """Write a value as HCL: like JSON with = for the colon; no line breaks and no `${` in strings."""
     return "{" + ", ".join(f"{json.dumps(key)} = {json.dumps(value)}" for key, value in data.items()) + "}"
 
 
 def make() -> None:
-    """A new store, away from its place, by a server only this pod reaches; then put in its place."""
+    """Initialize in another folder, by a server that only this pod reaches, then rename the folder."""
     shutil.rmtree(FRESH, ignore_errors=True)
     FRESH.mkdir()
     server = subprocess.Popen(command(configuration(FRESH, "127.0.0.1", FIRST_PORT) + beginning()))

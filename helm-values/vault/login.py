@@ -1,4 +1,4 @@
-"""Owns how somebody logs in at this issuer: what its page does, without one, for probes."""
+"""Login at this issuer for smoke tests: the requests of its login page."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 
 def token_of(browser: Any, issuer: str, name: str, password: str) -> str:
-    """The issuer's own token, as its page keeps it. `issuer` is its origin."""
+    """Log in. Returns the issuer's own token. `issuer` is its origin."""
     answer = browser.must(f"{issuer}/v1/auth/userpass/login/{name}", "POST", data={"password": password})
     token: str = answer.json["auth"]["client_token"]
     return token
 
 
 def consent(browser: Any, authorize: str, token: str) -> str:
-    """The address the issuer sends the browser back to, with its code. `authorize` is where it was led to."""
+    """Authorize. Returns the redirect with the code. `authorize` is the URL of the login page."""
     asked = urlsplit(authorize)
     path = asked.path.removeprefix("/ui/vault")
     answer = browser.must(
@@ -25,12 +25,12 @@ def consent(browser: Any, authorize: str, token: str) -> str:
 
 
 def machine_token(browser: Any, issuer: str, token: str, role: str = "machine") -> str:
-    """A bearer token in the name of whoever `token` belongs to."""
+    """Return a bearer token for the user of `token`."""
     answer = browser.must(f"{issuer}/v1/identity/oidc/token/{role}", headers={"X-Vault-Token": token})
     bearer: str = answer.json["data"]["token"]
     return bearer
 
 
 def forget(browser: Any, issuer: str, token: str) -> None:
-    """What its sign-out page does."""
+    """Sign out as the sign-out page does."""
     browser.must(f"{issuer}/v1/auth/token/revoke-self", "POST", headers={"X-Vault-Token": token})

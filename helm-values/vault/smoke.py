@@ -1,4 +1,4 @@
-"""Owns the proof that the store keeps what it is given, opens itself, and tells strangers nothing."""
+"""Smoke test of Vault: secrets are stored, it unseals itself, foreign access is rejected."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DENIED = "403"
 
 
 def ask(method: str, path: str, body: object = None, token: str = "") -> dict[str, Any]:
-    """As platform_vault asks, with whatever token; what has no content is {}."""
+    """Send a request as platform_vault does, with any token; an empty answer is {}."""
     data = json.dumps(body).encode() if body is not None else None
     headers = {"X-Vault-Token": token} if token else {}
     request = urllib.request.Request(f"{os.environ['URL']}/v1/{path}", data, headers, method=method)  # noqa: S310
@@ -30,7 +30,7 @@ def ask(method: str, path: str, body: object = None, token: str = "") -> dict[st
 
 
 def enter(role: str) -> str:
-    """A login of this pod's own account, as `role`."""
+    """Log in with this pod's service account, as `role`."""
     token: str = ask("POST", "auth/kubernetes/login", {"role": role, "jwt": platform_vault._identity()})[
         "auth"
     ]["client_token"]
@@ -45,20 +45,20 @@ def probe(probes: Probes) -> None:
 
 
 def _keeps(probes: Probes) -> None:
-    with probes.works(f"it is OpenBao {os.environ['VERSION']}, initialised and open"):
+    with probes.works(f"it is OpenBao {os.environ['VERSION']}, initialized and unsealed"):
         said = ask("GET", "sys/seal-status")
         assert said["version"] == os.environ["VERSION"], said["version"]
         assert said["initialized"] and not said["sealed"], said
-    with probes.works("a pod's own account logs it in, for ten minutes at most"):
+    with probes.works("a pod logs in with its service account, for ten minutes at most"):
         auth = ask("POST", "auth/kubernetes/login", _own_login())["auth"]
         assert auth["lease_duration"] <= 600 and "root" not in auth["policies"], auth["policies"]
-    with probes.works("what is written is read back, and its first version too"):
+    with probes.works("a secret is read back, and its first version too"):
         for value in ("one", "two"):
             ask("POST", f"{OWN}/smoke", {"data": {"value": value}}, login())
         newest = platform_vault.read(f"{OWN}/smoke")
         first = platform_vault.read(f"{OWN}/smoke?version={newest['metadata']['version'] - 1}")
         assert (first["data"]["value"], newest["data"]["value"]) == ("one", "two")
-    with probes.works("what is removed is gone"):
+    with probes.works("a removed secret is gone"):
         ask("DELETE", f"{OWN.replace('/data/', '/metadata/')}/smoke", token=login())
         try:
             platform_vault.read(f"{OWN}/smoke")
@@ -73,28 +73,28 @@ def _own_login() -> dict[str, str]:
 
 
 def _strangers(probes: Probes) -> None:
-    """Whoever has no token of the store's, or one it does not know."""
+    """Try requests without a token and with an unknown token."""
     with probes.refused("reading without a token", Refused, DENIED):
         ask("GET", f"{OWN}/smoke")
-    with probes.refused("reading with a token nobody was given", Refused, DENIED):
+    with probes.refused("reading with an unknown token", Refused, DENIED):
         ask("GET", f"{OWN}/smoke", token="s.AAAAAAAAAAAAAAAAAAAAAAAA")  # noqa: S106
     with probes.refused("initialising it again", Refused, "already initialized"):
         ask("PUT", "sys/init", {"recovery_shares": 1, "recovery_threshold": 1})
-    with probes.refused("making a root token", Refused, "400", "403", "404", "405"):
+    with probes.refused("creating a root token", Refused, "400", "403", "404", "405"):
         ask("PUT", "sys/generate-root/attempt", {})
-    with probes.refused("a login with no token of the cluster's", Refused, "400", DENIED):
+    with probes.refused("a login without a token of the cluster", Refused, "400", DENIED):
         ask("POST", "auth/kubernetes/login", {**_own_login(), "jwt": "nothing"})
-    with probes.refused("a login with a token whose signature is another's", Refused, "400", DENIED):
+    with probes.refused("a login with a token with a foreign signature", Refused, "400", DENIED):
         head, body, signature = platform_vault._identity().split(".")
         forged = ".".join([head, body, signature[::-1]])
         ask("POST", "auth/kubernetes/login", {**_own_login(), "jwt": forged})
 
 
 def _foreign(probes: Probes) -> None:
-    """What this pod's account does not open."""
+    """Try this pod's token on foreign paths."""
     with probes.refused("a login as the installer", Refused, "400", DENIED):
         enter("mlops-platform")
-    with probes.refused("a login in a role there is not", Refused, "400", DENIED):
+    with probes.refused("a login in an unknown role", Refused, "400", DENIED):
         enter("nobody")
     for what, path in (
         ("another component's secrets", "secret/data/platform/other/admin"),
@@ -113,10 +113,10 @@ def _foreign(probes: Probes) -> None:
 
 
 def _ends(probes: Probes) -> None:
-    """A token's lease is its life."""
+    """Check that a revoked token no longer works."""
     ask("POST", f"{OWN}/smoke", {"data": {"value": "here"}}, login())
     token = enter(platform_vault.component())
-    with probes.works("a token opens what it may, until it is revoked"):
+    with probes.works("a token works until it is revoked"):
         ask("GET", f"{OWN}/smoke", token=token)
         ask("POST", "auth/token/revoke-self", {}, token)
     with probes.refused("a token that was revoked", Refused, DENIED):
@@ -130,7 +130,7 @@ def write(probes: Probes) -> None:
 
 
 def read(probes: Probes) -> None:
-    with probes.works("it opened itself again, and nothing is lost"):
+    with probes.works("it unsealed itself, and no secret is lost"):
         found = platform_vault.read(f"{OWN}/kept")["data"]["value"]
         assert found == os.environ["RUN"], "another value"
         ask("DELETE", f"{OWN.replace('/data/', '/metadata/')}/kept", token=login())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -52,8 +53,9 @@ def cross_problems(
         if name in broken:
             continue
         if name not in catalog.entries:
-            known = ", ".join(catalog.entries)
-            problems.append(document.problem(("components", name), f"no component {name}", f"known: {known}"))
+            close = difflib.get_close_matches(name, catalog.entries, 1)
+            hint = f"did you mean {close[0]}?" if close else "`mlops-platform component new` writes one"
+            problems.append(document.problem(("components", name), f"no component {name}", hint))
             continue
         if not broken:
             problems += _requirement_problems(document, catalog, name, chosen, given | own)
