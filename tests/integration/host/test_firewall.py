@@ -52,7 +52,10 @@ class Pods:
 
 @pytest.fixture(scope="module")
 def pods(world: World) -> Iterator[Pods]:
-    world.kube.apply(namespace(GUARDED), namespace(ELSEWHERE), DENY)
+    # The API server admits the leading zero; the policy selects no pod, so all tests must pass with it.
+    block = {"ipBlock": {"cidr": "010.0.0.0/8"}}
+    of_no_pod = {"podSelector": {"matchLabels": {"app": "gone"}}, "ingress": [{"from": [block]}]}
+    world.kube.apply(namespace(GUARDED), namespace(ELSEWHERE), DENY, policy(ELSEWHERE, "odd", of_no_pod))
     yield Pods(
         listener(world, GUARDED, "web"),
         listener(world, GUARDED, "client"),
