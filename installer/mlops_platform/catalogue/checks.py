@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from mlops_platform.base.errors import Problem
 from mlops_platform.base.labels import PLATFORM_NAMESPACE
 from mlops_platform.base.yaml import Document
+from mlops_platform.catalogue.catalogue import Catalog
 from mlops_platform.catalogue.component import Component
-
-if TYPE_CHECKING:
-    from mlops_platform.catalogue.catalogue import Catalog
 
 # Keys of `needs`, each with the capability that satisfies it.
 NODE_POOLS = "node-pools"  # no component provides it, some clusters do

@@ -25,7 +25,7 @@ def complete_environment(incomplete: str) -> list[str]:
 
 def complete_component(incomplete: str) -> list[str]:
     from mlops_platform.base.paths import Paths
-    from mlops_platform.catalogue.catalogue import own_folder
+    from mlops_platform.catalogue.read import own_folder
 
     folders = (Paths.default().assets / "helm-values", own_folder())
     found = [file.parent.name for each in folders if each for file in each.glob("*/component.yaml")]

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from mlops_platform.base.humanize import labelled, table
 
 if TYPE_CHECKING:
-    from mlops_platform.catalogue.catalogue import Component, Flow
+    from mlops_platform.catalogue.catalogue import Flow
+    from mlops_platform.catalogue.component import Component
 
 _YES, _NO, _SELF = "✔", "·", "="
 

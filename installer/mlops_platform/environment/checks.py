@@ -11,7 +11,8 @@ from mlops_platform.base.errors import Problem
 from mlops_platform.base.quantities import to_bytes, to_cores
 from mlops_platform.base.yaml import Document
 from mlops_platform.catalogue import bundle
-from mlops_platform.catalogue.catalogue import IDENTITY, Catalog, Component
+from mlops_platform.catalogue.catalogue import IDENTITY, Catalog
+from mlops_platform.catalogue.component import Component
 from mlops_platform.environment.model import OptionsModel
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from mlops_platform.catalogue.catalogue import Catalog, Component
+from mlops_platform.catalogue.catalogue import Catalog
+from mlops_platform.catalogue.component import Component
 from mlops_platform.environment.model import Environment
 
 

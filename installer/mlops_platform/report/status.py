@@ -9,8 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from mlops_platform.base.humanize import age, ago
-from mlops_platform.catalogue.catalogue import Component
-from mlops_platform.catalogue.component import LAYERS
+from mlops_platform.catalogue.component import LAYERS, Component
 from mlops_platform.run.context import Context
 from mlops_platform.run.resolved import ResolvedComponent
 

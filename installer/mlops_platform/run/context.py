@@ -16,7 +16,8 @@ from mlops_platform.adapters.terraform import Terraform
 from mlops_platform.base.cancel import Cancel
 from mlops_platform.base.paths import Paths
 from mlops_platform.base.progress import Silent
-from mlops_platform.catalogue.catalogue import SECRET_STORE, Catalog, Component
+from mlops_platform.catalogue.catalogue import SECRET_STORE, Catalog
+from mlops_platform.catalogue.component import Component
 from mlops_platform.clusters.base import Cluster, ClusterAccess
 from mlops_platform.engine.graph import Slot
 from mlops_platform.environment.chosen import chosen_components, chosen_provider

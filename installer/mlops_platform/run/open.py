@@ -11,7 +11,8 @@ from mlops_platform.base.errors import ConfigurationError, Problem, UsageError
 from mlops_platform.base.files import is_there
 from mlops_platform.base.paths import Paths
 from mlops_platform.base.yaml import read_text
-from mlops_platform.catalogue.catalogue import OWN_FOLDER, Catalog, own_folder, read_catalog_leniently
+from mlops_platform.catalogue.catalogue import Catalog
+from mlops_platform.catalogue.read import OWN_FOLDER, own_folder, read_catalog_leniently
 from mlops_platform.environment import file as environment
 from mlops_platform.environment.model import Environment
 

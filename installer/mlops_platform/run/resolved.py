@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from mlops_platform.base.labels import secret_name
-from mlops_platform.catalogue.catalogue import CAPABILITIES, IDENTITY, SECRET_STORE, Catalog, Component
+from mlops_platform.catalogue.catalogue import IDENTITY, SECRET_STORE, Catalog
+from mlops_platform.catalogue.checks import CAPABILITIES
+from mlops_platform.catalogue.component import Component
 from mlops_platform.catalogue.variables import ports
 from mlops_platform.clusters.managed import Managed, ManagedServer, ManagedService
 from mlops_platform.environment.chosen import chosen_components, chosen_provider

@@ -15,8 +15,8 @@ from mlops_platform.adapters.vault import VaultError
 from mlops_platform.base.digest import short_digest
 from mlops_platform.base.errors import SmokeError
 from mlops_platform.base.progress import Progress
-from mlops_platform.catalogue.catalogue import Component
 from mlops_platform.catalogue.checks import IDENTITIES
+from mlops_platform.catalogue.component import Component
 from mlops_platform.engine.result import Result
 from mlops_platform.run.context import Context
 from mlops_platform.steps.secrets.vault import policy

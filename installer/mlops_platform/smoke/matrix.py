@@ -23,8 +23,8 @@ from mlops_platform.adapters.kube.namespaces import passing_namespace
 from mlops_platform.base.digest import short_digest
 from mlops_platform.base.errors import SmokeError
 from mlops_platform.base.progress import Progress, Silent
-from mlops_platform.catalogue.catalogue import Component
 from mlops_platform.catalogue.checks import MATRIX
+from mlops_platform.catalogue.component import Component
 from mlops_platform.engine.result import Result
 from mlops_platform.run.context import Context
 from mlops_platform.smoke.answers import Report, Source, Target, at_own_node, judged, parse

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from mlops_platform.adapters.kube import Kube
 from mlops_platform.adapters.kube.client import Object
 from mlops_platform.base.progress import Progress
-from mlops_platform.catalogue.catalogue import Component
+from mlops_platform.catalogue.component import Component
 from mlops_platform.engine.graph import Difference
 from mlops_platform.run.context import Context
 from mlops_platform.run.lock import NAMESPACE as LOCK_NAMESPACE

@@ -10,7 +10,7 @@ from mlops_platform.base.cancel import Cancel
 from mlops_platform.base.errors import Exit
 from mlops_platform.base.paths import Paths
 from mlops_platform.base.progress import Silent
-from mlops_platform.catalogue.catalogue import read_catalog
+from mlops_platform.catalogue.read import read_catalog
 from mlops_platform.clusters.aws.options import Options
 from mlops_platform.console.preview import apart
 from mlops_platform.environment.model import ComponentSpec, Environment

@@ -14,7 +14,8 @@ from mlops_platform.adapters.helm import HELM
 from mlops_platform.base.paths import Paths
 from mlops_platform.base.schema import violations
 from mlops_platform.base.values import merge, substitute
-from mlops_platform.catalogue.catalogue import read_catalog, values_file
+from mlops_platform.catalogue.documents import values_file
+from mlops_platform.catalogue.read import read_catalog
 from mlops_platform.catalogue.service import complete
 from mlops_platform.catalogue.variables import ports
 

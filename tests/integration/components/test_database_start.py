@@ -21,7 +21,7 @@ from mlops_platform.adapters.wait import Pending, wait_until
 from mlops_platform.base.cancel import Cancel
 from mlops_platform.base.paths import Paths
 from mlops_platform.base.progress import Silent
-from mlops_platform.catalogue.catalogue import read_catalog
+from mlops_platform.catalogue.read import read_catalog
 
 from tests import proc
 from tests.unit.adapters.images.recipes import plain_layers

@@ -21,8 +21,8 @@ from mlops_platform.base.cancel import Cancel
 from mlops_platform.base.errors import SmokeError
 from mlops_platform.base.paths import Paths
 from mlops_platform.base.progress import Silent
-from mlops_platform.catalogue.catalogue import read_catalog
 from mlops_platform.catalogue.checks import CANARY, MATRIX
+from mlops_platform.catalogue.read import read_catalog
 from mlops_platform.clusters.base import ClusterAccess, Network
 from mlops_platform.clusters.host.cluster import RECIPES, HostCluster
 from mlops_platform.clusters.host.node import cgroups

@@ -14,7 +14,7 @@ from mlops_platform.adapters.programs import Programs
 from mlops_platform.base.cancel import Cancel
 from mlops_platform.base.paths import Paths
 from mlops_platform.base.progress import Silent
-from mlops_platform.catalogue.catalogue import read_catalog
+from mlops_platform.catalogue.read import read_catalog
 from mlops_platform.clusters.base import ClusterAccess
 from mlops_platform.clusters.host.cluster import RECIPES, HostCluster
 from mlops_platform.clusters.managed import ManagedServer

@@ -13,7 +13,7 @@ from mlops_platform.base.cancel import Cancel
 from mlops_platform.base.errors import SmokeError
 from mlops_platform.base.paths import Paths
 from mlops_platform.base.progress import Silent
-from mlops_platform.catalogue.catalogue import read_catalog
+from mlops_platform.catalogue.read import read_catalog
 from mlops_platform.clusters.base import ClusterAccess
 from mlops_platform.engine.result import load
 from mlops_platform.engine.stored_results import NAMESPACE, read

@@ -15,7 +15,7 @@ import pytest
 from mlops_platform.adapters.process import Completed
 from mlops_platform.base.errors import CommandFailed
 from mlops_platform.base.paths import Paths
-from mlops_platform.catalogue.catalogue import read_catalog
+from mlops_platform.catalogue.read import read_catalog
 from mlops_platform.steps.release import bundle as bundled
 
 from tests.integration.images.test_shipped import Root

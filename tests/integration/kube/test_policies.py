@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from mlops_platform.adapters.kube import Kube
 from mlops_platform.adapters.kube.endpoints import Address
-from mlops_platform.catalogue.catalogue import read_catalog
+from mlops_platform.catalogue.read import read_catalog
 from mlops_platform.steps.network.policies import (
     API,
     KIND,

@@ -22,7 +22,7 @@ from mlops_platform.base.cancel import Cancel
 from mlops_platform.base.errors import CommandFailed, Interrupted, UsageError
 from mlops_platform.base.paths import Paths
 from mlops_platform.base.progress import Progress, Silent
-from mlops_platform.catalogue.catalogue import read_catalog
+from mlops_platform.catalogue.read import read_catalog
 from mlops_platform.clusters.base import Capabilities, Cost
 from mlops_platform.clusters.bill import Bill, Charge, Span
 from mlops_platform.commands import _confirm as consent

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 from mlops_platform.base.errors import ConfigurationError, Exit
-from mlops_platform.catalogue.catalogue import Catalog, Flow, read_catalog, read_catalog_leniently
+from mlops_platform.catalogue.catalogue import Catalog, Flow
+from mlops_platform.catalogue.read import read_catalog, read_catalog_leniently
 
 import tests
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from mlops_platform import clusters
 from mlops_platform.base.paths import Paths
-from mlops_platform.catalogue.catalogue import Component, read_catalog
+from mlops_platform.catalogue.component import Component
+from mlops_platform.catalogue.read import read_catalog
 from mlops_platform.environment import file as environment
 from mlops_platform.run.open import shipped_environments
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from mlops_platform.base.errors import UsageError
 from mlops_platform.base.paths import Paths
-from mlops_platform.catalogue.catalogue import read_catalog, read_catalog_leniently
+from mlops_platform.catalogue.read import read_catalog, read_catalog_leniently
 from mlops_platform.catalogue.reference import page, schema
 from mlops_platform.catalogue.scaffold import new_component
 from mlops_platform.cli import main

@@ -8,7 +8,7 @@ import pytest
 from mlops_platform import clusters
 from mlops_platform.base.errors import ConfigurationError, Exit, UsageError
 from mlops_platform.base.paths import Paths
-from mlops_platform.catalogue.catalogue import read_catalog
+from mlops_platform.catalogue.read import read_catalog
 from mlops_platform.environment import file as environment
 from mlops_platform.run.open import shipped_environments
 

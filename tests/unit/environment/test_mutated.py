@@ -16,7 +16,7 @@ from mlops_platform.adapters.images.recipe import read_recipes
 from mlops_platform.base.errors import ConfigurationError
 from mlops_platform.base.paths import Paths
 from mlops_platform.base.yaml import dump
-from mlops_platform.catalogue.catalogue import read_catalog
+from mlops_platform.catalogue.read import read_catalog
 from mlops_platform.environment import file as environment
 from mlops_platform.run.open import shipped_environments
 

@@ -12,7 +12,8 @@ import pytest
 from mlops_platform.adapters.kube import Kube, KubeError
 from mlops_platform.base.cancel import Cancel
 from mlops_platform.base.progress import Silent
-from mlops_platform.catalogue.catalogue import Component, read_catalog
+from mlops_platform.catalogue.component import Component
+from mlops_platform.catalogue.read import read_catalog
 from mlops_platform.clusters.aws.cluster import AwsCluster
 from mlops_platform.clusters.aws.options import Options as AwsOptions
 from mlops_platform.clusters.base import Network

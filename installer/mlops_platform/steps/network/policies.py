@@ -16,7 +16,9 @@ from mlops_platform.adapters.kube import Kube
 from mlops_platform.adapters.kube.endpoints import Address
 from mlops_platform.base.errors import StepError
 from mlops_platform.base.labels import OWNED
-from mlops_platform.catalogue.catalogue import Catalog, Component, values_file
+from mlops_platform.catalogue.catalogue import Catalog
+from mlops_platform.catalogue.component import Component
+from mlops_platform.catalogue.documents import values_file
 from mlops_platform.run.context import Context
 from mlops_platform.run.resolved import ResolvedComponent
 

@@ -12,7 +12,7 @@ from mlops_platform.base.labels import OWNED
 from mlops_platform.base.progress import Progress
 from mlops_platform.base.values import merge, substitute
 from mlops_platform.catalogue.bundle import Bundle, files
-from mlops_platform.catalogue.catalogue import values_file
+from mlops_platform.catalogue.documents import values_file
 from mlops_platform.engine.graph import Difference
 from mlops_platform.run.resolved import ResolvedComponent
 from mlops_platform.steps.base import ComponentStep

@@ -13,7 +13,8 @@ from mlops_platform.base.errors import ConfigurationError, PreflightError, Probl
 from mlops_platform.base.labels import OWNED, secret_name
 from mlops_platform.base.quantities import to_bytes, to_cores
 from mlops_platform.base.values import merge, substitute
-from mlops_platform.catalogue.catalogue import Component, values_file
+from mlops_platform.catalogue.component import Component
+from mlops_platform.catalogue.documents import values_file
 from mlops_platform.catalogue.service import CHARTS, complete
 from mlops_platform.catalogue.variables import file_variable
 from mlops_platform.environment.model import ComponentSpec

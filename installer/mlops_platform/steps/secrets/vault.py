@@ -18,7 +18,7 @@ from mlops_platform.base.digest import short_digest
 from mlops_platform.base.errors import WaitTimedOut
 from mlops_platform.base.labels import OWNED
 from mlops_platform.base.progress import Progress
-from mlops_platform.catalogue.catalogue import Component
+from mlops_platform.catalogue.component import Component
 from mlops_platform.engine.graph import Difference
 from mlops_platform.run.context import Context
 from mlops_platform.run.secrets import KEPT

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from mlops_platform import clusters
 from mlops_platform.base.paths import Paths
-from mlops_platform.catalogue.catalogue import read_catalog
+from mlops_platform.catalogue.read import read_catalog
 from mlops_platform.clusters.aws import prices
 from mlops_platform.clusters.aws.cost import AwsCost
 from mlops_platform.clusters.aws.options import Options

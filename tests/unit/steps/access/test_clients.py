@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mlops_platform.base.paths import Paths
-from mlops_platform.catalogue.catalogue import read_catalog
+from mlops_platform.catalogue.read import read_catalog
 from mlops_platform.environment.issuer import issuer_of, provider
 from mlops_platform.environment.model import Environment
 from mlops_platform.steps.access.clients import fill

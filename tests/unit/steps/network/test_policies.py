@@ -11,7 +11,8 @@ import pytest
 import yaml
 from mlops_platform.adapters.kube.endpoints import Address
 from mlops_platform.base.paths import Paths
-from mlops_platform.catalogue.catalogue import Flow, read_catalog
+from mlops_platform.catalogue.catalogue import Flow
+from mlops_platform.catalogue.read import read_catalog
 from mlops_platform.console.firewall import matrix
 from mlops_platform.steps.network.policies import Addresses, read_base, render
 

@@ -12,8 +12,8 @@ from mlops_platform.base.errors import ConfigurationError
 from mlops_platform.base.paths import Paths
 from mlops_platform.base.yaml import load
 from mlops_platform.catalogue.bundle import Bundle, problems
-from mlops_platform.catalogue.catalogue import read_catalog
 from mlops_platform.catalogue.component import Component
+from mlops_platform.catalogue.read import read_catalog
 from mlops_platform.environment.model import ComponentSpec
 from mlops_platform.run.resolved import ResolvedComponent
 from mlops_platform.steps.release import bundle as bundled

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from mlops_platform.base.paths import Paths
 from mlops_platform.base.values import merge, substitute
-from mlops_platform.catalogue.catalogue import read_catalog
+from mlops_platform.catalogue.read import read_catalog
 from mlops_platform.catalogue.service import complete
 from mlops_platform.catalogue.variables import ports
 from mlops_platform.environment.model import ComponentSpec
@@ -77,7 +77,7 @@ OFFICIAL = [name for name in CATALOG.entries if (CATALOG.folder(name) / "values.
 @pytest.mark.parametrize("name", OFFICIAL)
 def test_values_of_the_official_chart_know_every_word_and_hold_no_secret(name: str) -> None:
     """What comes as a file is named by a path, or by a command that reads one."""
-    from mlops_platform.catalogue.catalogue import values_file
+    from mlops_platform.catalogue.documents import values_file
 
     component, folder = CATALOG[name], CATALOG.folder(name)
     known = {"name": name, "namespace": name, "domain": "example.com", "site": "example.com:8443"}
