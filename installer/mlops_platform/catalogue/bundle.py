@@ -1,4 +1,4 @@
-"""Owns bundles: people's own code that a component runs; where it comes from, and what is wrong with that."""
+"""Bundles: users' code that a component runs, from a repository, an image or a folder; and its checks."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MOST_BYTES, _MOST_FILES, _MOST_ENTRIES = 512 * 1024, 200, 10_000
 
 
 def _pattern(expression: str, what: str) -> AfterValidator:
-    """These words are written into programs' configuration, so nothing in them may mean more there."""
+    """Check text that becomes part of a program's configuration: no character has a meaning there."""
 
     def check(value: str) -> str:
         if not re.fullmatch(expression, value) or ".." in value:
@@ -78,16 +78,16 @@ class Bundle(Strict):
 def problems(
     document: Document, component: Component, spec: Mapping[str, Any], beside: Path | None
 ) -> Iterator[Problem]:
-    """What is wrong with one component's bundle; works on raw data, so it also runs when the model failed.
+    """Find problems of one component's bundle in raw data, so that it also runs if the model failed.
 
-    `beside` is the folder of the environment file, None where that is a copy kept for `down`.
+    `beside` is the folder of the environment file; None for a recorded copy.
     """
     raw = spec.get("bundle")
     place = ("components", component.name, "bundle")
     if not isinstance(raw, dict):
         return
     if not component.bundles:
-        yield document.problem(place, f"{component.name} runs no code of yours", "remove bundle")
+        yield document.problem(place, f"{component.name} has no bundles", "remove bundle")
         return
     git, image, folder = raw.get("git"), raw.get("image"), raw.get("folder")
     if isinstance(git, dict) and isinstance(git.get("url"), str):
@@ -95,7 +95,7 @@ def problems(
         egress = spec.get("egress")
         reached = [e.get("port") for e in egress if isinstance(e, dict)] if isinstance(egress, list) else []
         if port and port not in reached:
-            what = f"{component.name} may not reach port {port} of the repository's server"
+            what = f"{component.name} must not reach port {port} of the repository's server"
             hint = f"add it to components.{component.name}.egress"
             yield document.problem((*place, "git", "url"), what, hint)
     if isinstance(image, str) and re.fullmatch(r"[a-z][-a-z0-9]{0,62}", image) and beside:
@@ -110,7 +110,7 @@ def _port(url: str) -> int:
         parts = urlsplit(url)
         return parts.port or {"https": 443, "http": 80}.get(parts.scheme, 0)
     except ValueError:
-        return 0  # the model says so
+        return 0  # the model reports it
 
 
 def _recipe_problems(
@@ -118,11 +118,13 @@ def _recipe_problems(
 ) -> Iterator[Problem]:
     base = component.embedded.image if component.embedded else ""
     if not (folder / _RECIPE).is_file():
-        yield document.problem(place, f"no recipe {folder.name}", f"expected {folder / _RECIPE}")
+        yield document.problem(place, f"no recipe {folder.name}", f"write {folder / _RECIPE}")
         return
     recipe = load(folder / _RECIPE).data
     if not isinstance(recipe, dict) or recipe.get("base") != base:
-        yield document.problem(place, f"{folder.name} is not made from {base}", f"its recipe: base: {base}")
+        yield document.problem(
+            place, f"{folder.name} is not made from {base}", f"write base: {base} in its recipe"
+        )
 
 
 def _folder_problems(folder: Path) -> Iterator[tuple[str, str]]:
@@ -138,25 +140,25 @@ def _found_problems(folder: Path) -> Iterator[tuple[str, str]]:
         return
     found = files(folder)
     if not found:
-        yield "there is nothing in it", "hidden files and __pycache__ do not count"
+        yield "no files in it", "add files; hidden files and __pycache__ do not count"
     if len(found) > _MOST_FILES:
-        yield f"more than {_MOST_FILES} files", "take an image or a repository"
+        yield f"more than {_MOST_FILES} files", "use an image or a repository"
         return
     total = 0
     for path in found:
         name = path.relative_to(folder).as_posix()
         if path.is_symlink():
-            yield f"{name} is a link", "write a file in its place"
+            yield f"{name} is a symbolic link", "copy the file into the folder"
             continue
         total += path.stat().st_size
         if total > _MOST_BYTES:
-            yield f"more than {_MOST_BYTES // 1024} KiB", "take an image or a repository"
+            yield f"more than {_MOST_BYTES // 1024} KiB", "use an image or a repository"
             return
         try:
             name.encode()
             path.read_text(encoding="utf-8")
         except UnicodeError:
-            yield f"{name} is not text", "take an image or a repository"
+            yield f"{name} is not text", "use an image or a repository"
 
 
 def files(folder: Path) -> list[Path]:

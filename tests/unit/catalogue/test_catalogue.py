@@ -19,7 +19,7 @@ SMOKE = "probes.works('it answers')\nprobes.refused('an error', ValueError)\n"
 
 
 def catalogue_of(case: Path, folder: Path) -> Path:
-    """A copy of a case, each component with a right service.yaml and smoke test where it has none."""
+    """Copy a case; add a right service.yaml and smoke test to components without them."""
     copy = folder / case.name
     shutil.copytree(case, copy, symlinks=True)
     for component in copy.glob("*/component.yaml"):
@@ -34,7 +34,7 @@ def catalogue_of(case: Path, folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("case", sorted(p for p in CASES.iterdir() if p.is_dir()), ids=lambda p: p.name)
-def test_mistakes_are_named_with_their_lines(case: Path, tmp_path: Path, update_golden: bool) -> None:
+def test_each_mistake_is_reported_with_its_line(case: Path, tmp_path: Path, update_golden: bool) -> None:
     """Each case is a folder of components, and `problems`: the lines a user sees."""
     _, problems = read_catalog_leniently(catalogue_of(case, tmp_path))
     seen = "".join(f"{problem}\n" for problem in sorted(problems))
@@ -42,10 +42,10 @@ def test_mistakes_are_named_with_their_lines(case: Path, tmp_path: Path, update_
     if update_golden:
         expected.write_text(seen)
     assert seen == expected.read_text()
-    assert problems, "a case without a mistake proves nothing"
+    assert problems, "a case has a mistake"
 
 
-def test_a_catalogue_with_mistakes_is_refused_as_a_whole(tmp_path: Path) -> None:
+def test_mistakes_of_all_folders_are_raised_together(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError) as caught:
         read_catalog(catalogue_of(CASES / "all-at-once", tmp_path))
     assert caught.value.exit_code == Exit.CONFIGURATION
@@ -79,7 +79,7 @@ def catalog(tmp_path: Path) -> Catalog:
     return read_catalog(tmp_path)
 
 
-def test_a_capability_is_provided_by_whoever_says_so(catalog: Catalog) -> None:
+def test_providers_are_components_with_the_name_or_capability(catalog: Catalog) -> None:
     assert catalog.providers("sql") == ["one", "two"]
     assert catalog.providers("app") == ["app"]
     assert catalog.providers("object-store") == []
@@ -92,7 +92,7 @@ def test_edges_lead_to_chosen_components_only(catalog: Catalog) -> None:
 
 @pytest.fixture
 def network(tmp_path: Path) -> Catalog:
-    """A keeper of secrets, a store with one, two pages behind a front, and somebody who needs nothing."""
+    """A secret store, a database with a secret, two UIs behind an ingress, and a component without edges."""
     write(
         tmp_path,
         "keeper",
@@ -108,7 +108,7 @@ def network(tmp_path: Path) -> Catalog:
     return read_catalog(tmp_path)
 
 
-def test_order_has_what_is_implied_and_not_what_is_only_reached(network: Catalog) -> None:
+def test_order_has_implied_edges_and_no_optional_ones(network: Catalog) -> None:
     order = {name: network.edges(name, network.entries) for name in network.entries}
     assert order == {
         "keeper": (),
@@ -122,7 +122,7 @@ def test_order_has_what_is_implied_and_not_what_is_only_reached(network: Catalog
     assert network.edges("store", without) == ()
 
 
-def test_flows_lead_to_every_port_of_what_is_required_and_to_pages_of_what_is_routed(
+def test_flows_reach_ports_of_required_components_and_uis_of_the_ingress(
     network: Catalog,
 ) -> None:
     seen = sorted(
@@ -138,7 +138,7 @@ def test_flows_lead_to_every_port_of_what_is_required_and_to_pages_of_what_is_ro
     ]
 
 
-def test_a_component_reaches_itself_and_nobody_who_is_not_chosen(network: Catalog) -> None:
+def test_component_reaches_itself_and_no_component_that_is_not_chosen(network: Catalog) -> None:
     assert network.flows(["page", "idle"]) == {Flow("page", "page", 80), Flow("page", "page", 81)}
 
 

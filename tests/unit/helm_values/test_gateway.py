@@ -1,4 +1,4 @@
-"""Proves what the gateway makes of its routes: what is asked of whom, what is open, what it refuses."""
+"""The gateway's nginx configuration from its routes: login, public paths, rejected requests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests import ROOT
 
 FOLDER = ROOT / "helm-values/gateway"
 RESOLV = "search gateway.svc.cluster.local svc.cluster.local cluster.local\nnameserver 10.96.0.10\n"
-PROOFS = {"flows": "proof_of-flows0"}
+SECRETS = {"flows": "proof_of-flows0"}
 
 
 @pytest.fixture
@@ -32,37 +32,35 @@ def plan() -> dict[str, object]:
     return found
 
 
-def test_the_hosts_are_as_they_were(launch: ModuleType, tmp_path: Path, update_golden: bool) -> None:
-    seen = launch.written(plan(), RESOLV, PROOFS, tmp_path).replace(str(tmp_path), "PAGES")
+def test_hosts_match_the_golden_file(launch: ModuleType, tmp_path: Path, update_golden: bool) -> None:
+    seen = launch.written(plan(), RESOLV, SECRETS, tmp_path).replace(str(tmp_path), "PAGES")
     golden = ROOT / "tests/golden/gateway/hosts.conf"
     if update_golden:
         golden.write_text(seen)
     assert seen == golden.read_text()
 
 
-def test_a_page_for_those_who_leave_is_allowed_its_own_script_and_no_other(
-    launch: ModuleType, tmp_path: Path
-) -> None:
-    text = launch.written(plan(), RESOLV, PROOFS, tmp_path)
+def test_sign_out_page_may_run_only_its_own_script(launch: ModuleType, tmp_path: Path) -> None:
+    text = launch.written(plan(), RESOLV, SECRETS, tmp_path)
     assert (tmp_path / "login.html").read_text() == "<script>leave()</script>"
     assert "default-src 'none'" in text and "script-src 'sha256-" in text
 
 
-@pytest.mark.parametrize("proof", ["a'; return 200; '", "a b", "a\nb", "$host"])
-def test_a_proof_that_would_be_configuration_is_refused(
-    launch: ModuleType, tmp_path: Path, proof: str
+@pytest.mark.parametrize("secret", ["a'; return 200; '", "a b", "a\nb", "$host"])
+def test_proxy_secret_with_configuration_characters_is_refused(
+    launch: ModuleType, tmp_path: Path, secret: str
 ) -> None:
     with pytest.raises(SystemExit):
-        launch.written(plan(), RESOLV, {"flows": proof}, tmp_path)
+        launch.written(plan(), RESOLV, {"flows": secret}, tmp_path)
 
 
-def test_without_a_cluster_it_says_so(launch: ModuleType, tmp_path: Path) -> None:
+def test_start_without_cluster_dns_fails_with_a_message(launch: ModuleType, tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match="no DNS of a cluster"):
         launch.written(plan(), "nameserver 192.0.2.1\n", {}, tmp_path)
 
 
-def test_every_header_a_client_could_forge_is_overwritten_in_every_location_that_passes_on() -> None:
-    """nginx inherits these only where a location has none of its own: each must include them."""
+def test_every_location_that_proxies_overwrites_forgeable_headers() -> None:
+    """nginx inherits headers only into a location without its own: each location must include them."""
     names = [
         line.split()[1] for line in (FOLDER / "upstream.conf").read_text().splitlines() if line[:5] == "proxy"
     ]

@@ -1,4 +1,4 @@
-"""Proves that sign-on waits for the issuer whose keys it asks for once: else it refuses them for good."""
+"""Sign-on waits for the issuer: it reads the keys only once, and without them rejects all tokens."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class _Issuer(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None: ...
 
 
-def test_it_starts_when_the_issuer_answers_and_not_before(tmp_path: Path) -> None:
+def test_sign_on_starts_only_after_the_issuer_answers(tmp_path: Path) -> None:
     for name, does in (("redis-server", "exit 0"), ("redis-cli", "exit 0"), ("oauth2-proxy", 'echo "$@"')):
         program = tmp_path / name
         program.write_text(f"#!/bin/sh\n{does}\n")
@@ -54,7 +54,7 @@ def test_it_starts_when_the_issuer_answers_and_not_before(tmp_path: Path) -> Non
             thread = threading.Thread(target=server.serve_forever)
             thread.start()
             wait_until("a question", lambda: Issuer.asked.is_set() or Pending("none"), seconds=20)
-            assert started.poll() is None, "nobody has told it the keys yet"
+            assert started.poll() is None, "the issuer has not answered yet"
             Issuer.sealed = False
             out, _ = started.communicate(timeout=20)
             server.shutdown()

@@ -98,11 +98,11 @@ def problems_of(folder: Path, component: Component) -> list[str]:
 def test_limits_of_a_folder(name: str, tmp_path: Path) -> None:
     folder = tmp_path / "dags"
     folder.mkdir()
-    assert problems_of(folder, CATALOG[name]) == ["dags: there is nothing in it"]
+    assert problems_of(folder, CATALOG[name]) == ["dags: no files in it"]
     (folder / ".hidden").write_text("")
     (folder / "__pycache__").mkdir()
     (folder / "__pycache__/x.pyc").write_bytes(b"\xff")
-    assert problems_of(folder, CATALOG[name]) == ["dags: there is nothing in it"]
+    assert problems_of(folder, CATALOG[name]) == ["dags: no files in it"]
     (folder / "full.py").write_text("x" * (512 * 1024))
     assert problems_of(folder, CATALOG[name]) == []
     (folder / "one-more.py").write_text("x")
