@@ -43,7 +43,7 @@ from mlops_platform.steps.secrets.vault import ConfigureVault
 
 
 def plan_up(context: Context, only: str = "") -> Graph:
-    """Everything `up` may do. `only` 'cluster' ends where the cluster is made and alive."""
+    """The graph of every step that `up` may run; with `only` 'cluster', up to the running cluster."""
     ground = _ground(context)
     built: dict[str, _Built] = {}
     for name, test in component_tests(context).items():
@@ -54,7 +54,8 @@ def plan_up(context: Context, only: str = "") -> Graph:
         *(each.part for each in built.values()),
         _network(context, ground, verified),
         *([after(Verify(context, IdentitiesTest(context)), *verified)] if context.store else []),
-        # Unpacking is half processor, half disk: all at once, the image that is needed first comes last.
+        # Unpacking needs CPU and disk: if all images unpack at once, the image that is needed first comes
+        # last.
         lanes={step.id: "loading" for part in ground.loaded.values() for step in part.steps},
     )
     return graph.up_to(ground.node.last[0]) if only else graph
@@ -78,7 +79,7 @@ def plan_smoke(context: Context, names: Iterable[str]) -> Graph:
 
 @dataclass(frozen=True)
 class _Ground:
-    """What components stand on: programs, images on the nodes, a living cluster with its add-ons."""
+    """The base of all components: programs, images on the nodes, a running cluster with its add-ons."""
 
     parts: tuple[Part, ...]
     node: Part
@@ -87,13 +88,13 @@ class _Ground:
     loaded: Mapping[str, Part]
 
     def images(self, names: Iterable[str]) -> Part:
-        """Images on the nodes. Those that are not built here come from registries."""
+        """The steps that load these images onto the nodes. Other images come from registries."""
         return parallel(*(self.loaded[name] for name in names if name in self.loaded))
 
 
 @dataclass(frozen=True)
 class _Built:
-    """A component's steps, the one after which others may stand on it, and the one that lets Vault rotate."""
+    """A component's steps, the step that its dependents wait for, and the step that lets Vault rotate."""
 
     part: Part
     verified: Part
@@ -123,7 +124,7 @@ def _ground(context: Context) -> _Ground:
 
 
 def _component(context: Context, test: ComponentTest, ground: _Ground, built: Mapping[str, _Built]) -> _Built:
-    """One component's steps, each after the one before, accounts side by side."""
+    """The steps of one component in a chain; its accounts run in parallel."""
     resolved = test.resolved
     component, needs = resolved.component, resolved.component.needs
     required = parallel(*(built[name].verified for name in resolved.requires))
@@ -161,7 +162,7 @@ def _account(
     ground: _Ground,
     built: Mapping[str, _Built],
 ) -> Part:
-    """An account is made at a provider whose smoke test has passed, by a Job in the component's namespace."""
+    """The step that makes an account: a Job in the component's namespace, after the provider's smoke test."""
     image = context.catalog[account.provider].provides[account.capability].image
     needed = [ground.images([image])]
     if account.provider in built and account.capability not in context.cluster.managed_servers:
@@ -171,7 +172,7 @@ def _account(
 
 
 def _network(context: Context, ground: _Ground, verified: Iterable[Part]) -> Part:
-    """Enforcement is tested early; every pair of components, once all are there."""
+    """The tests of the network: enforcement early; every pair of components after all are installed."""
     probe = ground.images([PROBE_IMAGE])
     return chain(
         after(ClosePlatformNamespace(context), ground.addons),
@@ -181,7 +182,7 @@ def _network(context: Context, ground: _Ground, verified: Iterable[Part]) -> Par
 
 
 def image_names(context: Context) -> tuple[str, ...]:
-    """The recipes this environment needs, bases before what stands on them."""
+    """The recipes that this environment needs, each after its base."""
     found: dict[str, None] = {}
     for name in (*context.cluster.images, *_probe_images(context), *_component_images(context)):
         for each in reversed((name, *context.images.bases(name))):
@@ -190,7 +191,7 @@ def image_names(context: Context) -> tuple[str, ...]:
 
 
 def _in_order(context: Context) -> tuple[str, ...]:
-    """The images of nodes in the order of loading: those of components that wait for no other come first."""
+    """The node images in loading order: first those of components that depend on no other component."""
     return tuple(
         dict.fromkeys([*context.cluster.images, *_component_images(context), *_probe_images(context)])
     )
@@ -210,7 +211,7 @@ def _probe_images(context: Context) -> list[str]:
 
 
 def _images_of(context: Context, resolved: ResolvedComponent) -> list[str]:
-    """The recipes of a component's own pods, of its jobs, smoke tests and account scripts."""
+    """The recipes of a component's pods, Jobs, smoke tests and account scripts."""
     component = resolved.component
     if not context.cluster.capabilities.takes_images:
         return []

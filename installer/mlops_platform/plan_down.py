@@ -1,4 +1,4 @@
-"""The plan of `down`: what `up` has made, in reverse order, then a check that it is gone."""
+"""The plan of `down`: remove what `up` has made, in reverse order, then check that it is gone."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from mlops_platform.teardown.verify import (
 
 @dataclass(frozen=True)
 class Down:
-    """The graph of `down`, and what its check will have seen and found."""
+    """The graph of `down`, and the outcome that its check fills in."""
 
     graph: Graph
     outcome: Outcome
@@ -40,8 +40,8 @@ class Down:
 def plan_down(context: Context, options: DownOptions, *, alive: bool) -> Down:
     """Drain the cluster, destroy it, sweep, verify.
 
-    A cluster that does not answer cannot be drained; the sweep removes what its objects made outside of it.
-    With `keep_data` releases stay, for the next `up` to find them running.
+    A cluster that does not answer cannot be drained; the sweep removes the external resources of its objects.
+    With `keep_data` the releases stay: the next `up` finds them running.
     """
     outcome, outside = Outcome(), context.cluster.capabilities.external_resources
     drains = alive and not options.keep_data and not options.sweep_only
@@ -50,13 +50,13 @@ def plan_down(context: Context, options: DownOptions, *, alive: bool) -> Down:
     )
     destroy = Part() if options.sweep_only else chain(*outside_first, DestroyCluster(context))
     before = chain(_draining(context, options) if drains else Part(), destroy)
-    whole = chain(
+    steps = chain(
         _ignoring_errors(before) if options.force else before,
         Sweep(context, options, outcome),
         VerifyDestroyed(context, options, outcome),
         *([RemoveRecord(context)] if outside else []),
     )
-    return Down(Graph.of(whole), outcome)
+    return Down(Graph.of(steps), outcome)
 
 
 def _ignoring_errors(part: Part) -> Part:
@@ -64,7 +64,7 @@ def _ignoring_errors(part: Part) -> Part:
 
 
 def _draining(context: Context, options: DownOptions) -> Part:
-    """Objects that make things outside of the cluster go first, while their controllers still run."""
+    """The steps of the drain. Objects with external resources go first, while their controllers still run."""
     outside = context.cluster.capabilities.external_resources
     first = [
         SuspendCronJobs(context),
@@ -85,7 +85,7 @@ def _custom(context: Context, options: DownOptions) -> list[Step]:
 
 
 def _releases(context: Context) -> Part:
-    """A release goes after the releases that stand on it."""
+    """The steps that uninstall releases, each after the releases that depend on it."""
     steps = {name: Uninstall(context, resolved.component) for name, resolved in context.resolved.items()}
     standing = {name: [n for n, r in context.resolved.items() if name in r.requires] for name in steps}
     return parallel(*(after(step, *(steps[n] for n in standing[name])) for name, step in steps.items()))

@@ -15,9 +15,9 @@ from mlops_platform.steps.secrets.rotation import ChangeSecret, EndSecret, Rotat
 
 
 def plan_rotation(context: Context, name: str, secrets: Iterable[RotatableSecret], *, new: bool) -> Graph:
-    """New values of one component's secrets: all of them, one restart, then the end of the old ones.
+    """The rotation of one component's secrets: new values, one restart, then the end of the old values.
 
-    The smoke test deletes no pod: that is for `up` and `smoke`, where no client expects an answer.
+    The smoke test deletes no pod: `up` and `smoke` do that, when clients expect interruptions.
     """
     resolved, secrets = context.resolved[name], tuple(secrets)
     tests = component_tests(context, gentle=True)

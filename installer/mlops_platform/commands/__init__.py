@@ -1,1 +1,1 @@
-"""Owns one file a command: parse, call, render."""
+"""One module a command: parse, call, render."""

@@ -1,4 +1,4 @@
-"""The confirmation before `up` changes a cluster: it lists what is destroyed, and data loss needs its own."""
+"""The confirmation before `up` changes a cluster: lists what is destroyed; data loss has its own question."""
 
 from __future__ import annotations
 
@@ -14,27 +14,29 @@ if TYPE_CHECKING:
     from mlops_platform.run.context import Context
 
 
-def agreed(console: Console, work: Context, *, yes: bool, allow_data_loss: bool) -> bool:
-    """True: `up` may continue. If Terraform could destroy something, the saved plan is what it applies.
+def agreed(console: Console, context: Context, *, yes: bool, allow_data_loss: bool) -> bool:
+    """True if `up` may continue. If Terraform could destroy something, `up` applies the saved plan.
 
     Raises UsageError when a confirmation is necessary and there is no terminal.
     """
-    cluster, terraform = work.cluster, work.terraform
+    cluster, terraform = context.cluster, context.terraform
     if not cluster.capabilities.requires_confirmation or terraform.unchanged(cluster.variables()):
         return True
     if not terraform.resources():
-        return yes or not console.asks or _new(console, work)
+        return yes or not console.asks or _new(console, context)
     progress = ConsoleProgress(console)
     cluster.prepare(progress)
-    terraform.recover(progress, work.cancel)
+    terraform.recover(progress, context.cancel)
     variables = cluster.variables()
     if terraform.unchanged(variables):  # the recovered run had applied everything
         return True
-    changes = terraform.plan(variables, progress, work.cancel)
+    changes = terraform.plan(variables, progress, context.cancel)
     if changes is None or not changes.all:
         return True
     try:
-        answer = _answer(console, work, preview.of(work, changes), yes=yes, allow_data_loss=allow_data_loss)
+        answer = _answer(
+            console, context, preview.of(context, changes), yes=yes, allow_data_loss=allow_data_loss
+        )
     except PlatformError:  # no terminal, or interrupted
         terraform.discard_plan()
         raise
@@ -43,13 +45,13 @@ def agreed(console: Console, work: Context, *, yes: bool, allow_data_loss: bool)
     return answer
 
 
-def _new(console: Console, work: Context) -> bool:
+def _new(console: Console, context: Context) -> bool:
     """Ask before a first `up`, which costs money but loses no data. The plan creates no state bucket."""
-    changes = work.terraform.preview(work.cluster.variables(), ConsoleProgress(console), work.cancel)
-    return _ask(console, work, preview.of(work, changes))
+    changes = context.terraform.preview(context.cluster.variables(), ConsoleProgress(console), context.cancel)
+    return _ask(console, context, preview.of(context, changes))
 
 
-def _answer(console: Console, work: Context, found: Preview, *, yes: bool, allow_data_loss: bool) -> bool:
+def _answer(console: Console, context: Context, found: Preview, *, yes: bool, allow_data_loss: bool) -> bool:
     from mlops_platform.console.preview import changes as shown
 
     assert found.changes is not None
@@ -69,17 +71,19 @@ def _answer(console: Console, work: Context, found: Preview, *, yes: bool, allow
             command=_command(found.environment, "--yes"),
         )
     if console.asks and not yes:
-        return _ask(console, work, found, found.environment if found.losses and not allow_data_loss else "")
+        return _ask(
+            console, context, found, found.environment if found.losses and not allow_data_loss else ""
+        )
     if destroying:
         console.say("\n".join(shown(found.changes)))
     return True
 
 
-def _ask(console: Console, work: Context, found: Preview, word: str = "") -> bool:
+def _ask(console: Console, context: Context, found: Preview, word: str = "") -> bool:
     from mlops_platform.console.preview import apart
 
     console.say(apart(found))
-    return bool(console.confirm("\nData is lost. Apply?" if word else "\nApply?", word, work.cancel))
+    return bool(console.confirm("\nData is lost. Apply?" if word else "\nApply?", word, context.cancel))
 
 
 def _command(environment: str, *flags: str) -> str:
@@ -87,7 +91,7 @@ def _command(environment: str, *flags: str) -> str:
 
 
 class ConsoleProgress:
-    """Progress outside of a run."""
+    """Prints the progress of work outside of a run."""
 
     def __init__(self, console: Console) -> None:
         self._console = console

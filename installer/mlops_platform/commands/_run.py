@@ -1,4 +1,4 @@
-"""Owns one run of a command: lock, journal, signals, lease, engine, and the record of how it ended."""
+"""One run of a command: lock, journal, signals, lease, engine, and the record of its result."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from mlops_platform.run.context import Context, context_of
 from mlops_platform.run.lock import HostLock, LeaseLock, locked
 from mlops_platform.run.open import Opened
 
-_COMPARED_RUNS = 5  # as many earlier runs are read for how long steps take
+_COMPARED_RUNS = 5  # earlier runs that are read for the expected seconds of each step
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run under way: its context, and running graphs in it."""
+    """A run in progress: its context, and the method that runs a graph in it."""
 
     context: Context
     journal: Journal
@@ -37,12 +37,12 @@ class Run:
     results: list[RunResult] = field(default_factory=list)
 
     def engine(self, graph: Graph, workers: int = 16) -> RunResult:
-        """Run a graph and show it. Raises the first failure, the others are told with it."""
+        """Run a graph and show it. Raises the first failure; its message lists the others."""
         listener = self.console.listener(header(self.context, self.journal), self.expected)
         result = Engine(graph, self.journal, (listener,), self.context.cancel, workers).run()
         self.results.append(result)
         if result.failures or result.skipped:
-            self.console.ended(_situation(result, self.journal), counts(result))
+            self.console.ended(_failure_context(result, self.journal), counts(result))
             if any(not isinstance(failure.error, Interrupted) for failure in result.failures):
                 result.raise_first()
             raise Interrupted("interrupted", hint="run the same command again to go on")
@@ -51,21 +51,22 @@ class Run:
 
 @contextmanager
 def running(console: Console, opened: Opened) -> Iterator[Run]:
-    """Everything around a run. Raises LockedError when somebody else works on the environment."""
+    """Surround a command with lock, journal and signals. Raises LockedError if another run has the lock."""
     name, state = opened.environment.name, opened.state
     command = shlex.join(["mlops-platform", *sys.argv[1:]])
     cancel = Cancel()
-    # Before there is a journal, and until its last line: an interrupted run says that it was.
-    with cancelling(cancel, _telling(console)), HostLock(state, name, command):
+    # Active before the journal exists and until its last line, so that an interrupted run is recorded as
+    # such.
+    with cancelling(cancel, _notice(console)), HostLock(state, name, command):
         earlier = list(runs(state, newest=_COMPARED_RUNS))
         redactor = Redactor()
         console.redact = redactor.clean
         journal = Journal.start(state, command, name, __version__, redactor)
         opened.record()
         lease = _Lease(name, command, cancel, journal, console)
-        work = context_of(opened, cancel, journal.folder, lease.take, redactor.add)
-        _tell_of_dead_run(earlier, journal, console)
-        run = Run(work, journal, console, expected_seconds(earlier))
+        context = context_of(opened, cancel, journal.folder, lease.take, redactor.add)
+        _note_dead_run(earlier, journal, console)
+        run = Run(context, journal, console, expected_seconds(earlier))
         code = Exit.BUG
         try:
             yield run
@@ -81,15 +82,15 @@ def running(console: Console, opened: Opened) -> Iterator[Run]:
             journal.write("run_finished", outcome=OUTCOMES[code], exit_code=int(code), **_record(run))
 
 
-def header(work: Context, journal: Journal) -> str:
-    """The line above everything."""
-    components = plural(len(work.components), "component")
-    where = journal.folder.relative_to(work.state)
-    return f"{work.environment.name} · {work.cluster.name} cluster · {components} · journal {where}"
+def header(context: Context, journal: Journal) -> str:
+    """The line above the list of steps."""
+    components = plural(len(context.components), "component")
+    where = journal.folder.relative_to(context.state)
+    return f"{context.environment.name} · {context.cluster.name} cluster · {components} · journal {where}"
 
 
 def counts(result: RunResult) -> dict[str, Any]:
-    """A run in figures, for the envelope and the journal."""
+    """A run's counts, for the envelope and the journal."""
     return {
         "changed": len(result.done),
         "unchanged": len(result.unchanged),
@@ -110,7 +111,7 @@ def _record(run: Run) -> dict[str, Any]:
     }
 
 
-def _situation(result: RunResult, journal: Journal) -> FailureContext:
+def _failure_context(result: RunResult, journal: Journal) -> FailureContext:
     real = [f for f in result.failures if not isinstance(f.error, Interrupted)]
     failures = real or list(result.failures)
     return FailureContext(
@@ -122,27 +123,29 @@ def _situation(result: RunResult, journal: Journal) -> FailureContext:
     )
 
 
-def _tell_of_dead_run(earlier: list[RunRecord], journal: Journal, console: Console) -> None:
-    """A run that was killed is no error: what it left is what this one starts from."""
+def _note_dead_run(earlier: list[RunRecord], journal: Journal, console: Console) -> None:
+    """Print a note about a killed run. That is no error: this run continues from its state."""
     if not earlier or not earlier[0].dead:
         return
     steps = ", ".join(earlier[0].unfinished_steps)
-    text = f"run {earlier[0].folder.name} died{' in ' + steps if steps else ''}; going on from there"
+    text = f"run {earlier[0].folder.name} died{' in ' + steps if steps else ''}; continuing from there"
     journal.write("run_note", text=text)
     console.say(f"! {text}")
 
 
-def _telling(console: Console) -> Callable[[bool], None]:
-    def tell(forced: bool) -> None:
+def _notice(console: Console) -> Callable[[bool], None]:
+    def notify(forced: bool) -> None:
         console.say(
-            "! stopping now" if forced else "! interrupted: ending what runs; once more stops it at once"
+            "! stopping now"
+            if forced
+            else "! interrupted: finishing running steps; interrupt again to stop at once"
         )
 
-    return tell
+    return notify
 
 
 class _Lease:
-    """The lease of one run: taken before its first change in the cluster, if there is one."""
+    """The lease of one run, taken before the run's first change in the cluster."""
 
     def __init__(
         self, environment: str, command: str, cancel: Cancel, journal: Journal, console: Console
@@ -164,7 +167,7 @@ class _Lease:
         return self._held.lost if self._held else ""
 
     def release(self) -> None:
-        """A cluster that is gone by now took its lease with it; another's expires by itself."""
+        """Release the lease. If the cluster is gone, so is the lease; if another run has it, leave it."""
         if not self._held:
             return
         try:

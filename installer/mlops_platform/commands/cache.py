@@ -1,4 +1,4 @@
-"""Owns `cache show` and `cache prune`."""
+"""`cache show` and `cache prune`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def run_show(console: Console) -> int:
 
 
 def run_prune(console: Console, *, everything: bool) -> int:
-    """Refuses while an environment file has mistakes: what it needs could not be told from the rest."""
+    """Remove entries that no environment uses; fail if an environment file has mistakes."""
     from mlops_platform.base.paths import Paths
     from mlops_platform.console import screens
     from mlops_platform.report.cache import keys, prune
@@ -37,7 +37,7 @@ def run_prune(console: Console, *, everything: bool) -> int:
 
 
 def _contexts(console: Console, paths: Paths, *, strict: bool) -> list[Context]:
-    """Of every environment that can be named or has been made here."""
+    """The contexts of all shipped and own environments, and of those that were made on this machine."""
     from mlops_platform.environment.file import available
     from mlops_platform.run.connect import read_only
     from mlops_platform.run.open import RECORDED, open_environment, shipped_environments
@@ -50,7 +50,7 @@ def _contexts(console: Console, paths: Paths, *, strict: bool) -> list[Context]:
         except ConfigurationError as error:
             if strict:
                 raise
-            console.say(f"! {name}: {error.what}: what it needs is not known")
+            console.say(f"! {name}: {error.what}: its cache entries are not known")
     return contexts
 
 

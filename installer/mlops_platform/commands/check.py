@@ -1,4 +1,4 @@
-"""Owns `check`: every line of the preflight, whatever the others say."""
+"""`check`: every check of the preflight, also after one of them failed."""
 
 from __future__ import annotations
 

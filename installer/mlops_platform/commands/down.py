@@ -25,15 +25,15 @@ def run(
 
     opened = open_anywhere(console.environment, region)
     name = console.environment = opened.environment.name
-    work = read_only(opened)
-    cluster = work.cluster
+    context = read_only(opened)
+    cluster = context.cluster
     cluster.require_same_location()
     _check_options(name, cluster, options)
     if not opened.state.exists() and not cluster.teardown.inventory():
         return console.done(
             {"changed": 0, "seen": 0, "left": []}, f"{name}: nothing to take down · 0 left of 0 seen"
         )
-    going = require_unprotected(work, options)
+    going = require_unprotected(context, options)
     if not _agreed(console, name, options, () if allow_data_loss else going, yes=yes):
         console.text(f"{name}: left as it is")
         return Exit.DONE
@@ -98,15 +98,15 @@ def _check_options(name: str, cluster: Cluster, options: DownOptions) -> None:
         )
 
 
-def require_unprotected(work: Context, options: DownOptions) -> Sequence[Leftover]:
+def require_unprotected(context: Context, options: DownOptions) -> Sequence[Leftover]:
     """Return the data that would be deleted. Raises PreflightError when some is protected, also with --force.
 
-    The cloud would refuse its deletion at the end, when the cluster is already gone.
+    The cloud would reject the deletion at the end, when the cluster is already gone.
     """
-    cluster, name = work.cluster, work.environment.name
+    cluster, name = context.cluster, context.environment.name
     kept = {kind for word in options.retain for kind in cluster.teardown.retainable[word].kinds}
     going = [each for each in cluster.teardown.data() if each.kind not in kept]
-    guarded = work.terraform.protected()
+    guarded = context.terraform.protected()
     protected = [each for each in going if each.protected or each.id in guarded]
     if protected:
         raise PreflightError(
@@ -118,18 +118,18 @@ def require_unprotected(work: Context, options: DownOptions) -> Sequence[Leftove
     return going
 
 
-def _reached(work: Context, console: Console) -> bool:
+def _reached(context: Context, console: Console) -> bool:
     """True: the cluster exists and answers, so it can be drained."""
-    from mlops_platform.run.connect import find_way
+    from mlops_platform.run.connect import fill_access
 
-    if not find_way(work):
-        if work.terraform.resources():
+    if not fill_access(context):
+        if context.terraform.resources():
             console.say("! the cluster is not drained: Terraform's state has no endpoint")
         return False
-    wrong = work.cluster.alive()
-    if not wrong and work.cluster.capabilities.external_resources:
+    wrong = context.cluster.alive()
+    if not wrong and context.cluster.capabilities.external_resources:
         try:
-            work.clients.kube.check_ready()
+            context.clients.kube.check_ready()
         except (StepError, PreflightError) as error:
             wrong = error.what
     if wrong:
@@ -140,7 +140,7 @@ def _reached(work: Context, console: Console) -> bool:
 def _agreed(
     console: Console, name: str, options: DownOptions, lost: Sequence[Leftover], *, yes: bool
 ) -> bool:
-    """Ask once; with data in stores that outlive a cluster, for the environment's name."""
+    """Ask once; if data outside of the cluster is deleted, the answer is the environment's name."""
     if lost and (yes or not console.asks):
         raise UsageError(
             f"down would delete data of {name}",

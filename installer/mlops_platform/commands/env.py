@@ -1,4 +1,4 @@
-"""Owns `env list`, `env show` and `env schema`."""
+"""`env list`, `env show` and `env schema`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from mlops_platform.console import Console
 
 
 def run_list(console: Console) -> int:
-    """Every environment that can be named, and those that were made here from a file that is gone."""
+    """List all environments that have a file, and those made on this machine whose file is gone."""
     from mlops_platform.base.humanize import table
     from mlops_platform.base.paths import Paths
     from mlops_platform.environment.file import available
@@ -24,7 +24,7 @@ def run_list(console: Console) -> int:
 
 
 def run_remote(console: Console, region: str) -> int:
-    """Every environment found by its tags, wherever it was made from."""
+    """List all environments found by their tags, from any machine."""
     from datetime import UTC, datetime
 
     from mlops_platform.console.screens import environments

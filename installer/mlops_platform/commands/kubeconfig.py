@@ -1,4 +1,4 @@
-"""Owns `kubeconfig`: the path alone, quick enough for a shell's prompt."""
+"""`kubeconfig`: the path alone, fast enough for a shell prompt."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from mlops_platform.console import Console
 
 
 def run(console: Console) -> int:
-    """Reads no environment file: what is up here is told by its state folder."""
+    """Print the path from the state folder; the environment file is not read."""
     from pathlib import Path
 
     from mlops_platform.base.paths import Paths

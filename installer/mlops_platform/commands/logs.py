@@ -1,4 +1,4 @@
-"""Owns `logs`: what a component's pods have said, each line with its pod where there are several."""
+"""`logs`: the logs of a component's pods; if there are several, each line starts with its pod."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ def run(console: Console, component: str, *, tail: int, follow: bool, previous: 
     from mlops_platform.run.open import open_environment
 
     if follow and (previous or console.json):
-        raise UsageError("--follow goes neither with --previous nor with --output json")
+        raise UsageError("--follow cannot be combined with --previous or --output json")
     opened = open_environment(console.environment)
     name = console.environment = opened.environment.name
     require_known((component,), tuple(opened.environment.components), name)
-    work = read_only(opened)
-    reach(work)
-    kube, namespace = work.clients.kube, opened.catalog[component].namespace
+    context = read_only(opened)
+    reach(context)
+    kube, namespace = context.clients.kube, opened.catalog[component].namespace
     pods = _pods(kube, namespace, selectors(kube, namespace, component))
     if not pods:
         raise StepError(
@@ -51,7 +51,7 @@ def _pods(kube: Kube, namespace: str, matching: Iterable[str]) -> list[str]:
 
 
 def _follow(console: Console, kube: Kube, namespace: str, pods: list[str], tail: int) -> int:
-    """All pods side by side, until each has ended or Ctrl-C."""
+    """Follow all pods at the same time, until each has ended or Ctrl-C."""
     import queue
     import threading
 
@@ -76,6 +76,6 @@ def _follow(console: Console, kube: Kube, namespace: str, pods: list[str], tail:
                 raise line
             left -= line is None
             console.raw(console.redact(line or ""))
-    except KeyboardInterrupt:  # that is how following is meant to end
+    except KeyboardInterrupt:  # the normal end of --follow
         return Exit.DONE
     return Exit.DONE

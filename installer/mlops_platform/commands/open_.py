@@ -1,4 +1,4 @@
-"""Owns `open`: a port of this machine leads to a component, or to the gateway before it, until Ctrl-C."""
+"""`open`: forward a local port to a component, or to the gateway in front of it, until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def run(console: Console, component: str, *, port: int) -> int:
     opened = open_environment(console.environment)
     name = console.environment = opened.environment.name
     require_known((component,), tuple(opened.environment.components), name)
-    work = read_only(opened)
-    reach(work)
-    entrance = _entrance(work, component)
-    if entrance:
-        return _through_gateway(console, work, *entrance, port=port)
+    context = read_only(opened)
+    reach(context)
+    exposed = _ui_behind_gateway(context, component)
+    if exposed:
+        return _through_gateway(console, context, *exposed, port=port)
     chosen = opened.catalog[component]
-    served = _door(chosen)
-    kube = work.clients.kube
+    served = _main_port(chosen)
+    kube = context.clients.kube
     if kube.get("v1", "Service", component, chosen.namespace):
         selector = f"service/{component}"
     else:
@@ -46,25 +46,27 @@ def run(console: Console, component: str, *, port: int) -> int:
         console.done({"url": url, "login": served.login}, _text(component, url, served))
         try:
             wait_until("Ctrl-C", lambda: Pending("open"), seconds=float("inf"), cancel=cancel)
-        except Interrupted:  # that is how it is meant to end
+        except Interrupted:  # the normal end of `open`
             return Exit.DONE
     return Exit.DONE
 
 
-def _entrance(work: Context, component: str) -> tuple[Component, Served] | None:
-    """The UI of a component, where people come in at a gateway."""
+def _ui_behind_gateway(context: Context, component: str) -> tuple[Component, Served] | None:
+    """The UI of a component that is exposed by a gateway."""
     from mlops_platform.environment.uis import exposed_uis, gateway
 
     opened = (
-        (c, s) for c, s in exposed_uis(work.environment, work.catalog) if c.name == component and not s.public
+        (c, s)
+        for c, s in exposed_uis(context.environment, context.catalog)
+        if c.name == component and not s.public
     )
-    return next(opened, None) if gateway(work.environment, work.catalog) else None
+    return next(opened, None) if gateway(context.environment, context.catalog) else None
 
 
 def _through_gateway(
-    console: Console, work: Context, component: Component, served: Served, *, port: int
+    console: Console, context: Context, component: Component, served: Served, *, port: int
 ) -> int:
-    """All UIs at once: one way in leads to all of them. Names below localhost need a forward to it."""
+    """Forward to the gateway: it serves all UIs, at names below localhost."""
     from mlops_platform.adapters.kube.forward import forward
     from mlops_platform.adapters.wait import Pending, wait_until
     from mlops_platform.base.cancel import Cancel
@@ -73,40 +75,42 @@ def _through_gateway(
     from mlops_platform.environment.uis import gateway, sign_out
     from mlops_platform.steps.access.certificate import authority_file
 
-    environment, entrance = work.environment, gateway(work.environment, work.catalog)
-    assert entrance
+    environment, found = context.environment, gateway(context.environment, context.catalog)
+    assert found
     if port not in (0, environment.port):
         raise UsageError(
-            f"{component.name} is at port {environment.port} of every address",
-            why="browsers are led from one name to another by it",
-            hint="leave --port out, or change `port` in the environment",
+            f"{component.name} needs local port {environment.port}",
+            why="the UIs redirect browsers to addresses with this port",
+            hint="remove --port, or change `port` in the environment",
         )
-    said = {
+    data = {
         "url": origin(environment, component, served),
         "login": served.login,
         "sign_out": sign_out(environment),
-        "authority": str(authority_file(work)),
+        "authority": str(authority_file(context)),
     }
-    text = f"{component.name}: {said['url']}\n  log in:  {served.login}\n  log out: {said['sign_out']}\n"
+    text = f"{component.name}: {data['url']}\n  log in:  {served.login}\n  log out: {data['sign_out']}\n"
     text += f"  trust:   mlops-platform trust --env {environment.name}"
     if not environment.domain.endswith("localhost"):
-        return console.done(said, text)
-    way, endpoint = entrance
-    cancel, where = Cancel(), f"service/{way.name}"
+        return console.done(data, text)
+    ingress, endpoint = found
+    cancel, where = Cancel(), f"service/{ingress.name}"
     with (
         cancelling(cancel),
-        forward(work.clients.kube, way.namespace, where, endpoint.port, environment.port, note=console.say),
+        forward(
+            context.clients.kube, ingress.namespace, where, endpoint.port, environment.port, note=console.say
+        ),
     ):
-        console.done(said, text + "\n  until Ctrl-C, and every other UI with it")
+        console.done(data, text + "\n  until Ctrl-C, and every other UI with it")
         try:
             wait_until("Ctrl-C", lambda: Pending("open"), seconds=float("inf"), cancel=cancel)
-        except Interrupted:  # that is how it is meant to end
+        except Interrupted:  # the normal end of `open`
             return Exit.DONE
     return Exit.DONE
 
 
-def _door(component: Component) -> Served:
-    """The port a person opens; of a component without one, its first."""
+def _main_port(component: Component) -> Served:
+    """The port of a component's UI; if it has no UI, its first port."""
     ports = list(component.serves.values())
     if not ports:
         raise UsageError(f"{component.name} serves no port")

@@ -1,4 +1,4 @@
-"""Owns `plan`: every step observed, none run; and what the cluster would become, and cost."""
+"""`plan`: observe every step and run none; preview the changes to the cluster and their cost."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ def run(console: Console, *, only: str = "") -> int:
 
     opened = open_environment(console.environment)
     console.environment = opened.environment.name
-    work = read_only(opened)
+    context = read_only(opened)
     if not only:
-        check_runnable(work)
+        check_runnable(context)
     try:
-        found, code = preview.build(work, ConsoleProgress(console), work.cancel, only), Exit.DONE
+        found, code = preview.build(context, ConsoleProgress(console), context.cancel, only), Exit.DONE
     except PreflightError as error:
-        found, code = preview.without_asking(work, error), Exit.PREFLIGHT
+        found, code = preview.without_asking(context, error), Exit.PREFLIGHT
     return console.done(found.as_data(), plan(found), code)

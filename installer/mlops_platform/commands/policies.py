@@ -1,4 +1,4 @@
-"""Owns `policies show`: who may reach whom, and the NetworkPolicies that say so; no cluster is needed."""
+"""`policies show`: the allowed connections and their NetworkPolicies; needs no cluster."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ def run_show(console: Console, *, as_yaml: bool) -> int:
 
     opened = open_environment(console.environment)
     console.environment = opened.environment.name
-    work = read_only(opened)
-    manifests, unknown = _manifests(work)
+    context = read_only(opened)
+    manifests, unknown = _manifests(context)
     if as_yaml and not console.json:
         from mlops_platform.base.yaml import dump_all
 
         head = f"# {unknown}\n" if unknown else ""
         console.raw(head + dump_all(manifests))
         return 0
-    flows = sorted(work.catalog.flows(work.environment.components))
-    taken = {name: tuple(resolved.outside) for name, resolved in work.resolved.items()}
+    flows = sorted(context.catalog.flows(context.environment.components))
+    taken = {name: tuple(resolved.outside) for name, resolved in context.resolved.items()}
     data = {
         "flows": [{"from": f.source, "to": f.target, "port": f.port} for f in flows],
-        "components": [_entry(c) | {"given": list(taken[c.name])} for c in work.components],
+        "components": [_entry(c) | {"given": list(taken[c.name])} for c in context.components],
         "policies": manifests,
         "unknown": unknown,
     }
-    return console.done(data, firewall.matrix(console.environment, work.components, flows, taken, unknown))
+    return console.done(data, firewall.matrix(console.environment, context.components, flows, taken, unknown))
 
 
 def _entry(component: Any) -> dict[str, Any]:
@@ -49,29 +49,31 @@ def _entry(component: Any) -> dict[str, Any]:
     }
 
 
-def _manifests(work: Context) -> tuple[list[dict[str, Any]], str]:
-    """All of them, and what cannot be said of them while the cluster is not up."""
+def _manifests(context: Context) -> tuple[list[dict[str, Any]], str]:
+    """All NetworkPolicies, and a note about addresses that are unknown while the cluster is not up."""
     from mlops_platform.base.errors import PlatformError
     from mlops_platform.run.connect import reach
     from mlops_platform.steps.network.policies import Addresses, base, policies_of, render
 
-    wanting = {"the API server": [c.name for c in work.components if c.kube_api]}
-    for resolved in work.resolved.values():
+    wanting = {"the API server": [c.name for c in context.components if c.kube_api]}
+    for resolved in context.resolved.values():
         for capability in resolved.outside:
             wanting.setdefault(f"the cluster's {capability}", []).append(resolved.name)
     unknown = ""
     if any(wanting.values()):
         try:
-            reach(work)
+            reach(context)
         except PlatformError:
-            told = "; of ".join(f"{what}, for {', '.join(names)}" for what, names in wanting.items() if names)
-            unknown = f"addresses of {told}: the cluster is not up"
+            missing = "; of ".join(
+                f"{what}, for {', '.join(names)}" for what, names in wanting.items() if names
+            )
+            unknown = f"addresses of {missing}: the cluster is not up"
     found: list[dict[str, Any]] = []
-    for resolved in work.resolved.values():
+    for resolved in context.resolved.values():
         if unknown:
-            addresses = Addresses(pods=work.cluster.network().pods)
-            chosen = work.environment.components
-            found += render(work.catalog, resolved.component, chosen, addresses, base(work))
+            addresses = Addresses(pods=context.cluster.network().pods)
+            chosen = context.environment.components
+            found += render(context.catalog, resolved.component, chosen, addresses, base(context))
         else:
-            found += policies_of(work, resolved)
+            found += policies_of(context, resolved)
     return found, unknown

@@ -1,4 +1,4 @@
-"""Owns `secrets`: new values, values brought in again, and what there is; never a value on the screen."""
+"""`secrets`: rotate values, synchronize the cluster with Vault, list secrets; no value is ever printed."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ def _run(console: Console, component: str, only: str, *, new: bool) -> int:
         reach(run.context)
         result = run.engine(plan_rotation(run.context, component, chosen, new=new))
     names = [secret.name for secret in chosen]
-    did = "rotated, and the old values are refused" if new else "in step with the secret store"
+    did = "rotated, and the old values no longer work" if new else "synchronized with the secret store"
     data = counts(result) | {"component": component, "secrets": names}
     return console.done(data, f"{component}: {', '.join(names)} {did} · {result.seconds:.0f}s")
 
 
-def _chosen(work: Context, component: str, only: str) -> tuple[RotatableSecret, ...]:
+def _chosen(context: Context, component: str, only: str) -> tuple[RotatableSecret, ...]:
     from mlops_platform.steps.secrets.rotation import rotatable
 
-    _need_store(work)
-    found = rotatable(work, work.resolved[component])
+    _require_store(context)
+    found = rotatable(context, context.resolved[component])
     names = [secret.name for secret in found]
     if not found:
         raise UsageError(f"{component} has no secret that can be rotated")
@@ -55,12 +55,12 @@ def _chosen(work: Context, component: str, only: str) -> tuple[RotatableSecret, 
     return tuple(secret for secret in found if only in ("", secret.name))
 
 
-def _need_store(work: Context) -> None:
-    if not work.store:
+def _require_store(context: Context) -> None:
+    if not context.store:
         raise UsageError(
-            f"{work.environment.name} has no secret store",
-            why="its secrets are Kubernetes Secrets, with nothing behind them",
-            hint="add a component that provides secret-store to the environment; up then takes them over",
+            f"{context.environment.name} has no secret store",
+            why="its secrets are Kubernetes Secrets only",
+            hint="add a component that provides secret-store to the environment, then run up",
         )
 
 
@@ -74,10 +74,10 @@ def run_list(console: Console) -> int:
 
     opened = open_environment(console.environment)
     console.environment = opened.environment.name
-    work = read_only(opened)
-    _need_store(work)
-    reach(work)
-    found = rows(work)
+    context = read_only(opened)
+    _require_store(context)
+    reach(context)
+    found = rows(context)
     cells = [
         (r.component, r.name, r.version, r.mirrored, age(r.changed) if r.changed else "-", r.rotated_by)
         for r in found

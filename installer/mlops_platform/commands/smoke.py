@@ -1,4 +1,4 @@
-"""Owns `smoke`: the probes of chosen components, always run, never recalled."""
+"""`smoke`: run the smoke tests of chosen components, also if they have passed before."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def run(console: Console, components: Sequence[str], *, junit: str) -> int:
     opened = open_environment(console.environment)
     name = console.environment = opened.environment.name
     require_known(components, (*opened.environment.components, MATRIX, IDENTITIES), name)
-    reach(read_only(opened))  # what is not up must not get a run, nor a state folder
+    reach(read_only(opened))  # an environment that is not up gets neither a run nor a state folder
     with running(console, opened) as run:
         reach(run.context)
         try:
@@ -36,7 +36,7 @@ def run(console: Console, components: Sequence[str], *, junit: str) -> int:
 
 
 def require_known(wanted: Sequence[str], known: Sequence[str], name: str) -> None:
-    """Raises UsageError, naming those there are."""
+    """Raises UsageError that lists the known components."""
     unknown = [each for each in wanted if each not in known]
     if unknown:
         raise UsageError(
@@ -45,7 +45,7 @@ def require_known(wanted: Sequence[str], known: Sequence[str], name: str) -> Non
 
 
 def probes_of(run_folder: Path) -> dict[str, list[dict[str, object]]]:
-    """Every probe's outcome by component."""
+    """The result of every probe, by component."""
     from dataclasses import asdict
 
     from mlops_platform.engine.result import load

@@ -1,4 +1,4 @@
-"""Owns `status`: one row a component, or why the cluster cannot be asked."""
+"""`status`: one row a component, or the reason why the cluster does not answer."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ def run(console: Console) -> int:
 
     opened = open_environment(console.environment, lenient=True)
     name = console.environment = opened.environment.name
-    work = read_only(opened)
+    context = read_only(opened)
     try:
-        reach(work)
+        reach(context)
     except NotUp:
         text = f"{name} is not up; `mlops-platform up --env {name}` brings it up"
         return console.done({"up": False, "rows": []}, text)
-    rows = rows_of(work)
+    rows = rows_of(context)
     data = {
         "up": True,
         "healthy": all(r.good for r in rows),

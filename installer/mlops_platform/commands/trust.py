@@ -1,4 +1,4 @@
-"""Owns `trust`: the certificate of the environment's authority in a file, and how to make it known."""
+"""`trust`: write the certificate of the environment's authority to a file, and print how to trust it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from mlops_platform.console import Console
 
 
 def run(console: Console) -> int:
-    """Writes one file, in the environment's state folder; what is trusted stays everybody's own decision."""
+    """Write one file into the environment's state folder; change no trust store."""
     from mlops_platform.environment.uis import exposed_uis, sign_out
     from mlops_platform.run.connect import reach, read_only
     from mlops_platform.run.open import open_environment
@@ -14,11 +14,11 @@ def run(console: Console) -> int:
 
     opened = open_environment(console.environment)
     name = console.environment = opened.environment.name
-    work = read_only(opened)
-    reach(work)
-    file = authority_file(work)
-    environment = work.environment
-    uis = exposed_uis(environment, work.catalog)
+    context = read_only(opened)
+    reach(context)
+    file = authority_file(context)
+    environment = context.environment
+    uis = exposed_uis(environment, context.catalog)
     hosts = [f"{served.host or component.name}.{environment.domain}" for component, served in uis]
     hosts.append(sign_out(environment).split("/")[2].partition(":")[0])
     text = _TEXT.format(file=file, name=f"mlops-platform-{name}", hosts=" ".join(hosts))
@@ -27,7 +27,7 @@ def run(console: Console) -> int:
 
 _TEXT = """\
 The authority of this environment: {file}
-It signs for names of its domain alone in practice, but could for any: trust it on machines that are for this.
+It signs only names of its own domain, but it could sign any name: trust it only on machines for this purpose.
 
   browsers    Chromium  certutil -d sql:$HOME/.pki/nssdb -A -t C,, -n {name} -i {file}
               Firefox   Settings > Certificates > Authorities > Import
@@ -37,5 +37,5 @@ It signs for names of its domain alone in practice, but could for any: trust it 
   Python      export REQUESTS_CA_BUNDLE={file}
   MLflow      export MLFLOW_TRACKING_SERVER_CERT_PATH={file}
 
-Browsers and curl know names below localhost. For other programs, where those do not resolve, in /etc/hosts:
+Browsers and curl resolve names below localhost. For other programs, add this line to /etc/hosts if necessary:
 127.0.0.1 {hosts}"""

@@ -1,4 +1,4 @@
-"""Owns `unlock`: who holds an environment, here and in the cluster; freed when they are gone."""
+"""`unlock`: show the holders of an environment's locks, and free the locks of dead holders."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class _Lock:
-    """One of the two locks: whose it is, whether they are gone, how to free it."""
+    """One of the two locks: its holder, whether the holder is gone, and the function that frees it."""
 
     where: str
     holder: Holder
@@ -29,28 +29,28 @@ def run(console: Console, *, force: bool) -> int:
 
     opened = open_environment(console.environment, lenient=True)
     name = console.environment = opened.environment.name
-    found = _held(opened)
+    found = _locks(opened)
     for lock in found:
         console.say(f"{lock.where}: {lock.holder}{' (gone)' if lock.gone else ''}")
     alive = [lock for lock in found if not lock.gone]
     if alive and not force:
         error = locked(name, alive[0].holder)
-        error.hint = "wait for it to end; --force takes the lock from it, and it stops at its next heartbeat"
+        error.hint = "wait for it to end; --force takes the lock, and that run stops at its next heartbeat"
         error.command = f"mlops-platform unlock --env {name} --force"
         raise error
     for lock in found:
         lock.free()
     holders = [{"where": lock.where, "holder": str(lock.holder)} for lock in found]
-    text = f"{name}: freed" if found else f"{name}: nobody holds it"
+    text = f"{name}: freed" if found else f"{name}: not locked"
     return console.done({"freed": holders}, text)
 
 
-def _held(opened: Opened) -> list[_Lock]:
+def _locks(opened: Opened) -> list[_Lock]:
     return [*_host(opened), *_lease(opened)]
 
 
 def _host(opened: Opened) -> list[_Lock]:
-    """The kernel frees the file when its holder dies: what is left in it then is only a name."""
+    """The file lock. The kernel frees it when its holder dies; then the file has only the holder's name."""
     from mlops_platform.run.lock import HostLock, holder_of
 
     path = opened.state / "lock"
@@ -59,7 +59,7 @@ def _host(opened: Opened) -> list[_Lock]:
         return []
 
     def free() -> None:
-        if not holder.dead:  # its lock is on the file that is unlinked; the next run makes a new one
+        if not holder.dead:  # the holder's lock is on the unlinked file; the next run makes a new file
             path.unlink(missing_ok=True)
             return
         with HostLock(opened.state, opened.environment.name, "unlock"):
@@ -69,15 +69,15 @@ def _host(opened: Opened) -> list[_Lock]:
 
 
 def _lease(opened: Opened) -> list[_Lock]:
-    """Of a cluster that cannot be asked nothing is known, and nothing is held in it."""
+    """The Lease in the cluster; none if the cluster does not answer."""
     from mlops_platform.base.errors import PreflightError, StepError
     from mlops_platform.run.connect import reach, read_only
     from mlops_platform.run.lock import LEASE, NAMESPACE, expired, free, lease_holder
 
-    work = read_only(opened)
+    context = read_only(opened)
     try:
-        reach(work)
-        kube = work.clients.kube
+        reach(context)
+        kube = context.clients.kube
         lease = kube.get("coordination.k8s.io/v1", "Lease", LEASE, NAMESPACE)
     except (StepError, PreflightError):
         return []

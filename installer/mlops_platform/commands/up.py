@@ -38,11 +38,11 @@ def run(
     return console.done(counts(result) | summary.data, screens.up(summary, result))
 
 
-def _limit(work: Context, ttl: str) -> None:
+def _limit(context: Context, ttl: str) -> None:
     """Set the time to live. Raises UsageError for a cluster that `reap` does not take down."""
     from mlops_platform.base.errors import UsageError
     from mlops_platform.base.ttl import expiry
 
-    if not work.cluster.capabilities.expires:
-        raise UsageError(f"--ttl: {work.environment.name} has no time to live: its cluster costs nothing")
-    work.cluster.teardown.expire(expiry(ttl))
+    if not context.cluster.capabilities.expires:
+        raise UsageError(f"--ttl: {context.environment.name} has no time to live: its cluster costs nothing")
+    context.cluster.teardown.expire(expiry(ttl))

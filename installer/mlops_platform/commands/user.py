@@ -1,4 +1,4 @@
-"""Owns `user` and `token`: local people and machines, where the platform itself says who people are."""
+"""`user` and `token`: local users and machines, if the environment's OIDC issuer is its own."""
 
 from __future__ import annotations
 
@@ -15,40 +15,42 @@ if TYPE_CHECKING:
     from mlops_platform.adapters.vault.users import User, Users
     from mlops_platform.run.context import Context
 
-_LEAST = 12  # characters of a password somebody else has made
+_LEAST = 12  # characters of a given password
 
 
 def add(console: Console, name: str, groups: Sequence[str], email: str, *, machine: bool, stdin: bool) -> int:
-    """Make a user; one that is there keeps its password and gets these groups."""
+    """Make a user; an existing user keeps the password and gets these groups."""
     from secrets import token_urlsafe
 
     from mlops_platform.adapters.vault.users import User
 
-    _refuse_nonsense(name, groups)
+    _check_name_and_groups(name, groups)
     if machine and stdin:
         raise UsageError(
-            "a machine has no password", hint=f"it comes with what `mlops-platform token {name}` says"
+            "a machine has no password", hint=f"get a token for it: `mlops-platform token {name}`"
         )
     given = _given_password() if stdin else ""
-    with _users(console) as (work, known):
-        held = known.find(name)
+    with _users(console) as (context, known):
+        existing = known.find(name)
         kind = "machine" if machine else "person"
-        if held and held.kind != kind:
-            raise UsageError(f"{name} is a {held.kind} already", hint="take another name, or remove it first")
-        address = email or (held.email if held else f"{name}@{work.environment.domain}")
-        made = "" if machine or held or given else token_urlsafe(18)
+        if existing and existing.kind != kind:
+            raise UsageError(
+                f"{name} is a {existing.kind} already", hint="choose another name, or remove it first"
+            )
+        address = email or (existing.email if existing else f"{name}@{context.environment.domain}")
+        made = "" if machine or existing or given else token_urlsafe(18)
         user = User(name, kind, tuple(g for g in GROUPS if g in groups), address)
         known.put(user, given or made)
-        site = work.environment.site
-    said = [f"{name} is in {', '.join(user.groups)}"]
-    said += [f"password, shown this once: {made}"] if made else []
-    said += [f"it comes with a token: mlops-platform token {name}"] if machine else []
-    said += [f"log in at any UI below https://….{site}"] if made or given else []
-    return console.done({**_row(user), "password": made}, "\n  ".join(said))
+        site = context.environment.site
+    lines = [f"{name} is in {', '.join(user.groups)}"]
+    lines += [f"password, shown this once: {made}"] if made else []
+    lines += [f"get a token for it: mlops-platform token {name}"] if machine else []
+    lines += [f"log in at any UI below https://….{site}"] if made or given else []
+    return console.done({**_row(user), "password": made}, "\n  ".join(lines))
 
 
 def passwd(console: Console, name: str, *, stdin: bool) -> int:
-    """A new password; who is logged in stays so until the login ends."""
+    """Set a new password; open sessions stay valid until they end."""
     from secrets import token_urlsafe
 
     given = _given_password() if stdin else ""
@@ -65,7 +67,9 @@ def remove(console: Console, name: str) -> int:
     with _users(console) as (_, known):
         _found(known, name)
         known.remove(name)
-    text = f"{name} is removed: no login works; open sessions end within 15 minutes, tokens within the hour"
+    text = (
+        f"{name} is removed: logins are rejected; open sessions end within 15 minutes, tokens within an hour"
+    )
     return console.done({"name": name}, text)
 
 
@@ -84,7 +88,7 @@ def list_(console: Console) -> int:
 
 
 def token(console: Console, name: str) -> int:
-    """A bearer token on stdout, and nothing else there: good for an hour."""
+    """Print a bearer token, and nothing else, on stdout; it is valid for an hour."""
     with _users(console) as (_, known):
         _found(known, name)
         made = known.token(name)
@@ -99,11 +103,11 @@ def _users(console: Console) -> Iterator[tuple[Context, Users]]:
 
     opened = open_environment(console.environment)
     console.environment = opened.environment.name
-    work = read_only(opened)
-    require_own_issuer(work)
-    reach(work)
-    with users(work) as known:
-        yield work, known
+    context = read_only(opened)
+    require_own_issuer(context)
+    reach(context)
+    with users(context) as known:
+        yield context, known
 
 
 def _found(known: Users, name: str) -> User:
@@ -114,14 +118,15 @@ def _found(known: Users, name: str) -> User:
     return user
 
 
-def _refuse_nonsense(name: str, groups: Sequence[str]) -> None:
+def _check_name_and_groups(name: str, groups: Sequence[str]) -> None:
     if not re.fullmatch(r"[a-z][a-z0-9._-]{1,62}", name) or name.startswith("smoke-"):
         raise UsageError(
-            f"{name}: not a user's name", hint="lower-case letters, digits and ._-, a letter first"
+            f"{name}: not a valid user name",
+            hint="use lower-case letters, digits and ._-; start with a letter",
         )
     unknown = [group for group in groups if group not in GROUPS]
     if unknown or not groups:
-        what = f"no group {unknown[0]}" if unknown else "a user is in a group"
+        what = f"no group {unknown[0]}" if unknown else "a user needs a group"
         raise UsageError(
             what, why=f"known: {', '.join(GROUPS)}", command=f"mlops-platform user add {name} -g viewers"
         )

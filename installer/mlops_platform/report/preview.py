@@ -62,10 +62,10 @@ def build(work: Context, progress: Progress, cancel: Cancel, only: str = "") -> 
     """Compare everything, change nothing. Raises PreflightError when the cloud cannot be asked."""
     from mlops_platform.engine.engine import observe_all
     from mlops_platform.plan import plan_up
-    from mlops_platform.run.connect import find_way
+    from mlops_platform.run.connect import fill_access
 
     cluster, terraform = work.cluster, work.terraform
-    find_way(work)  # components can be observed although the cluster itself will change
+    fill_access(work)  # components can be observed although the cluster itself will change
     planned = observe_all(plan_up(work, only))
     changes = (
         terraform.preview(cluster.variables(), progress, cancel)

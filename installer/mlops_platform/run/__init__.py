@@ -1,1 +1,1 @@
-"""What one run shares: context, clients, secrets, template variables."""
+"""State that one run shares: context, clients, secrets, template variables."""

@@ -9,13 +9,13 @@ from mlops_platform.base.errors import NotUp, StepError
 from mlops_platform.run.context import Context, context_of
 from mlops_platform.run.open import Opened
 
-# A first `up` that fails half way leaves a state with outputs that depend on nothing, such as the region;
-# these are in it only once the cluster is made (docs/traps.md).
+# After a first `up` that failed half way, the state has outputs that depend on no resource, such as the
+# region; it has these outputs only after the cluster is made (docs/traps.md).
 _OUTPUTS = ("cluster_name", "endpoint", "ca")
 
 
 def read_only(opened: Opened) -> Context:
-    """A context without a run: it records and locks nothing, so it may change nothing."""
+    """A context without a run: it records nothing and takes no lock, so it must not change the cluster."""
 
     def refuse(_: object) -> None:
         raise AssertionError("a read-only command was about to change the cluster")
@@ -23,25 +23,25 @@ def read_only(opened: Opened) -> Context:
     return context_of(opened, Cancel(), Path("/nonexistent"), refuse)
 
 
-def find_way(work: Context) -> bool:
-    """Fill `access` from Terraform's outputs; False when they have no cluster. Sends no request."""
-    outputs = work.terraform.outputs()
+def fill_access(context: Context) -> bool:
+    """Fill `access` from Terraform's outputs; False if they have no cluster. Sends no request."""
+    outputs = context.terraform.outputs()
     if any(outputs.get(name) is None for name in _OUTPUTS):
         return False
-    work.access.set(work.cluster.access(outputs))
+    context.access.set(context.cluster.access(outputs))
     return True
 
 
-def reach(work: Context) -> None:
-    """Fill `access`. Raises NotUp, or StepError when the cluster does not answer."""
-    name = work.environment.name
-    if not find_way(work):
+def reach(context: Context) -> None:
+    """Fill `access`. Raises NotUp, or StepError if the cluster does not answer."""
+    name = context.environment.name
+    if not fill_access(context):
         raise NotUp(name)
-    wrong = work.cluster.alive()
+    wrong = context.cluster.alive()
     if wrong:
         raise StepError(
             f"{name}: the cluster does not answer",
             why=wrong,
-            hint=f"`mlops-platform up --env {name}` brings it back with its data",
+            hint=f"run `mlops-platform up --env {name}`: it restarts the cluster with its data",
             command=f"mlops-platform up --env {name}",
         )

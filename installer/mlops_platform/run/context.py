@@ -1,4 +1,4 @@
-"""Owns what the steps of one run share: the environment, the tools and the way to the cluster."""
+"""The context that the steps of one run share: the environment, the tools, access to the cluster."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 class Clients:
-    """Clients that exist once the cluster does; made on first use, shared by all threads."""
+    """Clients of a cluster that exists; made on first use, shared by all threads."""
 
     def __init__(self, access: Slot[ClusterAccess], before_change: Callable[[Kube], None]) -> None:
         self._access = access
@@ -53,20 +53,20 @@ class Clients:
 
     @cached_property
     def api_addresses(self) -> tuple[Address, ...]:
-        """Asked once, when somebody needs it."""
+        """The addresses of the API server, read once, on first use."""
         from mlops_platform.adapters.kube.endpoints import api_addresses
 
         return api_addresses(self.kube)
 
     def images(self, cluster: Cluster) -> frozenset[str]:
-        """What the nodes held when first asked: many steps ask, one call answers."""
+        """The images on the nodes at the first call: many steps ask, one request answers."""
         with self._lock:
             if self._images is None:
                 self._images = cluster.images_present()
             return self._images
 
     def kube_for_write(self) -> Kube:
-        """The client, for a step about to change the cluster: takes the environment's lease first."""
+        """The client for a step that changes the cluster; takes the environment's lease first."""
         with self._lock:
             if not self._writing:
                 self._before_change(self.kube)
@@ -76,7 +76,7 @@ class Clients:
 
 @dataclass(frozen=True)
 class Context:
-    """Frozen; what becomes known during the run lives in the slots."""
+    """The context of a run. It is frozen; values that become known during the run are in slots."""
 
     environment: Environment
     catalog: Catalog
@@ -89,8 +89,8 @@ class Context:
     run_folder: Path
     access: Slot[ClusterAccess]
     clients: Clients
-    beside: Path = field(default=Path())  # the environment file's folder: what paths in it start from
-    redact: Callable[[str], None] = field(default=lambda _: None)  # a secret's value, from all that is shown
+    beside: Path = field(default=Path())  # the environment file's folder: base of relative paths in it
+    redact: Callable[[str], None] = field(default=lambda _: None)  # hides a secret's value in all output
 
     @property
     def state(self) -> Path:
@@ -104,7 +104,7 @@ class Context:
 
     @cached_property
     def resolved(self) -> Mapping[str, ResolvedComponent]:
-        """The chosen components, with everything that this environment decides about each."""
+        """The chosen components, with all that this environment decides about each."""
         cluster = self.cluster
         around = Surroundings(
             managed=cluster.managed,
@@ -118,15 +118,15 @@ class Context:
 
     @property
     def store(self) -> Component | None:
-        """The chosen component that keeps the secrets, if there is one."""
+        """The chosen component that stores the secrets, if there is one."""
         return chosen_provider(self.environment, self.catalog, SECRET_STORE)
 
     @cached_property
     def vault(self) -> VaultConnection:
-        """The way into the secret store: `with context.vault.session() as vault: …`; needs a `store`."""
+        """The connection to Vault: `with context.vault.session() as vault: …`; needs a `store`."""
         from mlops_platform.adapters.vault import VaultConnection
 
-        assert self.store, "asked for without a store among the components"
+        assert self.store, "a Vault connection without Vault among the components"
         port = self.store.serves[self.store.provides[SECRET_STORE].port].port
         return VaultConnection(self.clients.kube, self.store.namespace, self.store.name, port, self.redact)
 
@@ -145,14 +145,14 @@ class Context:
 
     @cached_property
     def cluster_secrets(self) -> WatchedSecrets:
-        """Kubernetes Secrets and nothing behind them."""
+        """Kubernetes Secrets without a copy in Vault."""
         from mlops_platform.run.redaction import WatchedSecrets
 
         return WatchedSecrets(self.clients.kube, self.redact)
 
     @cached_property
     def secrets(self) -> SecretSource:
-        """Where secrets are kept here. The store's own are Kubernetes' in any case."""
+        """The source of secrets: Vault if chosen, else Kubernetes Secrets, as are Vault's own in any case."""
         if not self.store:
             return self.cluster_secrets
         from mlops_platform.run.secrets import VaultSecrets
@@ -167,7 +167,7 @@ def context_of(
     before_change: Callable[[Kube], None] = lambda _: None,
     redact: Callable[[str], None] = lambda _: None,
 ) -> Context:
-    """The tools for one run. Starts nothing and touches nothing."""
+    """Make the tools for one run. Starts nothing and changes nothing."""
     paths, chosen = opened.paths, opened.environment
     programs = Programs(paths.cache)
     run = run_folder.name if run_folder.exists() else ""

@@ -71,8 +71,8 @@ class Holder:
 
 def locked(environment: str, holder: Holder | str) -> LockedError:
     return LockedError(
-        f"{environment} is being worked on by {holder}",
-        hint="wait for it to end; nothing was touched",
+        f"{environment} is locked by {holder}",
+        hint="wait for it to end; nothing was changed",
         command=f"mlops-platform unlock --env {environment}",
     )
 
@@ -186,7 +186,7 @@ class LeaseLock:
                     self._write(found)
                     continue
             except (StepError, PreflightError):
-                continue  # a restart, a failed login, or a write of another run: the next beat tells
+                continue  # a restart, a failed login, or a write of another run: the next beat shows which
             self.lost = f"the lock was taken by {holder or 'another run'}"
             self._cancel.request()
             return

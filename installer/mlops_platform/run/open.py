@@ -24,13 +24,13 @@ _FROM, _COMPONENTS = "# from: ", "# components: "
 
 @dataclass(frozen=True)
 class Opened:
-    """An environment that has been read and found to be without mistakes."""
+    """An environment that was read and has no mistakes."""
 
     paths: Paths
     catalog: Catalog
     environment: Environment
     file: Path
-    beside: Path | None = None  # the folder that paths in the file start from
+    beside: Path | None = None  # base of relative paths in the file
     text: str = ""
 
     @property
@@ -38,7 +38,7 @@ class Opened:
         return self.paths.environment(self.environment.name)
 
     def record(self) -> None:
-        """Keep the file with the state, so that `down` works when the file is gone."""
+        """Copy the file into the state folder, so that `down` works without the original."""
         self.state.mkdir(parents=True, exist_ok=True, mode=0o700)
         target = self.state / RECORDED
         if self.file != target:

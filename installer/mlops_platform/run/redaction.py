@@ -1,4 +1,4 @@
-"""Owns keeping secrets out of what a run writes and shows: every value it meets is told to the redactor."""
+"""Secrets that register each value with the redactor, which hides it in all that a run writes and shows."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections.abc import Callable, Mapping
 from mlops_platform.adapters.kube import Kube
 from mlops_platform.run.secrets import KubernetesSecrets
 
-# What we generate: 16 random bytes and more in base64url. Host names and users, which stand in the same
-# Secrets, are to stay readable; a URL with a password in it is cleaned where the password stands.
+# Values that we generate have 16 random bytes or more in base64url. Host names and users, which are in the
+# same Secrets, stay readable; a password in a URL is redacted with a pattern of its own.
 _GENERATED = re.compile(r"(?=.*[A-Z0-9])[A-Za-z0-9_-]{20,}")
 
 
 class WatchedSecrets(KubernetesSecrets):
-    """The cluster's Secrets; `redact` gets every generated value on its way through."""
+    """The cluster's Secrets; calls `redact` with each generated value that is read or written."""
 
     def __init__(self, kube: Kube, redact: Callable[[str], None]) -> None:
         super().__init__(kube)

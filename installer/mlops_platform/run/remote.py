@@ -1,4 +1,4 @@
-"""Owns environments made from another machine: found by their tags, opened from what they recorded."""
+"""Environments made on another machine: found by their tags, opened from their record."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ from mlops_platform.run.open import RECORDED, Opened, open_environment, open_fil
 
 
 def remotes(region: str) -> tuple[RemoteEnvironment, ...]:
-    """Every environment every provider finds in a region; '' is the one its own tools would take."""
+    """All environments that all providers find in a region; '' is the default region of the provider."""
     return tuple(each for find in clusters.remotes() for each in find(region))
 
 
 def open_anywhere(name: str, region: str) -> Opened:
-    """An environment by its file; where there is none on this machine, by the one it was made from.
+    """Open an environment from its file or, if this machine has none, from its record.
 
-    Raises UsageError when it is found nowhere.
+    Raises UsageError if neither exists.
     """
     try:
         return open_environment(name, lenient=True)
     except UsageError as error:
         found = next((each for each in remotes(region) if each.name == name), None) if region else None
         if found is None:
-            error.hint = f"{error.hint}; of one made elsewhere say its --region"
+            error.hint = f"{error.hint}; if it was made on another machine, add --region"
             raise
         return open_recorded(found)
 
 
 def open_recorded(found: RemoteEnvironment) -> Opened:
-    """From the file in its record, which is kept here from now on. Raises StepError without a record."""
+    """Open from the file in the record, and copy it here. Raises StepError if there is no record."""
     if not found.file:
         raise StepError(
             f"{found.name} has no record",
-            why=f"{found.objects} objects have its tag, and nothing says whose they are",
-            hint="look at them, and delete them by hand",
+            why=f"{found.objects} objects have its tag, and there is no record of their owner",
+            hint="check them, and delete them by hand",
             command=f"aws resourcegroupstaggingapi get-resources --region {found.region}",
         )
     paths = Paths.default()

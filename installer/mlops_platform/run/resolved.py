@@ -1,4 +1,4 @@
-"""Everything that an environment decides about a component, worked out once a run: ResolvedComponent."""
+"""ResolvedComponent: all that an environment decides about a component, computed once a run."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from mlops_platform.environment.uis import routes
 class Account:
     """An account for one component at the component that provides a capability.
 
-    `kind` is 'database' or 'bucket'; `name` that of the database or bucket. `rotated`: Vault rotates its
-    password, so no Secret has it.
+    `kind` is 'database' or 'bucket'; `name` is the name of the database or bucket. If `rotated`, Vault
+    rotates its password, and no Secret contains it.
     """
 
     component: str
@@ -64,11 +64,11 @@ class Grant:
 class ResolvedComponent:
     """A chosen component in its environment. Release values, jobs and smoke tests are functions of it.
 
-    `requires` names the chosen components it is installed after. `in_tree`: its release is the in-tree chart.
-    `image` is the recipe of its pods ('' where a chart names its own); `reference` maps a recipe to an image
-    reference. `outside` are the services of the cloud that it uses, by capability. `audience` is the one of
-    tokens for Vault ('' without it). `routes` is set for the ingress. `login` is the file by which smoke
-    tests sign users in, `bundle` the folder of user code.
+    `requires` names the chosen components that are installed before it. `in_tree`: the release is the in-tree
+    chart. `image` is the recipe of its pods ('' if a chart names an image); `reference` maps a recipe to an
+    image reference. `outside` are the cloud services that it uses, by capability. `audience` is the audience
+    of its tokens for Vault ('' without Vault). `routes` is set for the ingress. Smoke tests sign users in
+    with the file `login`. `bundle` is the folder of user code.
     """
 
     component: Component
@@ -105,25 +105,25 @@ class ResolvedComponent:
         return secret_name(self.name, key)
 
     def text(self, file: str) -> str:
-        """A file of its folder."""
+        """The contents of a file in its folder."""
         return (self.folder / file).read_text()
 
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What a cluster decides about its components: managed services by capability, servers of the cloud in
-    which accounts are made, whether charts can be reached, whether nodes run images that are built here."""
+    """A cluster's decisions about its components: managed services by capability, database servers of the
+    cloud, whether charts can be downloaded, whether nodes run images that are built here."""
 
     managed: Mapping[str, ManagedService]
     servers: Mapping[str, ManagedServer]
     charts: bool
     takes_images: bool
     reference: Callable[[str], str]
-    beside: Path  # the folder that paths in the environment file start from
+    beside: Path  # base of relative paths in the environment file
 
 
 def resolve(environment: Environment, catalog: Catalog, around: Surroundings) -> dict[str, ResolvedComponent]:
-    """The chosen components by name, in the order of installation."""
+    """The chosen components by name, in installation order."""
     signed_in, issuer = provider(environment, catalog), issuer_of(environment, catalog)
     login = catalog.folder(signed_in.name) / signed_in.provides[IDENTITY].login if signed_in else None
     store = chosen_provider(environment, catalog, SECRET_STORE)
@@ -156,7 +156,7 @@ def resolve(environment: Environment, catalog: Catalog, around: Surroundings) ->
 
 
 def _installation_order(found: Mapping[str, ResolvedComponent]) -> dict[str, ResolvedComponent]:
-    """Each after the components it requires; the catalogue has been checked for cycles."""
+    """Each component after those it requires; the catalogue has been checked for cycles."""
     ordered: dict[str, ResolvedComponent] = {}
 
     def visit(name: str) -> None:
@@ -170,7 +170,7 @@ def _installation_order(found: Mapping[str, ResolvedComponent]) -> dict[str, Res
 
 
 def _in_tree(component: Component, around: Surroundings) -> bool:
-    """Where charts can be reached, the official one comes first."""
+    """True if the release is the in-tree chart; a chart that can be downloaded has priority."""
     official = around.charts and (component.chart or component.kustomize)
     return bool(component.embedded and around.takes_images and not official)
 
@@ -184,7 +184,7 @@ def _variables(
         "namespace": component.namespace,
         "domain": environment.domain,
         "site": environment.site,  # the domain with the gateway's port, as in a browser
-        "machines": ",".join(machines),  # issuer=audience pairs of the bearer tokens that are accepted
+        "machines": ",".join(machines),  # issuer=audience pairs of accepted bearer tokens
         "environment": environment.name,
         "version": component.version,
         **ports(component),
@@ -193,7 +193,7 @@ def _variables(
 
 
 def _image(component: Component, spec: ComponentSpec) -> str:
-    """The recipe of its pods: its own, or the recipe of user code that is built on it."""
+    """The recipe of its pods: its own, or the recipe of user code that extends it."""
     assert component.embedded, "in-tree without a recipe"
     return spec.bundle.image if spec.bundle and spec.bundle.image else component.embedded.image
 
@@ -201,9 +201,9 @@ def _image(component: Component, spec: ComponentSpec) -> str:
 def _accounts(
     environment: Environment, catalog: Catalog, component: Component, around: Surroundings, *, rotates: bool
 ) -> tuple[Account, ...]:
-    """One for each capability in `needs` that a component provides here.
+    """One account for each capability in `needs` that a component provides.
 
-    Where the cloud has the server, the component that can make accounts in it need not be chosen.
+    If the server is a cloud service, the component that makes accounts in it need not be chosen.
     """
     found = []
     for kind, capability in CAPABILITIES.items():
@@ -212,7 +212,7 @@ def _accounts(
             continue
         able = catalog[catalog.providers(capability)[0]]
         chosen = chosen_provider(environment, catalog, capability) or able
-        # Vault is not let out of the cluster: it rotates no password of a server there.
+        # Policies keep Vault inside the cluster, so it cannot rotate the passwords of a cloud server.
         ours = rotates and capability not in around.servers
         rotated = ours and chosen.provides[capability].engine is not None
         place = (component.name, component.namespace)
@@ -221,7 +221,7 @@ def _accounts(
 
 
 def _grants(component: Component, managed: Mapping[str, ManagedService]) -> tuple[Grant, ...]:
-    """One for each capability in `needs` that is a managed service of the cloud."""
+    """One grant for each capability in `needs` that is a managed service of the cloud."""
     return tuple(
         Grant(component.name, component.namespace, kind, managed[capability])
         for kind, capability in CAPABILITIES.items()

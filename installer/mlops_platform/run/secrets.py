@@ -1,4 +1,4 @@
-"""Owns secrets: random, made once, read by name. Whoever keeps them, components and steps see this alone."""
+"""Secrets: random, made once, read by name; components and steps use this interface with or without Vault."""
 
 from __future__ import annotations
 
@@ -16,38 +16,38 @@ from mlops_platform.catalogue.component import SecretNeed
 if TYPE_CHECKING:
     from mlops_platform.adapters.vault.session import Vault
 
-KEPT = "mlops-platform/version"  # annotation of a mirror: which version of the store's it shows
+KEPT = "mlops-platform/version"  # annotation of a Secret: the Vault version that it mirrors
 _CONFLICT = 409
 
 
 class SecretSource(Protocol):
-    """Where secrets live; what it holds is in the cluster as Kubernetes Secrets, for pods to mount."""
+    """A store of secrets; each is also in the cluster as a Kubernetes Secret, which pods mount."""
 
     def names(self, namespace: str) -> frozenset[str]:
-        """What there is in a namespace."""
+        """The names of the secrets in a namespace."""
 
     def ensure(self, namespace: str, name: str, need: SecretNeed) -> None:
-        """Make it when it is not there. Never overwritten: programs have been set up with what it says."""
+        """Make the secret if it is missing. Never overwrites: programs were set up with its values."""
 
     def write(self, namespace: str, name: str, values: Mapping[str, str]) -> None:
-        """Make it so, whatever it was."""
+        """Set the values, with or without earlier ones."""
 
     def read(self, namespace: str, name: str) -> Mapping[str, str]:
-        """Its values; empty when it is not there."""
+        """The values; empty if the secret is missing."""
 
     def delete(self, namespace: str, name: str) -> None: ...
 
     def digest(self, namespace: str, names: Iterable[str]) -> str:
-        """16 hex digits of their contents: changes when one of them does."""
+        """16 hex digits of the contents; a changed value changes them."""
 
 
 def generate(need: SecretNeed) -> dict[str, str]:
-    """New values."""
+    """Generate new values."""
     return {**need.fixed, **{key: token_urlsafe(need.bytes) for key in need.keys}}
 
 
 class KubernetesSecrets:
-    """Kubernetes Secrets and nothing behind them."""
+    """Kubernetes Secrets without a copy in Vault."""
 
     def __init__(self, kube: Kube) -> None:
         self._kube = kube
@@ -67,16 +67,16 @@ class KubernetesSecrets:
                 raise
 
     def write(self, namespace: str, name: str, values: Mapping[str, str], *, version: int = 0) -> None:
-        """`version` is the store's that these values are."""
+        """Write the values; `version` is their version in Vault."""
         self._kube.apply(_secret(namespace, name, values, version))
 
     def version(self, namespace: str, name: str) -> int | None:
-        """Which version of the store's it shows; 0: made without one, None: not there."""
+        """The Vault version of the mirror; 0 if it has none, None if the Secret is missing."""
         found = self._kube.get("v1", "Secret", name, namespace)
         return None if found is None else _version(found)
 
     def versions(self, namespace: str) -> Mapping[str, int]:
-        """The same of all in a namespace, without reading a value."""
+        """The Vault versions of all Secrets in a namespace, read without a value."""
         return {secret["metadata"]["name"]: _version(secret) for secret in self._metadata(namespace)}
 
     def read(self, namespace: str, name: str) -> Mapping[str, str]:
@@ -93,11 +93,10 @@ class KubernetesSecrets:
 
 
 class VaultSecrets:
-    """The secret store, and a Kubernetes Secret as mirror of each secret for pods to mount.
+    """Secrets in Vault, each with a Kubernetes Secret as its mirror, which pods mount.
 
-    What reads only, reads mirrors: nothing is asked of the store while nothing changes. A Secret that is
-    there but in no version of the store's is taken over as it is. The store's own, in namespace `own`,
-    have nothing behind them.
+    Reads use the mirrors: without changes, Vault gets no request. A Secret that Vault does not have is copied
+    into Vault unchanged. Vault's own secrets, in namespace `own`, are Kubernetes Secrets only.
     """
 
     def __init__(
@@ -109,7 +108,7 @@ class VaultSecrets:
         self._mirror, self._session, self._own = mirror, session, own
 
     def names(self, namespace: str) -> frozenset[str]:
-        """Those in the store: one that is still to be taken over is missing."""
+        """The names of the secrets in Vault; a Secret that is not yet copied into Vault is missing."""
         if namespace == self._own:
             return self._mirror.names(namespace)
         return frozenset(name for name, version in self._mirror.versions(namespace).items() if version)
@@ -125,9 +124,9 @@ class VaultSecrets:
             self._mirror.write(namespace, name, values)
             return
         with self._session() as vault:
-            kept = vault.get(kv_path(namespace, name))
-            same = kept is not None and dict(kept.values) == dict(values)
-            version = kept.version if kept and same else vault.put(kv_path(namespace, name), values)
+            stored = vault.get(kv_path(namespace, name))
+            same = stored is not None and dict(stored.values) == dict(values)
+            version = stored.version if stored and same else vault.put(kv_path(namespace, name), values)
         self._mirror.write(namespace, name, values, version=version)
 
     def read(self, namespace: str, name: str) -> Mapping[str, str]:
@@ -145,19 +144,19 @@ class VaultSecrets:
     def _keep(
         self, namespace: str, name: str, make: Callable[[Mapping[str, str]], Mapping[str, str]]
     ) -> None:
-        """What the store has wins, then what the cluster has; of two runs at once the first one's value."""
+        """Vault's values have priority, then the cluster's; of two concurrent runs, the first writer wins."""
         path = kv_path(namespace, name)
         with self._session() as vault:
-            kept = vault.get(path)
-            if kept is None:
+            stored = vault.get(path)
+            if stored is None:
                 vault.put(path, make(self._mirror.read(namespace, name)), first=True)
-                kept = vault.get(path)
-            assert kept, "it was written just now"
-        self._mirror.write(namespace, name, kept.values, version=kept.version)
+                stored = vault.get(path)
+            assert stored, "it was written just now"
+        self._mirror.write(namespace, name, stored.values, version=stored.version)
 
 
 def kv_path(namespace: str, name: str) -> str:
-    """Where the store keeps Secret `name`: a component's are below its own name, which is its namespace's."""
+    """The path of a Secret in Vault: below the component's name, which is also its namespace."""
     return f"platform/{namespace}/{name.removeprefix(f'{namespace}-')}"
 
 

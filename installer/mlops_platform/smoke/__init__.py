@@ -1,1 +1,1 @@
-"""Owns proving that a component works, and keeps out what must stay out."""
+"""Smoke tests: positive and negative tests of each component, of the network and of Vault's policies."""

@@ -1,4 +1,4 @@
-"""Owns what probe pods answer to "what do you reach?", and which of the answers are right."""
+"""The answers of probe pods about the addresses they reach, compared with the allowed connections."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mlops_platform.engine.result import Result
 
 @dataclass(frozen=True)
 class Target:
-    """One address to try. `what` is what a person calls it: 'postgres:5432', 'the API server'."""
+    """One address to try. `what` is its readable name: 'postgres:5432', 'the API server'."""
 
     what: str
     host: str
@@ -20,7 +20,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Source:
-    """Who asks: a pod in a namespace. `allowed` are those targets, by `what`, that it should reach."""
+    """A pod that connects, in its namespace. `allowed` has the targets, by `what`, that it should reach."""
 
     name: str
     job: str
@@ -31,7 +31,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a source found at one address: `ever` reached, and `reached` in the end."""
+    """The result for one address: `ever` reached, and `reached` at the last attempt."""
 
     target: Target
     reached: bool
@@ -43,8 +43,8 @@ class Answer:
 
 @dataclass(frozen=True)
 class Report:
-    """What one source said. `unknown` are names it could not look up; `broken` why it said nothing; `node`
-    is the address of the one it ran on."""
+    """The answers of one source. `unknown`: names that it could not resolve; `broken`: why it gave no answer;
+    `node`: the address of its node."""
 
     source: Source
     answers: tuple[Answer, ...] = ()
@@ -55,7 +55,7 @@ class Report:
 
 
 def parse(source: Source, targets: Sequence[Target], log: str) -> Report:
-    """The pod's lines; a target it did not speak of makes the report a broken one."""
+    """Read the pod's output; a target without a line makes the report broken."""
     lines = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
     found = {line.pop("target"): line for line in lines if "target" in line}
     answers = tuple(
@@ -70,32 +70,32 @@ def parse(source: Source, targets: Sequence[Target], log: str) -> Report:
 
 
 def at_own_node(report: Report) -> tuple[Answer, ...]:
-    """Where it was let in, without being allowed to, at the very node it ran on."""
+    """Addresses at the source's own node that it reached without being allowed to."""
     there = (a for a in report.answers if a.target.host == report.node)
     return tuple(a for a in there if a.ever and a.target.what not in report.source.allowed)
 
 
-def judged(report: Report) -> list[Result]:
-    """One probe a target: what is allowed is reached in the end by every way, what is not by none, ever."""
+def results_of(report: Report) -> list[Result]:
+    """One result for each target: an allowed one must be reached at last, any other never."""
     source = report.source
-    results = [Result(f"{source.name} finds names", not report.unknown, "\n".join(report.unknown))]
+    results = [Result(f"{source.name} resolves names", not report.unknown, "\n".join(report.unknown))]
     if report.broken:
-        results.append(Result(f"{source.name} can be asked", False, report.broken))
+        results.append(Result(f"{source.name} gives answers", False, report.broken))
     for what in dict.fromkeys(answer.target.what for answer in report.answers):
         answers = [answer for answer in report.answers if answer.target.what == what]
         allowed = what in source.allowed
         wrong = [a for a in answers if not a.stable or (not a.reached if allowed else a.ever)]
         name = f"{source.name} reaches {what}" if allowed else f"refused: {source.name} to {what}"
-        detail = "\n".join(map(_words, wrong))
+        detail = "\n".join(map(_detail, wrong))
         seconds = max(answer.seconds for answer in answers)
         results.append(Result(name, not wrong, detail, seconds, negative=not allowed))
     return results
 
 
-def _words(answer: Answer) -> str:
+def _detail(answer: Answer) -> str:
     place = f"{answer.target.host}:{answer.target.port}"
     if not answer.stable:
-        return f"{place}: now reached, now not"
+        return f"{place}: sometimes reached, sometimes not"
     if answer.reached:
-        return f"{place}: it was let in"
-    return f"{place}: it was let in at first" if answer.ever else f"{place}: {answer.last}"
+        return f"{place}: the connection was allowed"
+    return f"{place}: the connection was allowed at first" if answer.ever else f"{place}: {answer.last}"

@@ -1,7 +1,7 @@
-"""Owns the canary: two pods that show whether this cluster's network enforces policies at all.
+"""The canary: two pods that show whether this cluster's network enforces policies at all.
 
-The API server takes every NetworkPolicy, also where nobody enforces it. Names of network plugins tell
-little; a connection that is refused after a policy, and let through after another one, tells all.
+The API server accepts every NetworkPolicy, also if no plugin enforces it. Names of network plugins say
+little; a connection that is refused under one policy and allowed under another one shows it.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ SCRIPT = Path(__file__).with_name("reaching.py")
 PURPOSE = "mlops-platform-canary"
 PORT = 8080
 PROBE_IMAGE = "toolbox"
-_SECONDS = 30.0  # some plugins take this long to take a policy to their nodes
+_SECONDS = 30.0  # some plugins need this long to send a policy to their nodes
 _WAY_SECONDS = 120.0
 
 
 @dataclass(frozen=True)
 class CanaryTest:
-    """Two pods and four policies: whether this cluster enforces network policies at all."""
+    """Two pods and four policies that show whether this cluster enforces network policies at all."""
 
     context: Context
     name: str = CANARY
@@ -75,7 +75,7 @@ class CanaryTest:
 
 
 def run(kube: Kube, environment: str, image: str, progress: Progress, cancel: Cancel) -> list[Result]:
-    """Positive and negative tests, up to the first that fails: later ones would show nothing."""
+    """Positive and negative tests, up to the first failure: the results after it would show nothing."""
     with passing_namespace(kube, PURPOSE, environment) as namespace:
         pods = _Pods(kube, namespace, image, progress, cancel)
         pods.start()
@@ -97,32 +97,41 @@ def _probes(kube: Kube, namespace: str, pods: _Pods) -> Iterator[Result]:
 
 
 def phases(namespace: str) -> Sequence[tuple[str, Sequence[Manifest], str]]:
-    """What is asked, the policies it is asked under, and the right answer.
+    """The phases: name, policies, and the expected answer.
 
-    The first allows everything: with no policy at all the answer is the plugin's. Some let nobody through
-    until one allows it: https://docs.aws.amazon.com/eks/latest/userguide/cni-network-policy-configure.html
+    The first phase allows everything: without any policy, the answer depends on the plugin. Some plugins deny
+    all until a policy allows it:
+    https://docs.aws.amazon.com/eks/latest/userguide/cni-network-policy-configure.html
     """
     peer, ports = [namespace_peer(namespace)], [{"protocol": "TCP", "port": PORT}]
-    anybody: list[Manifest] = [{}]
-    come, go = [{"from": peer, "ports": ports}], [{"to": peer, "ports": ports}]
+    everything: list[Manifest] = [{}]
+    ingress, egress = [{"from": peer, "ports": ports}], [{"to": peer, "ports": ports}]
 
     def policy(ingress: list[Manifest], egress: list[Manifest]) -> Sequence[Manifest]:
         rules = {"ingress": ingress, "egress": egress}
         return placed([{"metadata": {"name": "canary"}, "spec": {**EVERY_POD, **rules}}], namespace)
 
     return (
-        ("a pod reaches another when all may come in and go out", policy(anybody, anybody), "open"),
-        ("the same when nothing may come in", policy([], anybody), "shut"),
-        ("again when its namespace may come in", policy(come, anybody), "open"),
-        ("the same when nothing may go out", policy(come, []), "shut"),
-        ("again when it may go out to there", policy(come, go), "open"),
+        ("a pod connects to another when all traffic is allowed", policy(everything, everything), "open"),
+        ("a pod connects to another when no ingress is allowed", policy([], everything), "shut"),
+        (
+            "a pod connects to another when ingress from its namespace is allowed",
+            policy(ingress, everything),
+            "open",
+        ),
+        ("a pod connects to another when no egress is allowed", policy(ingress, []), "shut"),
+        (
+            "a pod connects to another when egress to its namespace is allowed",
+            policy(ingress, egress),
+            "open",
+        ),
     )
 
 
 @dataclass(frozen=True)
 class _Pods:
-    """One that lets everybody in, one that says whether it is. Of Deployments, since some network
-    plugins do not look at pods that nobody owns."""
+    """A server pod, and a client pod that logs whether it can connect. Both are pods of Deployments: some
+    network plugins ignore pods without an owner."""
 
     kube: Kube
     namespace: str
@@ -131,7 +140,7 @@ class _Pods:
     cancel: Cancel
 
     def start(self) -> None:
-        server = self._work("server", ("serve", str(PORT)))
+        server = self._job("server", ("serve", str(PORT)))
         self._make(server)
         address = wait_until(
             "the canary's server",
@@ -149,45 +158,45 @@ class _Pods:
         return Pending("starting two pods")
 
     def see(self, wanted: str) -> str:
-        """The last thing the client said; waits a while for the wanted one."""
+        """The client's last answer; waits a while for the wanted one."""
 
         def last() -> str | Pending:
-            said = self._said()
-            return said if said == wanted else Pending(said or "no answer yet")
+            answer = self._last_answer()
+            return answer if answer == wanted else Pending(answer or "no answer yet")
 
         try:
             return wait_until(
-                f"the canary sees the way {wanted}",
+                f"the canary's connection is {wanted}",
                 last,
-                seconds=_SECONDS if self._said() else _WAY_SECONDS,
+                seconds=_SECONDS if self._last_answer() else _WAY_SECONDS,
                 cancel=self.cancel,
                 on_seen=self.progress.say,
                 longest_delay=0.1,
             )
         except WaitTimedOut:
-            return self._said()
+            return self._last_answer()
 
-    def _said(self) -> str:
+    def _last_answer(self) -> str:
         for pod in self._running("client"):
-            words = self.kube.logs(self.namespace, pod["metadata"]["name"]).split()
-            return words[-1] if words else ""
+            lines = self.kube.logs(self.namespace, pod["metadata"]["name"]).split()
+            return lines[-1] if lines else ""
         return ""
 
     def _running(self, role: str) -> list[dict[str, Any]]:
         pods = self.kube.list("v1", "Pod", self.namespace, labels=f"role={role}")
         return [pod for pod in pods if pod["status"].get("phase") == "Running"]
 
-    def _work(self, name: str, arguments: tuple[str, ...]) -> ScriptJob:
+    def _job(self, name: str, arguments: tuple[str, ...]) -> ScriptJob:
         scripts = {SCRIPT.name: SCRIPT.read_text()}
         return ScriptJob(name, self.namespace, self.image, scripts, arguments, memory="64Mi")
 
-    def _make(self, work: ScriptJob) -> None:
-        labels = {**OWNED, "role": work.name}
-        template = {"metadata": {"labels": labels}, "spec": {**pod_spec(work), "restartPolicy": "Always"}}
+    def _make(self, job: ScriptJob) -> None:
+        labels = {**OWNED, "role": job.name}
+        template = {"metadata": {"labels": labels}, "spec": {**pod_spec(job), "restartPolicy": "Always"}}
         deployment = {
             "apiVersion": "apps/v1",
             "kind": "Deployment",
-            "metadata": {"name": work.name, "namespace": work.namespace, "labels": labels},
+            "metadata": {"name": job.name, "namespace": job.namespace, "labels": labels},
             "spec": {"selector": {"matchLabels": labels}, "template": template},
         }
-        self.kube.apply(scripts_of(work), deployment)
+        self.kube.apply(scripts_of(job), deployment)

@@ -40,7 +40,7 @@ _PROBES = Path(__file__).with_name("probes.py")
 
 @dataclass(frozen=True)
 class ComponentTest:
-    """The smoke test of one component. `required` are the tests of what it is installed after: when one of
+    """The smoke test of one component. `required` are the tests of the components it requires: when one of
     those changes, this one runs again. With `gentle` it deletes no pod."""
 
     context: Context
@@ -63,9 +63,9 @@ class ComponentTest:
 
     @cached_property
     def digest(self) -> str:
-        """Covers the release, the scripts, and the tests of what it is installed after.
+        """Covers the release, the scripts, and the tests of the components it requires.
 
-        It does not cover the values of secrets: a rotation checks its own.
+        It does not cover the values of secrets: a rotation runs the smoke test itself.
         """
         resolved = self.resolved
         values = {key: value for key, value in values_of(resolved).items() if key != "checksum"}
@@ -76,7 +76,7 @@ class ComponentTest:
         return short_digest([*parts, *(each.digest for each in self.required)])
 
     def run(self, kube: Kube, progress: Progress) -> list[Result]:
-        """Every result, whatever failed before.
+        """Run all scripts, also after a failure.
 
         After a failure, evidence/<component>/ in the run's folder has objects, events and logs.
         """
@@ -100,7 +100,7 @@ class ComponentTest:
         return SmokeError(
             f"{self.name}: {len(failed)} of {len(results)} smoke tests failed",
             why="\n".join(f"{result.name}: {result.detail}" for result in failed),
-            hint="everything stays up; read the evidence, fix the cause, and run smoke again",
+            hint="read the evidence, fix the cause, and run smoke again; all pods keep running",
             command=f"mlops-platform smoke {self.name} --env {self.context.environment.name}",
             evidence=self._evidence,
         )
@@ -116,7 +116,7 @@ def component_tests(context: Context, *, gentle: bool = False) -> dict[str, Comp
 
 
 def scripts_of(resolved: ResolvedComponent, spec: SmokeSpec) -> dict[str, str]:
-    """Files of a smoke test's Job: its script, probes.py, and the account scripts that it uses."""
+    """The files of a smoke test's Job: its script, probes.py, and the account scripts that it uses."""
     provided = (p.script for p in resolved.component.provides.values() if p.script)
     texts = {name: resolved.text(name) for name in (spec.script, *spec.files, *provided)}
     texts[_PROBES.name] = _PROBES.read_text()
@@ -147,17 +147,17 @@ class _Run:
         if gentle or not (self._spec.survives and self._context.environment.smoke.disruptive):
             return self._phase("probe")
         results, started = self._phase("probe", "write"), time.monotonic()
-        back = f"{', '.join(self._spec.survives)} comes back"
+        back = f"{', '.join(self._spec.survives)} is ready again"
         try:
-            doomed = self._doomed()
+            doomed = self._pods_to_delete()
             standing = sum("deletionTimestamp" not in pod["metadata"] for pod in self._pods())
             for pod in doomed:
                 name, grace = pod["metadata"]["name"], self._spec.grace
                 self._kube.delete("v1", "Pod", name, self._resolved.namespace, grace_seconds=grace)
             gone = {pod["metadata"]["uid"] for pod in doomed}
-            # Wait until they are gone: a Service sends requests to its last pod until that ends.
+            # Wait until they are gone: a Service sends requests to its last pod until that pod ends.
             self._wait(lambda: self._leaving(gone))
-            results += self._phase("read")  # it starts while the new pods do, and waits for them
+            results += self._phase("read")  # the Job starts together with the new pods, and waits for them
             self._wait(lambda: self._missing(standing))
         except StepError as error:
             return [*results, Result(back, False, f"{error.what}\n{error.why}", time.monotonic() - started)]
@@ -201,8 +201,8 @@ class _Run:
         labels = f"app.kubernetes.io/instance={self._resolved.name}"
         return self._kube.list("v1", "Pod", self._resolved.namespace, labels=labels)
 
-    def _doomed(self) -> list[dict[str, Any]]:
-        """The pods to delete: 'x-0' is that pod, 'deployment/x' all pods of that Deployment."""
+    def _pods_to_delete(self) -> list[dict[str, Any]]:
+        """The pods to delete: 'x-0' is that pod, 'deployment/x' means all pods of that Deployment."""
         wanted = self._spec.survives
         owned = [w.removeprefix("deployment/") for w in wanted if "/" in w]
         names = re.compile("|".join([*map(re.escape, wanted), *(f"{w}-[a-z0-9]+-[a-z0-9]+" for w in owned)]))
@@ -212,7 +212,7 @@ class _Run:
         return found
 
     def _leaving(self, gone: set[str]) -> str:
-        """'' once no pod of these uids is left, else which one is."""
+        """'' once no pod of these uids is left, else the name of one."""
         old = [p["metadata"]["name"] for p in self._pods() if p["metadata"]["uid"] in gone]
         return f"{old[0]} is being deleted" if old else ""
 
@@ -228,7 +228,7 @@ class _Run:
             return Pending(text) if text else True
 
         wait_until(
-            f"{self._resolved.name}: pods back",
+            f"{self._resolved.name}: pods are ready again",
             there,
             seconds=_BACK_SECONDS,
             cancel=self._context.cancel,

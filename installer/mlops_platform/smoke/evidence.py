@@ -1,4 +1,4 @@
-"""Owns what is kept when a proof fails: objects, events and logs of the namespace, never a Secret."""
+"""The evidence of a failed smoke test: objects, events and logs of the namespace, never a Secret."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from mlops_platform.adapters.kube import Kube, KubeError
 from mlops_platform.base.yaml import dump_all
 
-# A list of what is kept, not of what is left out: a kind that is not here cannot leak.
+# A list of the kinds to collect, not of exceptions: a kind that is not listed cannot leak.
 _KINDS = (
     ("v1", "Pod"),
     ("v1", "Service"),
@@ -20,13 +20,13 @@ _KINDS = (
     ("discovery.k8s.io/v1", "EndpointSlice"),
 )
 _LOG_LINES = 1000
-_NO_LOG = (400, 404)  # no such container yet, or it is gone by now
+_NO_LOG = (400, 404)  # no such container yet, or it is gone already
 
 
-def collect(kube: Kube, namespace: str, folder: Path, said: Mapping[str, str]) -> None:
-    """Write everything into `folder`; `said` are the probes' own logs by phase."""
+def collect(kube: Kube, namespace: str, folder: Path, output: Mapping[str, str]) -> None:
+    """Write everything into `folder`; `output` has the probes' own logs by phase."""
     folder.mkdir(parents=True, exist_ok=True)
-    for phase, text in said.items():
+    for phase, text in output.items():
         (folder / f"probes-{phase}.log").write_text(text)
     (folder / "events.txt").write_text("".join(_event(e) for e in kube.events(namespace)))
     (folder / "objects.yaml").write_text(_objects(kube, namespace))
@@ -50,7 +50,7 @@ def _objects(kube: Kube, namespace: str) -> str:
 
 
 def _logs(kube: Kube, namespace: str, pod: Mapping[str, Any], folder: Path) -> None:
-    """Of every container, and of its life before the last restart."""
+    """Write the logs of every container, with those from before its last restart."""
     name = pod["metadata"]["name"]
     spec = pod["spec"]
     for container in [*(spec.get("initContainers") or []), *spec["containers"]]:

@@ -1,4 +1,4 @@
-"""The smoke test of identities: which component reads which secrets in Vault, and which tokens it refuses."""
+"""The smoke test of identities: each component's access to secrets in Vault, and the tokens Vault rejects."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ _OTHER = "https://other.invalid"  # an audience
 
 @dataclass(frozen=True)
 class IdentitiesTest:
-    """Every pair of components and Vault's secrets: each reads its own, and is refused those of all others.
+    """Every pair of components and Vault's secrets: each reads its own; Vault denies all others.
 
-    It runs on this machine, over a port-forward: only here are tokens of every component to be had.
+    It runs on this machine, over a port-forward: only here are tokens for all components available.
     """
 
     context: Context
@@ -56,7 +56,7 @@ class IdentitiesTest:
         return short_digest([*policies, Path(__file__).read_text()])
 
     def run(self, kube: Kube, progress: Progress) -> list[Result]:
-        """Log in as each component's Jobs do."""
+        """Log in the same way as each component's Jobs do."""
         from mlops_platform.adapters.vault.session import login  # loads hvac
 
         context, connection = self.context, self.context.vault
@@ -67,7 +67,7 @@ class IdentitiesTest:
                 token = connection.token(component.namespace, JOBS_ACCOUNT, connection.name)
                 with login(address, component.name, token, context.redact) as vault:
                     results += _pairs(context, component, vault)
-                results += _strangers(context, component, address)
+                results += _wrong_tokens(context, component, address)
             results += _revoked(context, address)
         return results
 
@@ -76,7 +76,7 @@ class IdentitiesTest:
         return SmokeError(
             f"Vault: {len(failed)} of {len(results)} tests failed",
             why="\n".join(f"{result.name}: {result.detail}" for result in failed),
-            hint="its policies or roles were changed: run up, which writes them again",
+            hint="run up: it writes Vault's policies and roles again",
             command=f"mlops-platform up --env {self.context.environment.name}",
         )
 
@@ -94,8 +94,8 @@ def _pairs(context: Context, component: Component, vault: Vault) -> Iterator[Res
             yield _probe(name, not own, partial(vault.read, path))
 
 
-def _strangers(context: Context, component: Component, address: str) -> Iterator[Result]:
-    """Tokens that the cluster issued for another purpose."""
+def _wrong_tokens(context: Context, component: Component, address: str) -> Iterator[Result]:
+    """Negative tests with tokens that the cluster issued for another purpose."""
     connection = context.vault
     elsewhere = next((c for c in context.components if c != component), None)
     tokens: dict[str, Callable[[], str]] = {
@@ -113,7 +113,7 @@ def _strangers(context: Context, component: Component, address: str) -> Iterator
 
 
 def _revoked(context: Context, address: str) -> Iterator[Result]:
-    """A revoked login must stop working."""
+    """A negative test: a revoked login no longer works."""
     from mlops_platform.adapters.vault.session import client
 
     connection, component = context.vault, context.components[0]
@@ -133,7 +133,7 @@ def _enter(address: str, role: str, token: Callable[[], str]) -> None:
 
 
 def _probe(name: str, negative: bool, act: Callable[[], object]) -> Result:
-    """Only an explicit denial by Vault counts as refused; any other error is a failure."""
+    """Run one test. Only an explicit denial by Vault counts as refused; any other error is a failure."""
     from hvac.exceptions import Forbidden, InvalidRequest
 
     started, title = time.monotonic(), f"refused: {name}" if negative else name

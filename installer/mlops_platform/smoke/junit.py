@@ -1,4 +1,4 @@
-"""Owns smoke results as JUnit XML, for CI systems: a testsuite a component, a testcase a probe."""
+"""Smoke results as JUnit XML, for CI systems: one testsuite a component, one testcase a probe."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 
 from mlops_platform.engine.result import Result
 
-# What XML cannot hold, however it is escaped: https://www.w3.org/TR/xml/#charsets
+# Characters that XML cannot contain, even escaped: https://www.w3.org/TR/xml/#charsets
 _FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def render(suites: Mapping[str, Sequence[Result]], environment: str) -> str:
-    """https://github.com/testmoapp/junitxml, the part that every reader understands."""
+    """Render the part of the format that every reader understands: https://github.com/testmoapp/junitxml."""
     everything = [result for results in suites.values() for result in results]
     root = ET.Element("testsuites", {"name": f"mlops-platform smoke {environment}", **_counts(everything)})
     for component, results in suites.items():

@@ -1,9 +1,9 @@
-"""Owns the matrix: who reaches whom, asked of every pair of components from inside, compared with the graph.
+"""The matrix: connections between all pairs of components, tried from inside, compared with the graph.
 
-A probe pod in each component's namespace, hence with its identity, tries every served port of every
-component, by Service and by pod; the API server; the nodes; and a host outside the cluster. So do two
-strangers, one of them dressed in a component's labels. What is allowed must be reached; what is not,
-never once.
+A probe pod in each component's namespace, with the component's identity, connects to every served port of
+every component, by Service and by pod; to the API server; to the nodes; and to a host outside of the cluster.
+Two unrelated pods do the same; one of them has a component's labels. An allowed connection must work; any
+other must never work, not even once.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from mlops_platform.catalogue.checks import MATRIX
 from mlops_platform.catalogue.component import Component
 from mlops_platform.engine.result import Result
 from mlops_platform.run.context import Context
-from mlops_platform.smoke.answers import Report, Source, Target, at_own_node, judged, parse
+from mlops_platform.smoke.answers import Report, Source, Target, at_own_node, parse, results_of
 from mlops_platform.smoke.canary import PROBE_IMAGE
 from mlops_platform.steps.jobs.manifest import ScriptJob
 from mlops_platform.steps.jobs.run import JobFailed, run_job
@@ -36,11 +36,11 @@ from mlops_platform.steps.network.policies import policies_of, unrestricted
 
 SCRIPT = Path(__file__).with_name("reaching.py")
 API_SERVER, NODE, OUTSIDE = "the API server", "a node's kubelet", "a host outside the cluster"
-STRANGER = "a stranger's pod"
+UNRELATED = "an unrelated pod"
 _PURPOSE = "mlops-platform-stranger"
 _SECONDS = 120
 PATIENCE = 30.0
-_SHOWN = 12  # failures in the message; a network that enforces nothing fails them all
+_SHOWN = 12  # failures in the message; a network that enforces nothing fails all tests
 _FORBIDDEN = 403
 _KUBELET = 10250
 
@@ -49,7 +49,7 @@ _KUBELET = 10250
 class MatrixTest:
     """Every ordered pair of components: allowed connections work, all others do not.
 
-    `patience` in seconds: how long an allowed connection may take; `image`: of the pods that connect, by
+    `patience`: seconds until an allowed connection must work; `image`: the image of the probe pods, by
     default the toolbox. After a failure, evidence/matrix/ in the run's folder has the output of the pods.
     """
 
@@ -73,10 +73,10 @@ class MatrixTest:
     def run(self, kube: Kube, progress: Progress) -> list[Result]:
         context = self.context
         image = self.image or context.images.reference(PROBE_IMAGE)
-        with _outside(context, progress) as outside, _strangers(context, kube) as strangers:
+        with _outside(context, progress) as outside, _unrelated_pods(context, kube) as unrelated:
             targets, results = _targets(context, kube)
             targets += outside
-            sources = [*_components(context), *strangers]
+            sources = [*_components(context), *unrelated]
             progress.say(f"{len(sources)} pods connect to {len(targets)} addresses")
             with ThreadPoolExecutor(len(sources)) as pool:
                 jobs = [_job(source, image, targets, self.patience) for source in sources]
@@ -84,7 +84,7 @@ class MatrixTest:
         counted = _without_unreachable(reports, progress)
         if context.cluster.network().own_node:
             counted = _without_own_node(counted, progress)
-        results += [result for report in counted for result in judged(report)]
+        results += [result for report in counted for result in results_of(report)]
         results += [_no_host_network(kube, component) for component in context.components]
         if any(not result.ok for result in results):
             _keep(self._evidence, reports)
@@ -101,7 +101,7 @@ class MatrixTest:
         return SmokeError(
             f"the network: {len(failed)} of {len(results)} tests failed",
             why="\n".join(lines),
-            hint="`policies show` prints the allowed connections; fix the difference, and run smoke again",
+            hint="compare with `mlops-platform policies show`, fix the difference, and run smoke again",
             command=f"mlops-platform smoke matrix --env {self.context.environment.name}",
             evidence=self._evidence,
         )
@@ -118,29 +118,29 @@ def _components(context: Context) -> list[Source]:
 
 
 @contextmanager
-def _strangers(context: Context, kube: Kube) -> Iterator[list[Source]]:
-    """Two pods in a namespace of which no component's policy knows, and which go out freely."""
+def _unrelated_pods(context: Context, kube: Kube) -> Iterator[list[Source]]:
+    """Two pods in a namespace that no component's policy allows; their own egress is free."""
     flows = context.catalog.flows(context.environment.components)
     model = max(context.components, key=lambda c: sum(f.source == c.name for f in flows))
     pods = kube.list("v1", "Pod", model.namespace, labels=f"app.kubernetes.io/instance={model.name}")
     worn = dict(pods[0]["metadata"]["labels"]) if pods else {}
     free = frozenset({OUTSIDE, NODE, API_SERVER})
-    dressed = f"a pod with the labels of {model.name} in another namespace"
+    labeled = f"a pod with the labels of {model.name} in another namespace"
     with passing_namespace(kube, _PURPOSE, context.environment.name) as namespace:
         kube.apply(*unrestricted(namespace))
         yield [
-            Source(STRANGER, "stranger", namespace, free),
-            Source(dressed, "dressed", namespace, free, tuple(sorted(worn.items()))),
+            Source(UNRELATED, "stranger", namespace, free),
+            Source(labeled, "labeled", namespace, free, tuple(sorted(worn.items()))),
         ]
 
 
 @contextmanager
 def _outside(context: Context, progress: Progress) -> Iterator[list[Target]]:
-    """Where the provider says that pods get to: a port of this machine, opened for as long, or one at
-    which somebody listens already. Nothing is sent to anybody else."""
+    """A host outside of the cluster that the provider names: a port of this machine, opened for the test, or
+    a port that is open already. No other host gets a connection."""
     address, _, port = context.cluster.network().outside.partition(":")
     if not address:
-        progress.note("hosts outside the cluster were not tried: its provider knows none that pods get to")
+        progress.note("hosts outside the cluster were not tried: the provider knows none that pods can reach")
     if not address or port:
         yield [Target(OUTSIDE, address, int(port))] if port else []
         return
@@ -155,8 +155,8 @@ def _outside(context: Context, progress: Progress) -> Iterator[list[Target]]:
 
 
 def _targets(context: Context, kube: Kube) -> tuple[list[Target], list[Result]]:
-    """Addresses behind every served port; one that nobody listens at is a failure, since being refused
-    there would prove nothing."""
+    """The addresses behind every served port. A port without a listener is a failure: a refused connection
+    would show nothing about policies."""
     targets = [Target(API_SERVER, a.ip, a.port) for a in context.clients.api_addresses]
     targets += [
         Target(NODE, address["address"], _KUBELET)
@@ -173,7 +173,7 @@ def _targets(context: Context, kube: Kube) -> tuple[list[Target], list[Result]]:
             found = [Target(what, host, served.port) for host in _hosts(services, served.port)]
             pods = [Target(what, ip, served.port) for ip in _pods(slices, served.port)]
             if not pods:
-                missing.append(Result(f"somebody listens at {what}", False, "its Service has no ready pod"))
+                missing.append(Result(f"a pod listens at {what}", False, "its Service has no ready pod"))
             targets += [*found, *pods]
     return targets, missing
 
@@ -219,7 +219,7 @@ def _job(source: Source, image: str, targets: Sequence[Target], patience: float)
 
 
 def _ask(context: Context, kube: Kube, source: Source, job: ScriptJob, targets: Sequence[Target]) -> Report:
-    """Run one probe pod. It fails alone: the others' answers are worth having."""
+    """Run one probe pod. If it fails, the answers of the other pods are still used."""
     try:
         log = run_job(kube, job, Silent(), context.cancel)
     except JobFailed as error:
@@ -228,28 +228,28 @@ def _ask(context: Context, kube: Kube, source: Source, job: ScriptJob, targets: 
 
 
 def _without_unreachable(reports: Sequence[Report], progress: Progress) -> list[Report]:
-    """Without OUTSIDE where not even a stranger gets there: then a refusal is not the policies' work."""
-    stranger = next(r for r in reports if r.source.name == STRANGER)
-    if all(a.reached for a in stranger.answers if a.target.what == OUTSIDE):
+    """Remove OUTSIDE if even an unrelated pod cannot reach it: then policies are not the reason."""
+    unrelated = next(r for r in reports if r.source.name == UNRELATED)
+    if all(a.reached for a in unrelated.answers if a.target.what == OUTSIDE):
         return list(reports)
-    progress.note("of hosts outside the cluster nothing is known: not even a stranger's pod gets to one")
+    progress.note("hosts outside the cluster were not tested: even an unrelated pod cannot reach one")
     return [replace(r, answers=tuple(a for a in r.answers if a.target.what != OUTSIDE)) for r in reports]
 
 
 def _without_own_node(reports: Sequence[Report], progress: Progress) -> list[Report]:
-    """Without what was open at a pod's own node: no policy could have shut it. A refusal there is a proof."""
+    """Remove open connections to a pod's own node: no policy can close them. Refused ones still count."""
     near = [(report, at_own_node(report)) for report in reports]
-    told = [f"{r.source.name} to {a.target.what} at {r.node}" for r, answers in near for a in answers]
-    if told:
+    skipped = [f"{r.source.name} to {a.target.what} at {r.node}" for r, answers in near for a in answers]
+    if skipped:
         progress.note(
-            "left out, since this cluster's network plugin may let pods to the node they run on, whatever "
-            f"a policy says: {', '.join(told)}"
+            "left out, since this cluster's network plugin may allow connections from pods to their own node "
+            f"despite policies: {', '.join(skipped)}"
         )
     return [replace(r, answers=tuple(a for a in r.answers if a not in left)) for r, left in near]
 
 
 def _no_host_network(kube: Kube, component: Component) -> Result:
-    """A pod in the node's network has the node's identity: pod security must not let it be made."""
+    """A negative test: pod security rejects a pod in the node's network, which has the node's identity."""
     name = f"a pod in the node's network in {component.namespace}"
     container = {"name": "c", "image": "none", "securityContext": {"allowPrivilegeEscalation": False}}
     pod = {

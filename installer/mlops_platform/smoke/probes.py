@@ -1,4 +1,4 @@
-"""Owns what every smoke script has in its Job: probes of both signs, one JSON line each; standard library.
+"""Positive and negative tests for the scripts of smoke tests: one JSON line each; standard library only.
 
     from probes import Probes, patiently
     probes = Probes()
@@ -30,9 +30,9 @@ T = TypeVar("T")
 
 
 def patiently(act: Callable[[], T], *errors: type[Exception]) -> T:
-    """Call `act` until it raises none of `errors`; after two minutes the last of them is raised.
+    """Call `act` until it raises none of `errors`; after two minutes, raise the last of them.
 
-    For the first word with a server: its pod may be new, and the node's own rules not yet lead to it.
+    Use it for the first connection to a server: its pod may be new, and rules on the node not yet updated.
     """
     until = time.monotonic() + _BACK_SECONDS
     while True:
@@ -45,7 +45,7 @@ def patiently(act: Callable[[], T], *errors: type[Exception]) -> T:
 
 
 class Probes:
-    """Runs probes one after another; what goes wrong in one is said and does not stop the next."""
+    """Runs probes one after another; a failed probe is reported and does not stop the next."""
 
     def __init__(self) -> None:
         self._failed = False
@@ -56,17 +56,17 @@ class Probes:
         started = time.monotonic()
         try:
             yield
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is the probe's result
+        except Exception as error:  # noqa: BLE001 - any exception is the probe's result
             traceback.print_exc(file=sys.stderr)
-            self._say(name, started, ok=False, detail=_words(error), negative=False)
+            self._say(name, started, ok=False, detail=_detail(error), negative=False)
         else:
             self._say(name, started, ok=True, detail="", negative=False)
 
     @contextmanager
-    def refused(self, name: str, error: type[BaseException], *telling: str) -> Iterator[None]:
+    def refused(self, name: str, error: type[BaseException], *texts: str) -> Iterator[None]:
         """Passes when the block raises this error, with one of these texts in it.
 
-        Anything else is a failure: a server that is down also lets nobody in.
+        Any other exception is a failure: a server that is down also rejects every login.
         """
         started = time.monotonic()
         name = f"refused: {name}"
@@ -74,22 +74,22 @@ class Probes:
             yield
         except error as caught:
             text = str(caught)
-            right = not telling or any(each in text for each in telling)
+            right = not texts or any(each in text for each in texts)
             self._say(
                 name,
                 started,
                 ok=right,
-                detail="" if right else f"refused, but: {_words(caught)}",
+                detail="" if right else f"refused, but: {_detail(caught)}",
                 negative=True,
             )
-        except Exception as caught:  # noqa: BLE001 - whatever it is, it is the probe's result
+        except Exception as caught:  # noqa: BLE001 - any exception is the probe's result
             traceback.print_exc(file=sys.stderr)
-            self._say(name, started, ok=False, detail=f"not refused, but: {_words(caught)}", negative=True)
+            self._say(name, started, ok=False, detail=f"not refused, but: {_detail(caught)}", negative=True)
         else:
             self._say(name, started, ok=False, detail="it was allowed", negative=True)
 
     def end(self) -> None:
-        """The script's exit status."""
+        """Exit with the script's status."""
         raise SystemExit(1 if self._failed else 0)
 
     def _say(self, name: str, started: float, *, ok: bool, detail: str, negative: bool) -> None:
@@ -101,8 +101,8 @@ class Probes:
             "seconds": round(time.monotonic() - started, 3),
             "negative": negative,
         }
-        print(json.dumps(line), flush=True)  # noqa: T201 - this is how a Job answers
+        print(json.dumps(line), flush=True)  # noqa: T201 - the Job's log is the answer
 
 
-def _words(error: BaseException) -> str:
+def _detail(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"[:_LONGEST]

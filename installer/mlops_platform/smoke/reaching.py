@@ -1,12 +1,12 @@
-"""Owns asking from inside a pod what it reaches: connections to many addresses at once; standard library.
+"""Connections from inside a pod to many addresses at once; standard library only.
 
-    reaching.py ask     what targets.json names: one JSON line a target, once its answer is stable, and one
-                        with the address of the node it runs on
-    reaching.py watch   one address, for ever: a line whenever the answer changes
-    reaching.py serve   a port, for ever: whoever connects is let in
+    reaching.py ask     connect to the targets of targets.json: one JSON line a target, once its answer is
+                        stable, and one with the address of the pod's node
+    reaching.py watch   connect to one address, forever: a line whenever the answer changes
+    reaching.py serve   listen at a port, forever: accept every connection
 
-It is mounted in a Job and never imported by the installer. Whatever keeps a connection from being made
-(a reset, a refusal, a timeout, an ICMP answer) is the same: not reached.
+It is mounted in a Job and never imported by the installer. Every error that prevents a connection
+(a reset, a refusal, a timeout, an ICMP answer) counts the same: not reached.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ TARGETS = Path(__file__).with_name("targets.json")
 _CONNECT_SECONDS = 2.0  # one lost packet is sent again after a second
 _PAUSE_SECONDS = 0.25
 _SAME = 3  # answers in a row that make it stable
-_LONGEST_SECONDS = 60.0  # of answers that never agree
-_LEAST_SECONDS = 1.0  # as long as a leak of a pod that has just begun was seen to last
+_LONGEST_SECONDS = 60.0  # for answers that never agree
+_LEAST_SECONDS = 1.0  # the longest time that a new pod was seen to leak connections
 
 
 async def attempt(host: str, port: int) -> str:
-    """'' when connected, else what came instead."""
+    """'' when connected, else the name of the error."""
     try:
         _, writer = await asyncio.wait_for(asyncio.open_connection(host, port), _CONNECT_SECONDS)
     except OSError as error:  # TimeoutError is one
@@ -37,12 +37,12 @@ async def attempt(host: str, port: int) -> str:
 
 
 async def ask(target: dict[str, object], patience: float) -> dict[str, object]:
-    """Ask until the last answers agree. What should be reached gets `patience` seconds, since rules may be
-    on their way to another node; what should not must never once have been."""
-    begun, answers = time.monotonic(), list[str]()
+    """Connect until the last answers agree. A target that should be reached has `patience` seconds, since
+    rules may not yet be on another node; any other target must never be reached, not even once."""
+    started, answers = time.monotonic(), list[str]()
     while True:
         answers.append(await attempt(str(target["host"]), int(str(target["port"]))))
-        waited = time.monotonic() - begun
+        waited = time.monotonic() - started
         same = len(answers) >= _SAME and len({not answer for answer in answers[-_SAME:]}) == 1
         missed = target["expected"] and answers[-1] and waited < patience
         if (same and waited >= _LEAST_SECONDS and not missed) or waited > _LONGEST_SECONDS:
@@ -72,14 +72,14 @@ async def ask_all(targets: list[dict[str, object]], names: list[str], patience: 
 
 
 async def watch(host: str, port: int) -> None:
-    """Says 'open' or 'shut' when several answers in a row are the other ones."""
-    said, run, last = "", 0, ""
+    """Print 'open' or 'shut' when several answers in a row differ from the last line."""
+    printed, run, last = "", 0, ""
     while True:
         now = "shut" if await attempt(host, port) else "open"
         run, last = (run + 1 if now == last else 1), now
-        if run >= _SAME and now != said:
-            said = now
-            print(now, flush=True)  # noqa: T201 - this is how a pod answers
+        if run >= _SAME and now != printed:
+            printed = now
+            print(now, flush=True)  # noqa: T201 - the pod's log is the answer
         await asyncio.sleep(0.05)
 
 
@@ -90,7 +90,7 @@ async def serve(port: int) -> None:
 
 
 def _say(line: dict[str, object]) -> None:
-    print(json.dumps(line), flush=True)  # noqa: T201 - this is how a pod answers
+    print(json.dumps(line), flush=True)  # noqa: T201 - the pod's log is the answer
 
 
 def main(act: str, *arguments: str) -> None:
@@ -100,8 +100,8 @@ def main(act: str, *arguments: str) -> None:
         asyncio.run(watch(arguments[0], int(arguments[1])))
     else:
         _say({"node": os.environ["NODE_ADDRESS"]})
-        asked = json.loads(TARGETS.read_text())
-        asyncio.run(ask_all(asked["targets"], asked["names"], asked["patience"]))
+        spec = json.loads(TARGETS.read_text())
+        asyncio.run(ask_all(spec["targets"], spec["names"], spec["patience"]))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The step that runs a smoke test: once for what it covers, its result stored, not run again by `up`."""
+"""The step that runs a smoke test once for each digest; its result is stored, and `up` skips it next time."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from mlops_platform.run.context import Context
 class SmokeTest(Protocol):
     """Positive and negative tests with one stored result.
 
-    `name` is the key of the result, `what` a few words for the plan, `digest` covers all that the result
-    depends on: with another digest the test runs again. `error` describes the failed of some results.
+    `name` is the key of the result; `what` describes the test in the plan; `digest` covers all that the
+    result depends on: another digest runs the test again. `error` describes the failed results.
     """
 
     @property

@@ -49,7 +49,7 @@ pytestmark = pytest.mark.integration
 CATALOG = read_catalog(Path(__file__).parent / "network")
 QUIET = Silent()
 OTHERS = (
-    matrix.STRANGER,
+    matrix.UNRELATED,
     "a pod with the labels of front in another namespace",
 )
 ALLOWED = {

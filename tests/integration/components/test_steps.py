@@ -100,7 +100,7 @@ def test_smoke_has_positive_and_negative_tests_and_data_survives(up: Node, folde
         ("refused: a write without the password", True),
         ("written", True),
         ("survives", True),
-        ("app-0 comes back", True),
+        ("app-0 is ready again", True),
     ]
     record = read(up.kube)["app"]
     assert (record.passed, record.failed, record.refused) == (4, 0, 1)

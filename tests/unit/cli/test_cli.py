@@ -222,9 +222,9 @@ def test_users_of_somebody_elses_provider_are_not_made_here(
 @pytest.mark.parametrize(
     ("args", "words"),
     [
-        (("user", "add", "Ada", "-g", "viewers"), "not a user's name"),
-        (("user", "add", "smoke-ada", "-g", "viewers"), "not a user's name"),
-        (("user", "add", "ada"), "a user is in a group"),
+        (("user", "add", "Ada", "-g", "viewers"), "not a valid user name"),
+        (("user", "add", "smoke-ada", "-g", "viewers"), "not a valid user name"),
+        (("user", "add", "ada"), "a user needs a group"),
         (("user", "add", "ada", "-g", "admins"), "platform-admins, data-scientists, viewers"),
         (
             ("user", "add", "ci", "-g", "viewers", "--machine", "--password-stdin"),
@@ -311,7 +311,7 @@ def test_down_wants_a_yes_where_nobody_can_answer(run: Run, home: Path) -> None:
 
 
 def test_unlock_of_what_is_free_and_of_what_a_dead_run_left(run: Run, home: Path) -> None:
-    assert run("unlock").out == "local: nobody holds it\n"
+    assert run("unlock").out == "local: not locked\n"
     holder = {"host": os.uname().nodename, "user": "ann", "pid": 1, "start_ticks": 1}
     (home / "local").mkdir(parents=True)
     lock = home / "local/lock"

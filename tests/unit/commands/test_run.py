@@ -64,7 +64,7 @@ def test_a_signal_lets_the_run_end_cleanly(tmp_path: Path, number: int) -> None:
         started.send_signal(number)
         code, envelope, err = ended(started)
     assert (code, envelope["outcome"]) == (130, "interrupted")
-    assert "once more stops it at once" in err
+    assert "interrupt again to stop at once" in err
     last = journal(tmp_path / "home")[-1]
     assert (last["event"], last["outcome"], last["exit_code"]) == ("run_finished", "interrupted", 130)
     assert (last["skipped"], last["failed"]) == (1, 1)
@@ -90,7 +90,7 @@ def test_the_second_signal_stops_what_did_not_heed_the_first(tmp_path: Path) -> 
         started.send_signal(signal.SIGINT)
         assert started.stderr
         line = started.stderr.readline()
-        while "once more" not in line:
+        while "interrupt again" not in line:
             line = started.stderr.readline()
         assert started.poll() is None
         started.send_signal(signal.SIGINT)
@@ -104,7 +104,7 @@ def test_a_step_that_heeds_nothing_is_left_behind(tmp_path: Path) -> None:
     with process(tmp_path / "home", "deaf") as started:
         started.send_signal(signal.SIGINT)
         assert started.stderr
-        while "once more" not in started.stderr.readline():
+        while "interrupt again" not in started.stderr.readline():
             pass
         started.send_signal(signal.SIGINT)
         code, envelope, _ = ended(started)

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from mlops_platform.smoke.answers import Report, Source, Target, judged, parse
+from mlops_platform.smoke.answers import Report, Source, Target, parse, results_of
 
 SOURCE = Source("reader", "reach", "reader", frozenset({"store:1"}))
 TARGETS = (
@@ -36,13 +36,13 @@ def report(answers: dict[int, dict[str, Any]], *more: str) -> Report:
 
 
 def wrong(found: Report) -> dict[str, str]:
-    return {result.name: result.detail for result in judged(found) if not result.ok}
+    return {result.name: result.detail for result in results_of(found) if not result.ok}
 
 
 def test_all_is_well() -> None:
-    results = judged(report(GOOD))
+    results = results_of(report(GOOD))
     assert [(r.name, r.ok, r.negative) for r in results] == [
-        ("reader finds names", True, False),
+        ("reader resolves names", True, False),
         ("reader reaches store:1", True, False),
         ("refused: reader to other:2", True, True),
     ]
@@ -52,21 +52,21 @@ def test_all_is_well() -> None:
     ("change", "name", "detail"),
     [
         ({1: {"reached": False}}, "reader reaches store:1", "10.0.0.5:1: TimeoutError"),
-        ({2: {"reached": True}}, "refused: reader to other:2", "10.0.0.6:2: it was let in"),
+        ({2: {"reached": True}}, "refused: reader to other:2", "10.0.0.6:2: the connection was allowed"),
         (
             {2: {"reached": False, "ever": True}},
             "refused: reader to other:2",
-            "10.0.0.6:2: it was let in at first",
+            "10.0.0.6:2: the connection was allowed at first",
         ),
         (
             {0: {"reached": True, "stable": False}},
             "reader reaches store:1",
-            "store.store.svc:1: now reached, now not",
+            "store.store.svc:1: sometimes reached, sometimes not",
         ),
         (
             {2: {"reached": False, "stable": False}},
             "refused: reader to other:2",
-            "10.0.0.6:2: now reached, now not",
+            "10.0.0.6:2: sometimes reached, sometimes not",
         ),
     ],
 )
@@ -83,6 +83,6 @@ def test_an_allowed_way_that_came_late_is_right() -> None:
 def test_a_missing_answer_and_an_unknown_name_are_failures() -> None:
     told = report({0: {"reached": True}}, json.dumps({"name": "x.svc", "error": "no such name"}))
     assert wrong(told) == {
-        "reader finds names": "x.svc: no such name",
-        "reader can be asked": "2 answers are missing",
+        "reader resolves names": "x.svc: no such name",
+        "reader gives answers": "2 answers are missing",
     }

@@ -96,7 +96,7 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tupl
         test = matrix.MatrixTest(cast(Context, context), image="image")
         results = test.run(cast(Kube, TwoNodes()), notes)
         left_out = [note for note in notes.told if note.startswith("left out")]
-        assert [r.ok for r in results if r.name == f"{matrix.STRANGER} reaches a node's kubelet"] == [True]
+        assert [r.ok for r in results if r.name == f"{matrix.UNRELATED} reaches a node's kubelet"] == [True]
         return [r for r in results if r.name == REFUSED], left_out
 
     return ask
@@ -104,7 +104,7 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tupl
 
 def test_a_pods_own_node_is_asked_where_a_network_refuses_it(asked: Any) -> None:
     (result,), notes = asked(Network(), OWN)
-    assert not result.ok and result.detail == f"{OWN}:10250: it was let in" and not notes
+    assert not result.ok and result.detail == f"{OWN}:10250: the connection was allowed" and not notes
     (result,), notes = asked(Network())
     assert result.ok and result.negative and not notes
 
@@ -113,7 +113,9 @@ def test_a_pods_own_node_is_left_out_where_a_network_lets_pods_there_and_others_
     (result,), notes = asked(Network(own_node=True), OWN)
     assert result.ok and len(notes) == 1 and notes[0].endswith(f": {IDLE}")
     (result,), notes = asked(Network(own_node=True), OWN, OTHER)
-    assert not result.ok and result.detail == f"{OTHER}:10250: it was let in" and IDLE in notes[0]
+    assert (
+        not result.ok and result.detail == f"{OTHER}:10250: the connection was allowed" and IDLE in notes[0]
+    )
 
 
 def test_a_refusal_by_the_own_node_is_a_proof_there_too(asked: Any) -> None:
