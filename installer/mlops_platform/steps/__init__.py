@@ -1,1 +1,1 @@
-"""Owns the concrete steps of the plan: each observes, acts on a difference, and reports."""
+"""The steps of the plan: each observes, acts on a difference, and reports."""

@@ -1,4 +1,4 @@
-"""The fields that every step of one component has."""
+"""The base class of all steps of one component."""
 
 from __future__ import annotations
 

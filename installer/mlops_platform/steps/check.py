@@ -1,4 +1,4 @@
-"""Owns the preflight: everything a run needs of this machine, looked at in parallel, reported whole."""
+"""The preflight: all that a run needs of this machine, checked in parallel and reported together."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from mlops_platform.engine.graph import Difference
 from mlops_platform.run.context import Context
 
 GIGABYTE = 10**9
-# Peaks, measured: Go's own caches while Kubernetes is built (they go with the last build), the
-# programs and images that stay; and a node with its unpacked images and room for first data.
+# Measured peaks: Go's own caches while Kubernetes is built (removed after the last build), the programs
+# and images that stay; and a node with its unpacked images and space for first data.
 _COLD_CACHE, _WARM_CACHE = 12 * GIGABYTE, 1 * GIGABYTE
 _STATE = 3 * GIGABYTE
 
 
 def machine_checks(context: Context) -> tuple[Check, ...]:
-    """All checks, none stopping another."""
+    """All checks; a failed one does not stop the others."""
     groups: tuple[Callable[[], Sequence[Check]], ...] = (
         context.cluster.checks,
         lambda: (_terraform(),),
@@ -59,8 +59,8 @@ def _helm(context: Context) -> Check:
 
 
 def _builders(context: Context) -> list[Check]:
-    """For what runs in a cluster elsewhere. A warning: what the cache has need not be built, and
-    `up --only cluster` builds nothing. The `embedded` kind asks for all of it itself."""
+    """The check for Go. A failure is only a warning: cached programs need no build, and `up --only cluster`
+    builds nothing. The `embedded` kind of cluster checks for Go itself."""
     if context.cluster.capabilities.embedded or not context.cluster.capabilities.takes_images:
         return []
     try:
@@ -72,7 +72,7 @@ def _builders(context: Context) -> list[Check]:
 
 
 def _disks(context: Context) -> list[Check]:
-    """One line a disk: what building and running need at their peak, added up where they share it."""
+    """One check for each disk: the peak needs of building and running, added if they share the disk."""
     built = all(context.programs.built(p) for p in context.cluster.programs)
     places = ((context.paths.cache, _WARM_CACHE if built else _COLD_CACHE), (context.state, _STATE))
     needed: dict[int, int] = {}
@@ -96,7 +96,7 @@ def _disk(place: Path, needed: int) -> Check:
 
 @dataclass(frozen=True)
 class CheckMachine:
-    """Runs only when something must be built or made: a platform that is up has passed it."""
+    """Checks the machine only if something must be built or made: a platform that is up has passed."""
 
     context: Context
     id: str = "check/machine"
@@ -106,7 +106,7 @@ class CheckMachine:
         context = self.context
         if context.terraform.unchanged(context.cluster.variables()) and not context.cluster.alive():
             return None
-        return Difference("look at this machine")
+        return Difference("check this machine")
 
     def run(self, progress: Progress) -> None:
         checks = machine_checks(self.context)

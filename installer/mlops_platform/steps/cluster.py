@@ -1,4 +1,4 @@
-"""Owns the steps that make the cluster itself: Terraform, a living node, its images and add-ons."""
+"""The steps that make the cluster: Terraform, a running node, its images and add-ons."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ADDONS_RECORD = "mlops-platform-addons"
 
 @dataclass(frozen=True)
 class CreateCluster:
-    """Terraform's part. Unchanged inputs and state start no Terraform at all."""
+    """Apply Terraform; with unchanged inputs and state, Terraform is not even started."""
 
     context: Context
     id: str = "cluster/terraform"
@@ -41,7 +41,7 @@ class CreateCluster:
 
 @dataclass(frozen=True)
 class ReviveCluster:
-    """What Terraform has made can have died since: a killed node comes back with its data."""
+    """Start what Terraform made and what has died since: a killed node restarts with its data."""
 
     context: Context
     id: str = "cluster/node"
@@ -58,7 +58,7 @@ class ReviveCluster:
 
 @dataclass(frozen=True)
 class LoadImage:
-    """Puts one built image on the nodes, or where they take it from."""
+    """Put one built image on the nodes, or into the registry that they pull from."""
 
     context: Context
     name: str
@@ -81,7 +81,7 @@ class LoadImage:
 
 @dataclass(frozen=True)
 class ApplyAddons:
-    """Manifests every cluster of this kind needs; a record of their digest makes the second run free."""
+    """Apply the manifests that every cluster of this kind needs; with a recorded digest, a no-op is free."""
 
     context: Context
     id: str = "cluster/addons"

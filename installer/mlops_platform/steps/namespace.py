@@ -1,4 +1,4 @@
-"""The namespace of a component, closed before anything runs in it, and its generated secrets."""
+"""The namespace of a component, with policies before any pod runs in it, and its generated secrets."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class PrepareNamespace(ComponentStep):
         namespaces.ensure_namespace(kube, namespace, context.environment.name, self._level)
         wanted = policies.policies_of(context, resolved)
         if policies.difference(kube, namespace, wanted):
-            stored_results.forget(kube, MATRIX)  # it was passed with other policies
+            stored_results.forget(kube, MATRIX)  # it passed with other policies
             policies.enforce(kube, namespace, wanted)
         for key, need in resolved.component.needs.secrets.items():
             if need.immutable:
@@ -55,7 +55,7 @@ class PrepareNamespace(ComponentStep):
             context.secrets.ensure(namespace, resolved.secret(key), need)
 
     def _require_no_data(self, key: str) -> None:
-        """Raises StepError when an immutable secret is gone while the data that only it can read is there."""
+        """Raises StepError if an immutable secret is missing, but data that needs it exists."""
         kube, namespace, secret = (
             self.context.clients.kube,
             self.resolved.namespace,
@@ -66,7 +66,7 @@ class PrepareNamespace(ComponentStep):
         labels = f"app.kubernetes.io/instance={self.resolved.name}"
         for claim in kube.list("v1", "PersistentVolumeClaim", namespace, labels=labels):
             raise StepError(
-                f"{self.resolved.name}: its key, Secret {secret}, is gone",
+                f"{self.resolved.name}: its key, Secret {secret}, is missing",
                 why=f"its data, volume claim {claim['metadata']['name']}, can be read with that key only",
                 hint="restore the Secret from your backup; or, if the data may be lost, delete the claim and "
                 "its pod (docs/operations.md)",

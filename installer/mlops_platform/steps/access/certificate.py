@@ -46,7 +46,7 @@ class MakeCertificate(ComponentStep):
 
 
 def due(stored: Mapping[str, str], domain: str) -> str:
-    """'' or the reason to make a certificate; reads no certificate, so it costs a no-op nothing."""
+    """'' or the reason to make a certificate; parses no certificate, so that a no-op `up` stays fast."""
     if not stored.get("tls.crt"):
         return "make a certificate"
     if stored.get("domain") != domain:
@@ -56,7 +56,7 @@ def due(stored: Mapping[str, str], domain: str) -> str:
 
 
 def authority_file(context: Context) -> Path:
-    """The authority's certificate, written to the state folder. Raises StepError when there is none."""
+    """Write the authority's certificate to the state folder. Raises StepError if there is none."""
     ingress = gateway(context.environment, context.catalog)
     stored: Mapping[str, str] = {}
     if ingress:

@@ -48,7 +48,7 @@ class MakeClient(ComponentStep):
         return None if stored.get(_MADE) == self._digest() else Difference("make the client again")
 
     def run(self, progress: Progress) -> None:
-        """Raises StepError when the Secret that the environment names has no client secret."""
+        """Raises StepError if the Secret that the environment names has no client secret."""
         self.context.clients.kube_for_write()
         client_id, secret = self._from_environment() if self.context.environment.oidc else self._at_vault()
         filled = fill(self._template(), self._variables(client_id, secret))
@@ -104,13 +104,13 @@ class MakeClient(ComponentStep):
             raise StepError(
                 "the OIDC client's secret is not there",
                 why=f"Secret {place.name} in namespace {place.namespace} has no key {place.key}",
-                hint="put it there: oidc.clientSecretFrom in the environment names it",
+                hint="create it: oidc.clientSecretFrom in the environment names it",
                 command=kube.kubectl("--namespace", place.namespace, "get", "secret", place.name),
             )
         return oidc.client_id, secret.strip()
 
     def _digest(self) -> str:
-        """Covers all that goes into the client, except the id and secret that the issuer chooses."""
+        """Covers all inputs of the client, except the id and secret that the issuer chooses."""
         own = self.context.environment.oidc
         made_from: object = self._from_environment() if own else self._wanted().digest
         return short_digest([made_from, self._variables("", ""), self._template()])

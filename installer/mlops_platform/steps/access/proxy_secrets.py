@@ -1,4 +1,4 @@
-"""The secrets by which UIs recognize the gateway, copied to the gateway's namespace."""
+"""The secrets with which the gateway authenticates to UIs, copied to the gateway's namespace."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from mlops_platform.steps.base import ComponentStep
 
 @dataclass(frozen=True)
 class CollectProxySecrets(ComponentStep):
-    """One Secret with the `proxySecret` of every UI that has one, for the ingress to send with requests."""
+    """One Secret with the `proxySecret` of every UI that has one; the ingress sends them with requests."""
 
-    act = "proofs"  # in journals and Secrets since the first release
+    act = "proofs"  # never renamed: it is in journals and Secrets since the first release
 
     @property
     def _secret(self) -> tuple[str, str]:

@@ -20,12 +20,12 @@ PEOPLE = "people"
 
 
 def require_own_issuer(context: Context) -> None:
-    """Raises UsageError when another issuer manages the users of this environment."""
+    """Raises UsageError if another issuer manages the users of this environment."""
     if oidc := context.environment.oidc:
         raise UsageError(
             "this environment manages no users",
             why=f"they come from {oidc.issuer}",
-            hint="add them there, to one of the groups that the platform knows",
+            hint="add them at that issuer, to one of the platform's groups",
             command=f"mlops-platform env show {context.environment.name}",
         )
     if not provider(context.environment, context.catalog):
@@ -34,7 +34,7 @@ def require_own_issuer(context: Context) -> None:
 
 @contextmanager
 def users(context: Context) -> Iterator[Users]:
-    """A session with the platform's own issuer. Raises UsageError where there is none."""
+    """A session with the platform's own issuer. Raises UsageError if there is none."""
     require_own_issuer(context)
     from mlops_platform.adapters.vault.users import Users
 
@@ -46,7 +46,7 @@ def users(context: Context) -> Iterator[Users]:
 def trial(context: Context, resolved: ResolvedComponent) -> Iterator[None]:
     """Users for a component's smoke test, in its Secret `<name>-people`; deleted at the end.
 
-    Users that a killed run left are deleted by the next one. With another issuer there are none.
+    Users left by a killed run are deleted by the next run. With another issuer there are none.
     """
     people: dict[str, dict[str, str]] = {}
     name = resolved.secret(PEOPLE)
@@ -55,7 +55,7 @@ def trial(context: Context, resolved: ResolvedComponent) -> Iterator[None]:
         if local:
             with users(context) as known:
                 people = known.begin_trial(token_hex(4))
-        # In the cluster only: it exists for minutes, and Vault stores no version of it.
+        # Only in the cluster: it exists for minutes, so Vault needs no version of it.
         context.cluster_secrets.write(resolved.namespace, name, {f"{PEOPLE}.json": json.dumps(people)})
         yield
     finally:

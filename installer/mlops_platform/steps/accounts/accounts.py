@@ -1,4 +1,4 @@
-"""Accounts of components: a database or bucket, made at the component that provides it; keys in a Secret."""
+"""Accounts of components: a database or bucket at the component that provides it, keys in a Secret."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mlops_platform.run.resolved import Account
 from mlops_platform.steps.jobs.manifest import ScriptJob
 from mlops_platform.steps.jobs.run import run_job
 
-MADE = "mlops-platform/account"  # annotation of an account's Secret: the digest of what it was made from
+MADE = "mlops-platform/account"  # annotation of an account's Secret: the digest of the account's inputs
 _PERIOD = "24h"
 _BYTES = 24  # of entropy in a password: 32 characters; some servers take 40 at most
 
@@ -35,7 +35,7 @@ class MakeAccount:
         return f"{self.account.component}/{self.account.kind}"
 
     def observe(self) -> Difference | None:
-        """None when its Secret says that it was made, and from what it would be made from now."""
+        """None if its Secret records that the account was made from the same inputs."""
         account = self.account
         found = self.context.clients.kube.get("v1", "Secret", account.secret, account.namespace)
         if not found:
@@ -46,7 +46,7 @@ class MakeAccount:
         return Difference(f"finish {account.kind} {account.name}")
 
     def run(self, progress: Progress) -> None:
-        """Write the Secret first: a run that is killed in between finds the same password again.
+        """Write the Secret first: after a kill, the next run finds the same password.
 
         Raises JobFailed with the end of the script's log.
         """
@@ -61,7 +61,7 @@ class MakeAccount:
         mark(kube, account.namespace, account.secret, self._digest())
 
     def _run_rotated(self, kube: Kube, progress: Progress) -> None:
-        """Give a first password; Vault replaces it at once, and only Vault has the next one.
+        """Set a first password; Vault replaces it at once, and only Vault has the next one.
 
         https://openbao.org/docs/secrets/databases/#static-roles
         """
@@ -88,7 +88,7 @@ class MakeAccount:
             )
 
     def _values(self) -> dict[str, str]:
-        """The contents of the Secret; a password that is there already stays."""
+        """The contents of the Secret; an existing password stays."""
         account = self.account
         existing: Mapping[str, str] = self.context.secrets.read(account.namespace, account.secret)
         user = existing.get("user", account.component)  # a rotation alternates between two users
@@ -97,7 +97,7 @@ class MakeAccount:
         return complete(self.context, account, plain, password)
 
     def _digest(self) -> str:
-        """Covers everything but the password and the image: a newer client makes the same account."""
+        """Covers all inputs but the password and the image: a newer client makes the same account."""
         context, account = self.context, self.account
         provider, provided = provider_of(context, account)
         script = _script(context, provider, provided)
@@ -156,13 +156,13 @@ def run_provider_script(
 ) -> None:
     """Run a provider's account script with `values` at /run/secrets/account.
 
-    `old`, at /run/secrets/old, are the values that the provider must refuse. `admin` are credentials of a
-    server of the cloud, where the provider does not run: the script then runs in the account's namespace.
+    `old`, at /run/secrets/old, are the values that the provider must reject. `admin` are the credentials of a
+    server of the cloud, where the provider does not run; the script then runs in the account's namespace.
     The copies of Secrets are deleted at the end, also after an error.
     """
     provided = provider.provides[capability]
     home = namespace or provider.namespace
-    copies = {f"account-{name}": ("account", values)}  # pods mount Secrets of their own namespace only
+    copies = {f"account-{name}": ("account", values)}  # a pod mounts only Secrets of its own namespace
     if old is not None:
         copies[f"old-{name}"] = ("old", old)
     if admin is not None:

@@ -15,7 +15,7 @@ from mlops_platform.steps.accounts.accounts import MADE, mark
 
 @dataclass(frozen=True)
 class GrantAccess:
-    """Let a component's service accounts use a managed service. No password exists, so Vault keeps none."""
+    """Let a component's service accounts use a managed service. It has no password, so Vault stores none."""
 
     context: Context
     grant: Grant
@@ -26,7 +26,7 @@ class GrantAccess:
         return f"{self.grant.component}/{self.grant.kind}"
 
     def observe(self) -> Difference | None:
-        """None when its Secret says what it would say now."""
+        """None if its Secret is up to date."""
         grant = self.grant
         found = self.context.clients.kube.get("v1", "Secret", grant.secret, grant.namespace) or {}
         made = (found.get("metadata", {}).get("annotations") or {}).get(MADE)

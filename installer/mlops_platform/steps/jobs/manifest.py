@@ -1,4 +1,4 @@
-"""Owns what a script of ours runs as: the job, and the ConfigMap, Job and pod that are made of it."""
+"""The job of a script, and its ConfigMap, Job and pod."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from mlops_platform.base.labels import OWNED
 USER = 10001
 DIGEST = "mlops-platform/digest"
 _SCRIPTS, _SECRETS = "/scripts", "/run/secrets"
-_KEPT_SECONDS = 600  # of a Job whose run was killed before it could delete it
-# Not a field of Work: every Job that has run would have another digest, and run again.
+_KEPT_SECONDS = 600  # lifetime of a finished Job whose run was killed before it could delete the Job
+# Not a field of ScriptJob: it would change the digest of every Job that has run, and run it again.
 _NODE = {"name": "NODE_ADDRESS", "valueFrom": {"fieldRef": {"fieldPath": "status.hostIP"}}}
 
 
 @dataclass(frozen=True)
 class ScriptJob:
-    """A Python script and what it is given. `secrets` maps Secrets to folders below /run/secrets.
+    """A Python script with its inputs. `secrets` maps Secrets to folders below /run/secrets.
 
-    It runs as an account that exists in every namespace of ours and has no token for the API server.
+    It runs as an account that exists in each of our namespaces and has no token for the API server.
 
-    The first of `scripts` (file name: text) is run with `arguments`; the others lie beside it.
+    The first of `scripts` (file name: text) is run with `arguments`; the others are beside it.
     """
 
     name: str
@@ -36,7 +36,7 @@ class ScriptJob:
     env: Mapping[str, str] = field(default_factory=dict)
     memory: str = "256Mi"
     seconds: int = 300
-    audience: str = ""  # of a token of the account's, at /run/secrets/identity/token
+    audience: str = ""  # of the account's token at /run/secrets/identity/token
     labels: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -65,7 +65,7 @@ def job_of(job: ScriptJob, *, keep: bool) -> dict[str, Any]:
 
 
 def pod_spec(job: ScriptJob) -> dict[str, Any]:
-    """As restricted as pod security asks for; nothing to write to but /tmp. It is told its node's address."""
+    """A pod at pod security level `restricted`; only /tmp is writable; NODE_ADDRESS is its node's address."""
     main = next(iter(job.scripts))
     mounts = [
         {"name": "scripts", "mountPath": _SCRIPTS, "readOnly": True},

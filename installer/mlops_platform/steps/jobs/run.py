@@ -32,9 +32,9 @@ class JobFailed(StepError):
 
 
 def run_job(kube: Kube, job: ScriptJob, progress: Progress, cancel: Cancel, *, keep: bool = False) -> str:
-    """Run it and return its log. Raises JobFailed with the log's end, WaitTimedOut, Interrupted.
+    """Run the Job and return its log. Raises JobFailed with the log's end, WaitTimedOut, Interrupted.
 
-    With `keep` a Job that succeeded stays, as the record that it ran; its digest is on it.
+    With `keep` a successful Job stays as the record that it ran; it has its digest.
     """
     _clear(kube, job, cancel)
     kube.apply(scripts_of(job))
@@ -102,15 +102,15 @@ class RunJob(ComponentStep):
 
 
 def _clear(kube: Kube, job: ScriptJob, cancel: Cancel) -> None:
-    """An earlier Job of this name, and its pods: two at once would job against each other."""
+    """Delete an earlier Job of this name, and its pods: two at once would disturb each other."""
     if not _delete(kube, job, "Foreground"):
         return
 
     def gone() -> bool | Pending:
         found = kube.get("batch/v1", "Job", job.name, job.namespace)
-        return Pending("the earlier Job is ending") if found else True
+        return Pending("the earlier Job is still terminating") if found else True
 
-    wait_until(f"job {job.name} of an earlier run gone", gone, seconds=_GOING_SECONDS, cancel=cancel)
+    wait_until(f"end of an earlier job {job.name}", gone, seconds=_GOING_SECONDS, cancel=cancel)
 
 
 def _delete(kube: Kube, job: ScriptJob, propagation: str) -> bool:
@@ -146,14 +146,14 @@ def _ended(pod: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _log(kube: Kube, job: ScriptJob, pod: Mapping[str, Any]) -> str:
-    """The pod's log; '' when the container never ran, as after an eviction."""
+    """The pod's log; '' if the container never ran, as after an eviction."""
     if not _ended(pod).get("containerID"):
         return ""
     return kube.logs(job.namespace, pod["metadata"]["name"])
 
 
 def _podless(kube: Kube, job: ScriptJob) -> str:
-    """The reason why there is no pod yet; raises when there will be none."""
+    """The reason why there is no pod yet. Raises JobFailed if there will be none."""
     found = kube.get("batch/v1", "Job", job.name, job.namespace)
     if found is None:
         raise _unstartable(kube, job, "it was deleted")

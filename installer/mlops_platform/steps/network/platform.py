@@ -1,4 +1,4 @@
-"""The platform's own namespace, where no pod runs: closed like every other."""
+"""The platform's own namespace, in which no pod runs: it has the same policies as all others."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LAYER = "policies"
 
 @dataclass(frozen=True)
 class ClosePlatformNamespace:
-    """The network policies of every namespace, applied to the platform's own."""
+    """Apply the policies of every namespace to the platform's own."""
 
     context: Context
     id: str = "policies/platform"

@@ -1,7 +1,7 @@
-"""Owns the firewall: NetworkPolicies of a namespace, derived from the catalogue's edges and nothing else.
+"""The firewall: NetworkPolicies of a namespace, derived from the edges of the catalogue only.
 
-A namespace holds one component and is its identity: peers are selected by the namespace's name, which
-nobody can take, never by labels of pods, which anybody can set.
+A namespace has one component and is its identity: policies select peers by the namespace's name, which is
+unique, and never by pod labels, which any pod can have.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ EVERY_POD: Manifest = {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
 
 @dataclass(frozen=True)
 class Addresses:
-    """What no selector leads to. `api` is empty while there is no cluster to ask, `pods` where the
-    provider cannot know them; `issuers` are ports of OIDC providers outside the cluster, which have names
-    and no addresses of their own; `given` is where what the cloud gives a component is reached."""
+    """Addresses that no selector matches. `api` is empty while there is no cluster, `pods` if the provider
+    cannot know them; `issuers` are the ports of OIDC providers outside of the cluster, which have names and
+    no fixed addresses; `given` are the addresses of managed services of the cloud."""
 
     api: tuple[Address, ...] = ()
     pods: tuple[str, ...] = ()
@@ -45,7 +45,7 @@ class Addresses:
 
 
 def policies_of(context: Context, resolved: ResolvedComponent) -> tuple[Manifest, ...]:
-    """All policies of a component's namespace. Raises StepError when the address of the API server is needed
+    """All policies of a component's namespace. Raises StepError if the address of the API server is needed
     and the cluster does not report it."""
     component, addresses = resolved.component, addresses_of(context, resolved)
     if component.kube_api and not addresses.api:
@@ -58,7 +58,7 @@ def policies_of(context: Context, resolved: ResolvedComponent) -> tuple[Manifest
 
 
 def addresses_of(context: Context, resolved: ResolvedComponent) -> Addresses:
-    """Read from the cluster once a run, and only for a component that needs it."""
+    """The addresses for a component, read from the cluster once a run, only if the component needs them."""
     component = resolved.component
     api = context.clients.api_addresses if component.kube_api else ()
     issuers = context.environment.issuer_ports if component.needs.client else ()
@@ -67,7 +67,7 @@ def addresses_of(context: Context, resolved: ResolvedComponent) -> Addresses:
 
 
 def base(context: Context) -> tuple[Manifest, ...]:
-    """What holds in every namespace: the files in policies/."""
+    """The policies of every namespace: the files in policies/."""
     return read_base(context.paths.assets / "policies")
 
 
@@ -83,15 +83,15 @@ def render(
     addresses: Addresses,
     base: Sequence[Manifest],
 ) -> tuple[Manifest, ...]:
-    """The manifests, complete and in a fixed order: what is compared with the cluster's."""
+    """The manifests, complete and in a fixed order, to compare with those of the cluster."""
     flows = _flows(catalog, component, chosen, addresses)
     return placed((*base, flows), component.namespace)
 
 
 def placed(policies: Iterable[Manifest], namespace: str) -> tuple[Manifest, ...]:
-    """The same in a namespace, labelled as ours.
+    """The policies in a namespace, with our labels.
 
-    Both directions are named: server-side apply leaves alone what a manifest does not mention.
+    Both directions are set: server-side apply does not change fields that a manifest omits.
     """
     return tuple(
         {
@@ -110,7 +110,7 @@ def _flows(catalog: Catalog, component: Component, chosen: Iterable[str], addres
     outgoing = [(f.target, f.port) for f in flows if f.source == component.name]
     ingress = _between(catalog, incoming, "from")
     egress = _between(catalog, outgoing, "to")
-    # Nothing selects who comes from outside the cluster, nor the API server: whoever is no pod.
+    # Traffic from outside of the cluster and from the API server is from no pod: no selector matches it.
     load_balancers = {s.port for s in component.serves.values()} if component.ingress else set[int]()
     for ports in filter(None, (load_balancers, set(component.webhooks))):
         ingress.append({"from": [_outside(addresses)], "ports": _ports(ports)})
@@ -124,7 +124,7 @@ def _flows(catalog: Catalog, component: Component, chosen: Iterable[str], addres
 
 
 def _between(catalog: Catalog, pairs: Iterable[tuple[str, int]], direction: str) -> list[Manifest]:
-    """Peers with the same ports are one rule: rules are many at the store, and read by people."""
+    """Rules for pairs; peers with the same ports share a rule, which keeps policies short and readable."""
     ports: dict[str, list[int]] = {}
     for peer, port in pairs:
         ports.setdefault(peer, []).append(port)
@@ -138,7 +138,7 @@ def _between(catalog: Catalog, pairs: Iterable[tuple[str, int]], direction: str)
 
 
 def namespace_peer(name: str) -> Manifest:
-    """Every pod of a namespace."""
+    """A peer that matches all pods of a namespace."""
     return {"namespaceSelector": {"matchLabels": {_NAMESPACE_NAME: name}}}
 
 
@@ -155,15 +155,15 @@ def _ports(numbers: Iterable[int]) -> list[Manifest]:
 
 
 def unrestricted(namespace: str) -> tuple[Manifest, ...]:
-    """All may come in and go out, also where a pod without a policy reaches nothing."""
+    """A policy that allows all traffic, for network plugins that deny all to a pod without a policy."""
     spec = {**EVERY_POD, "ingress": [{}], "egress": [{}]}
     return placed([{"metadata": {"name": "unrestricted"}, "spec": spec}], namespace)
 
 
 def difference(kube: Kube, namespace: str, wanted: Sequence[Manifest]) -> str:
-    """'' when the namespace has exactly these, by content; else what is to be done, in a few words.
+    """'' if the namespace has exactly these policies, by content; else a short text of what to do.
 
-    Only policies with our label are looked at: a chart may bring its own.
+    Only policies with our label are compared: a chart may have its own.
     """
     found = {p["metadata"]["name"]: _content(p) for p in kube.list(API, KIND, namespace, labels=_OURS)}
     target = {p["metadata"]["name"]: _content(p) for p in wanted}
@@ -175,7 +175,7 @@ def difference(kube: Kube, namespace: str, wanted: Sequence[Manifest]) -> str:
 
 
 def enforce(kube: Kube, namespace: str, wanted: Sequence[Manifest]) -> None:
-    """Apply them, then remove those of ours that are not wanted any more."""
+    """Apply the policies, then remove those of ours that are no longer wanted."""
     kube.apply(*wanted)
     names = {p["metadata"]["name"] for p in wanted}
     for policy in kube.list(API, KIND, namespace, labels=_OURS):
@@ -184,5 +184,5 @@ def enforce(kube: Kube, namespace: str, wanted: Sequence[Manifest]) -> None:
 
 
 def _content(policy: Mapping[str, Any]) -> Manifest:
-    """The API server keeps no empty list."""
+    """The policy without empty lists, which the API server does not store."""
     return {key: value for key, value in policy["spec"].items() if value != []}

@@ -1,4 +1,4 @@
-"""A bundle (user code such as DAGs) in a component: its values, and the ConfigMap that a folder becomes."""
+"""A bundle (user code such as DAGs) of a component: its values, and the ConfigMap made from its folder."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def values(resolved: ResolvedComponent) -> dict[str, Any]:
     if not bundle:
         return {}
     if bundle.image and resolved.in_tree != ("/" not in bundle.image):
-        what = "only recipes run here" if resolved.in_tree else "a recipe is no image in a registry"
+        what = "only recipes run here" if resolved.in_tree else "a recipe is not an image in a registry"
         place = f"components.{resolved.name}.bundle.image"
         raise ConfigurationError((Problem(resolved.environment, 0, f"{place}: {what}"),))
     kinds = values_file(resolved.folder / resolved.component.bundles)

@@ -13,7 +13,7 @@ from mlops_platform.steps.release.values import release_of
 
 @dataclass(frozen=True)
 class InstallRelease(ComponentStep):
-    """Upgrades only when the release's digest differs."""
+    """Install or upgrade, only if the release's digest differs."""
 
     act = "release"
 

@@ -40,7 +40,7 @@ def release_of(context: Context, resolved: ResolvedComponent) -> Release:
 
 
 def source_of(resolved: ResolvedComponent) -> ChartSource:
-    """The chart or tree of a release. Raises ConfigurationError where the cluster can have none."""
+    """The chart or tree of a release. Raises ConfigurationError if the cluster can use none."""
     component = resolved.component
     if component.embedded and resolved.in_tree:
         return InTreeChart(CHARTS / component.embedded.chart)
@@ -56,7 +56,7 @@ def source_of(resolved: ResolvedComponent) -> ChartSource:
 def check_runnable(context: Context) -> None:
     """Check, before a cluster is made and paid for, that the components can run on it.
 
-    Raises ConfigurationError with every component without a source, and PreflightError where images that are
+    Raises ConfigurationError with every component without a source, and PreflightError if images that are
     built here are for another processor than the nodes have.
     """
     components = [resolved.component for resolved in context.resolved.values() if not resolved.in_tree]
@@ -67,7 +67,7 @@ def check_runnable(context: Context) -> None:
     if context.cluster.capabilities.takes_images and nodes not in ("", ARCHITECTURE):
         raise PreflightError(
             f"this machine builds images for {ARCHITECTURE}, and the nodes are {nodes}",
-            why="images are built for the processor they are built on",
+            why="an image is for the processor of the machine that builds it",
             hint=f"choose other instance types, or run this command on a machine that is {nodes}",
         )
 
@@ -102,12 +102,12 @@ def values_of(resolved: ResolvedComponent, checksum: str = "") -> dict[str, Any]
 
 
 def _managed_variables(resolved: ResolvedComponent) -> dict[str, str]:
-    """The template variables that describe managed services, for official charts: `${pools_region}`."""
+    """The template variables of managed services, for official charts: `${pools_region}`."""
     return {f"{grant.kind}_{key}": value for grant in resolved.grants for key, value in grant.values.items()}
 
 
 def secrets_of(component: Component) -> tuple[str, ...]:
-    """The names of every Secret that is made for a component."""
+    """The names of all Secrets that are made for a component."""
     return tuple(secret_name(component.name, key) for key in component.secret_keys)
 
 
@@ -119,7 +119,7 @@ def restarting_secrets(component: Component) -> tuple[str, ...]:
 
 
 def texts(folder: Path, component: Component) -> dict[str, str]:
-    """The files it runs with, for official charts that take them as values: `${launch_py}` is launch.py."""
+    """The component's files, for official charts that take them as values: `${launch_py}` is launch.py."""
     files = component.embedded.files if component.embedded else ()
     return {file_variable(name): (folder / name).read_text() for name in files}
 
@@ -127,7 +127,7 @@ def texts(folder: Path, component: Component) -> dict[str, str]:
 def sizes(values: Mapping[str, Any], spec: ComponentSpec) -> dict[str, Any]:
     """An environment's cpu, memory and disk as values of the in-tree chart.
 
-    They are the component's in all: several workloads share them as their own values do.
+    They are totals for the component: its workloads share them in the proportion of their default values.
     """
     changed: dict[str, Any] = {}
     workloads = values.get("workloads") or {}
@@ -148,7 +148,7 @@ def _resources(cpu: str | None, memory: str | None) -> dict[str, Any]:
 
 
 def _shares(parts: Mapping[str, Any], spec: ComponentSpec) -> dict[str, Any]:
-    """Each workload's part of what is given, in the proportion of what they request by themselves."""
+    """Each workload's share of the totals, in the proportion of its default requests."""
     asked = {name: part["requests"] for name, part in parts.items()}
     cores = sum(to_cores(each["cpu"]) for each in asked.values())
     total = sum(to_bytes(each["memory"]) for each in asked.values())

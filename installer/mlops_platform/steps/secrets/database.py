@@ -17,13 +17,13 @@ from mlops_platform.steps.secrets.vault import read_record, write_record
 
 
 def engine_of(component: Component) -> tuple[str, Engine] | None:
-    """The capability whose accounts' passwords Vault rotates, and how; None when there is none."""
+    """The capability whose passwords Vault rotates, and its engine; None if there is none."""
     return next(((c, p.engine) for c, p in component.provides.items() if p.engine), None)
 
 
 @dataclass(frozen=True)
 class ConfigureDatabaseEngine(ComponentStep):
-    """Vault's own account at a provider, whose password only Vault has after this."""
+    """Vault's own account at a provider; after this step, only Vault has its password."""
 
     act = "rotation"
 

@@ -1,8 +1,8 @@
-"""Rotation: a new value in Vault first, then in the program and the cluster; then the old one is refused.
+"""Rotation: a new value in Vault first, then in the program and the cluster; then the old value is rejected.
 
-A run may be killed anywhere in between. Vault's newest version is the desired value, the mirror (the Secret
-in the cluster) the current one: where they differ, a rotation was cut short, and the next one, or `secrets
-sync`, completes it with that value.
+A run may be killed at any point. Vault's newest version is the desired value, the mirror (the Secret in the
+cluster) the current one: if they differ, a rotation was interrupted, and the next one, or `secrets sync`,
+completes it with that value.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
     from mlops_platform.adapters.vault.session import Vault  # loads hvac
 
 Values = Mapping[str, str]
-# A generated secret; an account whose password Vault does not, or does rotate; Vault's own database account.
+# A generated secret; an account whose password Vault does not rotate, or does; Vault's own database account.
 Kind = Literal["generated", "account", "rotated", "dbAdmin"]
 _BYTES = 24
 
 
 @dataclass(frozen=True)
 class RotatableSecret:
-    """One secret of a component that can be changed. `name` is the short one of component.yaml."""
+    """One secret of a component that can be rotated. `name` is its short name in component.yaml."""
 
     component: str
     name: str
@@ -45,7 +45,7 @@ class RotatableSecret:
 
     @property
     def in_vault_only(self) -> bool:
-        """True: Vault changes it at the provider, no Secret holds it and no pod restarts."""
+        """True if Vault changes it at the provider: no Secret contains it and no pod restarts."""
         return self.kind in ("rotated", "dbAdmin")
 
 
@@ -62,7 +62,7 @@ class Row:
 
 
 def rotatable(context: Context, resolved: ResolvedComponent) -> tuple[RotatableSecret, ...]:
-    """The secrets of a component that `secrets rotate` changes; not those that stored data depends on."""
+    """The secrets of a component that `secrets rotate` can change: all but those that stored data needs."""
     name = resolved.name
     if resolved.component == context.store:
         providers = [c.name for c in context.components if engine_of(c)]
@@ -79,7 +79,7 @@ def rotatable(context: Context, resolved: ResolvedComponent) -> tuple[RotatableS
 
 @dataclass(frozen=True)
 class ChangeSecret(ComponentStep):
-    """A new value in Vault, the program and the cluster; without `new` only one that was cut short."""
+    """Set a new value in Vault, the program and the cluster; without `new`, complete an earlier rotation."""
 
     secret: RotatableSecret
     new: bool
@@ -94,7 +94,7 @@ class ChangeSecret(ComponentStep):
         return Difference("copy Vault's value") if self._pending() else None
 
     def _pending(self) -> bool:
-        """True when Vault has a newer version than the cluster."""
+        """True if Vault has a newer version than the cluster."""
         if self.secret.in_vault_only:
             return False
         namespace, name = self.resolved.namespace, self.resolved.secret(self.secret.name)
@@ -113,7 +113,7 @@ class ChangeSecret(ComponentStep):
                 vault.write(f"database/rotate-root/{self.secret.name}")
 
     def _rotate(self, kube: Kube, progress: Progress) -> None:
-        """Let Vault change it at the provider; pods read it again when a connection is refused."""
+        """Let Vault change the password at the provider; pods read it again after a rejected connection."""
         context, account = self.context, _account(self.resolved, self.secret)
         with context.vault.session() as vault:
             old = vault.read(f"database/static-creds/{account.component}") or {}
@@ -123,7 +123,7 @@ class ChangeSecret(ComponentStep):
         values = {key: plain[key] for key in ("host", "port", "user", "name")}
         for found in (old, new):
             context.redact(found["password"])
-        progress.say("checking that the old password is refused")
+        progress.say("checking that the old password is rejected")
         before = {**values, "password": old["password"]}
         after = {**values, "password": new["password"]}
         run_account_script(context, kube, account, after, progress, "prove", before)
@@ -142,7 +142,7 @@ class ChangeSecret(ComponentStep):
                     command=f"mlops-platform up --env {context.environment.name}",
                 )
             if stored.version != mirrored:
-                progress.note(f"{name}: version {stored.version} was cut short before, and is completed")
+                progress.note(f"{name}: completing version {stored.version}, which was interrupted")
             elif not self.new:
                 return
             else:
@@ -157,8 +157,8 @@ class ChangeSecret(ComponentStep):
         context.cluster_secrets.write(resolved.namespace, name, now, version=version.version)
 
     def _next(self, current: Values) -> dict[str, str]:
-        """The next value. The next one of an account is another user: the current one works until every pod
-        has the new one."""
+        """The next value. An account alternates between two users: the current one works until every pod has
+        the new value."""
         context, name = self.context, self.resolved.name
         if self.secret.kind == "generated":
             made = generate(self.resolved.component.needs.secrets[self.secret.name])
@@ -174,7 +174,7 @@ class ChangeSecret(ComponentStep):
 
 @dataclass(frozen=True)
 class EndSecret(ComponentStep):
-    """The end of the old value, once the pods have the new one: it is refused from then on."""
+    """The end of the old value, after all pods have the new one: the old value is rejected."""
 
     secret: RotatableSecret
 
@@ -183,7 +183,7 @@ class EndSecret(ComponentStep):
         return f"{self.resolved.name}/old-{self.secret.name}"
 
     def observe(self) -> Difference | None:
-        return Difference("end the old value, and check that it is refused")
+        return Difference("end the old value, and check that it is rejected")
 
     def run(self, progress: Progress) -> None:
         kube = self.context.clients.kube_for_write()
@@ -201,7 +201,7 @@ class EndSecret(ComponentStep):
 
 
 def rows(context: Context) -> tuple[Row, ...]:
-    """Every secret of every chosen component."""
+    """The rows of all secrets of all chosen components."""
     found: list[Row] = []
     with context.vault.session() as vault:
         for resolved in context.resolved.values():
@@ -231,7 +231,7 @@ def _rotated_row(vault: Vault, resolved: ResolvedComponent, name: str) -> Row:
 def _versions(
     vault: Vault, resolved: ResolvedComponent, secret: RotatableSecret
 ) -> tuple[Values, Values | None]:
-    """The newest values and those before them."""
+    """The newest values and the previous ones."""
     path = kv_path(resolved.namespace, resolved.secret(secret.name))
     stored = vault.get(path)
     assert stored, f"{path} is gone"
@@ -254,7 +254,8 @@ def _run_script(
     progress: Progress,
 ) -> None:
     """Run the secret's `rotate` script: `change` sets the value in the program, `prove` checks that the old
-    one is refused. Without a script only the component's own pods use the value, and they have restarted."""
+    one is rejected. Without a script, only the component's own pods use the value, and they have
+    restarted."""
     component = resolved.component
     need = component.needs.secrets[secret.name]
     if not need.rotate:

@@ -28,7 +28,7 @@ from mlops_platform.steps.base import ComponentStep
 if TYPE_CHECKING:
     from mlops_platform.adapters.vault.session import Vault  # loads hvac
 
-RECORD = "mlops-platform-store"  # ConfigMap in Vault's namespace: the data it was configured on, and how
+RECORD = "mlops-platform-store"  # ConfigMap in Vault's namespace: the data and digest of its configuration
 _OPEN_SECONDS = 15.0
 _TTL, _LONGEST = "10m", "1h"
 
@@ -40,7 +40,7 @@ class ConfigureVault(ComponentStep):
     act = "setup"
 
     def observe(self) -> Difference | None:
-        """Costs one request, without a login."""
+        """Sends one request, without a login."""
         seen = self.context.vault.health()
         if not seen.initialized:
             return Difference("initialize")
@@ -54,7 +54,7 @@ class ConfigureVault(ComponentStep):
         return Difference("change policies and roles")
 
     def run(self, progress: Progress) -> None:
-        """Raises VaultError; when Vault stays sealed, with the reason."""
+        """Raises VaultError; if Vault stays sealed, with the reason."""
         context, vault_component = self.context, self.resolved.component
         kube, connection = context.clients.kube_for_write(), context.vault
         kube.apply(_account(vault_component))
@@ -72,7 +72,7 @@ class ConfigureVault(ComponentStep):
         write_record(context, kube, {"cluster": seen.cluster, "digest": self._digest()})
 
     def _unsealed(self, progress: Progress) -> Health:
-        """Wait for Vault to unseal: one that has just started is sealed for a tenth of a second."""
+        """Wait for Vault to unseal: after a start it is sealed for a tenth of a second."""
         vault = self.context.vault
 
         def look() -> Health | Pending:
@@ -88,7 +88,7 @@ class ConfigureVault(ComponentStep):
             raise initialization.sealed(vault, vault.health()) from error
 
     def _write_roles(self, vault: Vault) -> None:
-        """Remove roles that are not wanted too: an account that comes later must not find an old role."""
+        """Write roles and remove unwanted ones: a later account of that name must not get an old role."""
         vault_component = self.resolved.component
         wanted = {c.name: c for c in self.context.components}
         for name, component in wanted.items():
@@ -111,15 +111,15 @@ class ConfigureVault(ComponentStep):
 
 
 def sealed(context: Context) -> VaultError | None:
-    """The reason why Vault is sealed; None when it is not. Raises StepError when it cannot be reached."""
+    """The reason why Vault is sealed; None if it is not. Raises StepError if it does not answer."""
     seen = context.vault.health()
     return initialization.sealed(context.vault, seen) if seen.initialized and seen.sealed else None
 
 
 def policy(component: Component, vault: Component) -> str:
-    """The policy of a component: it reads its own secrets and its own database password, and nothing else.
+    """The policy of a component: read its own secrets and its own database password, nothing else.
 
-    Vault's own component may write its secrets: none is stored for it, and its smoke test needs a place.
+    Vault's own component may write its secrets: it has none, and its smoke test needs a place to write.
     """
     own = ["create", "read", "update", "delete"] if component.name == vault.name else ["read"]
     rights = {f"secret/data/platform/{component.name}/*": own}
@@ -147,14 +147,14 @@ def role(component: Component, vault: Component) -> dict[str, Any]:
 
 
 def read_record(context: Context) -> Mapping[str, str]:
-    """The data Vault was configured on (`cluster`), the digest of that, and one key per database engine."""
+    """The data that Vault was configured on (`cluster`), its digest, and one key per database engine."""
     found = context.clients.kube.get("v1", "ConfigMap", RECORD, _namespace(context))
     data: Mapping[str, str] = (found or {}).get("data") or {}
     return data
 
 
 def write_record(context: Context, kube: Kube, data: Mapping[str, str]) -> None:
-    """Set keys of the record; the others stay."""
+    """Set keys of the record; other keys stay."""
     meta = {"name": RECORD, "namespace": _namespace(context), "labels": OWNED}
     kube.apply(
         {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {**read_record(context), **data}}
@@ -162,14 +162,14 @@ def write_record(context: Context, kube: Kube, data: Mapping[str, str]) -> None:
 
 
 def _namespace(context: Context) -> str:
-    assert context.store, "asked for without Vault among the components"
+    assert context.store, "a namespace of Vault without Vault among the components"
     return context.store.namespace
 
 
 @contextmanager
 def _session(connection: VaultConnection, seen: Health) -> Iterator[Vault]:
-    """A session as the installer. A login that is refused here is another installer's Vault, or one that was
-    killed while it was initialized."""
+    """A session as the installer. If the login is rejected, Vault belongs to another installer, or it was
+    killed during initialization."""
     try:
         with connection.session() as vault:
             yield vault
@@ -179,7 +179,7 @@ def _session(connection: VaultConnection, seen: Health) -> Iterator[Vault]:
         raise VaultError(
             "Vault does not accept the installer's account",
             status=error.status,
-            why=f"it is initialized (data {seen.cluster}), and the login is refused: {error.why}",
+            why=f"it is initialized (data {seen.cluster}), and the login is rejected: {error.why}",
             hint="if it was killed during initialization, it is empty: delete its volume claim and its pod; "
             "otherwise it belongs to another installer",
             command=connection.kube.kubectl(
@@ -196,7 +196,7 @@ def _mount_engines(vault: Vault, context: Context) -> None:
         vault.client.sys.enable_secrets_engine("database")
 
     def versioned() -> bool | Pending:
-        """A new mount upgrades itself to version 2, and refuses every request until then."""
+        """True once a new mount has upgraded itself to version 2; until then it rejects every request."""
         from hvac.exceptions import InvalidRequest  # loaded by the session already
 
         try:
@@ -215,7 +215,7 @@ def _account(vault: Component) -> dict[str, Any]:
 
 
 def _unlink_mirrors(context: Context, kube: Kube) -> None:
-    """Remove the marks of an earlier Vault from Secrets: each is stored again, each account is made again."""
+    """Remove the annotations of an earlier Vault: each Secret is stored again, each account is made again."""
     nothing = {"metadata": {"annotations": {KEPT: None, MADE: None}}}
     for component in context.components:
         for name in context.cluster_secrets.names(component.namespace):
