@@ -9,7 +9,7 @@ import pytest
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--update-golden", action="store_true", help="write what is seen as what is expected")
+    parser.addoption("--update-golden", action="store_true", help="write the results into the golden files")
 
 
 def pytest_configure() -> None:

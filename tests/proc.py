@@ -39,4 +39,4 @@ def wait_gone(processes: Iterable[ProcessId], *, seconds: float = 30) -> None:
         left = [each.pid for each in processes if each.alive]
         return not left or Pending(f"still there: {left}")
 
-    wait_until("their end", gone, seconds=seconds, first_delay=0.01)
+    wait_until("end of the processes", gone, seconds=seconds, first_delay=0.01)

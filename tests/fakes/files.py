@@ -21,21 +21,21 @@ class FileServer:
 
 @contextmanager
 def serving(folder: Path) -> Iterator[FileServer]:
-    held = FileServer("")
+    server_state = FileServer("")
 
     class Handler(SimpleHTTPRequestHandler):
         def log_message(self, format: str, *args: Any) -> None: ...
 
         def do_GET(self) -> None:
-            held.asked.append(self.path)
+            server_state.asked.append(self.path)
             super().do_GET()
 
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(folder))) as server:
-        held.url = f"http://127.0.0.1:{server.server_port}"
+        server_state.url = f"http://127.0.0.1:{server.server_port}"
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:
-            yield held
+            yield server_state
         finally:
             server.shutdown()
             thread.join()

@@ -39,7 +39,7 @@ Answer = Callable[[Seen], tuple[int, Any]]
 
 @dataclass
 class FakeApi:
-    """Answers {} to every request, or what `answer` says."""
+    """A server that answers {} to every request, or calls `answer`."""
 
     port: int
     authority: str
@@ -52,7 +52,7 @@ class FakeApi:
 
 
 def pair(name: str, alternative: str = "127.0.0.1") -> tuple[str, str]:
-    """A certificate that signs itself, and its key, PEM."""
+    """A self-signed certificate and its key, as PEM."""
     key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     try:
@@ -79,7 +79,7 @@ def b64(text: str) -> str:
 
 @contextmanager
 def fake_api(folder: Path, *, alternative: str = "127.0.0.1", clients: str = "") -> Iterator[FakeApi]:
-    """`clients` are the certificates (PEM) of clients that the server knows."""
+    """Start the server; `clients` are the certificates (PEM) of the clients that it accepts."""
     certificate, key = pair("api", alternative)
     (folder / "api.pem").write_text(certificate + key)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -104,7 +104,7 @@ def _handler(api: FakeApi, context: ssl.SSLContext) -> type[BaseHTTPRequestHandl
             super().setup()
 
         def handle(self) -> None:
-            with suppress(OSError):  # a client that refuses this server
+            with suppress(OSError):  # a client that rejects this server
                 super().handle()
 
         def finish(self) -> None:
@@ -142,7 +142,7 @@ def _handler(api: FakeApi, context: ssl.SSLContext) -> type[BaseHTTPRequestHandl
 
 @dataclass
 class FakeProxy:
-    """Carries every CONNECT to one port of this machine, wherever it wants to go."""
+    """A proxy that carries every CONNECT to one port of this machine, for any target."""
 
     port: int
     asked: list[str] = field(default_factory=list)

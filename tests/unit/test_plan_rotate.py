@@ -1,4 +1,4 @@
-"""Proves the order of a rotation: every place that holds a value has the new one before its proof."""
+"""The order of a rotation: every consumer has the new value before the smoke test."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mlops_platform.steps.secrets.rotation import RotatableSecret
 
 
 @pytest.fixture(autouse=True)
-def _a_home_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLOPS_PLATFORM_HOME", str(tmp_path))
 
 
@@ -26,12 +26,12 @@ def ids(found: Graph) -> list[str]:
     return [step.id for step in found.steps]
 
 
-def test_a_new_proof_is_at_the_way_in_before_a_login_is_proven() -> None:
+def test_gateway_gets_new_proxy_secret_before_login_test() -> None:
     found = graph("airflow", "keys", "proof")
     order = ["airflow/rotate-proof", "airflow/release", "gateway/proofs", "gateway/release", "gateway/smoke"]
     places = [ids(found).index(each) for each in order]
     assert places == sorted(places)
 
 
-def test_other_secrets_leave_the_way_in_alone() -> None:
+def test_other_secrets_do_not_change_gateway() -> None:
     assert not [each for each in ids(graph("airflow", "keys")) if each.startswith("gateway/")]

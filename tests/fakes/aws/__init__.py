@@ -1,6 +1,6 @@
-"""Owns a cloud on loopback: moto, with what it lacks added (eks.py), and accounts that nobody else uses.
+"""A fake AWS on loopback: moto, with missing parts added (eks.py), and a separate account for each test.
 
-What moto 5.2.5 lacks or does otherwise than AWS, found by running the real provider against it:
+Differences between moto 5.2.5 and AWS, found by running the real provider against it:
 see docs/aws.md, "The cloud of the tests".
 """
 
@@ -38,7 +38,7 @@ class Account:
     region: str = REGION
 
     def environment(self) -> Mapping[str, str]:
-        """What makes every AWS tool, and Terraform's provider, speak to this account and to nothing else."""
+        """Environment variables that point every AWS tool, and Terraform's provider, to this account only."""
         nowhere = "/nonexistent"
         return {
             "AWS_ENDPOINT_URL": self.url,
@@ -51,13 +51,13 @@ class Account:
         }
 
     def client(self, service: str, region: str = "") -> Any:
-        """A client of its own for tests, which goes through nothing that is tested."""
+        """A client for tests, independent of the tested code."""
         return _client(self, service, region or self.region)
 
 
 @cache
 def _client(account: Account, service: str, region: str) -> Any:
-    """Kept: making one costs as much as ten calls."""
+    """Cached: making a client takes as long as ten calls."""
     import boto3
 
     return boto3.client(
@@ -71,12 +71,12 @@ def _client(account: Account, service: str, region: str) -> Any:
 
 @dataclass(frozen=True)
 class Cloud:
-    """A running server. Its accounts share nothing but the names of buckets, as in AWS."""
+    """A running server. Its accounts share only the names of buckets, as in AWS."""
 
     url: str
 
     def account(self) -> Account:
-        """A fresh one. Its id is made up: only this cloud can know it."""
+        """A new account. Its id is invented: only this server knows it."""
         import boto3
 
         number = f"{900000000000 + os.getpid() * 1000 + next(_NUMBERS):012d}"
@@ -99,20 +99,20 @@ class Cloud:
 
 @contextmanager
 def running(folder: Path) -> Iterator[Cloud]:
-    """A server of our own on a free loopback port, with its log in `folder`; it dies with this process."""
-    log, said = folder / "cloud.log", folder / "cloud.port"
+    """A server on a free loopback port, with its log in `folder`; it dies with this process."""
+    log, port_file = folder / "cloud.log", folder / "cloud.port"
     server = spawn(
-        [sys.executable, "-m", "tests.fakes.aws", str(said)],
+        [sys.executable, "-m", "tests.fakes.aws", str(port_file)],
         stdout=log,
         cwd=_ROOT,
-        env={"MOTO_IAM_LOAD_MANAGED_POLICIES": "true"},  # those AWS itself offers
+        env={"MOTO_IAM_LOAD_MANAGED_POLICIES": "true"},  # AWS's own policies
     )
     try:
 
         def answer() -> str | Pending:
             if server.poll() is not None:
                 raise AssertionError(f"the cloud did not start: {log.read_text()[-2000:]}")
-            return said.read_text() if said.exists() else Pending("starting")
+            return port_file.read_text() if port_file.exists() else Pending("starting")
 
         yield Cloud(f"http://127.0.0.1:{wait_until('the cloud', answer, seconds=_START_SECONDS)}")
     finally:

@@ -1,4 +1,4 @@
-"""Owns the server process: python -m tests.fakes.aws FILE; its port is written to FILE once it answers."""
+"""The server process: `python -m tests.fakes.aws FILE` writes its port to FILE once it answers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 def _one_at_a_time(application: Any) -> Any:
-    """moto walks through dictionaries that other threads change; Terraform asks ten things at once."""
+    """Serialize requests: moto iterates over dictionaries that other threads change (Terraform sends ten)."""
     lock = threading.Lock()
 
     def call(environment: Any, start: Any) -> Any:
@@ -35,8 +35,8 @@ def _one_at_a_time(application: Any) -> Any:
 
 
 def _once(application: Any) -> Any:
-    """A request that was sent again, since its answer was late, makes nothing twice: moto does not look at
-    client tokens. https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-idempotency.html"""
+    """Answer a repeated request from a cache, so that it makes nothing twice: moto ignores client tokens.
+    https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-idempotency.html"""
     answers: dict[tuple[str, str], tuple[str, list[tuple[str, str]], bytes]] = {}
 
     def call(environment: Any, start: Any) -> Any:
@@ -50,9 +50,9 @@ def _once(application: Any) -> Any:
             return application(environment, start)
         key = (action[1].decode(), token[1].decode())
         if key not in answers:
-            told: list[Any] = []
-            content = b"".join(application(environment, lambda *said: told.extend(said[:2])))
-            answers[key] = (told[0], told[1], content)
+            head: list[Any] = []
+            content = b"".join(application(environment, lambda *given: head.extend(given[:2])))
+            answers[key] = (head[0], head[1], content)
         status, headers, content = answers[key]
         start(status, headers)
         return [content]
@@ -60,8 +60,8 @@ def _once(application: Any) -> Any:
     return call
 
 
-def main(said: Path) -> None:
-    # A test run that is killed takes its cloud with it.
+def main(port_file: Path) -> None:
+    # The server dies with its test run.
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     ec2.extend()
     eks.extend()
@@ -74,9 +74,9 @@ def main(said: Path) -> None:
         threaded=True,
         request_handler=MotoRequestHandler,
     )
-    beside = said.with_suffix(".new")
-    beside.write_text(str(server.port))
-    beside.rename(said)
+    temporary = port_file.with_suffix(".new")
+    temporary.write_text(str(server.port))
+    temporary.rename(port_file)
     server.serve_forever()
 
 

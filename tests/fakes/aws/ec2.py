@@ -1,8 +1,8 @@
-"""Owns what moto's EC2 does otherwise than AWS, where this project's Terraform meets it.
+"""Corrections of moto's EC2, where it differs from AWS and this project's Terraform notices.
 
-Mended: the tags of a launch template itself are not part of what it launches; moto's every plan would
-take them out. A security group that another one names cannot be deleted; moto deletes it. Left out: the
-2500 images, each with a disk and a snapshot, that moto puts into every account; listing snapshots took 2 s.
+Corrected: the tags of a launch template itself are not part of its launch data; with moto, every plan would
+remove them. A security group that another one refers to cannot be deleted; moto deletes it. Removed: the
+2500 images, each with a disk and a snapshot, in every account of moto; listing snapshots took 2 s.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from moto.ec2.models.security_groups import SecurityGroupBackend
 
 
 def extend() -> None:
-    """Put it in moto's place, before its server starts."""
+    """Replace moto's methods, before its server starts."""
     original = LaunchTemplateBackend.create_launch_template
 
     def create(
@@ -32,7 +32,7 @@ def extend() -> None:
 
 
 def _few_images() -> None:
-    """One is enough to start an instance from."""
+    """Load one image, which is enough to start an instance."""
     image = {**amis.AMIS[0], "owner_alias": "amazon"}
 
     def load(self: amis.AmiBackend) -> None:
@@ -42,7 +42,7 @@ def _few_images() -> None:
 
 
 def _keep_named_groups() -> None:
-    """But not those that EKS removes with its clusters."""
+    """Keep groups that others refer to, except groups that EKS deletes with its clusters."""
     original = SecurityGroupBackend.delete_security_group
 
     def delete(self: SecurityGroupBackend, name: str | None = None, group_id: str | None = None) -> None:

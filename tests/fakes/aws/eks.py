@@ -1,8 +1,8 @@
-"""Owns what moto's EKS lacks, and this project's Terraform asks for.
+"""Operations of EKS that moto does not have and this project's Terraform needs.
 
 Added: access entries and their policies, add-ons, pod identity associations, the access and upgrade
-settings of a cluster, and an Auto Scaling group behind each node group. Mended: a node group made without
-remote access answers without an SSH key, as AWS does; moto's would be replaced by every plan.
+settings of a cluster, and an Auto Scaling group behind each node group. Corrected: a node group made without
+remote access answers without an SSH key, as in AWS; with moto's answer, every plan would replace it.
 """
 
 from __future__ import annotations
@@ -38,26 +38,26 @@ _PATHS = (
 
 
 class Extended(EKSResponse):
-    """moto finds the method by the operation's name in the service's own model."""
+    """Added operations; moto finds a method by the name of the operation in the service's model."""
 
     def _things(self, kind: str) -> Things:
-        """Of one cluster. Raises what AWS says when there is no such cluster."""
+        """The objects of one cluster. Raises the error of AWS if there is no such cluster."""
         cluster = self.eks_backend.describe_cluster(
             name=self._get_param("name") or self._get_param("clusterName")
         )
-        kept: dict[str, Things] = cluster.__dict__.setdefault("things", {})
-        return kept.setdefault(kind, {})
+        stored: dict[str, Things] = cluster.__dict__.setdefault("things", {})
+        return stored.setdefault(kind, {})
 
     def _arn(self, kind: str, *parts: str) -> str:
         path = "/".join([kind, self._get_param("name") or self._get_param("clusterName"), *parts])
         return f"arn:aws:eks:{self.region}:{self.current_account}:{path}"
 
     def _make(self, kind: str, key: str, thing: dict[str, Any]) -> dict[str, Any]:
-        kept, now = self._things(kind), datetime.now(UTC)
-        if key in kept:
+        stored, now = self._things(kind), datetime.now(UTC)
+        if key in stored:
             raise ResourceInUseException(message=f"{kind} {key} exists already")
-        kept[key] = {"createdAt": now, "modifiedAt": now, "tags": self._get_param("tags") or {}, **thing}
-        return kept[key]
+        stored[key] = {"createdAt": now, "modifiedAt": now, "tags": self._get_param("tags") or {}, **thing}
+        return stored[key]
 
     def _one(self, kind: str, key: str) -> dict[str, Any]:
         found = self._things(kind).get(key)
@@ -68,15 +68,15 @@ class Extended(EKSResponse):
     def create_cluster(self) -> ActionResult:
         result = super().create_cluster()
         cluster = self.eks_backend.describe_cluster(name=self._get_param("name"))
-        asked: dict[str, Any] = self._get_param("accessConfig") or {}
-        # The other half of what was asked is only an order at creation: AWS does not answer it.
+        given: dict[str, Any] = self._get_param("accessConfig") or {}
+        # The second setting is only an instruction at creation: AWS does not return it.
         cluster.__dict__["access_config"] = {
-            "authenticationMode": asked.get("authenticationMode", "CONFIG_MAP"),
-            "bootstrapClusterCreatorAdminPermissions": asked.get("bootstrapClusterCreatorAdminPermissions"),
+            "authenticationMode": given.get("authenticationMode", "CONFIG_MAP"),
+            "bootstrapClusterCreatorAdminPermissions": given.get("bootstrapClusterCreatorAdminPermissions"),
         }
         cluster.__dict__["upgrade_policy"] = self._get_param("upgradePolicy") or {"supportType": "EXTENDED"}
         cluster.resources_vpc_config["clusterSecurityGroupId"] = security_group(self, cluster)
-        if asked.get("bootstrapClusterCreatorAdminPermissions"):
+        if given.get("bootstrapClusterCreatorAdminPermissions"):
             self._enter(self._maker())
         return result
 
@@ -109,7 +109,7 @@ class Extended(EKSResponse):
         cluster = self.eks_backend.describe_cluster(name=self._get_param("name"))
         group = cluster.resources_vpc_config.get("clusterSecurityGroupId")
         result = super().delete_cluster()
-        if group and ec2_of(self).get_security_group_from_id(group):  # somebody may have been quicker
+        if group and ec2_of(self).get_security_group_from_id(group):  # may be deleted already
             ec2_of(self).delete_security_group(group_id=group)
         return result
 
@@ -172,9 +172,9 @@ class Extended(EKSResponse):
         return _decoded(self._get_param("principalArn"))
 
     def describe_addon_versions(self) -> ActionResult:
-        """One, which is the default of every version of Kubernetes."""
-        asked = self._get_param("kubernetesVersion")
-        suits = [{"clusterVersion": asked, "platformVersions": ["*"], "defaultVersion": True}]
+        """One version, which is the default for every version of Kubernetes."""
+        given = self._get_param("kubernetesVersion")
+        suits = [{"clusterVersion": given, "platformVersions": ["*"], "defaultVersion": True}]
         version = {"addonVersion": "v1.0.0-eksbuild.1", "architecture": ["amd64"], "compatibilities": suits}
         name = self._get_param("addonName")
         return ActionResult({"addons": [{"addonName": name, "addonVersions": [version]}]})
@@ -242,7 +242,7 @@ def _decoded(arn: str) -> str:
 
 
 def extend() -> None:
-    """Put it in moto's place, before its server starts."""
+    """Replace moto's methods, before its server starts."""
     response = Extended()
     dispatch: Callable[..., Any] = response.dispatch
     urls.url_paths = dict.fromkeys((*urls.url_paths, *_PATHS), dispatch)

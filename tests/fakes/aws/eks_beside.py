@@ -1,4 +1,4 @@
-"""Owns what EKS makes beside a cluster: its security group, and the scaling group of each node group."""
+"""Resources that EKS makes beside a cluster: its security group, a scaling group for each node group."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def ec2_of(response: EKSResponse) -> Any:
 
 
 def security_group(response: EKSResponse, cluster: Any) -> str:
-    """EKS makes one for the control plane and the nodes, and takes it away again."""
+    """Make the group for the control plane and the nodes; EKS deletes it with the cluster."""
     ec2 = ec2_of(response)
     subnet = ec2.get_subnet(cluster.resources_vpc_config["subnetIds"][0])
     group = ec2.create_security_group(
@@ -28,9 +28,9 @@ def security_group(response: EKSResponse, cluster: Any) -> str:
 
 
 def scaling_group(response: EKSResponse, group: Any) -> None:
-    """With no instances in it: the nodes are not what is tried here. By its tags an autoscaler finds it."""
+    """Make a group without instances: tests need no nodes. The autoscaler finds the group by its tags."""
     name = group.resources["autoScalingGroups"][0]["name"]
-    told = {
+    tags_of_group = {
         "eks:cluster-name": group.cluster_name,
         "eks:nodegroup-name": group.nodegroup_name,
         "k8s.io/cluster-autoscaler/enabled": "true",
@@ -63,7 +63,7 @@ def scaling_group(response: EKSResponse, group: Any) -> None:
                 "Value": value,
                 "PropagateAtLaunch": "true",
             }
-            for key, value in told.items()
+            for key, value in tags_of_group.items()
         ],
         capacity_rebalance=False,
     )

@@ -1,7 +1,7 @@
-"""Owns which of AWS's own policies an account of the tests has: those of EKS and its nodes.
+"""The policies of AWS that an account of the tests has: those for EKS and its nodes.
 
-moto reads all 1500 into every account, and for every partition as often as it looks up whose a key is: a
-second of work for each account that is new.
+moto loads all 1500 into every account, for every partition, each time it looks up the owner of a key: a
+second of CPU for each new account.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _OFFERED = ("AmazonEKS", "AmazonEBS", "AmazonEC2ContainerRegistry")
 
 
 def extend() -> None:
-    """Put it in moto's place, before its server starts."""
+    """Replace moto's list, before its server starts."""
     module: Any = models
     offered = json.loads(module.aws_managed_policies_data)
     wanted = {name: policy for name, policy in offered.items() if name.startswith(_OFFERED)}

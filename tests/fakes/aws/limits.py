@@ -1,4 +1,4 @@
-"""Owns what moto lacks of an account's limits: the EC2 quotas, raising one, and the versions EKS has."""
+"""Limits of an account that moto does not have: EC2 quotas, increases of a quota, and the versions of EKS."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from moto.servicequotas.exceptions import NoSuchResource
 from moto.servicequotas.models import ServiceQuotasBackend
 from moto.servicequotas.responses import ServiceQuotasResponse
 
-# As a new account has them: no GPU at all. The others are more than a test asks for.
+# The GPU quotas of a new account: 0. The other quotas are larger than any test needs.
 QUOTAS = {
     "L-1216C47A": 64.0,
     "L-34B43A08": 64.0,
@@ -34,19 +34,19 @@ VERSIONS = {
 
 
 def extend() -> None:
-    """Add it to moto, before its server starts."""
-    asked = ServiceQuotasBackend.get_service_quota
+    """Replace moto's methods, before its server starts."""
+    original = ServiceQuotasBackend.get_service_quota
 
     def get_service_quota(self: ServiceQuotasBackend, service_code: str, quota_code: str) -> dict[str, Any]:
         raised: dict[str, float] = self.__dict__.setdefault("raised", {})
         if service_code != "ec2":
-            return {**asked(self, service_code, quota_code), **_value(raised, quota_code)}
+            return {**original(self, service_code, quota_code), **_value(raised, quota_code)}
         if quota_code not in QUOTAS:
             raise NoSuchResource
         return {"QuotaCode": quota_code, "Value": QUOTAS[quota_code], **_value(raised, quota_code)}
 
     def request_service_quota_increase(self: ServiceQuotasResponse) -> str:
-        """Granted at once, and lowered too, which AWS would not do."""
+        """Grant a request at once, also one for less, which AWS would reject."""
         params = json.loads(self.body)
         self.backend.__dict__.setdefault("raised", {})[params["QuotaCode"]] = params["DesiredValue"]
         return json.dumps({"RequestedQuota": {"Status": "APPROVED"}})

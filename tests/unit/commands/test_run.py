@@ -1,4 +1,4 @@
-"""Proves what happens around a run: signals once and twice, kills, bugs, the lock, the record of its end."""
+"""A run's end: one signal and two, kills, bugs, the lock, and the record."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests import ROOT
 
 @contextmanager
 def process(home: Path, manners: str) -> Iterator[subprocess.Popen[str]]:
-    """A run whose first step has begun."""
+    """A run whose first step has started."""
     home.mkdir(parents=True, exist_ok=True)
     with subprocess.Popen(
         [sys.executable, "-m", "tests.unit.commands.running", str(home), manners],
@@ -33,21 +33,21 @@ def process(home: Path, manners: str) -> Iterator[subprocess.Popen[str]]:
         start_new_session=True,
     ) as started:
         try:
-            wait_until("its step", lambda: _begun(home, started), seconds=20)
+            wait_until("its step", lambda: _started(home, started), seconds=20)
             yield started
         finally:
             if started.poll() is None:
                 started.kill()
 
 
-def _begun(home: Path, started: subprocess.Popen[str]) -> bool | Pending:
+def _started(home: Path, started: subprocess.Popen[str]) -> bool | Pending:
     if started.poll() is not None or any(e["event"] == "step_note" for e in journal(home)):
         return True
-    return Pending("not begun")
+    return Pending("not started")
 
 
 def journal(home: Path) -> list[dict[str, Any]]:
-    """The newest run's events; a line may be half written while we look."""
+    """The newest run's events; the last line may be incomplete."""
     folders = sorted((home / "signals/runs").glob("*/journal.jsonl"))
     lines = folders[-1].read_text().splitlines(keepends=True) if folders else []
     return [json.loads(line) for line in lines if line.endswith("\n")]
@@ -59,7 +59,7 @@ def ended(started: subprocess.Popen[str]) -> tuple[int, dict[str, Any], str]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_lets_the_run_end_cleanly(tmp_path: Path, number: int) -> None:
+def test_first_signal_ends_run_cleanly(tmp_path: Path, number: int) -> None:
     with process(tmp_path / "home", "polite") as started:
         started.send_signal(number)
         code, envelope, err = ended(started)
@@ -70,7 +70,7 @@ def test_a_signal_lets_the_run_end_cleanly(tmp_path: Path, number: int) -> None:
     assert (last["skipped"], last["failed"]) == (1, 1)
 
 
-def test_what_has_begun_is_finished_and_nothing_new_begins(tmp_path: Path) -> None:
+def test_interrupted_run_finishes_step_and_starts_no_other(tmp_path: Path) -> None:
     with process(tmp_path / "home", "finishes") as started:
         started.send_signal(signal.SIGSTOP)
         os.waitpid(started.pid, os.WUNTRACED)
@@ -85,7 +85,7 @@ def test_what_has_begun_is_finished_and_nothing_new_begins(tmp_path: Path) -> No
     assert code == 130 and envelope["outcome"] == "interrupted"
 
 
-def test_the_second_signal_stops_what_did_not_heed_the_first(tmp_path: Path) -> None:
+def test_second_signal_stops_busy_step(tmp_path: Path) -> None:
     with process(tmp_path / "home", "busy") as started:
         started.send_signal(signal.SIGINT)
         assert started.stderr
@@ -100,7 +100,7 @@ def test_the_second_signal_stops_what_did_not_heed_the_first(tmp_path: Path) -> 
     assert journal(tmp_path / "home")[-1]["exit_code"] == 130
 
 
-def test_a_step_that_heeds_nothing_is_left_behind(tmp_path: Path) -> None:
+def test_process_exits_despite_stubborn_step(tmp_path: Path) -> None:
     with process(tmp_path / "home", "deaf") as started:
         started.send_signal(signal.SIGINT)
         assert started.stderr
@@ -111,7 +111,7 @@ def test_a_step_that_heeds_nothing_is_left_behind(tmp_path: Path) -> None:
     assert (code, envelope) == (130, {})
 
 
-def test_a_failure_says_all_and_is_recorded(tmp_path: Path) -> None:
+def test_failure_has_all_fields_and_is_recorded(tmp_path: Path) -> None:
     with process(tmp_path / "home", "fails") as started:
         code, envelope, err = ended(started)
     assert (code, envelope["outcome"], envelope["error"]["step"]) == (5, "failed", "test/wait")
@@ -120,16 +120,16 @@ def test_a_failure_says_all_and_is_recorded(tmp_path: Path) -> None:
     assert journal(tmp_path / "home")[-1]["outcome"] == "failed"
 
 
-def test_a_bug_is_exit_1_with_its_trace_in_the_journal(tmp_path: Path) -> None:
+def test_bug_exits_with_1_and_journal_has_traceback(tmp_path: Path) -> None:
     with process(tmp_path / "home", "bug") as started:
         code, envelope, err = ended(started)
     assert (code, envelope["outcome"]) == (Exit.BUG, "bug")
     assert "a mistake of ours" in err and "Traceback" not in err and "-v" in err
     assert any("a mistake of ours" in e.get("trace", "") for e in journal(tmp_path / "home"))
-    assert str(tmp_path) in err, "where the journal lies"
+    assert str(tmp_path) in err, "the path of the journal"
 
 
-def test_a_killed_run_is_named_by_the_next(tmp_path: Path) -> None:
+def test_run_reports_earlier_killed_run(tmp_path: Path) -> None:
     home = tmp_path / "home"
     with process(home, "polite") as first:
         dead = next((home / "signals/runs").iterdir()).name
@@ -141,7 +141,7 @@ def test_a_killed_run_is_named_by_the_next(tmp_path: Path) -> None:
     assert any(e["event"] == "run_note" and dead in e["text"] for e in journal(home))
 
 
-def test_a_second_run_is_refused_and_says_by_whom(tmp_path: Path) -> None:
+def test_second_run_is_rejected_with_name_of_holder(tmp_path: Path) -> None:
     home = tmp_path / "home"
     with process(home, "polite") as first:
         before = len(list((home / "signals/runs").iterdir()))
@@ -150,10 +150,10 @@ def test_a_second_run_is_refused_and_says_by_whom(tmp_path: Path) -> None:
         assert first.poll() is None
     assert (code, envelope["outcome"]) == (8, "locked")
     assert f"pid {first.pid}" in err and "since" in err
-    assert len(list((home / "signals/runs").iterdir())) == before, "a run that never began leaves no record"
+    assert len(list((home / "signals/runs").iterdir())) == before, "a rejected run leaves no record"
 
 
-def test_a_screen_that_goes_away_does_not_end_the_run(tmp_path: Path) -> None:
+def test_closed_terminal_output_does_not_end_run(tmp_path: Path) -> None:
     with process(tmp_path / "home", "polite") as started:
         assert started.stderr
         started.stderr.close()

@@ -1,4 +1,4 @@
-"""Proves which answers of probe pods are right: allowed by every way in the end, refused by all, always."""
+"""The answers of probe pods: allowed connections work at last, all others never."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ def report(answers: dict[int, dict[str, Any]], *more: str) -> Report:
         )
         for i, answer in answers.items()
     ]
-    return parse(SOURCE, TARGETS, "\n".join(["a library's word", *more, *lines]))
+    return parse(SOURCE, TARGETS, "\n".join(["a line of a library", *more, *lines]))
 
 
 def wrong(found: Report) -> dict[str, str]:
     return {result.name: result.detail for result in results_of(found) if not result.ok}
 
 
-def test_all_is_well() -> None:
+def test_expected_answers_pass() -> None:
     results = results_of(report(GOOD))
     assert [(r.name, r.ok, r.negative) for r in results] == [
         ("reader resolves names", True, False),
@@ -70,19 +70,19 @@ def test_all_is_well() -> None:
         ),
     ],
 )
-def test_a_wrong_answer_is_told_with_its_address(
+def test_wrong_answer_is_reported_with_address(
     change: dict[int, dict[str, Any]], name: str, detail: str
 ) -> None:
     assert wrong(report({**GOOD, **change})) == {name: detail}
 
 
-def test_an_allowed_way_that_came_late_is_right() -> None:
+def test_late_allowed_connection_passes() -> None:
     assert wrong(report({**GOOD, 1: {"reached": True, "ever": True}})) == {}
 
 
-def test_a_missing_answer_and_an_unknown_name_are_failures() -> None:
-    told = report({0: {"reached": True}}, json.dumps({"name": "x.svc", "error": "no such name"}))
-    assert wrong(told) == {
+def test_missing_answer_and_unknown_name_fail() -> None:
+    found = report({0: {"reached": True}}, json.dumps({"name": "x.svc", "error": "no such name"}))
+    assert wrong(found) == {
         "reader resolves names": "x.svc: no such name",
         "reader gives answers": "2 answers are missing",
     }

@@ -1,4 +1,4 @@
-"""Proves that CI systems can read what was proven: JUnit XML, both signs, whatever a probe says."""
+"""JUnit XML that CI systems can read: positive and negative tests, any text in a detail."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import tests
 GOLDEN = tests.GOLDEN / "smoke.xml"
 
 
-def test_a_suite_a_component_and_a_case_a_probe(golden: Callable[[Path, str], None]) -> None:
+def test_component_is_testsuite_and_probe_is_testcase(golden: Callable[[Path, str], None]) -> None:
     suites = {
         "store": [
             Result("rows are read back", True, seconds=0.25),
@@ -25,7 +25,7 @@ def test_a_suite_a_component_and_a_case_a_probe(golden: Callable[[Path, str], No
     golden(GOLDEN, render(suites, "local"))
 
 
-def test_what_xml_cannot_hold_does_not_break_it() -> None:
+def test_characters_outside_xml_are_replaced() -> None:
     found = ET.fromstring(render({"c": [Result("colour \x1b[31m\x00", False, "\ud800 ]]> &")]}, "local"))
     case = found.find("testsuite/testcase")
     assert case is not None and case.get("name") == "colour \ufffd[31m\ufffd"

@@ -1,4 +1,4 @@
-"""Proves what the matrix asks of nodes: every one, but for a pod's own where a network lets pods there."""
+"""The matrix and nodes: every node is tested, except a pod's own if the network plugin allows it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ IDLE = "idle to a node's kubelet at 192.0.2.1"
 
 
 class TwoNodes:
-    """A cluster with nothing on it yet; it refuses pods in a node's network."""
+    """A cluster without objects; it rejects pods in a node's network."""
 
     def list(self, _: str, kind: str, *__: str, **___: str) -> Sequence[Any]:
         addresses = [[{"type": "InternalIP", "address": each}] for each in (OWN, OTHER)]
@@ -54,20 +54,20 @@ class TwoNodes:
 
 class Notes(Silent):
     def __init__(self) -> None:
-        self.told: list[str] = []
+        self.texts: list[str] = []
 
     def note(self, text: str) -> None:
-        self.told.append(text)
+        self.texts.append(text)
 
 
 def probe(*open_nodes: str) -> Callable[..., str]:
-    """What a pod on the first node answers, of a network in which it gets to these."""
+    """The answers of a pod on the first node, in a network that lets it reach these nodes."""
 
-    def run(_: Any, work: ScriptJob, *__: Any) -> str:
-        variables = pod_spec(work)["containers"][0]["env"]
-        (told,) = (v["valueFrom"]["fieldRef"]["fieldPath"] for v in variables if v["name"] == "NODE_ADDRESS")
-        lines: list[dict[str, Any]] = [{"node": {"status.hostIP": OWN}[told]}]
-        for target in json.loads(work.scripts["targets.json"])["targets"]:
+    def run(_: Any, job: ScriptJob, *__: Any) -> str:
+        variables = pod_spec(job)["containers"][0]["env"]
+        (field,) = (v["valueFrom"]["fieldRef"]["fieldPath"] for v in variables if v["name"] == "NODE_ADDRESS")
+        lines: list[dict[str, Any]] = [{"node": {"status.hostIP": OWN}[field]}]
+        for target in json.loads(job.scripts["targets.json"])["targets"]:
             reached = target["expected"] or target["host"] in open_nodes
             answer = {"reached": reached, "ever": reached, "stable": True, "last": "", "seconds": 1.0}
             lines.append({"target": target["id"], **answer})
@@ -77,8 +77,10 @@ def probe(*open_nodes: str) -> Callable[..., str]:
 
 
 @pytest.fixture
-def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[list[Result], list[str]]]:
-    """What is judged of one component and the strangers, and what the run notes."""
+def run_matrix(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., tuple[list[Result], list[str]]]:
+    """Run the matrix for one component; return the results for nodes and the notes about skipped nodes."""
     idle: Component = CATALOG["idle"]
 
     def ask(network: Network, *open_nodes: str) -> tuple[list[Result], list[str]]:
@@ -95,36 +97,36 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tupl
         notes = Notes()
         test = matrix.MatrixTest(cast(Context, context), image="image")
         results = test.run(cast(Kube, TwoNodes()), notes)
-        left_out = [note for note in notes.told if note.startswith("left out")]
+        left_out = [note for note in notes.texts if note.startswith("left out")]
         assert [r.ok for r in results if r.name == f"{matrix.UNRELATED} reaches a node's kubelet"] == [True]
         return [r for r in results if r.name == REFUSED], left_out
 
     return ask
 
 
-def test_a_pods_own_node_is_asked_where_a_network_refuses_it(asked: Any) -> None:
-    (result,), notes = asked(Network(), OWN)
+def test_matrix_tests_own_node_if_plugin_refuses_it(run_matrix: Any) -> None:
+    (result,), notes = run_matrix(Network(), OWN)
     assert not result.ok and result.detail == f"{OWN}:10250: the connection was allowed" and not notes
-    (result,), notes = asked(Network())
+    (result,), notes = run_matrix(Network())
     assert result.ok and result.negative and not notes
 
 
-def test_a_pods_own_node_is_left_out_where_a_network_lets_pods_there_and_others_are_not(asked: Any) -> None:
-    (result,), notes = asked(Network(own_node=True), OWN)
+def test_matrix_skips_own_node_if_plugin_allows_it(run_matrix: Any) -> None:
+    (result,), notes = run_matrix(Network(own_node=True), OWN)
     assert result.ok and len(notes) == 1 and notes[0].endswith(f": {IDLE}")
-    (result,), notes = asked(Network(own_node=True), OWN, OTHER)
+    (result,), notes = run_matrix(Network(own_node=True), OWN, OTHER)
     assert (
         not result.ok and result.detail == f"{OTHER}:10250: the connection was allowed" and IDLE in notes[0]
     )
 
 
-def test_a_refusal_by_the_own_node_is_a_proof_there_too(asked: Any) -> None:
-    (result,), notes = asked(Network(own_node=True))
+def test_refused_own_node_counts_if_plugin_allows_it(run_matrix: Any) -> None:
+    (result,), notes = run_matrix(Network(own_node=True))
     assert result.ok and not notes
 
 
-def test_which_clusters_may_let_a_pod_to_its_own_node(tmp_path: Path) -> None:
-    """On `host` the agent is ours, and refuses it: tests/integration/components/test_network.py."""
+def test_own_node_may_be_open_on_eks_and_existing_clusters(tmp_path: Path) -> None:
+    """Our agent on `host` refuses it: tests/integration/components/test_network.py."""
     eks = AwsCluster("one", tmp_path, AwsOptions(provider="aws", region="eu-central-1"))
     theirs = Options(provider="existing", kubeconfig="config", context="mine", storage_class="standard")
     assert eks.network().own_node and ExistingCluster("one", tmp_path, theirs).network().own_node

@@ -1,4 +1,4 @@
-"""Proves the probes that smoke scripts are made of, run as a Job runs them: a process of its own."""
+"""The probes of smoke scripts, run as a Job runs them, in a separate process."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ HEAD = "from probes import Probes, patiently\nprobes = Probes()\n"
 
 
 def run(folder: Path, body: str) -> tuple[int, list[Result]]:
-    """The script beside `probes.py`, as they are mounted; whatever else it prints is in the log too."""
+    """Run a script beside `probes.py`, as both are mounted; other output is in the log too."""
     (folder / "probes.py").write_text(Path(probes.__file__).read_text())
     (folder / "smoke.py").write_text(f"{HEAD}{body}\nprobes.end()\n")
     done = subprocess.run(
@@ -28,7 +28,7 @@ def run(folder: Path, body: str) -> tuple[int, list[Result]]:
     return done.returncode, parse(done.stdout)
 
 
-def test_all_is_well(tmp_path: Path) -> None:
+def test_expected_outcomes_pass(tmp_path: Path) -> None:
     body = """
 with probes.works("one"):
     pass
@@ -60,19 +60,19 @@ with probes.refused("two", KeyError, "password"):
     ],
     ids=["it does not work", "it is allowed", "it is refused", "the server is down", "another reason"],
 )
-def test_what_counts_as_passed(tmp_path: Path, body: str, detail: str) -> None:
+def test_unexpected_outcome_fails(tmp_path: Path, body: str, detail: str) -> None:
     code, results = run(tmp_path, body)
     assert [(r.ok, r.detail) for r in results] == [(not detail, detail)]
     assert code == (1 if detail else 0)
 
 
-def test_a_failed_probe_does_not_stop_the_next(tmp_path: Path) -> None:
+def test_failed_probe_does_not_stop_next_probe(tmp_path: Path) -> None:
     body = 'with probes.works("one"):\n    raise OSError\nwith probes.works("two"):\n    pass'
     code, results = run(tmp_path, body)
     assert code == 1 and [r.ok for r in results] == [False, True]
 
 
-def test_patience_ends_with_the_first_answer(tmp_path: Path) -> None:
+def test_patiently_returns_first_answer(tmp_path: Path) -> None:
     body = """
 tries = []
 def connect():

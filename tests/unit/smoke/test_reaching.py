@@ -1,4 +1,4 @@
-"""Proves what a probe pod says, by its real script on loopback: reached, refused, let in at first, late."""
+"""The script of probe pods, on loopback: reached, refused, allowed at first, reached late."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ HERE, NODE = "127.0.0.1", "192.0.2.1"
 
 @contextmanager
 def asking(folder: Path, *targets: tuple[int, bool], names: tuple[str, ...] = ()) -> Iterator[list[Any]]:
-    """The script while the block runs; afterwards the list has its lines, by target or by name."""
+    """Run the script while the block runs; afterwards the list has its lines, by target or by name."""
     asked = [{"id": i, "host": HERE, "port": p, "expected": e} for i, (p, e) in enumerate(targets)]
     shutil.copy(SCRIPT, folder)
     (folder / "targets.json").write_text(json.dumps({"targets": asked, "names": names, "patience": 60}))
@@ -45,7 +45,7 @@ def listening() -> Iterator[socket.socket]:
 
 @pytest.fixture
 def deaf() -> Iterator[socket.socket]:
-    """A port of ours at which nobody listens yet."""
+    """A port without a listener."""
     with socket.socket() as bound:
         bound.bind((HERE, 0))
         yield bound
@@ -55,7 +55,7 @@ def port(server: socket.socket) -> int:
     return int(server.getsockname()[1])
 
 
-def test_what_is_reached_and_what_is_not(
+def test_script_reports_reached_and_refused_targets(
     tmp_path: Path, listening: socket.socket, deaf: socket.socket
 ) -> None:
     with asking(tmp_path, (port(listening), True), (port(deaf), False), names=("localhost",)) as found:
@@ -68,20 +68,18 @@ def test_what_is_reached_and_what_is_not(
     assert [line for line in found if "node" in line] == [{"node": NODE}]
 
 
-def test_one_connection_that_should_not_have_been_is_never_forgotten(
-    tmp_path: Path, listening: socket.socket
-) -> None:
+def test_single_unexpected_connection_is_reported(tmp_path: Path, listening: socket.socket) -> None:
     with asking(tmp_path, (port(listening), False)) as found:
         listening.accept()[0].close()
-        listening.close()  # from here on refused
+        listening.close()  # refused from here on
     (line,) = (line for line in found if "target" in line)
     assert line["ever"] and not line["reached"] and line["stable"]
 
 
-def test_what_should_be_reached_gets_time_to_be(
+def test_expected_target_may_be_reached_late(
     tmp_path: Path, listening: socket.socket, deaf: socket.socket
 ) -> None:
-    """The second connection to one port says that the other has been refused before."""
+    """After the second connection to one port, the other port has been refused at least once."""
     with asking(tmp_path, (port(listening), True), (port(deaf), True)) as found:
         for _ in range(3):
             listening.accept()[0].close()

@@ -1,4 +1,4 @@
-"""Proves whose word counts: the environment's own provider or a component; and what a client is told."""
+"""The OIDC issuer (the environment's own or a component) and the clients at it."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ OIDC = {
 }
 
 
-def test_the_chosen_component_is_the_issuer_under_the_public_name() -> None:
+def test_identity_component_is_issuer_at_public_name() -> None:
     issuer = issuer_of(environment(port=8443), CATALOG)
     assert issuer
     assert issuer.url.startswith("https://login.mlops.example.com:8443/")
     assert issuer.login.startswith("https://login.mlops.example.com:8443/ui/")
-    # What programs ask is asked in the cluster, where public names need not resolve.
+    # Programs use addresses in the cluster, where public names need not resolve.
     assert issuer.redeem.startswith("http://vault.vault.svc:8200/")
     assert issuer.keys.startswith("http://vault.vault.svc:8200/")
 
 
-def test_an_environments_own_provider_wins_and_is_discovered() -> None:
+def test_issuer_of_environment_has_priority_and_is_discovered() -> None:
     own = environment(oidc=OIDC)
     issuer = issuer_of(own, CATALOG)
     assert issuer
@@ -52,24 +52,24 @@ def test_an_environments_own_provider_wins_and_is_discovered() -> None:
     assert provider(own, CATALOG) is None
 
 
-def test_the_ports_of_issuers_outside_are_known_to_the_firewall() -> None:
+def test_firewall_has_ports_of_outside_issuers() -> None:
     assert environment(oidc=OIDC).issuer_ports == (443,)
     assert environment(oidc={**OIDC, "issuer": "https://id.example.com:8443"}).issuer_ports == (443, 8443)
     assert environment().issuer_ports == ()
 
 
-def test_the_port_is_in_addresses_only_where_browsers_write_it() -> None:
+def test_default_port_is_omitted_from_addresses() -> None:
     assert environment().site == "mlops.example.com"
     assert environment(port=8443).site == "mlops.example.com:8443"
 
 
-def test_a_template_keeps_types_and_loses_what_is_to_be_discovered() -> None:
+def test_template_keeps_types_and_removes_discovered_keys() -> None:
     template = {"a": "${yes}", "b": ["${list}"], "c": {"d": "${none}", "e": "plain ${yes}"}}
-    words = {"yes": True, "list": ["x"], "none": None}
-    assert fill(template, words) == {"a": True, "b": [["x"]], "c": {"e": "plain ${yes}"}}
+    variables = {"yes": True, "list": ["x"], "none": None}
+    assert fill(template, variables) == {"a": True, "b": [["x"]], "c": {"e": "plain ${yes}"}}
 
 
-def test_the_shipped_template_uses_no_word_that_is_not_known() -> None:
+def test_shipped_template_uses_only_known_variables() -> None:
     text = Path(CATALOG.folder("oauth2-proxy") / "oauth2_proxy.yml").read_text()
     known = {
         "client_id",

@@ -1,4 +1,4 @@
-"""Proves what the firewall lets through, of a catalogue with every kind of edge and of the shipped one."""
+"""The firewall's flows, for a catalogue with every kind of edge and for the shipped catalogue."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def policies(name: str, catalog: Any = CATALOG) -> tuple[Manifest, ...]:
 
 
 @pytest.mark.parametrize("name", CATALOG.entries)
-def test_the_policies_of_a_namespace(name: str, golden: Callable[[Path, str], None]) -> None:
+def test_policies_of_namespace_match_golden_file(name: str, golden: Callable[[Path, str], None]) -> None:
     seen = yaml.safe_dump_all(policies(name), sort_keys=False, width=110)
     golden(ROOT / f"tests/golden/policies/{name}.yaml", seen)
 
 
 def allowed(catalog: Any) -> Iterator[Flow]:
-    """Read back from the manifests: what one namespace lets out *and* the other lets in."""
+    """Flows in the manifests: allowed by the egress of one namespace *and* the ingress of the other."""
     names = {catalog[name].namespace: name for name in catalog.entries}
     out: set[Flow] = set()
     into: set[Flow] = set()
@@ -53,7 +53,7 @@ def allowed(catalog: Any) -> Iterator[Flow]:
     assert out == into, "a flow that only one side allows"
 
 
-def test_an_issuer_outside_is_reached_at_its_port_and_no_pod_is() -> None:
+def test_outside_issuer_is_allowed_at_its_port_without_pods() -> None:
     name = next(n for n in SHIPPED.entries if SHIPPED[n].needs.client)
     inside = Addresses(pods=ADDRESSES.pods)
     outside = Addresses(pods=ADDRESSES.pods, issuers=(8443,))
@@ -67,23 +67,23 @@ def test_an_issuer_outside_is_reached_at_its_port_and_no_pod_is() -> None:
 
 
 @pytest.mark.parametrize("catalog", [CATALOG, SHIPPED], ids=["case", "shipped"])
-def test_exactly_the_flows_are_let_through_by_both_sides(catalog: Any) -> None:
+def test_both_sides_allow_exactly_the_flows(catalog: Any) -> None:
     assert set(allowed(catalog)) == catalog.flows(catalog.entries)
 
 
 @pytest.mark.parametrize("name", CATALOG.entries)
-def test_nobody_is_selected_by_labels_of_pods_but_the_dns(name: str) -> None:
-    """A pod can have anybody's labels; a namespace cannot have another's name."""
+def test_only_dns_is_selected_by_pod_labels(name: str) -> None:
+    """A pod can have any labels; the name of a namespace is unique."""
     for policy in policies(name):
         assert policy["spec"]["podSelector"] == {}
         for rule in [*policy["spec"].get("ingress", []), *policy["spec"].get("egress", [])]:
             peers = rule.get("from") or rule.get("to")
-            assert peers and rule["ports"], "a rule without peers or ports lets in everybody"
+            assert peers and rule["ports"], "a rule without peers or ports allows all"
             labelled = [p for p in peers if "podSelector" in p]
             assert all(p["podSelector"]["matchLabels"] == {"k8s-app": "kube-dns"} for p in labelled)
 
 
-def test_who_comes_from_outside_is_no_pod() -> None:
+def test_traffic_from_outside_excludes_pods() -> None:
     (rule,) = [
         rule["from"][0]["ipBlock"]
         for policy in policies("front")
@@ -94,19 +94,19 @@ def test_who_comes_from_outside_is_no_pod() -> None:
     assert [ip_address("10.1.200.3") in ip_network(without) for without in rule["except"]] == [True]
 
 
-def test_every_namespace_begins_with_nothing_allowed() -> None:
+def test_every_namespace_denies_all_by_default() -> None:
     first = policies("idle")[0]["spec"]
     assert first == {"ingress": [], "egress": [], "podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
 
 
-def test_the_picture_of_it(golden: Callable[[Path, str], None]) -> None:
+def test_matrix_of_flows_matches_golden_file(golden: Callable[[Path, str], None]) -> None:
     components = [CATALOG[name] for name in CATALOG.entries]
     flows = sorted(CATALOG.flows(CATALOG.entries))
     seen = matrix("staging", components, flows, {"page": ["sql"]}, "the API server's address: none yet")
     golden(ROOT / "tests/golden/console/screen-policies.txt", f"{seen}\n")
 
 
-def test_twenty_components_fit_80_columns() -> None:
+def test_matrix_of_twenty_components_fits_80_columns() -> None:
     shipped = SHIPPED[next(iter(SHIPPED.entries))]
     many = [shipped.model_copy(update={"name": f"component-{n:02}"}) for n in range(20)]
     head = matrix("staging", many, [], {}, "").split("to  ")[0]

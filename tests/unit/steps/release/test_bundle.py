@@ -1,4 +1,4 @@
-"""Proves what a bundle becomes: values for both kinds of chart, a ConfigMap for a folder, limits kept."""
+"""Bundles: values for both kinds of chart, a ConfigMap for a folder, and limits."""
 
 from __future__ import annotations
 
@@ -50,17 +50,17 @@ def resolved(name: str, spec: dict[str, Any], *, in_tree: bool, beside: Path = C
 
 @pytest.mark.parametrize("name", WITH_BUNDLES)
 @pytest.mark.parametrize("kind", ["git", "git-secret", "recipe", "folder"])
-def test_values_where_no_registry_is_reachable(name: str, kind: str, request: pytest.FixtureRequest) -> None:
-    _same_as_before(name, kind, request, embedded=True)
+def test_values_for_in_tree_chart(name: str, kind: str, request: pytest.FixtureRequest) -> None:
+    _matches_golden_file(name, kind, request, embedded=True)
 
 
 @pytest.mark.parametrize("name", WITH_BUNDLES)
 @pytest.mark.parametrize("kind", ["git", "git-secret", "image", "folder"])
-def test_values_of_the_official_chart(name: str, kind: str, request: pytest.FixtureRequest) -> None:
-    _same_as_before(name, kind, request, embedded=False)
+def test_values_for_official_chart(name: str, kind: str, request: pytest.FixtureRequest) -> None:
+    _matches_golden_file(name, kind, request, embedded=False)
 
 
-def _same_as_before(name: str, kind: str, request: pytest.FixtureRequest, *, embedded: bool) -> None:
+def _matches_golden_file(name: str, kind: str, request: pytest.FixtureRequest, *, embedded: bool) -> None:
     seen = bundled.values(resolved(name, SPECS[kind], in_tree=embedded))
     text = yaml.safe_dump(seen, sort_keys=True, width=110)
     assert "${" not in text
@@ -72,15 +72,15 @@ def _same_as_before(name: str, kind: str, request: pytest.FixtureRequest, *, emb
 
 @pytest.mark.parametrize("name", WITH_BUNDLES)
 @pytest.mark.parametrize(("kind", "embedded"), [("recipe", False), ("image", True)])
-def test_an_image_of_the_other_kind_of_cluster_is_refused(name: str, kind: str, embedded: bool) -> None:
+def test_image_for_other_kind_of_cluster_is_rejected(name: str, kind: str, embedded: bool) -> None:
     with pytest.raises(ConfigurationError) as caught:
         bundled.values(resolved(name, SPECS[kind], in_tree=embedded))
     assert f"components.{name}.bundle.image" in caught.value.problems[0].what
 
 
 @pytest.mark.parametrize("name", WITH_BUNDLES)
-def test_a_folder_is_a_config_map_with_a_key_a_file(name: str) -> None:
-    """The volume's items lead from keys, which have no slashes, to the paths they had."""
+def test_folder_becomes_config_map_with_key_for_each_file(name: str) -> None:
+    """The volume's items map keys, which have no slashes, to the original paths."""
     made = bundled.config_map(resolved(name, SPECS["folder"], in_tree=True))
     assert sorted(made["data"].values()) == ["# a DAG\n", "# helps\n"]
     assert all("/" not in key for key in made["data"])
@@ -95,7 +95,7 @@ def problems_of(folder: Path, component: Component) -> list[str]:
 
 
 @pytest.mark.parametrize("name", WITH_BUNDLES)
-def test_limits_of_a_folder(name: str, tmp_path: Path) -> None:
+def test_folder_over_limits_is_a_problem(name: str, tmp_path: Path) -> None:
     folder = tmp_path / "dags"
     folder.mkdir()
     assert problems_of(folder, CATALOG[name]) == ["dags: no files in it"]

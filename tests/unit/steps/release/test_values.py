@@ -1,4 +1,4 @@
-"""Proves how a release's values come together: layers, words, sizes."""
+"""A release's values: layers, template variables, sizes."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from mlops_platform.steps.release.values import sizes, texts
 CATALOG = read_catalog(Paths.default().assets / "helm-values")
 
 
-def test_the_later_layer_wins_and_mappings_are_merged() -> None:
+def test_later_layer_wins_and_mappings_are_merged() -> None:
     base = {"a": 1, "b": {"c": 1, "d": [1, 2]}}
     assert merge(base, {"b": {"d": [3]}, "e": None}) == {"a": 1, "b": {"c": 1, "d": [3]}, "e": None}
     assert base == {"a": 1, "b": {"c": 1, "d": [1, 2]}}
 
 
-def test_a_mapping_gives_way_to_a_value_and_a_value_to_a_mapping() -> None:
+def test_mapping_and_value_replace_each_other() -> None:
     assert merge({"a": {"b": 1}}, {"a": 2}) == {"a": 2}
     assert merge({"a": 2}, {"a": {"b": 1}}) == {"a": {"b": 1}}
 
 
-def test_words_are_filled_in_everywhere() -> None:
+def test_template_variables_are_replaced_everywhere() -> None:
     found = substitute({"${name}": ["at ${name}.${domain}", 5, {"$$": True}]}, {"name": "n", "domain": "d"})
     assert found == {"n": ["at n.d", 5, {"$": True}]}
 
 
-def test_an_unknown_word_is_an_error_not_an_empty_text() -> None:
+def test_unknown_template_variable_is_an_error() -> None:
     with pytest.raises(KeyError, match="nmae"):
         substitute("${nmae}", {"name": "n"})
 
@@ -45,11 +45,11 @@ def test_ports_resources_and_disk_come_from_component_yaml() -> None:
     }
 
 
-def test_nothing_asked_for_changes_nothing() -> None:
+def test_empty_spec_changes_no_value() -> None:
     assert sizes({"volumes": {"data": {"path": "/data", "size": "1Gi"}}}, ComponentSpec()) == {}
 
 
-def test_memory_is_request_and_limit_and_disk_is_every_volume() -> None:
+def test_memory_sets_request_and_limit_and_disk_all_volumes() -> None:
     spec = ComponentSpec(cpu="2", memory="4Gi", disk="50Gi")
     assert sizes({"volumes": {"data": {"path": "/data", "size": "1Gi"}}}, spec) == {
         "resources": {"requests": {"cpu": "2", "memory": "4Gi"}, "limits": {"memory": "4Gi"}},
@@ -57,7 +57,7 @@ def test_memory_is_request_and_limit_and_disk_is_every_volume() -> None:
     }
 
 
-def test_several_workloads_share_what_is_given_as_their_own_values_do() -> None:
+def test_workloads_share_given_sizes_proportionally() -> None:
     small = {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"memory": "256Mi"}}
     large = {"resources": {"requests": {"memory": "768Mi"}, "limits": {"memory": "768Mi"}}}
     values = {"resources": small, "workloads": {"one": {}, "two": large}}
@@ -75,8 +75,8 @@ OFFICIAL = [name for name in CATALOG.entries if (CATALOG.folder(name) / "values.
 
 
 @pytest.mark.parametrize("name", OFFICIAL)
-def test_values_of_the_official_chart_know_every_word_and_hold_no_secret(name: str) -> None:
-    """What comes as a file is named by a path, or by a command that reads one."""
+def test_official_chart_values_resolve_and_hold_no_secret(name: str) -> None:
+    """A secret file is referred to by a path, or by a command that reads it."""
     from mlops_platform.catalogue.documents import values_file
 
     component, folder = CATALOG[name], CATALOG.folder(name)
