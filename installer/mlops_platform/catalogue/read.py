@@ -51,11 +51,15 @@ def read_catalog_leniently(
     """
     problems: list[Problem] = []
     entries: dict[str, Entry] = {}
-    paths = [each for folder in catalogues for each in sorted(folder.iterdir()) if _is_folder(each)]
+    paths = [each for folder in catalogues for each in _folders(folder, problems)]
     recipes = {path.name for path in paths if (path / folders.RECIPE).is_file()}
     known = {*recipes, *(p.parent.name for p in images.glob(f"*/{folders.RECIPE}"))} if images else None
     for path in paths:
-        document, component, found = _read(path, known, parse=path.parent != catalogues[0])
+        try:
+            document, component, found = _read(path, known, parse=path.parent != catalogues[0])
+        except OSError as error:
+            problems.append(_unreadable(path, error))
+            continue
         problems += found
         if not component or not document:
             continue
@@ -69,8 +73,17 @@ def read_catalog_leniently(
     return catalog, tuple(problems)
 
 
-def _is_folder(path: Path) -> bool:
-    return path.is_dir() and not path.name.startswith((".", "__"))
+def _folders(catalogue: Path, problems: list[Problem]) -> list[Path]:
+    """The subfolders that may be components, sorted."""
+    try:
+        return [p for p in sorted(catalogue.iterdir()) if p.is_dir() and not p.name.startswith((".", "__"))]
+    except OSError as error:
+        problems.append(_unreadable(catalogue, error))
+        return []
+
+
+def _unreadable(path: Path, error: OSError) -> Problem:
+    return Problem(shown(path), 0, f"cannot be read: {error.strerror}", "check its permissions")
 
 
 def _read(

@@ -181,3 +181,9 @@ def test_a_name_that_a_shipped_component_has_is_refused(tmp_path: Path) -> None:
     (problem,) = problems
     assert problem.file == "components/store/component.yaml"
     assert "a shipped component has this name" in problem.what
+
+
+def test_a_folder_that_cannot_be_read_is_a_problem(tmp_path: Path) -> None:
+    (tmp_path / "components").write_text("a file")
+    _, problems = read_catalog_leniently(tmp_path / "components")
+    assert [problem.what for problem in problems] == ["cannot be read: Not a directory"]
