@@ -33,7 +33,7 @@ def begin(connection: VaultConnection, requests: Requests, cancel: Cancel) -> No
         kept = _kept(connection)
         _open(connection, address, kept, cancel)
         if kept.get("root"):
-            _tell(address, kept["root"], requests)
+            _configure(address, kept["root"], requests, cancel)
             _keep(connection, {key: value for key, value in kept.items() if key != "root"})
 
 
@@ -82,14 +82,25 @@ def _open(connection: VaultConnection, address: str, kept: Mapping[str, str], ca
     wait_until("the secret store opens", opened, seconds=_OPEN_SECONDS, cancel=cancel)
 
 
-def _tell(address: str, root: str, requests: Requests) -> None:
+def _configure(address: str, root: str, requests: Requests, cancel: Cancel) -> None:
     """Do all that needs the root token, then revoke it. After a kill the next run repeats all of it."""
+    from hvac.exceptions import InternalServerError
+
     from mlops_platform.adapters.vault.session import Vault, client
 
     with client(address, root) as api:
         vault = Vault(api)
-        if not api.sys.list_enabled_audit_devices()["data"]:
-            api.sys.enable_audit_device("file", options={"file_path": "stdout"})
+
+        def audited() -> bool | Pending:
+            """Under load, a server that is active answers sys/audit with 500 until its tables are read."""
+            try:
+                if not api.sys.list_enabled_audit_devices()["data"]:
+                    api.sys.enable_audit_device("file", options={"file_path": "stdout"})
+            except InternalServerError as error:
+                return Pending(str(error))
+            return True
+
+        wait_until("Vault's audit log", audited, seconds=_OPEN_SECONDS, cancel=cancel)
         mounted = api.sys.list_auth_methods()["data"]
         for path, data in requests:
             if path.removeprefix("sys/auth/") + "/" not in mounted:
