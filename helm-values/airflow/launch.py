@@ -92,7 +92,7 @@ def migrate() -> None:
 
     with get_application_builder() as builder:
         manager = builder.sm
-        # Nobody's password: the one that counts is the Secret's, see webserver_config.py.
+        # An unused random password: logins are checked with the Secret, see webserver_config.py.
         account = (MACHINE, MACHINE, "-", f"{MACHINE}@localhost", manager.find_role("Op"), token_urlsafe(32))
         if not manager.find_user(username=MACHINE) and not manager.add_user(*account):
             raise SystemExit(f"user {MACHINE} could not be made")

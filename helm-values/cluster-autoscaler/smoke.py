@@ -25,7 +25,7 @@ def metric(name: str) -> float:
     """Read its status; LookupError before its first loop: the previous pod may still hold the lease."""
     found = re.search(rf"^cluster_autoscaler_{re.escape(name)} (\S+)$", get("/metrics"), re.MULTILINE)
     if not found:
-        raise LookupError(f"{name} is not told")
+        raise LookupError(f"no metric {name}")
     return float(found[1])
 
 

@@ -79,7 +79,7 @@ def transport(probes: Probes) -> None:
         answer = plain.request("GET", f"http://{GATEWAY}/", headers={"Host": f"auth.{SITE}"})
         raise Refused(str(answer.status))
     with probes.refused("an unknown host", Refused, "421"):
-        browser().must(f"https://nobody.{SITE}/")
+        browser().must(f"https://unknown.{SITE}/")
     with probes.refused("a known TLS server name with a foreign Host header", Refused, "421"):
         browser().must(f"{OWN}/whoami", headers={"Host": "mlops.example.com"})
 
@@ -116,13 +116,13 @@ def forgeries(probes: Probes) -> None:
     with probes.works("a UI gets the user's name, e-mail and groups"):
         who = browser()
         enter(who, person, f"{OWN}/whoami")
-        told = whoami(who)
-        assert told["X-Forwarded-User"] == told["X-Forwarded-Preferred-Username"] == person["name"], told
-        assert told["X-Forwarded-Groups"] == "data-scientists" and "@" in told["X-Forwarded-Email"], told
+        shown = whoami(who)
+        assert shown["X-Forwarded-User"] == shown["X-Forwarded-Preferred-Username"] == person["name"], shown
+        assert shown["X-Forwarded-Groups"] == "data-scientists" and "@" in shown["X-Forwarded-Email"], shown
     with probes.works("forged headers do not arrive, with underscores neither"):
         forged = whoami(who, **FORGED)
         assert "mallory" not in str(forged) and "platform-admins" not in str(forged), forged
-        assert {k: v for k, v in forged.items() if v} == {k: v for k, v in told.items() if v}, forged
+        assert {k: v for k, v in forged.items() if v} == {k: v for k, v in shown.items() if v}, forged
     with probes.works("the session cookie stays at the gateway, a UI's own cookie arrives"):
         who.cookies[f"auth.{DOMAIN}"] = {"theirs": "1"}
         kept = whoami(who)["Cookie"]
@@ -137,8 +137,8 @@ def bearers(probes: Probes) -> None:
 
     with probes.works("a machine logs in with a bearer token, which is not passed on"):
         good = bearer(person)
-        told = ask(good).text
-        assert f"X-Forwarded-User: {person['name']}\n" in told and good not in told, told
+        shown = ask(good).text
+        assert f"X-Forwarded-User: {person['name']}\n" in shown and good not in shown, shown
         assert browser().must(page, headers={"Authorization": f"Bearer {good}"})
     with probes.refused("the token of a user without a group", Refused, "403"):
         ask(bearer(people()[""]))

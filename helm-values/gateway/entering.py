@@ -16,7 +16,7 @@ PLAN: dict[str, Any] = json.loads(Path(__file__).with_name("routes.json").read_t
 SITE, DOMAIN = PLAN["site"], PLAN["domain"]
 AUTHORITY = str(SECRETS / "certificate/ca.crt")
 OWN = f"https://auth.{SITE}"
-# '' where people come from elsewhere: then nobody can be made here for a proof, nor logged in.
+# '' with another issuer: then the smoke test can neither make users nor log in.
 ISSUER = next((f"https://{r['host']}.{SITE}" for r in PLAN["routes"] if r["logoutPage"]), "")
 login: Any = importlib.import_module("login") if ISSUER else None  # comes with a component that is an issuer
 CLOSED = [r for r in PLAN["routes"] if not r["public"]]

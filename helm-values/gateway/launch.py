@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-FILES, PROOFS = Path("/files"), Path("/run/secrets/proofs")
+FILES, PROXY_SECRETS = Path("/files"), Path("/run/secrets/proofs")
 WRITTEN = Path("/dev/shm")  # noqa: S108 - the pod's own memory
 RESOLV = Path("/etc/resolv.conf")
 MIRROR = "127.0.0.1:8081"
@@ -26,8 +26,8 @@ server {{
   server_name {host};
   set $upstream {upstream};
   set $sign_on {sign_on};
-  set $proof_of_host '{proof}';
-  set $who ''; set $email ''; set $groups ''; set $proof '';
+  set $secret_of_host '{proxy_secret}';
+  set $who ''; set $email ''; set $groups ''; set $proxy_secret '';
 {locations}\
 }}
 """
@@ -46,14 +46,14 @@ _OWN_LOCATIONS = """\
     add_header Clear-Site-Data '"cookies"' always;
     add_header Cache-Control no-store always;
     proxy_set_header Authorization "";
-    proxy_pass http://$sign_on/oauth2/sign_out?rd={farewell};
+    proxy_pass http://$sign_on/oauth2/sign_out?rd={logout_page};
   }}
   location = /signed-out {{
     include /files/headers.conf;
     default_type text/html;
     return 200 '<!doctype html><title>Signed out</title><p>You are signed out.';
   }}
-  # Who the gateway says somebody is: exactly what a UI is told, and so what the smoke test reads.
+  # The user's headers exactly as a UI gets them; the smoke test reads them here.
   location = /whoami {{ include /files/signed-in.conf; }}
   location / {{ return 404; }}
 """
@@ -133,18 +133,22 @@ _FAREWELL = """\
 """
 
 
-def written(plan: Mapping[str, Any], resolv: str, proofs: Mapping[str, str], pages: Path) -> str:
+def written(plan: Mapping[str, Any], resolv: str, proxy_secrets: Mapping[str, str], pages: Path) -> str:
     """The configuration of the hosts. Sign-out pages are written into `pages`."""
     server, suffix = _cluster_dns(resolv)
     routes: list[Route] = plan["routes"]
     leaving = [r for r in routes if r["logoutPage"]]
-    farewell = f"https://{leaving[0]['host']}.{plan['site']}/sign-out" if leaving else ""
+    logout_page = f"https://{leaving[0]['host']}.{plan['site']}/sign-out" if leaving else ""
     site, domain = plan["site"], plan["domain"]
     common = {"sign_on": f"{plan['sign_on']['service']}.{suffix}:{plan['sign_on']['port']}"}
-    last = quote(farewell or f"https://{OWN}.{site}/signed-out", safe="")
+    last = quote(logout_page or f"https://{OWN}.{site}/signed-out", safe="")
     blocks = [f"resolver {server} valid=10s ipv6=off;\n"]
     everybody = _SIGN_ON.format(groups=",".join(plan["groups"]))
-    own = {"upstream": MIRROR, "proof": "", "locations": everybody + _OWN_LOCATIONS.format(farewell=last)}
+    own = {
+        "upstream": MIRROR,
+        "proxy_secret": "",
+        "locations": everybody + _OWN_LOCATIONS.format(logout_page=last),
+    }
     blocks += [_mirror(), _SERVER.format(host=f"{OWN}.{domain}", **own, **common)]
     for route in routes:
         locations = _public(route, pages) if route["public"] else _signed_in(route, f"{OWN}.{site}")
@@ -152,7 +156,7 @@ def written(plan: Mapping[str, Any], resolv: str, proofs: Mapping[str, str], pag
             _SERVER.format(
                 host=f"{route['host']}.{domain}",
                 upstream=f"{route['service']}.{suffix}:{route['port']}",
-                proof=_harmless(proofs.get(route["component"], "")),
+                proxy_secret=_harmless(proxy_secrets.get(route["component"], "")),
                 locations=locations,
                 **common,
             )
@@ -198,14 +202,14 @@ def _cluster_dns(resolv: str) -> tuple[str, str]:
     return (f"[{server[1]}]" if ":" in server[1] else server[1]), domain[1]
 
 
-def _harmless(proof: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9_-]*", proof):
-        raise SystemExit("a proof holds characters that mean something in nginx.conf")
-    return proof
+def _harmless(secret: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_-]*", secret):
+        raise SystemExit("a proxy secret has characters with a meaning in nginx.conf")
+    return secret
 
 
 if __name__ == "__main__":
-    held = {file.name: file.read_text() for file in PROOFS.iterdir() if not file.name.startswith(".")}
+    held = {file.name: file.read_text() for file in PROXY_SECRETS.iterdir() if not file.name.startswith(".")}
     hosts = written(json.loads((FILES / "routes.json").read_text()), RESOLV.read_text(), held, WRITTEN)
     os.umask(0o077)
     (WRITTEN / "hosts.conf").write_text(hosts)

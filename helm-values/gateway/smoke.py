@@ -67,7 +67,7 @@ def _strangers(probes: Probes) -> None:
 
 
 def _login(probes: Probes) -> None:
-    person, nobody = people()["data-scientists"], people()[""]
+    person, without_group = people()["data-scientists"], people()[""]
     page = door("data-scientists")
     with probes.works("a login by authorization code ends at the requested page"):
         who = browser()
@@ -83,7 +83,7 @@ def _login(probes: Probes) -> None:
     with probes.refused("a wrong password", Refused, "400"):
         login.token_of(browser(), ISSUER, person["name"], "wrong-" + person["password"])
     with probes.refused("a code for a user without a group", Refused, "access_denied"):
-        enter(browser(), nobody, page)
+        enter(browser(), without_group, page)
     with probes.refused(
         "a write led here by a page of another host, with the person's cookie", Refused, "403"
     ):

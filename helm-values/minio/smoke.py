@@ -47,7 +47,7 @@ def client(who: dict[str, str], **options: Any) -> Any:
 
 
 def payload(size: int) -> bytes:
-    return random.Random(os.environ["RUN"]).randbytes(size)  # noqa: S311 - bytes to be told from others
+    return random.Random(os.environ["RUN"]).randbytes(size)  # noqa: S311 - bytes that differ from other runs
 
 
 def probe(probes: Probes) -> None:
@@ -110,7 +110,7 @@ def _keys(probes: Probes, mine: dict[str, str]) -> None:
     """Try wrong keys and no keys."""
     bucket = mine["name"]
     with probes.refused("unknown keys", ClientError, "InvalidAccessKeyId"):
-        client({**mine, "user": "nobody"}).list_objects_v2(Bucket=bucket)
+        client({**mine, "user": "unknown"}).list_objects_v2(Bucket=bucket)
     with probes.refused("a wrong secret key", ClientError, "SignatureDoesNotMatch"):
         client({**mine, "password": "wrong-wrong-wrong"}).list_objects_v2(Bucket=bucket)
     with probes.refused("the administrator with a component's key", ClientError, "SignatureDoesNotMatch"):

@@ -60,8 +60,8 @@ def pass_artifacts_through() -> None:
     """Send artifacts through the server: clients cannot resolve the object store's address.
 
     Since 3.17 the server offers that to every client as soon as its store's class can do it
-    (handlers.py: isinstance of MultipartDownloadMixin), and a client outside then waits for ever. There
-    is no setting for it: a store of a class that cannot is the way.
+    (handlers.py: isinstance of MultipartDownloadMixin), and a client outside then waits forever. No setting
+    turns it off, so the store gets a class that cannot do it.
     """
     from mlflow.store.artifact.artifact_repo import ArtifactRepository
     from mlflow.store.artifact.artifact_repository_registry import _artifact_repository_registry

@@ -23,7 +23,7 @@ MIB = 2**20
 
 
 def payload(size: int) -> bytes:
-    return random.Random(RUN).randbytes(size)  # noqa: S311 - bytes to be told from others
+    return random.Random(RUN).randbytes(size)  # noqa: S311 - bytes that differ from other runs
 
 
 def probe(probes: Probes) -> None:

@@ -49,13 +49,13 @@ def ensure(admin: Mapping[str, str], account: Mapping[str, str]) -> None:
         if found and found[0]:
             raise SystemExit(f"{account['user']} is a superuser of this server, not a component's role")
         rights = "LOGIN NOCREATEDB NOCREATEROLE"
-        if _superuser(session) or not found:  # nobody else may as much as name these of a role there is
+        if _superuser(session) or not found:  # only a superuser may name these for an existing role
             rights += " NOSUPERUSER NOREPLICATION"
         session.execute(SQL("{} ROLE {} " + rights).format(SQL("ALTER" if found else "CREATE"), role))
-        if account.get("password"):  # else somebody else keeps it
+        if account.get("password"):  # else Vault has it
             set_password(session, account)
         if account.get("dbAdmin") and session.info.server_version >= 160000:
-            # Before 16 whoever may make roles may change any; since then only those it administers.
+            # Before 16 a role with CREATEROLE may change any role; since then only roles that it administers.
             session.execute(
                 SQL("GRANT {} TO {} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE").format(
                     role, Identifier(account["dbAdmin"])

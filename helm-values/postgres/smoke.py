@@ -84,7 +84,7 @@ def _enters(probes: Probes, mine: dict[str, str], other: dict[str, str]) -> None
     with probes.refused("no password", psycopg.OperationalError, "no password supplied"):
         enter({**mine, "password": ""})
     with probes.refused("an unknown role", psycopg.OperationalError, wrong):
-        enter({**mine, "user": "nobody"})
+        enter({**mine, "user": "unknown"})
     with probes.refused("the administrator with a component's password", psycopg.OperationalError, wrong):
         enter({**mine, "user": ADMIN["user"]}, "postgres")
     for what, name in (

@@ -82,7 +82,7 @@ def make() -> None:
     for _ in range(int(_FIRST_SECONDS * 10)):
         if server.poll() is not None:
             sys.exit(f"the new store was not made: exit {server.returncode}")
-        if _answers():  # not before it has done all it was told
+        if _answers():  # it answers after its initialization is complete
             break
         Event().wait(0.1)
     else:

@@ -95,7 +95,7 @@ def _foreign(probes: Probes) -> None:
     with probes.refused("a login as the installer", Refused, "400", DENIED):
         enter("mlops-platform")
     with probes.refused("a login in an unknown role", Refused, "400", DENIED):
-        enter("nobody")
+        enter("unknown")
     for what, path in (
         ("another component's secrets", "secret/data/platform/other/admin"),
         ("names of secrets", "secret/metadata/platform?list=true"),

@@ -1,11 +1,11 @@
-"""Owns how a pod uses the secret store: its own token logs it in, and database passwords stay current.
+"""Access of a pod to Vault: login with the pod's own token, database passwords that stay current.
 
     from platform_vault import database_password, follow, read
     follow(engine)      # SQLAlchemy: every new connection has the password of now
     read("secret/data/platform/app/key")["data"]
 
-Standard library only: it is in the Python base image, for whatever runs in there. The pod needs `identity`
-in its chart values; the store's address and the mount of the token can be changed by environment.
+Standard library only: it is in the Python base image, for all programs there. The pod needs `identity` in its
+chart values; environment variables can change Vault's address and the mount of the token.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ class Refused(Exception):
 
 
 def component() -> str:
-    """Whose identity this pod has: its namespace, which is also the role's name."""
+    """The name of this pod's role: its namespace."""
     return _claims()["kubernetes.io"]["namespace"]  # type: ignore[no-any-return]
 
 
 def _claims() -> dict[str, Any]:
-    """What the pod's own token says of it; nothing is decided by it here."""
+    """The claims of the pod's own token; they are not verified, and no decision depends on them."""
     import base64
 
     middle = _identity().split(".")[1]
@@ -70,7 +70,7 @@ def login() -> str:
 
 
 def read(path: str) -> dict[str, Any]:
-    """`data` of a path below /v1/. A token that was revoked is made anew once. Raises Refused."""
+    """Read `data` of a path below /v1/; log in again once if the token was revoked. Raises Refused."""
     global _login
     try:
         found = _ask("GET", path, token=login())
@@ -113,7 +113,7 @@ def follow(engine: Any) -> None:
 
 
 def _ask(method: str, path: str, body: object = None, token: str = "") -> dict[str, Any]:
-    """One request; while nobody answers, or the store is being unsealed, it is asked again for a while."""
+    """Send one request; retry for a while if Vault does not answer or is being unsealed."""
     address = os.environ.get("VAULT_ADDR", _ADDRESS)
     headers = {"X-Vault-Request": "true", **({"X-Vault-Token": token} if token else {})}
     data = json.dumps(body).encode() if body is not None else None

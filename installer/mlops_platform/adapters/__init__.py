@@ -1,1 +1,1 @@
-"""Owns every contact with the outside: processes, waits, Terraform, Helm, Kubernetes, images."""
+"""Interfaces to other programs and servers: processes, waits, Terraform, Helm, Kubernetes, images."""

@@ -39,7 +39,7 @@ class Prebuilt:
     architecture: str = "amd64"
 
     def fits(self, version: str) -> bool:
-        """Whether a version has the pinned major and minor number."""
+        """True if a version has the pinned major and minor number."""
         return _minor(version) == _minor(self.version)
 
 

@@ -87,11 +87,11 @@ class Programs:
         return self._found(program) or self._target(program)
 
     def built(self, program: Program) -> bool:
-        """Whether nothing is left to fetch or build. False without the Go whose version names a build."""
+        """True if nothing is left to fetch or build; False without Go, whose version names a build."""
         return self._found(program) is not None
 
     def fetched(self, program: Program) -> bool:
-        """Whether a wheel for this processor has the program, so that no build is expected."""
+        """True if a wheel for this processor has the program, so that no build is expected."""
         return program.prebuilt is not None and program.prebuilt.architecture == ARCHITECTURE
 
     def origin(self, program: Program, prebuilt: Prebuilt) -> str:

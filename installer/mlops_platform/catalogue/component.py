@@ -81,7 +81,7 @@ class Served(Strict):
 
 
 class Engine(Strict):
-    """How Vault rotates the passwords of accounts: a plugin of its database secrets engine.
+    """The plugin of Vault's database secrets engine that rotates the passwords of accounts.
 
     In `url` and `statement`, {{…}} belongs to Vault. In `url`, `${host}` and `${port}` are the provider's.
     """
@@ -145,7 +145,7 @@ class ClientNeed(Strict):
 
 
 class Needs(Strict):
-    """What is made for a component before it starts. Each is a Secret in its namespace."""
+    """Secrets that are made for a component before it starts, in its namespace."""
 
     database: Name | None = Field(
         default=None, description="Name of a database; Secret `<name>-database`; requires `sql`"
@@ -240,7 +240,7 @@ class SmokeSpec(Script):
 
 
 class Resources(Strict):
-    """What the component requests in all."""
+    """The total requests of the component."""
 
     cpu: Cpu = Field(description="CPU request")
     memory: Memory = Field(description="Memory request and limit")

@@ -34,7 +34,7 @@ class Containerd:
         (folder / "config.toml").write_text(CONFIG.format(folder=folder))
         self._socket = folder / "socket"
         with (folder / "log").open("wb") as log:
-            # Its mounts are its own: nothing of them is left whatever happens to it.
+            # It has a mount namespace of its own: its mounts end with it, even after SIGKILL.
             argv = ["unshare", "--mount", "containerd", "--config", str(folder / "config.toml")]
             self.process = subprocess.Popen(argv, stdout=log, stderr=log)
 

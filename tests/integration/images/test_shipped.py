@@ -27,8 +27,11 @@ IMAGES = Images(PATHS.cache, Programs(PATHS.cache), FOLDERS)
 WITH_SHELL = [
     name for name in READ if {name, *IMAGES.bases(name)} & {n for n, r in READ.items() if r.recipe.debian}
 ]
-# What a program must be told before it can be imported: whose driver is not in its image is not looked for.
-TOLD = {"airflow": {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": "postgresql+psycopg2://nobody@127.0.0.1:1/none"}}
+# Settings without which a program cannot be imported: it would look for a driver that its image does not
+# have.
+SETTINGS = {
+    "airflow": {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": "postgresql+psycopg2://nobody@127.0.0.1:1/none"}
+}
 WITH_PIP = [name for name, read in READ.items() if read.recipe.pip]
 
 # All namespaces end with the command, so nothing stays mounted.
@@ -104,7 +107,7 @@ print(json.dumps({"imported": len(sys.modules), "stale": stale}))
 def test_required_packages_are_imported_from_bytecode(root: Root, request: pytest.FixtureRequest) -> None:
     name = request.node.callspec.params["root"]
     asked = re.findall(r"^[\w.-]+", READ[name].source("requirements.in").read_text(), re.MULTILINE)
-    done = root.run("/usr/bin/python3", "-c", IMPORT, *asked, env=TOLD.get(name))
+    done = root.run("/usr/bin/python3", "-c", IMPORT, *asked, env=SETTINGS.get(name))
     said = json.loads(done.stdout.splitlines()[-1])
     assert said["imported"] > 100
     assert said["stale"] == [], "a read-only root would compile these at every start"

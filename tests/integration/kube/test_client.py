@@ -39,12 +39,12 @@ def test_applied_objects_can_be_listed_and_deleted(kube: Kube, namespace: str) -
 def test_apply_takes_over_its_fields_and_leaves_others(kube: Kube, namespace: str) -> None:
     path = f"/api/v1/namespaces/{namespace}/configmaps/shared"
     theirs = config_map(namespace, "shared", ours="old", theirs="kept")
-    kube.raw("PATCH", f"{path}?fieldManager=somebody", theirs, content_type="application/apply-patch+yaml")
+    kube.raw("PATCH", f"{path}?fieldManager=other", theirs, content_type="application/apply-patch+yaml")
     ours = config_map(namespace, "shared", ours="new")
     with pytest.raises(KubeError) as refused:
         kube.raw("PATCH", f"{path}?fieldManager=me", ours, content_type="application/apply-patch+yaml")
     assert refused.value.status == 409
-    assert 'conflict with "somebody"' in refused.value.why
+    assert 'conflict with "other"' in refused.value.why
     kube.apply(ours)
     found = kube.get("v1", "ConfigMap", "shared", namespace)
     assert found and found["data"] == {"ours": "new", "theirs": "kept"}
@@ -129,7 +129,7 @@ def test_metadata_has_labels_without_contents(kube: Kube, namespace: str) -> Non
     found = kube.metadata("v1", "Secret", namespace, labels="owner=test")
     assert [item["metadata"]["labels"]["n"] for item in found] == ["1"]
     assert "data" not in found[0]
-    assert kube.metadata("v1", "Secret", namespace, labels="owner=nobody") == []
+    assert kube.metadata("v1", "Secret", namespace, labels="owner=unknown") == []
 
 
 def test_long_list_is_complete(kube: Kube, namespace: str) -> None:

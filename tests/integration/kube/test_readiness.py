@@ -67,7 +67,7 @@ def test_container_without_probe_must_run_for_a_while(kube: Kube, namespace: str
     rolled_out(kube, namespace, "store", ready=1)
     pod(kube, namespace, "store-1", "store", running(seconds=0))
     seen = waiting_for(kube, namespace, "store")
-    assert seen == "pod store-1: Started (main has no probe and has only just begun)"
+    assert seen == "pod store-1: Started (main has no probe and has just started)"
 
 
 def test_only_the_given_release_counts(kube: Kube, namespace: str) -> None:

@@ -65,7 +65,7 @@ def serving(
 
 
 def _answers(server: Server, process: subprocess.Popen[bytes], log: Path, *, asks: bool) -> bool | Pending:
-    """Whether the registry answers, or, in another network namespace, whether its log says so."""
+    """True if the registry answers or, in another network namespace, if its log says so."""
     assert process.poll() is None, tail(log.read_text())
     if not asks:
         return "listening on" in log.read_text() or Pending("starting")

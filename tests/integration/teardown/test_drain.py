@@ -234,7 +234,7 @@ def test_failed_step_is_noted_and_ignored_with_force(world: World) -> None:
     assert progress.notes == ["ignored because of --force: no answer: last"]
 
 
-def test_releases_of_components_whose_folder_is_gone_are_found_in_our_namespaces(world: World) -> None:
+def test_releases_of_removed_component_folders_are_found(world: World) -> None:
     def record(name: str) -> dict[str, Any]:
         labels = {"owner": "helm", "name": name, "status": "deployed", "version": "1"}
         return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "labels": labels}}

@@ -30,7 +30,7 @@ def test_wrong_ttl_is_a_usage_error(ttl: str) -> None:
     [
         ("", False),
         ("soon", False),
-        ("2026-11-24T12:00:00", False),  # of no time zone: nobody knows when that is
+        ("2026-11-24T12:00:00", False),  # without a time zone
         ("2026-11-24T12:00:00+00:00", True),
         ("2026-11-24T12:00:01+00:00", False),
         ("2026-11-24T12:30:00+01:00", True),

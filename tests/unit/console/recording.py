@@ -40,9 +40,9 @@ def _event(kind: str, step: str, elapsed: float, text: str = "", **more: float) 
 
 
 EVENTS = (
-    _event("started", "check/machine", 0.0, "look at this machine"),
+    _event("started", "check/machine", 0.0, "check this machine"),
     _event("said", "check/machine", 0.2, "✔ 2 cores  ✔ 23 GB free"),
-    _event("done", "check/machine", 0.4, "look at this machine", seconds=0.4),
+    _event("done", "check/machine", 0.4, "check this machine", seconds=0.4),
     _event("unchanged", "program/etcd", 0.4),
     _event("unchanged", "program/helm", 0.4),
     _event("unchanged", "image/toolbox", 0.5),

@@ -77,7 +77,7 @@ def test_steps_of_a_lane_run_one_at_a_time_and_do_not_wait_for_blocked_ones() ->
 
 def test_failure_skips_only_dependent_steps() -> None:
     def fail(_: Progress) -> None:
-        raise StepError("broken", why="seen", hint="mend", transient=True)
+        raise StepError("broken", why="seen", hint="fix", transient=True)
 
     steps = [Act("a", work=fail), Act("b", ("a",)), Act("c", ("b",)), Act("other"), Act("last", ("other",))]
     result, heard = run(*steps)

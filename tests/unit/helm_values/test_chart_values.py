@@ -1,7 +1,7 @@
 """Values of official charts set only keys of these charts, which ignore unknown keys.
 
-tests/cases/charts/<component>-<chart version>.keys lists keys the chart has at that version, one path a
-line; below one with a * anything may stand.
+tests/cases/charts/<component>-<chart version>.keys lists the keys of the chart at that version, one path a
+line; below a key with a * any key is allowed.
 """
 
 from __future__ import annotations

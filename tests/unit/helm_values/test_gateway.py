@@ -13,7 +13,7 @@ from tests import ROOT
 
 FOLDER = ROOT / "helm-values/gateway"
 RESOLV = "search gateway.svc.cluster.local svc.cluster.local cluster.local\nnameserver 10.96.0.10\n"
-SECRETS = {"flows": "proof_of-flows0"}
+SECRETS = {"flows": "secret_of-flows0"}
 
 
 @pytest.fixture

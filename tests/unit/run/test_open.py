@@ -45,7 +45,7 @@ def problems_of(name: str) -> list[str]:
     return [problem.what for problem in caught.value.problems]
 
 
-def test_components_of_the_working_directory_are_known_in_shipped_environments(work: Path) -> None:
+def test_shipped_environment_knows_components_of_working_directory(work: Path) -> None:
     opened = open_environment("local")
     assert opened.catalog.folder("app") == work / "components/app"
     opened.record()

@@ -125,7 +125,7 @@ class Helm:
             self.uninstall(namespace, name, progress)
 
     def _would_lose(self, namespace: str, name: str) -> bool:
-        """Whether an uninstall would delete a claim: one of this release without the policy `keep`."""
+        """True if an uninstall would delete a volume claim: one of this release without the policy `keep`."""
         for claim in self._kube.metadata("v1", "PersistentVolumeClaim", namespace):
             notes = claim["metadata"].get("annotations") or {}
             if notes.get("meta.helm.sh/release-name") == name and notes.get(_POLICY) != "keep":

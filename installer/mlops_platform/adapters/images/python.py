@@ -129,7 +129,7 @@ def compile_debian(root: Path, progress: Progress, cancel: Cancel) -> None:
 
 
 def compile_all(root: Path, folders: Sequence[str], progress: Progress, cancel: Cancel) -> None:
-    """Write bytecode that is valid whatever the time of the source, which a layer does not keep.
+    """Write bytecode that is valid for any modification time of the source: a layer does not keep that time.
 
     Python would take any other kind for stale and, on a read-only root, compile at each start.
     """

@@ -130,7 +130,7 @@ def unsettled(pod: Object, now: datetime) -> State | None:
         age = (now - datetime.fromisoformat(started)).total_seconds()
         if 0 <= age < SETTLE_SECONDS:
             restarts = container.get("restartCount", 0)
-            detail = f"{container['name']} has no probe and has only just begun"
+            detail = f"{container['name']} has no probe and has just started"
             return State("pod", meta["name"], meta["uid"], "Started", detail, container["name"], restarts)
     return None
 

@@ -99,7 +99,7 @@ class EventLog:
 
     @property
     def succeeded(self) -> bool:
-        """Whether the run ended with its summary, which Terraform leaves out after an error."""
+        """True if the run ended with its summary, which Terraform omits after an error."""
         return self.complete and not self.errors
 
     @property

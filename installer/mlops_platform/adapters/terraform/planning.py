@@ -40,7 +40,7 @@ class SavedPlan:
     changes: Changes
 
     def fits(self, digest: str, state: object, imports: Mapping[str, str]) -> bool:
-        """Whether the plan is not stale. Terraform checks this too, but only after starting a provider."""
+        """True if the plan is not stale. Terraform checks this too, but only after starting a provider."""
         known = isinstance(state, State) and (state.serial, state.lineage) == (self.serial, self.lineage)
         return known and (digest, imports) == (self.digest, self.imports)
 
@@ -55,8 +55,8 @@ def keep(
     runner = Runner(folder, binary)
     runner.init(progress, cancel)
     digest = folder.digest(variables, identity(binary.path))
-    told = _plan(runner, folder.plan, variables, progress, cancel).marked(folder.incomplete())
-    return SavedPlan(folder.plan, digest, found.serial, found.lineage, folder.imports(), told)
+    changes = _plan(runner, folder.plan, variables, progress, cancel).marked(folder.incomplete())
+    return SavedPlan(folder.plan, digest, found.serial, found.lineage, folder.imports(), changes)
 
 
 def preview(

@@ -51,7 +51,7 @@ class Runner:
 
     @property
     def ready(self) -> bool:
-        """Whether the last `init` was for this root, binary and backend."""
+        """True if the last `init` was for this root, binary and backend."""
         done = self.folder.initialised
         return self.folder.data.is_dir() and done.exists() and done.read_text() == self._wanted()
 

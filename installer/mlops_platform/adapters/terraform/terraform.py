@@ -32,7 +32,7 @@ class Terraform:
         self._saved_plan: SavedPlan | None = None
 
     def unchanged(self, variables: Mapping[str, Any]) -> bool:
-        """Whether the last run was a complete apply of these variables and the state is the one it left.
+        """True if the last run was a complete apply of these variables and the state is the one it left.
 
         False also without a Terraform binary. The real objects are not checked.
         """

@@ -131,7 +131,7 @@ def _users(api: hvac.Client) -> None:
         api.sys.enable_auth_method(USERS)
     accessor = _data(api.sys.list_auth_methods())[f"{USERS}/"]["accessor"]
     tuned = {
-        "listing_visibility": "unauth",  # or its page opens on "Token", which nobody has
+        "listing_visibility": "unauth",  # else the login page opens on "Token", which users do not have
         "default_lease_ttl": _LOGIN_TTL,
         "max_lease_ttl": _LOGIN_MAX_TTL,
     }

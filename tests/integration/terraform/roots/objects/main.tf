@@ -1,5 +1,5 @@
-# Six objects in two ranks. Each is a file; every act is written down, and two acts at once on one are told.
-# No act ends while there is a file `hold`.
+# Six objects in two ranks. Each is a file; every act is recorded, also two acts on one object
+# at the same time. No act ends while there is a file `hold`.
 
 terraform {
   required_version = ">= 1.6.0"
