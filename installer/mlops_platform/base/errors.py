@@ -94,7 +94,7 @@ class ConfigurationError(PlatformError):
     def __init__(self, problems: tuple[Problem, ...]) -> None:
         count = f"{len(problems)} problem" + ("s" if len(problems) != 1 else "")
         super().__init__(
-            f"{count} in the configuration; nothing was touched",
+            f"{count} in the configuration; nothing was changed",
             why="\n".join(str(problem) for problem in problems),
         )
         self.problems = problems

@@ -245,6 +245,6 @@ def test_canary_fails_if_no_policy_is_enforced(
         pytest.raises(SmokeError, match="this cluster does not enforce network policies") as caught,
     ):
         step.run(QUIET)
-    assert "the same when nothing may come in: still open after" in caught.value.why
+    assert "a pod connects to another when no ingress is allowed: still open after" in caught.value.why
     assert caught.value.hint and caught.value.command
     assert step.observe() is not None

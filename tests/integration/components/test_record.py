@@ -14,7 +14,7 @@ from mlops_platform.engine.stored_results import NAME, NAMESPACE, passed, read, 
 
 pytestmark = pytest.mark.integration
 
-GOOD = [Result("rows", True), Result("refused: an unknown user", True, negative=True)]
+GOOD = [Result("rows", True), Result("refused: unknown user", True, negative=True)]
 
 
 @pytest.fixture

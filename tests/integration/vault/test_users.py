@@ -113,7 +113,5 @@ def test_users_of_a_killed_smoke_test_are_removed_by_the_next(connection: Loopba
 
 def test_foreign_users_are_not_listed(connection: LoopbackVault) -> None:
     with known(connection) as users, connection.session() as vault:
-        vault.client.write_data(
-            "identity/entity/name/other", data={"metadata": {"email": "x@example.com"}}
-        )
+        vault.client.write_data("identity/entity/name/other", data={"metadata": {"email": "x@example.com"}})
         assert "other" not in {user.name for user in users.list()}

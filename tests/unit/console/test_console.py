@@ -80,7 +80,7 @@ ERRORS: dict[str, tuple[PlatformError, FailureContext]] = {
     "usage": (UsageError("no environment named stagign", why="known: local"), FailureContext()),
     "locked": (
         LockedError(
-            "local is being worked on by ann@host pid 4711: `mlops-platform up`, since 2026-11-24T10:02:11",
+            "local is locked by ann@host pid 4711: `mlops-platform up`, since 2026-11-24T10:02:11",
             hint="wait for it to end; nothing was changed",
             command="mlops-platform unlock --env local",
         ),

@@ -11,14 +11,14 @@ LOG = """\
 {"probe": "rows are read back", "ok": true, "detail": "", "seconds": 0.25, "negative": false}
 Traceback (most recent call last):
 {"ok": true}
-{"probe": "refused: an unknown user", "ok": false, "detail": "it was allowed", "seconds": 0.0, "negative": true}
+{"probe": "refused: unknown user", "ok": false, "detail": "it was allowed", "seconds": 0.0, "negative": true}
 """
 
 
 def test_probes_are_found_among_other_lines() -> None:
     assert parse(LOG) == [
         Result("rows are read back", True, "", 0.25, False),
-        Result("refused: an unknown user", False, "it was allowed", 0.0, True),
+        Result("refused: unknown user", False, "it was allowed", 0.0, True),
     ]
 
 
