@@ -29,4 +29,4 @@ class Cancel:
     def pause(self, seconds: float) -> None:
         """Sleep. Raises Interrupted as soon as a stop is requested."""
         if self._requested.wait(seconds):
-            raise Interrupted("interrupted", hint="run the same command again to go on")
+            raise Interrupted("interrupted", hint="run the same command again to continue")

@@ -77,7 +77,7 @@ def _text(document: Document, place: Place, folder: Path, name: str) -> str:
         return ""
     path = folder / name
     if not path.is_file():
-        hint = f"expected beside component.yaml in {folder.name}/"
+        hint = f"add it beside component.yaml in {folder.name}/"
         raise ConfigurationError((document.problem(place, f"{name}: no such file", hint),))
     if path.is_symlink() and not path.resolve().is_relative_to(folder.resolve()):
         what = f"{name}: a symbolic link that leads out of the folder"

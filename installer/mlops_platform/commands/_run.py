@@ -45,7 +45,7 @@ class Run:
             self.console.ended(_failure_context(result, self.journal), counts(result))
             if any(not isinstance(failure.error, Interrupted) for failure in result.failures):
                 result.raise_first()
-            raise Interrupted("interrupted", hint="run the same command again to go on")
+            raise Interrupted("interrupted", hint="run the same command again to continue")
         return result
 
 

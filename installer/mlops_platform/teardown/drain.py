@@ -222,7 +222,7 @@ class DeleteNamespaces:
             self._found,
             "namespaces",
             progress,
-            hint="an object in it waits for a controller that is gone: read the conditions of the namespace",
+            hint="read the conditions of the namespace: an object in it waits for a controller that is gone",
             command="kubectl get namespaces -o yaml",
         )
 

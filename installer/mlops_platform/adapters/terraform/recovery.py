@@ -49,7 +49,7 @@ def recover(
     elif run and run.ended == "failed":
         _find_failed_creations(folder, progress, cancel)
     if cancel and cancel.requested:
-        raise Interrupted("interrupted", hint="run the same command again to go on")
+        raise Interrupted("interrupted", hint="run the same command again to continue")
 
 
 def unaccounted(folder: Folder) -> tuple[str, ...]:

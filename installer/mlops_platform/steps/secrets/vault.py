@@ -180,7 +180,7 @@ def _session(connection: VaultConnection, seen: Health) -> Iterator[Vault]:
             "Vault does not accept the installer's account",
             status=error.status,
             why=f"it is initialized (data {seen.cluster}), and the login is rejected: {error.why}",
-            hint="if it was killed during initialization, it is empty: delete its volume claim and its pod; "
+            hint="if it was killed during initialization, delete its volume claim (empty) and its pod; "
             "otherwise it belongs to another installer",
             command=connection.kube.kubectl(
                 "--namespace", connection.namespace, "get", "pods,persistentvolumeclaims"
