@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from mlops_platform.base.cancel import Cancel
-from mlops_platform.base.errors import Interrupted, PlatformError, StepError
+from mlops_platform.base.errors import Interrupted, PlatformError, PreflightError, StepError
 from mlops_platform.engine.events import Kind, Listener, StepEvent
 from mlops_platform.engine.graph import Difference, Graph, Step
 from mlops_platform.engine.journal import Journal
@@ -268,7 +268,7 @@ def observe_all(graph: Graph) -> tuple[StepPlan, ...]:
         before = next((until[r] for r in graph.requires[step.id] if r in until), "")
         try:
             found = StepPlan(step.id, step.layer, step.observe())
-        except (LookupError, StepError) as error:
+        except (LookupError, StepError, PreflightError) as error:  # a program may not be built yet
             if not before:
                 raise
             found = StepPlan(step.id, step.layer, None, f"until {before}: {error}")

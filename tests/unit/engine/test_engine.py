@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from mlops_platform.base.cancel import Cancel
-from mlops_platform.base.errors import Interrupted, PlatformError, StepError
+from mlops_platform.base.errors import Interrupted, PlatformError, PreflightError, StepError
 from mlops_platform.base.progress import Progress
 from mlops_platform.engine.engine import Engine, RunResult, critical_path, observe_all
 from mlops_platform.engine.graph import Graph, after, chain, parallel
@@ -173,6 +173,15 @@ def test_plan_marks_steps_that_depend_on_others_as_unknown() -> None:
         ("c", False, "until a: the node is not running"),
         ("d", False, "until a: the node is not running"),
     ]
+
+
+def test_plan_marks_a_step_as_unknown_if_its_program_is_not_built() -> None:
+    class Starts(Act):
+        def observe(self) -> None:
+            raise PreflightError("oras: no such program")
+
+    planned = observe_all(graph(Act("program"), Starts("image", ("program",))))
+    assert planned[1].unknown == "until program: oras: no such program"
 
 
 def test_plan_raises_the_error_of_an_independent_step() -> None:

@@ -7,7 +7,6 @@ import hashlib
 import json
 import os
 import shutil
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -25,7 +24,7 @@ from mlops_platform.base.progress import Progress
 from mlops_platform.clusters.base import Capabilities, Check, Cluster, ClusterAccess, Network
 from mlops_platform.clusters.host import addons, addresses, checks, config, renewal
 from mlops_platform.clusters.host.containerd import Socket
-from mlops_platform.clusters.host.daemons import daemons, etcd_binary
+from mlops_platform.clusters.host.daemons import daemons, etcd_binary, interpreter
 from mlops_platform.clusters.host.layout import Node, Place
 from mlops_platform.clusters.host.node.start import wrong
 from mlops_platform.clusters.host.node.supervision import Supervision
@@ -93,7 +92,7 @@ class HostCluster(Cluster):
         return {
             "name": self.environment,
             "config": str(node.file),
-            "python": sys.executable,
+            "python": interpreter(),
             "fingerprint": _fingerprint(node),
             "endpoint": node.endpoint,
             "ca": authority.read_text() if authority.exists() else "",

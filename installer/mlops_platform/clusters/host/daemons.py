@@ -170,6 +170,15 @@ def _firewall(node: Node) -> Daemon:
     return Daemon("firewall", _own("firewall.agent", node), needs_api=True, socket=FIREWALL_SOCKET)
 
 
+def interpreter() -> str:
+    """The path of the running Python, under its versioned name.
+
+    `python` and `python3.11` of one virtual environment are one: another name would restart the node.
+    """
+    versioned = Path(sys.executable).with_name(f"python{sys.version_info.major}.{sys.version_info.minor}")
+    return str(versioned) if versioned.exists() else sys.executable
+
+
 def _own(module: str, node: Node) -> tuple[str, ...]:
     file = INSIDE / node.file.name
-    return sys.executable, "-m", f"mlops_platform.clusters.host.{module}", "--config", str(file)
+    return interpreter(), "-m", f"mlops_platform.clusters.host.{module}", "--config", str(file)
