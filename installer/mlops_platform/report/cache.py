@@ -6,14 +6,13 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from mlops_platform.adapters.buildonce import exclude_builders, remove_tree
 from mlops_platform.adapters.images.store import Blob, Store, read_image, read_layer
 from mlops_platform.base.paths import Paths
-
-if TYPE_CHECKING:
-    from mlops_platform.run.context import Context
+from mlops_platform.plan import plan_up
+from mlops_platform.run.context import Context
+from mlops_platform.steps.build import BuildImage, BuildProgram
 
 PROGRAM, IMAGE, LAYER, CHART, BUILD_CACHE, REST = "program", "image", "layer", "chart", "build cache", "rest"
 RUNNING = "running"  # in `used_by`: no environment needs this version, but processes of it run
@@ -49,9 +48,6 @@ def keys(contexts: Iterable[Context]) -> dict[str, tuple[str, ...]]:
 
     Raises PreflightError without Go: a program's key names its version.
     """
-    from mlops_platform.plan import plan_up
-    from mlops_platform.steps.build import BuildImage, BuildProgram
-
     found: dict[str, set[str]] = {}
     for context in contexts:
         for step in plan_up(context).steps:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from mlops_platform.run.context import Context
+from mlops_platform.report.preview import bill_of
+from mlops_platform.run.context import Context
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,5 @@ def spent_so_far(work: Context) -> Meter | None:
 
     Call it before the teardown, which removes the record with the start.
     """
-    from mlops_platform.report.preview import bill_of
-
     created, bill = work.cluster.cost.created_at(), bill_of(work)
     return Meter(bill.paid.least, datetime.fromisoformat(created), bill.dated) if created and bill else None

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from mlops_platform.adapters.terraform.changes import Change, Changes
+from mlops_platform.base.cancel import Cancel
 from mlops_platform.base.errors import PreflightError
+from mlops_platform.base.progress import Progress
 from mlops_platform.base.quantities import to_bytes
-
-if TYPE_CHECKING:
-    from mlops_platform.adapters.terraform.changes import Change, Changes
-    from mlops_platform.base.cancel import Cancel
-    from mlops_platform.base.progress import Progress
-    from mlops_platform.clusters.base import Cluster
-    from mlops_platform.clusters.bill import Bill
-    from mlops_platform.engine.engine import StepPlan
-    from mlops_platform.run.context import Context
+from mlops_platform.clusters.base import Cluster
+from mlops_platform.clusters.bill import Bill
+from mlops_platform.engine.engine import StepPlan, observe_all
+from mlops_platform.plan import plan_up
+from mlops_platform.run.connect import fill_access
+from mlops_platform.run.context import Context
 
 _GIB = 2**30
 
@@ -60,10 +60,6 @@ class Preview:
 
 def build(work: Context, progress: Progress, cancel: Cancel, only: str = "") -> Preview:
     """Compare everything, change nothing. Raises PreflightError when the cloud cannot be asked."""
-    from mlops_platform.engine.engine import observe_all
-    from mlops_platform.plan import plan_up
-    from mlops_platform.run.connect import fill_access
-
     cluster, terraform = work.cluster, work.terraform
     fill_access(work)  # components can be observed although the cluster itself will change
     planned = observe_all(plan_up(work, only))

@@ -6,16 +6,18 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
 
+from mlops_platform.adapters.helm.release import Installed
+from mlops_platform.adapters.kube import KubeError
+from mlops_platform.adapters.kube.readiness import counts, waiting_for
+from mlops_platform.base.errors import StepError
 from mlops_platform.base.humanize import age, ago
 from mlops_platform.catalogue.component import LAYERS, Component
+from mlops_platform.engine.stored_results import Record, read
 from mlops_platform.run.context import Context
 from mlops_platform.run.resolved import ResolvedComponent
-
-if TYPE_CHECKING:
-    from mlops_platform.adapters.helm.release import Installed
-    from mlops_platform.engine.stored_results import Record
+from mlops_platform.steps.release.values import release_of
+from mlops_platform.steps.secrets.vault import sealed
 
 EMPTY, UNAVAILABLE, NONE = "empty", "unavailable", "-"
 
@@ -44,8 +46,6 @@ class Row:
 
 def rows_of(context: Context) -> Sequence[Row]:
     """All components, queried in parallel. Raises KubeError only when the API server does not answer."""
-    from mlops_platform.engine.stored_results import read
-
     with ThreadPoolExecutor(8) as pool:
         installed = pool.submit(context.helm.installed)
         records = pool.submit(read, context.clients.kube)
@@ -60,8 +60,6 @@ def _row(
     known: Mapping[tuple[str, str], Installed],
     results: Mapping[str, Record],
 ) -> Row:
-    from mlops_platform.adapters.kube import KubeError
-
     component = resolved.component
     found = known.get((component.namespace, component.name))
     if not found:
@@ -96,8 +94,6 @@ def _plain(component: Component, ready: str, note: str, drift: str = NONE) -> Ro
 
 
 def _ready(context: Context, component: Component) -> tuple[str, str]:
-    from mlops_platform.adapters.kube.readiness import counts, waiting_for
-
     kube = context.clients.kube
     ready, wanted = counts(kube, component.namespace, component.name)
     if not wanted:
@@ -108,9 +104,6 @@ def _ready(context: Context, component: Component) -> tuple[str, str]:
 
 def _sealed(context: Context) -> str:
     """Why the running secret store answers no read; '' when it does. An error is a note too."""
-    from mlops_platform.base.errors import StepError
-    from mlops_platform.steps.secrets.vault import sealed
-
     try:
         error = sealed(context)
     except StepError as unreachable:
@@ -126,6 +119,4 @@ def _smoke(record: Record | None) -> str:
 
 def _drift(context: Context, resolved: ResolvedComponent, found: Installed) -> str:
     """Compare the wanted with the installed release by digest, without Helm."""
-    from mlops_platform.steps.release.values import release_of
-
     return NONE if found.digest == context.helm.digest(release_of(context, resolved)) else "values"

@@ -8,6 +8,9 @@ from datetime import datetime
 from typing import Any
 
 from mlops_platform.catalogue.checks import IDENTITIES, MATRIX
+from mlops_platform.engine.stored_results import read
+from mlops_platform.environment.issuer import origin
+from mlops_platform.environment.uis import exposed_uis, gateway
 from mlops_platform.run.context import Context
 
 
@@ -49,9 +52,6 @@ class Summary:
 
 def summary_of(context: Context) -> Summary:
     name = context.environment.name
-    from mlops_platform.environment.issuer import origin
-    from mlops_platform.environment.uis import exposed_uis, gateway
-
     opened = [
         (component, served)
         for component, served in exposed_uis(context.environment, context.catalog)
@@ -77,8 +77,6 @@ def summary_of(context: Context) -> Summary:
 
 def smoke_result(context: Context, names: Collection[str] = ()) -> SmokeResult | None:
     """The sum of the results stored in the cluster, for all components or `names`; None without any."""
-    from mlops_platform.engine.stored_results import read
-
     here = {n for n in (MATRIX, IDENTITIES, *(c.name for c in context.components)) if not names or n in names}
     records = [r for name, r in read(context.clients.kube).items() if name in here]
     if not records:
