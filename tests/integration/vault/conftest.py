@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from mlops_platform.adapters.kube import Kube
-from mlops_platform.adapters.vault.begin import Requests, begin
 from mlops_platform.adapters.vault.connection import INSTALLER
+from mlops_platform.adapters.vault.setup import Requests, set_up
 from mlops_platform.base.cancel import Cancel
 from mlops_platform.base.paths import Paths
 
@@ -89,7 +89,7 @@ def connection(
         namespace = new_namespace(kube)
         account(kube, namespace, INSTALLER)
         led = LoopbackVault(kube, namespace, made)
-        begin(led, requests(apiserver, reviewer, namespace), Cancel())
+        set_up(led, requests(apiserver, reviewer, namespace), Cancel())
         with led.session() as vault:
             vault.client.sys.enable_secrets_engine("kv", path="secret", options={"version": "2"})
         yield led

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlops_platform.adapters.kube import Kube
 from mlops_platform.adapters.kube.namespaces import JOBS_ACCOUNT
-from mlops_platform.adapters.vault import Health, VaultConnection, VaultError
-from mlops_platform.adapters.vault import begin as initialization
+from mlops_platform.adapters.vault import Health, VaultConnection, VaultError, setup
 from mlops_platform.adapters.vault.connection import INSTALLER
 from mlops_platform.adapters.wait import Pending, wait_until
 from mlops_platform.base.digest import short_digest
@@ -58,7 +57,7 @@ class ConfigureVault(ComponentStep):
         context, vault_component = self.context, self.resolved.component
         kube, connection = context.clients.kube_for_write(), context.vault
         kube.apply(_account(vault_component))
-        initialization.begin(connection, self._requests(), context.cancel)
+        setup.set_up(connection, self._requests(), context.cancel)
         seen = self._unsealed(progress)
         with _session(connection, seen) as vault:
             _mount_engines(vault, context)
@@ -85,7 +84,7 @@ class ConfigureVault(ComponentStep):
                 "Vault unseals", look, seconds=_OPEN_SECONDS, cancel=cancel, on_seen=progress.say
             )
         except WaitTimedOut as error:
-            raise initialization.sealed(vault, vault.health()) from error
+            raise setup.sealed(vault, vault.health()) from error
 
     def _write_roles(self, vault: Vault) -> None:
         """Write roles and remove unwanted ones: a later account of that name must not get an old role."""
@@ -103,7 +102,7 @@ class ConfigureVault(ComponentStep):
         vault = self.resolved.component
         return short_digest([(policy(c, vault), role(c, vault)) for c in self.context.components])
 
-    def _requests(self) -> initialization.Requests:
+    def _requests(self) -> setup.Requests:
         """The first requests to a new Vault. Servers that initialize themselves use the same files."""
         bootstrap = json.loads(self.resolved.text("bootstrap.json"))
         own = {"policy": self.resolved.text("installer.hcl")}
@@ -113,7 +112,7 @@ class ConfigureVault(ComponentStep):
 def sealed(context: Context) -> VaultError | None:
     """The reason why Vault is sealed; None if it is not. Raises StepError if it does not answer."""
     seen = context.vault.health()
-    return initialization.sealed(context.vault, seen) if seen.initialized and seen.sealed else None
+    return setup.sealed(context.vault, seen) if seen.initialized and seen.sealed else None
 
 
 def policy(component: Component, vault: Component) -> str:
@@ -169,7 +168,7 @@ def _namespace(context: Context) -> str:
 @contextmanager
 def _session(connection: VaultConnection, seen: Health) -> Iterator[Vault]:
     """A session as the installer. If the login is rejected, Vault belongs to another installer, or it was
-    killed during initialization."""
+    killed during setup."""
     try:
         with connection.session() as vault:
             yield vault

@@ -22,7 +22,7 @@ _OPEN_SECONDS = 60.0
 Requests = Sequence[tuple[str, Mapping[str, Any]]]
 
 
-def begin(connection: VaultConnection, requests: Requests, cancel: Cancel) -> None:
+def set_up(connection: VaultConnection, requests: Requests, cancel: Cancel) -> None:
     """Set up a Vault until our account can log in; nothing to do if it can. Raises VaultError.
 
     `requests` are paths and the data to write there with the root token.

@@ -7,10 +7,9 @@ import base64
 import hvac
 import pytest
 from mlops_platform.adapters.kube import Kube
-from mlops_platform.adapters.vault import VaultError
-from mlops_platform.adapters.vault import begin as beginning
-from mlops_platform.adapters.vault.begin import begin
+from mlops_platform.adapters.vault import VaultError, setup
 from mlops_platform.adapters.vault.connection import INSTALLER
+from mlops_platform.adapters.vault.setup import set_up
 from mlops_platform.base.cancel import Cancel
 
 from tests.integration.apiserver import ApiServer
@@ -33,19 +32,19 @@ def test_vault_is_initialized_and_root_token_revoked(
 ) -> None:
     account(kube, namespace, INSTALLER)
     connection, bootstrap = LoopbackVault(kube, namespace, bao), requests(apiserver, reviewer, namespace)
-    beginning._initialize(connection, bao.address)  # as after a kill directly after the initialization
+    setup._initialize(connection, bao.address)  # as after a kill directly after the initialization
     root = kept(kube, namespace)["root"]
-    begin(connection, bootstrap, Cancel())
+    set_up(connection, bootstrap, Cancel())
     assert kept(kube, namespace).keys() == {key}
     assert not hvac.Client(bao.address, token=root).is_authenticated()
     with connection.session() as vault:
         assert INSTALLER in vault.client.auth.token.lookup_self()["data"]["policies"]
         with pytest.raises(hvac.exceptions.Forbidden):
             vault.write(f"auth/kubernetes/role/{INSTALLER}", token_policies=["root"])
-    begin(connection, bootstrap, Cancel())  # nothing to do
+    set_up(connection, bootstrap, Cancel())  # nothing to do
     bao.kill()
     bao.start()
-    begin(connection, bootstrap, Cancel())
+    set_up(connection, bootstrap, Cancel())
     with connection.session() as vault:
         assert vault.mounts()
     assert '"type":"request"' in bao.log and root not in bao.log
@@ -55,13 +54,13 @@ def test_vault_is_initialized_and_root_token_revoked(
 def test_lost_seal_key_is_reported(bao: Bao, kube: Kube, namespace: str) -> None:
     account(kube, namespace, INSTALLER)
     connection = LoopbackVault(kube, namespace, bao)
-    beginning._initialize(connection, bao.address)
+    setup._initialize(connection, bao.address)
     bao.kill()
     (bao.folder / "key").write_bytes(b"x" * 32)
     bao.start()
     seen = connection.health()
     assert seen.initialized and seen.sealed
-    error = beginning.sealed(connection, seen)
+    error = setup.sealed(connection, seen)
     assert "sealed" in error.what and "Secret keeper-seal" in error.hint and namespace in error.command
     with pytest.raises(VaultError) as caught, connection.session():
         pass
@@ -71,8 +70,8 @@ def test_lost_seal_key_is_reported(bao: Bao, kube: Kube, namespace: str) -> None
 @pytest.mark.parametrize("bao", [False], indirect=True)
 def test_lost_unseal_share_is_reported(bao: Bao, kube: Kube, namespace: str) -> None:
     connection = LoopbackVault(kube, namespace, bao)
-    beginning._initialize(connection, bao.address)
+    setup._initialize(connection, bao.address)
     kube.delete("v1", "Secret", "keeper-recovery", namespace)
     with pytest.raises(VaultError, match="sealed") as caught:
-        begin(connection, [], Cancel())
+        set_up(connection, [], Cancel())
     assert "keeper-recovery" in caught.value.why
