@@ -136,7 +136,7 @@ class Cost(Protocol):
         """The data that is lost with an object that Terraform destroys, in words; '' when none is."""
 
     def created_at(self) -> str:
-        """The time since which the environment costs something, RFC 3339; '' when it costs nothing or is unknown."""
+        """The start of the environment's costs, RFC 3339; '' when it costs nothing or is unknown."""
 
 
 class _NoCost:
