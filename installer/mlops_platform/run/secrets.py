@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from mlops_platform.adapters.kube import Kube, KubeError
 from mlops_platform.base.digest import short_digest
 from mlops_platform.base.labels import OWNED
-from mlops_platform.catalogue.component import SecretNeed
+from mlops_platform.catalogue.needs import SecretNeed
 
 if TYPE_CHECKING:
     from mlops_platform.adapters.vault.session import Vault

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 from mlops_platform.adapters.kube import Kube
-from mlops_platform.catalogue.component import SecretNeed
+from mlops_platform.catalogue.needs import SecretNeed
 from mlops_platform.run.secrets import KubernetesSecrets
 
 pytestmark = pytest.mark.integration

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import pytest
 from mlops_platform.adapters.kube import Kube
 from mlops_platform.adapters.vault.session import Vault
-from mlops_platform.catalogue.component import SecretNeed
+from mlops_platform.catalogue.needs import SecretNeed
 from mlops_platform.run.secrets import KubernetesSecrets, VaultSecrets, kv_path
 
 from tests.integration.vault.bao import LoopbackVault

@@ -17,8 +17,8 @@ from mlops_platform.base.errors import StepError
 from mlops_platform.base.groups import GROUPS
 from mlops_platform.base.progress import Progress
 from mlops_platform.base.values import substitute
-from mlops_platform.catalogue.component import ClientNeed
 from mlops_platform.catalogue.documents import values_file
+from mlops_platform.catalogue.needs import ClientNeed
 from mlops_platform.engine.graph import Difference
 from mlops_platform.environment.issuer import addresses, issuer_of, provider
 from mlops_platform.steps.base import ComponentStep

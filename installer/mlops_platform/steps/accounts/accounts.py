@@ -10,7 +10,8 @@ from mlops_platform.adapters.kube import Kube
 from mlops_platform.base.digest import short_digest
 from mlops_platform.base.progress import Progress
 from mlops_platform.base.values import substitute
-from mlops_platform.catalogue.component import Component, Provided
+from mlops_platform.catalogue.component import Component
+from mlops_platform.catalogue.needs import Provided
 from mlops_platform.engine.graph import Difference
 from mlops_platform.run.context import Context
 from mlops_platform.run.resolved import Account

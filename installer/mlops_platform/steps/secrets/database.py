@@ -9,7 +9,8 @@ from secrets import token_urlsafe
 from mlops_platform.base.digest import short_digest
 from mlops_platform.base.labels import secret_name
 from mlops_platform.base.progress import Progress
-from mlops_platform.catalogue.component import Component, Engine
+from mlops_platform.catalogue.component import Component
+from mlops_platform.catalogue.needs import Engine
 from mlops_platform.engine.graph import Difference
 from mlops_platform.steps.accounts.accounts import run_provider_script
 from mlops_platform.steps.base import ComponentStep

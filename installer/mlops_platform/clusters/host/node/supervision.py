@@ -91,7 +91,7 @@ class Supervision:
         write_private(self._running, json.dumps({**data, "started": running.started}))
 
     def running(self) -> Running | None:
-        """Return the processes of the running node; None if it does not run or its start has just begun."""
+        """Return the processes of the running node; None if it does not run or is only starting."""
         if not self.alive() or not self._running.exists():
             return None
         data = json.loads(self._running.read_text())
