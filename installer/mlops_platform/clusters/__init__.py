@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mlops_platform.adapters.programs import Programs
-    from mlops_platform.clusters.base import Cluster, RemoteEnvironment
+    from mlops_platform.clusters.base import Cluster
+    from mlops_platform.clusters.leftovers import RemoteEnvironment
     from mlops_platform.environment.model import ClusterSpec, OptionsModel
 
 

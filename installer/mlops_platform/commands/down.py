@@ -11,7 +11,8 @@ from mlops_platform.console import Console
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mlops_platform.clusters.base import Cluster, Leftover
+    from mlops_platform.clusters.base import Cluster
+    from mlops_platform.clusters.leftovers import Leftover
     from mlops_platform.run.context import Context
     from mlops_platform.run.open import Opened
     from mlops_platform.teardown.verify import DownOptions, Outcome

@@ -9,7 +9,7 @@ from mlops_platform.console import Console
 
 if TYPE_CHECKING:
     from mlops_platform.base.errors import PlatformError
-    from mlops_platform.clusters.base import RemoteEnvironment
+    from mlops_platform.clusters.leftovers import RemoteEnvironment
 
 
 def run(console: Console, *, region: str, dry_run: bool) -> int:

@@ -10,7 +10,8 @@ from mlops_platform.base.humanize import WIDTH, age, ago, duration, labelled, pl
 from mlops_platform.base.quantities import human
 
 if TYPE_CHECKING:
-    from mlops_platform.clusters.base import Check, Leftover, RemoteEnvironment
+    from mlops_platform.clusters.base import Check
+    from mlops_platform.clusters.leftovers import Leftover, RemoteEnvironment
     from mlops_platform.engine.engine import RunResult
     from mlops_platform.report.cache import Entry
     from mlops_platform.report.cost import Spent

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mlops_platform import clusters
 from mlops_platform.base.errors import StepError, UsageError
 from mlops_platform.base.paths import Paths
-from mlops_platform.clusters.base import RemoteEnvironment
+from mlops_platform.clusters.leftovers import RemoteEnvironment
 from mlops_platform.run.open import RECORDED, Opened, open_environment, open_file
 
 

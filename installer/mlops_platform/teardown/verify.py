@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mlops_platform.base.errors import LeftoversError, StepError
 from mlops_platform.base.progress import Progress
-from mlops_platform.clusters.base import Leftover
+from mlops_platform.clusters.leftovers import Leftover
 from mlops_platform.engine.graph import Difference, Slot
 from mlops_platform.run.context import Context
 

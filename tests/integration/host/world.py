@@ -20,11 +20,11 @@ from mlops_platform.adapters.wait import Pending, wait_until
 from mlops_platform.base.cancel import Cancel
 from mlops_platform.base.paths import Paths
 from mlops_platform.base.progress import Silent
-from mlops_platform.clusters.base import Leftover
 from mlops_platform.clusters.host.cluster import RECIPES, HostCluster
 from mlops_platform.clusters.host.layout import Node
 from mlops_platform.clusters.host.node import cgroups
 from mlops_platform.clusters.host.node.supervision import Supervision
+from mlops_platform.clusters.leftovers import Leftover
 
 from tests import proc
 

@@ -25,7 +25,8 @@ from mlops_platform.base.errors import (
     UsageError,
 )
 from mlops_platform.base.humanize import age, duration
-from mlops_platform.clusters.base import Check, Leftover, RemoteEnvironment
+from mlops_platform.clusters.base import Check
+from mlops_platform.clusters.leftovers import Leftover, RemoteEnvironment
 from mlops_platform.console import Console, Output, screens
 from mlops_platform.console.estimate import remaining
 from mlops_platform.console.failure import FailureContext

@@ -12,10 +12,10 @@ from urllib.parse import quote, urlencode
 import urllib3
 
 from mlops_platform.adapters.kube.connection import Connection
+from mlops_platform.adapters.kube.errors import KubeError, rejected, unreachable
 from mlops_platform.adapters.kube.package import ApiException
 from mlops_platform.adapters.kube.resources import Resources, root
 from mlops_platform.adapters.wait import Pending, wait_until
-from mlops_platform.base.errors import StepError
 
 FIELD_MANAGER = "mlops-platform"
 _APPLY = "application/apply-patch+yaml"  # JSON is YAML
@@ -27,19 +27,9 @@ _CONNECT_SECONDS = 5.0
 _READY_SECONDS = 10.0
 TOKEN_SECONDS = 600  # the shortest that the API server gives
 _REDIRECTED = 300  # the API server sends no client elsewhere: an answer from 300 on is a refusal
-_UNREACHABLE = "run up again: it brings back a cluster that died"
-_TRANSIENT = frozenset({0, 408, 429, 500, 502, 503, 504})
 
 Object = dict[str, Any]
 Objects = list[Object]  # inside the class, `list` is a method
-
-
-class KubeError(StepError):
-    """A request that the API server refused, or did not answer (status 0). `why` is the server's message."""
-
-    def __init__(self, what: str, *, status: int, why: str, hint: str = "", command: str = "") -> None:
-        super().__init__(what, why=why, hint=hint, command=command, transient=status in _TRANSIENT)
-        self.status = status
 
 
 class Kube:
@@ -297,32 +287,11 @@ class Kube:
             except (urllib3.exceptions.HTTPError, ApiException) as error:
                 raise self._unreachable(error) from error
         if response.status >= _REDIRECTED:
-            raise self._refused(method, path, response)
+            raise rejected(method, path, response)
         return response
 
-    def _refused(self, method: str, path: str, response: urllib3.BaseHTTPResponse) -> KubeError:
-        """The error of an answer, from the Status object in it."""
-        text = response.data.decode(errors="replace")
-        try:
-            status = json.loads(text)
-            reason, message = status.get("reason") or response.reason, status.get("message") or text
-        except (ValueError, AttributeError):  # not JSON, such as a proxy's page
-            reason, message = response.reason, text
-        return KubeError(
-            f"{method} {path.partition('?')[0]}: {response.status} {reason or ''}".rstrip(),
-            status=response.status,
-            why=message.strip(),
-        )
-
     def _unreachable(self, error: Exception) -> KubeError:
-        cause = str(getattr(error, "reason", None) or error)
-        return KubeError(
-            f"the API server at {self.connection} does not answer",
-            status=0,
-            why=cause.rpartition("object at ")[2].partition(": ")[2] or cause,
-            hint=_UNREACHABLE,
-            command=self.kubectl("get", "--raw", "/readyz"),
-        )
+        return unreachable(str(self.connection), error, self.kubectl("get", "--raw", "/readyz"))
 
 
 def _log_path(namespace: str, pod: str, container: str, tail: int, **more: str | bool) -> str:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from mlops_platform.adapters.kube.client import Kube, KubeError, Object
+from mlops_platform.adapters.kube.client import Kube, Object
+from mlops_platform.adapters.kube.errors import KubeError
 from mlops_platform.adapters.kube.patience import Patience
 from mlops_platform.adapters.kube.rollout import (
     WORKLOADS,

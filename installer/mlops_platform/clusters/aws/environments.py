@@ -18,7 +18,7 @@ from mlops_platform.clusters.aws.state.bucket import (
 )
 from mlops_platform.clusters.aws.teardown.inventory import calling, look
 from mlops_platform.clusters.aws.teardown.sweeps.index import tagged
-from mlops_platform.clusters.base import RemoteEnvironment
+from mlops_platform.clusters.leftovers import RemoteEnvironment
 
 if TYPE_CHECKING:
     from mlops_platform.clusters.aws.state.bucket import Record

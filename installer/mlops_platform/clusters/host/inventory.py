@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mlops_platform.adapters.process import command_line
-from mlops_platform.clusters.base import Leftover
 from mlops_platform.clusters.host.layout import Place
 from mlops_platform.clusters.host.node import cgroups, network
+from mlops_platform.clusters.leftovers import Leftover
 
 _MOUNTINFO = Path("/proc/self/mountinfo")
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from mlops_platform.clusters.aws.teardown.sweeps import balancers, ec2, eks, iam, rest, stores
 from mlops_platform.clusters.aws.teardown.sweeps.kind import Kind
 from mlops_platform.clusters.aws.teardown.sweeps.security_groups import SECURITY_GROUPS
-from mlops_platform.clusters.base import Retain
+from mlops_platform.clusters.leftovers import Retain
 
 # Users before what they use: nodes use disks and interfaces, which use security groups and subnets.
 KINDS: tuple[Kind, ...] = (
