@@ -174,7 +174,7 @@ class ProcessId:
 
 def command_line(pid: int) -> list[str]:
     """Arguments of a process; empty if it has ended."""
-    import psutil
+    import psutil  # imported at use: start-up time
 
     try:
         return psutil.Process(pid).cmdline()

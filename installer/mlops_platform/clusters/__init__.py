@@ -33,7 +33,7 @@ def options_models() -> Mapping[str, OptionsModel]:
 
 def options_model(name: str) -> type[ClusterSpec]:
     """The strict model of an environment's `cluster:` section for one provider."""
-    from mlops_platform.environment.model import ClusterSpec
+    from mlops_platform.environment.model import ClusterSpec  # imported at use: start-up time
 
     module = _module(name, "options")
     model: type[ClusterSpec] = module.Options if module else ClusterSpec

@@ -1,1 +1,4 @@
-"""One module a command: parse, call, render."""
+"""One module per command: parse, call, render.
+
+A command imports at use what it needs: `--help`, completion and `kubeconfig` load nothing else.
+"""

@@ -93,6 +93,7 @@ class Console:
 
     def error(self, error: PlatformError) -> int:
         """Print an error. Returns its exit code."""
+        # imported at use: start-up time
         from mlops_platform.console.failure import FailureContext, as_data, block
 
         context = self._failure or FailureContext()
@@ -137,10 +138,10 @@ class Console:
     def listener(self, header: str, expected: Mapping[str, float]) -> Listener:
         """Return what displays a run: a tree on a terminal, otherwise one line per event."""
         if self.live:
-            from mlops_platform.console.live import Live
+            from mlops_platform.console.live import Live  # imported at use: start-up time
 
             return Live(self, header, expected)
-        from mlops_platform.console.plain import Plain
+        from mlops_platform.console.plain import Plain  # imported at use: start-up time
 
         return Plain(self.say, header, verbose=self.verbose)
 
@@ -151,7 +152,7 @@ class Console:
 
     def _envelope(self, code: int, data: Mapping[str, Any], error: Mapping[str, Any] | None) -> None:
         """One line, so that a reader of a command that follows can parse it at once."""
-        from mlops_platform.console.failure import OUTCOMES
+        from mlops_platform.console.failure import OUTCOMES  # imported at use: start-up time
 
         envelope = {
             "schema": ENVELOPE,
@@ -173,9 +174,9 @@ class Console:
 
 def _until_typed(cancel: Cancel) -> None:
     """Wait until stdin has a line, or its end."""
-    import select
+    import select  # imported at use: start-up time
 
-    from mlops_platform.adapters.wait import Pending, wait_until
+    from mlops_platform.adapters.wait import Pending, wait_until  # imported at use: start-up time
 
     def typed() -> bool | Pending:
         return bool(select.select([sys.stdin], [], [], 0)[0]) or Pending("nothing typed")

@@ -46,7 +46,7 @@ class Live:
             self._console.above = None
 
     def _start(self) -> None:
-        from rich.console import Console as Terminal
+        from rich.console import Console as Terminal  # imported at use: start-up time
         from rich.live import Live as Drawn
 
         terminal = Terminal(
@@ -69,7 +69,7 @@ class Live:
 
 def _text(text: str) -> Text:
     """Color the marks."""
-    from rich.text import Text
+    from rich.text import Text  # imported at use: start-up time
 
     drawn = Text(text, no_wrap=True, overflow="ellipsis")
     for mark, style in _COLOURS.items():

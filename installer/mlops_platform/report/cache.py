@@ -141,7 +141,7 @@ def _runs(thing: _Thing) -> bool:
 
 
 def _executed() -> Iterator[tuple[int, int]]:
-    import psutil
+    import psutil  # imported at use: start-up time
 
     for pid in psutil.pids():
         try:

@@ -46,7 +46,7 @@ class Clients:
 
     @cached_property
     def kube(self) -> Kube:
-        from mlops_platform.adapters.kube import Kube
+        from mlops_platform.adapters.kube import Kube  # imported at use: start-up time
 
         access = self._access.get()
         return Kube(access.kubeconfig, access.token)
@@ -54,7 +54,7 @@ class Clients:
     @cached_property
     def api_addresses(self) -> tuple[Address, ...]:
         """The addresses of the API server, read once, on first use."""
-        from mlops_platform.adapters.kube.endpoints import api_addresses
+        from mlops_platform.adapters.kube.endpoints import api_addresses  # imported at use: start-up time
 
         return api_addresses(self.kube)
 
@@ -124,7 +124,7 @@ class Context:
     @cached_property
     def vault(self) -> VaultConnection:
         """The connection to Vault: `with context.vault.session() as vault: …`; needs a `store`."""
-        from mlops_platform.adapters.vault import VaultConnection
+        from mlops_platform.adapters.vault import VaultConnection  # imported at use: start-up time
 
         assert self.store, "a Vault connection without Vault among the components"
         port = self.store.serves[self.store.provides[SECRET_STORE].port].port
@@ -132,7 +132,7 @@ class Context:
 
     @cached_property
     def helm(self) -> Helm:
-        from mlops_platform.adapters.helm import HELM, KUSTOMIZE, Helm
+        from mlops_platform.adapters.helm import HELM, KUSTOMIZE, Helm  # imported at use: start-up time
 
         return Helm(
             lambda: self.programs.build(HELM, Silent(), self.cancel) / "helm",
@@ -146,7 +146,7 @@ class Context:
     @cached_property
     def cluster_secrets(self) -> WatchedSecrets:
         """Kubernetes Secrets without a copy in Vault."""
-        from mlops_platform.run.redaction import WatchedSecrets
+        from mlops_platform.run.redaction import WatchedSecrets  # imported at use: start-up time
 
         return WatchedSecrets(self.clients.kube, self.redact)
 
@@ -155,7 +155,7 @@ class Context:
         """The source of secrets: Vault if chosen, else Kubernetes Secrets, as are Vault's own in any case."""
         if not self.store:
             return self.cluster_secrets
-        from mlops_platform.run.secrets import VaultSecrets
+        from mlops_platform.run.secrets import VaultSecrets  # imported at use: start-up time
 
         return VaultSecrets(self.cluster_secrets, self.vault.session, self.store.namespace)
 

@@ -135,7 +135,7 @@ class LeaseLock:
 
     def acquire(self) -> str:
         """Take the lease; return '' or a line that names the holder taken over. Raises LockedError."""
-        from mlops_platform.adapters.kube import KubeError
+        from mlops_platform.adapters.kube import KubeError  # imported at use: start-up time
 
         try:
             took = self._take()
@@ -149,7 +149,7 @@ class LeaseLock:
         return took
 
     def _take(self) -> str:
-        from mlops_platform.adapters.kube.namespaces import ensure_namespace
+        from mlops_platform.adapters.kube.namespaces import ensure_namespace  # imported at use: start-up time
 
         found = self._kube.get(*_KEY)
         if found is None:

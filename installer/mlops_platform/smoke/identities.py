@@ -114,7 +114,7 @@ def _wrong_tokens(context: Context, component: Component, address: str) -> Itera
 
 def _revoked(context: Context, address: str) -> Iterator[Result]:
     """A negative test: a revoked login no longer works."""
-    from mlops_platform.adapters.vault.session import client
+    from mlops_platform.adapters.vault.session import client  # imported at use: start-up time
 
     connection, component = context.vault, context.components[0]
     identity = connection.token(component.namespace, JOBS_ACCOUNT, connection.name)
@@ -126,7 +126,7 @@ def _revoked(context: Context, address: str) -> Iterator[Result]:
 
 
 def _enter(address: str, role: str, token: Callable[[], str]) -> None:
-    from mlops_platform.adapters.vault.session import login
+    from mlops_platform.adapters.vault.session import login  # imported at use: start-up time
 
     with login(address, role, token()):
         pass
@@ -134,7 +134,7 @@ def _enter(address: str, role: str, token: Callable[[], str]) -> None:
 
 def _probe(name: str, negative: bool, act: Callable[[], object]) -> Result:
     """Run one test. Only an explicit denial by Vault counts as refused; any other error is a failure."""
-    from hvac.exceptions import Forbidden, InvalidRequest
+    from hvac.exceptions import Forbidden, InvalidRequest  # imported at use: start-up time
 
     started, title = time.monotonic(), f"refused: {name}" if negative else name
     try:

@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from mlops_platform.adapters.buildonce import build_once
+from mlops_platform.adapters.helm.kustomize import render, write_chart
 from mlops_platform.adapters.helm.release import Release
 from mlops_platform.adapters.helm.sources import ChartSource, InTreeChart, KustomizeTree, RepositoryChart
 from mlops_platform.adapters.process import Completed
@@ -76,8 +77,6 @@ class Charts:
         return self._download(source, ".tgz", fetch, progress, cancel)
 
     def _wrap(self, source: KustomizeTree, release: Release, progress: Progress, cancel: Cancel) -> Chart:
-        from mlops_platform.adapters.helm.kustomize import render, write_chart
-
         if release.values:
             raise StepError(
                 f"{release.name} is a kustomize tree and takes no values",

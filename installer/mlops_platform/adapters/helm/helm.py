@@ -24,6 +24,7 @@ from mlops_platform.adapters.helm.release import (
     read_installed,
 )
 from mlops_platform.adapters.helm.sources import ChartSource
+from mlops_platform.adapters.kube.readiness import WORKLOADS_LABEL, selectors, wait_ready, workload_count
 from mlops_platform.adapters.process import Completed, pasteable, run
 from mlops_platform.adapters.wait import Pending, wait_until
 from mlops_platform.base.cancel import Cancel
@@ -137,8 +138,6 @@ class Helm:
 
         Raises CommandFailed with Helm's message, StepError with the end of a pod's log.
         """
-        from mlops_platform.adapters.kube.readiness import WORKLOADS_LABEL, wait_ready, workload_count
-
         chart = self._charts.prepare(release, progress, cancel)
         if chart.definitions:
             progress.say(f"{len(chart.definitions)} resource definitions")
@@ -172,8 +171,6 @@ class Helm:
 
     def uninstall(self, namespace: str, name: str, progress: Progress) -> None:
         """Uninstall the release and wait for the end of its pods. Claims of StatefulSets and CRDs stay."""
-        from mlops_platform.adapters.kube.readiness import selectors
-
         matching = selectors(self._kube, namespace, name)
         timeout = ("--timeout", f"{_UNINSTALL_SECONDS:.0f}s")
         self._change("uninstall", name, "--namespace", namespace, "--ignore-not-found", *timeout)

@@ -124,7 +124,7 @@ class Runner:
 
     def argv(self, command: str, *arguments: str, **flags: Any) -> list[str]:
         """The command line. python-terraform writes the flags; it runs no program (docs/terraform.md)."""
-        from python_terraform import IsFlagged
+        from python_terraform import IsFlagged  # imported at use: start-up time
         from python_terraform import Terraform as Library
 
         # Its constructor would parse any terraform.tfstate in the working directory.
@@ -226,7 +226,7 @@ def session(leader: ProcessId) -> tuple[ProcessId, ...]:
     """
     if ProcessId.of(leader.pid) not in (None, leader):
         return ()
-    import psutil
+    import psutil  # imported at use: start-up time
 
     found = (ProcessId.of(pid) for pid in psutil.pids() if pid != leader.pid and _session(pid) == leader.pid)
     return tuple(each for each in found if each)
@@ -268,7 +268,7 @@ def _spelt(value: str | bool) -> str:
 
 
 def json_text(variables: Mapping[str, Any]) -> str:
-    import json
+    import json  # imported at use: start-up time
 
     return json.dumps(variables, indent=1, sort_keys=True)
 

@@ -52,7 +52,7 @@ def _locked(remote: Remote, whose: str, folder: Folder) -> LockedError:
 
 def _holder(remote: Remote, made: float) -> int:
     """The pid of a Terraform that is older than the lock and works on this state; 0 if there is none."""
-    import psutil
+    import psutil  # imported at use: start-up time
 
     wanted = remote.config()
     for process in psutil.process_iter():

@@ -60,7 +60,7 @@ class VaultConnection:
     @contextmanager
     def session(self) -> Iterator[Vault]:
         """Open a session of the installer; errors of hvac in the block become VaultError."""
-        from mlops_platform.adapters.vault.session import login
+        from mlops_platform.adapters.vault.session import login  # imported at use: start-up time
 
         with self.open() as address, login(address, INSTALLER, self.identity(), self._redact) as vault:
             yield vault

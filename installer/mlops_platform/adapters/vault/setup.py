@@ -43,7 +43,7 @@ def _secret(connection: VaultConnection) -> str:
 
 def _initialize(connection: VaultConnection, address: str) -> None:
     """Initialize with one key share (all would be in one Secret), or recovery keys for an auto-unseal."""
-    from mlops_platform.adapters.vault.session import client
+    from mlops_platform.adapters.vault.session import client  # imported at use: start-up time
 
     with client(address) as api:
         if health(address).seal == _SHAMIR:
@@ -60,7 +60,7 @@ def _initialize(connection: VaultConnection, address: str) -> None:
 
 def _open(connection: VaultConnection, address: str, kept: Mapping[str, str], cancel: Cancel) -> None:
     """Unseal, and wait until Vault is active: it takes a moment until it accepts requests."""
-    from mlops_platform.adapters.vault.session import client
+    from mlops_platform.adapters.vault.session import client  # imported at use: start-up time
 
     def opened() -> bool | Pending:
         now = health(address)
@@ -84,9 +84,9 @@ def _open(connection: VaultConnection, address: str, kept: Mapping[str, str], ca
 
 def _configure(address: str, root: str, requests: Requests, cancel: Cancel) -> None:
     """Do all that needs the root token, then revoke it. After a kill the next run repeats all of it."""
-    from hvac.exceptions import InternalServerError
+    from hvac.exceptions import InternalServerError  # imported at use: start-up time
 
-    from mlops_platform.adapters.vault.session import Vault, client
+    from mlops_platform.adapters.vault.session import Vault, client  # imported at use: start-up time
 
     with client(address, root) as api:
         vault = Vault(api)

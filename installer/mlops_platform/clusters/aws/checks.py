@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
+from mlops_platform.adapters.helm.versions import pinned
 from mlops_platform.base.errors import PlatformError
 from mlops_platform.clusters.aws import prices, quotas
 from mlops_platform.clusters.aws.options import KUBERNETES, GpuPool, Options, SystemPool
@@ -200,8 +201,6 @@ def _running(session: Session, cluster: str) -> str:
 
 
 def _helm(wanted: str) -> Check:
-    from mlops_platform.adapters.helm.versions import pinned
-
     helm = pinned()
     seen = f"Helm {helm.version}, Kubernetes {wanted}"
     if helm.suits(_minor(wanted)):

@@ -68,6 +68,7 @@ class AwsCluster(Cluster):
 
     @cached_property
     def teardown(self) -> AwsTeardown:
+        # imported at use: start-up time
         from mlops_platform.clusters.aws.teardown.teardown import AwsTeardown
 
         return AwsTeardown(self.record, self.cluster_name, self.kubeconfig)
@@ -87,13 +88,13 @@ class AwsCluster(Cluster):
 
     @cached_property
     def registry(self) -> Registry:
-        from mlops_platform.clusters.aws.registry import registry_of
+        from mlops_platform.clusters.aws.registry import registry_of  # imported at use: start-up time
 
         return registry_of(self.built_programs, lambda: self.session, self._account, self.cluster_name)
 
     @cached_property
     def managed(self) -> Mapping[str, ManagedService]:
-        from mlops_platform.clusters.aws.bucket import Bucket
+        from mlops_platform.clusters.aws.bucket import Bucket  # imported at use: start-up time
         from mlops_platform.clusters.aws.node_pools import NodePools
 
         pools = NodePools(self.session, self._account, self.environment)
@@ -102,7 +103,7 @@ class AwsCluster(Cluster):
 
     @cached_property
     def managed_servers(self) -> Mapping[str, ManagedServer]:
-        from mlops_platform.clusters.aws.database import Database
+        from mlops_platform.clusters.aws.database import Database  # imported at use: start-up time
 
         database = Database(self.session, self.environment, self.network().pods)
         return {SQL: database} if self.options.sql == "rds" else {}
@@ -125,7 +126,7 @@ class AwsCluster(Cluster):
         return where(self.options.region, self.session.asked)
 
     def checks(self) -> Sequence[Check]:
-        from mlops_platform.clusters.aws.checks import all_checks
+        from mlops_platform.clusters.aws.checks import all_checks  # imported at use: start-up time
 
         return all_checks(self.session, self.environment, self.options)
 

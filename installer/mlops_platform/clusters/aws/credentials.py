@@ -44,7 +44,7 @@ class Tokens:
 
 
 def _signed(session: Session, cluster: str) -> str:
-    from botocore.signers import RequestSigner
+    from botocore.signers import RequestSigner  # imported at use: start-up time
 
     sts = session.client("sts")
     signer: RequestSigner = sts._request_signer

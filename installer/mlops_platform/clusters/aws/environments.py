@@ -54,9 +54,9 @@ def _recorded(bucket: StateBucket, objects: int) -> RemoteEnvironment:
 
 def _hourly(file: str) -> float | None:
     """The lowest price of a recorded environment, without disks; None for a file of another version."""
-    from pydantic import ValidationError
+    from pydantic import ValidationError  # imported at use: start-up time
 
-    from mlops_platform.clusters.aws.cost import AwsCost
+    from mlops_platform.clusters.aws.cost import AwsCost  # imported at use: start-up time
     from mlops_platform.clusters.aws.options import Options
 
     data = parse(file, "record").data
@@ -87,7 +87,7 @@ def _strays(session: Session, names: Collection[str]) -> Iterator[RemoteEnvironm
 
 
 def _usual_region() -> str:
-    import botocore.session
+    import botocore.session  # imported at use: start-up time
 
     region = botocore.session.get_session().get_config_variable("region")
     if not region:

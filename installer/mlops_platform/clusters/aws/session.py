@@ -57,7 +57,7 @@ class Session:
 
     def ask(self, service: str, operation: str, **arguments: Any) -> Any:
         """Call an operation; None when the object does not exist. Raises as `asking` does."""
-        from botocore import xform_name
+        from botocore import xform_name  # imported at use: start-up time
         from botocore.exceptions import ClientError
 
         words = [f"--{xform_name(k, '-')} {v}" for k, v in arguments.items() if isinstance(v, str)]
@@ -94,7 +94,7 @@ class Session:
     @cached_property
     def _boto(self) -> Any:
         """A botocore session, without boto3, which would double the import time."""
-        import botocore.session
+        import botocore.session  # imported at use: start-up time
 
         session = botocore.session.get_session()
         session.register_component("data_loader", _models())
@@ -102,7 +102,7 @@ class Session:
 
     @staticmethod
     def _config() -> Any:
-        from botocore.config import Config
+        from botocore.config import Config  # imported at use: start-up time
 
         return Config(
             connect_timeout=_CONNECT_SECONDS,
@@ -115,7 +115,7 @@ class Session:
 @lru_cache
 def _models() -> Any:
     """botocore's loader, shared by all sessions: reading a service's model takes longer than a call."""
-    from botocore.loaders import create_loader
+    from botocore.loaders import create_loader  # imported at use: start-up time
 
     return create_loader()
 
@@ -153,7 +153,7 @@ def asking(what: str) -> Iterator[None]:
 
     Raises PreflightError for missing or rejected credentials, StepError for everything else.
     """
-    from botocore import exceptions
+    from botocore import exceptions  # imported at use: start-up time
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:

@@ -102,7 +102,7 @@ class ExistingCluster(Cluster):
 
     def alive(self) -> str:
         """'' if the API server answers and knows the user, who may lack the right to ask for its health."""
-        from mlops_platform.adapters.kube import KubeError
+        from mlops_platform.adapters.kube import KubeError  # imported at use: start-up time
 
         try:
             self._asking().check_ready()
@@ -124,7 +124,7 @@ class ExistingCluster(Cluster):
 
     def _asking(self) -> Kube:
         """A client by the user's own file, which leaves nothing behind."""
-        from mlops_platform.adapters.kube import Kube
+        from mlops_platform.adapters.kube import Kube  # imported at use: start-up time
 
         scratch = self.state if self.state.exists() else self.state.parent
         return Kube(self._theirs, context=self.options.context, scratch=scratch)

@@ -102,7 +102,7 @@ class HostCluster(Cluster):
 
     def prepare(self, progress: Progress) -> None:
         """Write keys, configuration and node.json. Raises PreflightError when no address range is free."""
-        from mlops_platform.clusters.host import pki
+        from mlops_platform.clusters.host import pki  # imported at use: start-up time
 
         archive = self.built_images.build("pause", progress, Cancel())
         progress.say("keys and configuration files")

@@ -56,7 +56,7 @@ def _command(pid: int) -> str:
 
 def _held_by(mount: Path) -> str:
     """The processes whose working folder or open files are on the device of a mount."""
-    import psutil
+    import psutil  # imported at use: start-up time
 
     device = mount.stat().st_dev
     holders = [f"{pid} ({_command(pid)})" for pid in sorted(psutil.pids()) if device in _devices(pid)]

@@ -36,7 +36,7 @@ def require_own_issuer(context: Context) -> None:
 def users(context: Context) -> Iterator[Users]:
     """A session with the platform's own issuer. Raises UsageError if there is none."""
     require_own_issuer(context)
-    from mlops_platform.adapters.vault.users import Users
+    from mlops_platform.adapters.vault.users import Users  # imported at use: start-up time
 
     with context.vault.session() as vault:
         yield Users(vault.client)

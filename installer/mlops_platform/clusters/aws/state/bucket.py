@@ -129,7 +129,7 @@ class StateBucket:
 
         Raises botocore's errors, WaitTimedOut.
         """
-        from botocore.exceptions import ClientError
+        from botocore.exceptions import ClientError  # imported at use: start-up time
 
         def attempt() -> bool | Pending:
             try:

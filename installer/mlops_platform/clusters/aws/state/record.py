@@ -93,7 +93,7 @@ class EnvironmentRecord:
 
 def principal(session: Session) -> str:
     """The ARN of the caller's user or role in IAM: the ARN of a session lacks the role's path."""
-    from botocore.exceptions import ClientError
+    from botocore.exceptions import ClientError  # imported at use: start-up time
 
     arn = session.caller.arn
     found = re.fullmatch(r"arn:([a-z-]+):sts::(\d+):assumed-role/([^/]+)/.*", arn)

@@ -91,7 +91,7 @@ def _unseen(
 @contextmanager
 def calling(service: str) -> Iterator[None]:
     """Convert botocore's errors to ours, with the failed call."""
-    from botocore import xform_name
+    from botocore import xform_name  # imported at use: start-up time
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:

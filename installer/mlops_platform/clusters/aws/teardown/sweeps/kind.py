@@ -10,6 +10,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from mlops_platform.base.humanize import age
 from mlops_platform.clusters.aws.ownership import Ownership
 from mlops_platform.clusters.aws.session import Session, absent, code_of
 
@@ -126,6 +127,4 @@ def when(value: Any) -> datetime | None:
 
 
 def _age(made: datetime, now: datetime | None) -> str:
-    from mlops_platform.base.humanize import age
-
     return age(made, now)
