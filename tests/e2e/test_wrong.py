@@ -56,11 +56,13 @@ def test_up_reports_twenty_mistakes_in_one_pass(wrong: Platform) -> None:
     assert not wrong.home.exists()
 
 
-def test_up_reports_a_broken_component_with_its_line(wrong: Platform, tmp_path: Path) -> None:
+def test_up_reports_a_broken_component_with_its_line(
+    wrong: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The package runs from a copy of the checkout that a user has edited."""
-    root = ROOT
     for folder in ("installer", "helm-values", "images", "terraform"):
-        shutil.copytree(root / folder, wrong.folder / folder, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / folder, wrong.folder / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setenv("PYTHONPATH", str(wrong.folder / "installer"))
     broken = wrong.folder / "helm-values/minio/component.yaml"
     broken.write_text(broken.read_text().replace("version: ", "version: '>=1' #") + "provdes: {}\n")
     result = wrong.run("up", "--yes", "--output", "json")
