@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import urllib3
 
 from mlops_platform.adapters.kube import Kube
-from mlops_platform.adapters.kube.forward import forward
 from mlops_platform.adapters.vault.errors import VaultError
 
 if TYPE_CHECKING:
@@ -49,6 +48,9 @@ class VaultConnection:
     @contextmanager
     def open(self) -> Iterator[str]:
         """Open a forward for the block; yields the URL. Raises StepError if no pod is ready."""
+        # Loads wsproto: imported at use, for start-up time.
+        from mlops_platform.adapters.kube.forward import forward
+
         with forward(self.kube, self.namespace, f"service/{self.name}", self._port) as address:
             yield f"http://{address}"
 

@@ -18,7 +18,6 @@ from mlops_platform.base.errors import CommandFailed, PlatformError
 from mlops_platform.base.quantities import human
 from mlops_platform.clusters.base import Check
 from mlops_platform.clusters.host import addresses
-from mlops_platform.clusters.host.firewall.render import Snapshot, render
 from mlops_platform.clusters.host.layout import Node, Place
 from mlops_platform.clusters.host.node import cgroups
 from mlops_platform.clusters.host.node.supervision import Supervision
@@ -211,6 +210,11 @@ def _network() -> Check:
 
 def _firewall() -> Check:
     """Load the node's own table, without a pod, in a temporary network namespace."""
+    from mlops_platform.clusters.host.firewall.render import (  # imported at use: start-up time
+        Snapshot,
+        render,
+    )
+
     if os.geteuid() != 0 or not all(map(shutil.which, ("unshare", "nft"))):
         return Check("firewall", "warning", "not tried", "needs root and the programs above")
     empty = Snapshot(pods=(), addresses={}, namespaces={}, policies=())
