@@ -160,9 +160,11 @@ def _installation_order(found: Mapping[str, ResolvedComponent]) -> dict[str, Res
     ordered: dict[str, ResolvedComponent] = {}
 
     def visit(name: str) -> None:
+        if name in ordered:  # else a component is visited once for each path to it
+            return
         for needed in found[name].requires:
             visit(needed)
-        ordered.setdefault(name, found[name])
+        ordered[name] = found[name]
 
     for name in found:
         visit(name)
