@@ -1,6 +1,8 @@
 """Names and labels of the platform's objects in a cluster. They never change: objects carry them."""
 
 PLATFORM_NAMESPACE = "mlops-platform"
+# The label of a project's namespace and of the platform's objects in it; its value is the project's name.
+PROJECT_LABEL = "mlops-platform/project"
 OWNED = {"app.kubernetes.io/part-of": "mlops-platform"}
 
 

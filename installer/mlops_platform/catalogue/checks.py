@@ -14,9 +14,9 @@ from mlops_platform.catalogue.component import Component
 NODE_POOLS = "node-pools"  # no component provides it, some clusters do
 CAPABILITIES = {"database": "sql", "bucket": "object-store", "pools": NODE_POOLS}
 # Smoke results that belong to no single component.
-MATRIX, CANARY, IDENTITIES = "matrix", "canary", "identities"
+MATRIX, CANARY, IDENTITIES, PROJECTS = "matrix", "canary", "identities", "projects"
 # Names that a component cannot have: these results, and namespaces with several uses.
-NOT_COMPONENTS = frozenset({MATRIX, CANARY, IDENTITIES, "default", PLATFORM_NAMESPACE})
+NOT_COMPONENTS = frozenset({MATRIX, CANARY, IDENTITIES, PROJECTS, "default", PLATFORM_NAMESPACE})
 
 
 def dangling(document: Document, component: Component) -> Iterable[Problem]:
@@ -57,11 +57,10 @@ def dangling(document: Document, component: Component) -> Iterable[Problem]:
     for i, job in enumerate(component.jobs):
         if job.name in names[:i]:
             yield document.problem(("jobs", i, "name"), f"{job.name}: given twice", "rename one")
-    for key, scripts in (("jobs", component.jobs), ("smoke", component.smoke)):
-        for i, script in enumerate(scripts):
-            for j, secret in enumerate(script.secrets):
-                if secret not in made:
-                    yield document.problem((key, i, "secrets", j), f"no secret {secret}", known)
+    for of, script in component.scripts:
+        for j, secret in enumerate(script.secrets):
+            if secret not in made:
+                yield document.problem((*of, "secrets", j), f"no secret {secret}", known)
 
 
 def edge_problems(catalog: Catalog, *, complete: bool) -> list[Problem]:

@@ -10,6 +10,7 @@ from mlops_platform.base.groups import GROUPS, Group
 from mlops_platform.base.quantities import to_bytes, to_cores
 from mlops_platform.base.yaml import Strict
 from mlops_platform.catalogue.fields import (
+    Audience,
     Cpu,
     Digest,
     EnvName,
@@ -25,6 +26,7 @@ from mlops_platform.catalogue.fields import (
     UrlPath,
 )
 from mlops_platform.catalogue.needs import Needs, Provided, renamed
+from mlops_platform.catalogue.rules import Rule
 
 # In the order of installation, as screens list them.
 Layer = Literal[
@@ -74,6 +76,7 @@ class Served(Strict):
         alias="proxySecret",
         description="One of needs.secrets: the ingress sends its `value` in X-Platform-Proxy",
     )
+    projects: bool = Field(default=False, description="true: every pod of every project may reach it")
 
 
 class Chart(Strict):
@@ -139,6 +142,38 @@ class SmokeSpec(Script):
     grace: Annotated[int, Field(ge=1, le=3600)] | None = Field(
         default=None, description="Grace period in seconds of the deleted pods; default: their own"
     )
+
+
+class ProjectsPart(Script):
+    """The component's part in projects: rights in their namespaces, and a script that makes things for them.
+
+    The script runs as a Job in the component's namespace. With the argument `sync` it makes what is missing
+    for all projects in /files/projects.json: a list of `{"name", "members": [{"kind": "group" or "user",
+    "name", "role": "view" or "edit"}]}`; it removes nothing. With the argument `remove` it removes what
+    belongs to the project PROJECT, except its data if KEEP_DATA is `true`. A second run changes nothing. It
+    prints a line for each thing that it made or removed.
+    """
+
+    script: ScriptName = Field(default="", description="File in the component's folder; empty: no script")
+    image: Name = Field(default="toolbox", description="Image of the script")
+    token: Audience = Field(
+        default="", description="Audience of a token of the Job's account, at /run/secrets/token/token"
+    )
+    view: list[Rule] = Field(
+        default_factory=list, description="Rights of members with `view`, and of the account of served models"
+    )
+    edit: list[Rule] = Field(
+        default_factory=list,
+        description="Further rights of members with `edit`, and of the accounts of training jobs and DAGs",
+    )
+
+    @model_validator(mode="after")
+    def _whole(self) -> ProjectsPart:
+        if not (self.script or self.view or self.edit):
+            raise ValueError("empty | give a script, or rights in view or edit")
+        if not self.script and (self.secrets or self.token or self.env or self.identity):
+            raise ValueError("no script | secrets, token, env and identity are for a script")
+        return self
 
 
 class Resources(Strict):
@@ -216,6 +251,9 @@ class Component(Strict):
     )
     jobs: list[JobSpec] = Field(default_factory=list, description="Scripts that run before the release")
     smoke: list[SmokeSpec] = Field(default_factory=list, description="Smoke tests")
+    projects: ProjectsPart | None = Field(
+        default=None, description="What it gives to projects, and does for them"
+    )
     resources: Resources = Field(description="What it requests in all")
 
     @model_validator(mode="after")
@@ -225,6 +263,15 @@ class Component(Strict):
         if not (self.chart or self.kustomize or self.embedded):
             raise ValueError("no source | give chart, kustomize or embedded")
         return self
+
+    @property
+    def scripts(self) -> list[tuple[tuple[str | int, ...], Script]]:
+        """Every script that runs in a Job, with its place in the file."""
+        found: list[tuple[tuple[str | int, ...], Script]] = [
+            (("jobs", i), job) for i, job in enumerate(self.jobs)
+        ]
+        found += [(("smoke", i), smoke) for i, smoke in enumerate(self.smoke)]
+        return [*found, *([(("projects",), self.projects)] if self.projects else [])]
 
     @property
     def secret_keys(self) -> tuple[str, ...]:

@@ -75,6 +75,12 @@ def _port_name(value: str) -> str:
     return value
 
 
+def _audience(value: str) -> str:
+    if not re.fullmatch(r"[a-z0-9]([-a-z0-9.]{0,62}[a-z0-9])?", value):
+        raise ValueError("not an audience | lower-case letters, digits, dots and dashes, such as tracking")
+    return value
+
+
 Network = Annotated[str, AfterValidator(_network)]
 Name = Annotated[str, AfterValidator(_name)]
 UrlPath = Annotated[str, AfterValidator(_path)]
@@ -85,6 +91,7 @@ ScriptName = Annotated[str, AfterValidator(_script)]
 Pods = Annotated[str, AfterValidator(_pods)]
 EnvName = Annotated[str, AfterValidator(_env)]
 PortName = Annotated[str, AfterValidator(_port_name)]
+Audience = Annotated[str, AfterValidator(_audience)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Cpu = Annotated[str, AfterValidator(cpu)]
 Memory = Annotated[str, AfterValidator(memory)]

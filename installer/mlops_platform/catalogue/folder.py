@@ -58,6 +58,8 @@ def _named(component: Component) -> Iterator[tuple[Place, str]]:
         yield ("smoke", i, "script"), smoke.script
         yield from ((("smoke", i, "files", k), file) for k, file in enumerate(smoke.files))
     yield from ((("jobs", i, "script"), job.script) for i, job in enumerate(component.jobs))
+    if component.projects:
+        yield ("projects", "script"), component.projects.script
     yield from ((("needs", "secrets", n, "rotate"), s.rotate) for n, s in component.needs.secrets.items())
     yield from ((("serves", n, "logoutPage"), s.logout_page) for n, s in component.serves.items())
     yield ("bundles",), component.bundles
@@ -144,6 +146,8 @@ def _images(component: Component) -> Iterator[tuple[Place, str]]:
     yield from ((("jobs", i, "image"), job.image) for i, job in enumerate(component.jobs))
     yield from ((("smoke", i, "image"), smoke.image) for i, smoke in enumerate(component.smoke))
     yield from ((("provides", n, "image"), p.image) for n, p in component.provides.items() if p.script)
+    if component.projects and component.projects.script:
+        yield ("projects", "image"), component.projects.image
     for name, need in component.needs.secrets.items():
         if need.rotate:
             yield ("needs", "secrets", name, "image"), need.image
@@ -154,10 +158,9 @@ def _variables(
 ) -> Iterator[Problem]:
     """Find template variables without a value, in component.yaml and in the files with values."""
     common = {*variables.COMMON, *variables.ports(component)}
-    for key, scripts in (("jobs", component.jobs), ("smoke", component.smoke)):
-        for i, script in enumerate(scripts):
-            found = variables.wrong(script.env, common, (key, i, "env"))
-            yield from (document.problem(*each) for each in found)
+    for of, script in component.scripts:
+        found = variables.wrong(script.env, common, (*of, "env"))
+        yield from (document.problem(*each) for each in found)
     if client := component.needs.client:
         place: Place = ("needs", "client", "redirects")
         yield from (document.problem(*each) for each in variables.wrong(client.redirects, common, place))

@@ -12,7 +12,7 @@ from mlops_platform.base.labels import OWNED
 
 USER = 10001
 DIGEST = "mlops-platform/digest"
-_SCRIPTS, _SECRETS = "/scripts", "/run/secrets"
+_SCRIPTS, _FILES, _SECRETS = "/scripts", "/files", "/run/secrets"
 _KEPT_SECONDS = 600  # lifetime of a finished Job whose run was killed before it could delete the Job
 # Not a field of ScriptJob: it would change the digest of every Job that has run, and run it again.
 _NODE = {"name": "NODE_ADDRESS", "valueFrom": {"fieldRef": {"fieldPath": "status.hostIP"}}}
@@ -38,10 +38,15 @@ class ScriptJob:
     seconds: int = 300
     audience: str = ""  # of the account's token at /run/secrets/identity/token
     labels: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)  # texts, at /files
+    token: str = ""  # audience of a token of the account at /run/secrets/token/token
 
     @property
     def digest(self) -> str:
-        return short_digest(asdict(self))
+        # Younger fields count only if they are set: else every Job that has run would run again.
+        younger = {"files": self.files, "token": self.token}
+        unset = {name for name, value in younger.items() if not value}
+        return short_digest({key: value for key, value in asdict(self).items() if key not in unset})
 
 
 def _meta(job: ScriptJob) -> dict[str, Any]:
@@ -49,7 +54,9 @@ def _meta(job: ScriptJob) -> dict[str, Any]:
 
 
 def scripts_of(job: ScriptJob) -> dict[str, Any]:
-    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": _meta(job), "data": dict(job.scripts)}
+    """The ConfigMap with the scripts and the files."""
+    data = {**job.scripts, **job.files}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": _meta(job), "data": data}
 
 
 def job_of(job: ScriptJob, *, keep: bool) -> dict[str, Any]:
@@ -78,11 +85,16 @@ def pod_spec(job: ScriptJob) -> dict[str, Any]:
     for secret, folder in job.secrets.items():
         mounts.append({"name": folder, "mountPath": f"{_SECRETS}/{folder}", "readOnly": True})
         volumes.append({"name": folder, "secret": {"secretName": secret, "defaultMode": 0o440}})
-    if job.audience:
-        token = {"path": "token", "audience": job.audience, "expirationSeconds": 600}
-        projected = {"defaultMode": 0o440, "sources": [{"serviceAccountToken": token}]}
-        mounts.append({"name": "identity", "mountPath": f"{_SECRETS}/identity", "readOnly": True})
-        volumes.append({"name": "identity", "projected": projected})
+    if job.files:
+        items = [{"key": name, "path": name} for name in job.files]
+        mounts.append({"name": "files", "mountPath": _FILES, "readOnly": True})
+        volumes.append({"name": "files", "configMap": {"name": job.name, "items": items}})
+    for folder, audience in (("identity", job.audience), ("token", job.token)):
+        if audience:
+            token = {"path": "token", "audience": audience, "expirationSeconds": 600}
+            projected = {"defaultMode": 0o440, "sources": [{"serviceAccountToken": token}]}
+            mounts.append({"name": folder, "mountPath": f"{_SECRETS}/{folder}", "readOnly": True})
+            volumes.append({"name": folder, "projected": projected})
     return {
         "restartPolicy": "Never",
         "serviceAccountName": JOBS_ACCOUNT,

@@ -1,0 +1,57 @@
+"""Rights that a component gives to the members and accounts of projects, on objects of its own kinds."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from mlops_platform.base.yaml import Strict
+
+Verb = Literal["get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"]
+# Rights on objects of these groups are rights on the platform's own rules.
+_CLOSED = frozenset(
+    f"{name}.k8s.io"
+    for name in (
+        "admissionregistration",
+        "apiextensions",
+        "apiregistration",
+        "authentication",
+        "authorization",
+        "certificates",
+        "networking",
+        "rbac.authorization",
+    )
+)
+
+
+def _group(value: str) -> str:
+    if not re.fullmatch(r"[a-z0-9]([-a-z0-9.]{0,200}[a-z0-9])?", value) or "." not in value:
+        raise ValueError("not an API group of a component | such as trainer.kubeflow.org")
+    if value in _CLOSED:
+        raise ValueError("a group of Kubernetes itself | name groups of the component's own kinds")
+    return value
+
+
+def _resource(value: str) -> str:
+    if not re.fullmatch(r"[a-z][a-z0-9]{0,62}(/[a-z]{1,30})?", value):
+        raise ValueError("not a resource | its plural in lower case, such as trainjobs, without *")
+    return value
+
+
+class Rule(Strict):
+    """A rule of a Role in the namespace of each project, on resources of the component."""
+
+    groups: list[Annotated[str, AfterValidator(_group)]] = Field(
+        min_length=1, alias="apiGroups", description="API groups, such as trainer.kubeflow.org"
+    )
+    resources: list[Annotated[str, AfterValidator(_resource)]] = Field(
+        min_length=1, description="Plurals, such as trainjobs, or trainjobs/status"
+    )
+    verbs: list[Verb] = Field(min_length=1, description="Verbs; no *")
+
+    @property
+    def manifest(self) -> dict[str, list[str]]:
+        """The rule as a Role has it."""
+        return {"apiGroups": self.groups, "resources": self.resources, "verbs": list(self.verbs)}
