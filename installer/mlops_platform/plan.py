@@ -15,9 +15,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from mlops_platform.adapters.helm import HELM
+from mlops_platform.adapters.programs import builds_at_once
 from mlops_platform.adapters.registry import ORAS
 from mlops_platform.catalogue.checks import IDENTITIES, MATRIX
-from mlops_platform.engine.graph import Graph, Part, after, chain, parallel
+from mlops_platform.engine.graph import Graph, Lane, Part, after, chain, parallel
 from mlops_platform.run.context import Context
 from mlops_platform.run.resolved import Account, ResolvedComponent
 from mlops_platform.smoke.canary import PROBE_IMAGE, CanaryTest
@@ -54,9 +55,7 @@ def plan_up(context: Context, only: str = "") -> Graph:
         *(each.part for each in built.values()),
         _network(context, ground, verified),
         *([after(Verify(context, IdentitiesTest(context)), *verified)] if context.store else []),
-        # Unpacking needs CPU and disk: if all images unpack at once, the image that is needed first comes
-        # last.
-        lanes={step.id: "loading" for part in ground.loaded.values() for step in part.steps},
+        lanes=ground.lanes,
     )
     return graph.up_to(ground.node.last[0]) if only else graph
 
@@ -86,6 +85,7 @@ class _Ground:
     addons: Part
     helm: Part
     loaded: Mapping[str, Part]
+    lanes: Mapping[str, Lane]
 
     def images(self, names: Iterable[str]) -> Part:
         """The steps that load these images onto the nodes. Other images come from registries."""
@@ -120,7 +120,13 @@ def _ground(context: Context) -> _Ground:
     }
     addons = after(ApplyAddons(context), node, *(loaded[name] for name in cluster.images))
     parts = (check, *programs.values(), *images.values(), node, *loaded.values(), addons)
-    return _Ground(parts, node, addons, programs[HELM.name], loaded)
+    return _Ground(parts, node, addons, programs[HELM.name], loaded, _lanes(programs, loaded))
+
+
+def _lanes(programs: Mapping[str, Part], loaded: Mapping[str, Part]) -> dict[str, Lane]:
+    """Limits on builds and on unpacking: if all run at once, the one that is needed first comes last."""
+    widths = ((Lane("building", builds_at_once()), programs), (Lane("loading"), loaded))
+    return {step.id: lane for lane, parts in widths for part in parts.values() for step in part.steps}
 
 
 def _component(context: Context, test: ComponentTest, ground: _Ground, built: Mapping[str, _Built]) -> _Built:
@@ -191,19 +197,31 @@ def image_names(context: Context) -> tuple[str, ...]:
 
 
 def _in_order(context: Context) -> tuple[str, ...]:
-    """The node images in loading order: first those of components that depend on no other component."""
+    """The node images in loading order."""
     return tuple(
         dict.fromkeys([*context.cluster.images, *_component_images(context), *_probe_images(context)])
     )
 
 
 def _component_images(context: Context) -> list[str]:
+    """The images of components: first what stands behind a UI, so that people can log in while the operators
+    still build; then what depends on few other components."""
+    early = _behind_uis(context)
     used = [
-        (len(resolved.requires), place, image)
+        (resolved.name not in early, len(resolved.requires), place, image)
         for resolved in context.resolved.values()
         for place, image in enumerate(_images_of(context, resolved))
     ]
     return [image for *_, image in sorted(used)]
+
+
+def _behind_uis(context: Context) -> set[str]:
+    """The components with a UI, the ingress, and all that they require."""
+    components = {name: resolved.component for name, resolved in context.resolved.items()}
+    found = [n for n, c in components.items() if c.ingress or any(s.ui for s in c.serves.values())]
+    for name in found:
+        found += [needed for needed in context.resolved[name].requires if needed not in found]
+    return set(found)
 
 
 def _probe_images(context: Context) -> list[str]:

@@ -69,8 +69,6 @@ class Programs:
 
     def __init__(self, cache: Path) -> None:
         self.cache = cache
-        # Limited by memory; each build uses all cores, so more at once would not be quicker.
-        self._slots = threading.BoundedSemaphore(_builds_at_once())
         self._unfinished = threading.Event()
 
     def key(self, program: Program) -> str:
@@ -147,7 +145,7 @@ class Programs:
             shared = shared_folder(
                 self.cache, "go", keep=self._unfinished.is_set, progress=progress, cancel=cancel
             )
-            with shared as go_cache, self._noting_failure(), self._slots:
+            with shared as go_cache, self._noting_failure():
                 self._compile(program, work, go_cache, progress, cancel)
             return work / "bin"
 
@@ -264,7 +262,8 @@ def _compiled(progress: Progress, packages: frozenset[str]) -> Callable[[str], N
     return line
 
 
-def _builds_at_once() -> int:
+def builds_at_once() -> int:
+    """The number of builds that memory allows; each uses all cores, so more would not be quicker."""
     memory = re.search(r"^MemAvailable:\s+(\d+) kB", Path("/proc/meminfo").read_text(), re.MULTILINE)
     available = int(memory[1]) * 1024 if memory else 0
     return max(1, min(os.cpu_count() or 1, available // _BYTES_A_BUILD))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +16,7 @@ from mlops_platform.base.humanize import plural
 from mlops_platform.base.signals import cancelling
 from mlops_platform.console import Console
 from mlops_platform.console.failure import OUTCOMES, FailureContext
+from mlops_platform.console.news import News
 from mlops_platform.engine.engine import Engine, RunResult
 from mlops_platform.engine.graph import Graph
 from mlops_platform.engine.journal import Journal, Redactor, RunRecord, expected_seconds, runs
@@ -36,10 +37,16 @@ class Run:
     expected: dict[str, float]
     results: list[RunResult] = field(default_factory=list)
 
-    def engine(self, graph: Graph, workers: int = 16) -> RunResult:
-        """Run a graph and show it. Raises the first failure; its message lists the others."""
+    def engine(
+        self, graph: Graph, workers: int = 16, news: Mapping[str, Sequence[str]] | None = None
+    ) -> RunResult:
+        """Run a graph and show it; `news` are lines to print when a step is done.
+
+        Raises the first failure; its message lists the others.
+        """
         listener = self.console.listener(header(self.context, self.journal), self.expected)
-        result = Engine(graph, self.journal, (listener,), self.context.cancel, workers).run()
+        listeners = (listener, News(self.console.say, news or {}))
+        result = Engine(graph, self.journal, listeners, self.context.cancel, workers).run()
         self.results.append(result)
         if result.failures or result.skipped:
             self.console.ended(_failure_context(result, self.journal), counts(result))

@@ -17,7 +17,7 @@ def run(
     from mlops_platform.commands._run import counts, running
     from mlops_platform.console import screens
     from mlops_platform.plan import plan_up
-    from mlops_platform.report.summary import summary_of
+    from mlops_platform.report.summary import news, summary_of
     from mlops_platform.run.open import open_environment
     from mlops_platform.steps.release.values import check_runnable
 
@@ -31,7 +31,7 @@ def run(
             _limit(run.context, ttl)
         if not agreed(console, run.context, yes=yes, allow_data_loss=allow_data_loss):
             return console.done({"changed": 0}, f"{console.environment}: left as it is")
-        result = run.engine(plan_up(run.context, only), parallel)
+        result = run.engine(plan_up(run.context, only), parallel, news(run.context))
         if only:
             return console.done(counts(result), screens.up_to_cluster(console.environment, result))
         summary = summary_of(run.context)

@@ -6,13 +6,14 @@ import queue
 import threading
 import time
 import traceback
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from mlops_platform.base.cancel import Cancel
 from mlops_platform.base.errors import Interrupted, PlatformError, PreflightError, StepError
 from mlops_platform.engine.events import Kind, Listener, StepEvent
-from mlops_platform.engine.graph import Difference, Graph, Step
+from mlops_platform.engine.graph import Difference, Graph, Lane, Step
 from mlops_platform.engine.journal import Journal
 
 
@@ -76,7 +77,7 @@ class Engine:
         self._workers = workers
         self._outcome: dict[str, Kind] = {}
         self._lanes = graph.lanes
-        self._taken: set[str | None] = set()
+        self._taken: Counter[Lane] = Counter()
         self._failures: list[Failure] = []
         self._times: dict[str, tuple[float, float]] = {}
         self._ended: queue.SimpleQueue[tuple[str, Kind]] = queue.SimpleQueue()
@@ -98,7 +99,8 @@ class Engine:
                 break
             step_id, kind = self._ended.get()
             self._outcome[step_id] = kind
-            self._taken.discard(self._lanes.get(step_id))
+            if lane := self._lanes.get(step_id):
+                self._taken[lane] -= 1
             running -= 1
             self._skip(waiting)
         for step in waiting.values():
@@ -116,9 +118,11 @@ class Engine:
         for step in waiting.values():
             settled = all(self._outcome.get(r) in ("done", "unchanged") for r in self._requires[step.id])
             lane = self._lanes.get(step.id)
-            if settled and lane not in self._taken and len(chosen) < self._workers - running:
+            free = not lane or self._taken[lane] < lane.width
+            if settled and free and len(chosen) < self._workers - running:
                 chosen.append(step)
-                self._taken |= {lane} - {None}
+                if lane:
+                    self._taken[lane] += 1
         return chosen
 
     def _skip(self, waiting: dict[str, Step]) -> None:

@@ -113,19 +113,29 @@ def _once(*groups: Iterable[Step]) -> tuple[Step, ...]:
 
 
 @dataclass(frozen=True)
+class Lane:
+    """Steps that share something scarce: at most `width` of them run at once, in the graph's order.
+
+    A lane is no requirement: a step that failed, or cannot start yet, does not block the others.
+    """
+
+    name: str
+    width: int = 1
+
+
+@dataclass(frozen=True)
 class Graph:
     """Steps in an order in which each comes after its requirements; `requires` maps ids to required ids.
 
-    `lanes` maps ids to the name of a lane, whose steps run one at a time, in this order. A lane is no
-    requirement: a step that failed, or cannot start yet, does not block the others.
+    `lanes` maps the ids of some steps to their lanes.
     """
 
     steps: tuple[Step, ...] = ()
     requires: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    lanes: Mapping[str, str] = field(default_factory=dict)
+    lanes: Mapping[str, Lane] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, *nodes: Node, lanes: Mapping[str, str] | None = None) -> Graph:
+    def of(cls, *nodes: Node, lanes: Mapping[str, Lane] | None = None) -> Graph:
         """Sort nodes into a graph. Raises ValueError for an unknown requirement, a duplicate id, a cycle."""
         whole = parallel(*nodes)
         by_id = {step.id: step for step in whole.steps}

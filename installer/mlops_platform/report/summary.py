@@ -50,26 +50,38 @@ class Summary:
         }
 
 
-def summary_of(context: Context) -> Summary:
-    name = context.environment.name
-    opened = [
-        (component, served)
-        for component, served in exposed_uis(context.environment, context.catalog)
-        if not served.public
-    ]
+def news(context: Context) -> dict[str, list[str]]:
+    """Lines for the moment at which UIs answer: after the ingress's smoke test, or each component's own.
+
+    The rest of the run may still take long: operators are built last.
+    """
     ingress = gateway(context.environment, context.catalog)
-    endpoints = [
+    found: dict[str, list[str]] = {}
+    for endpoint in _uis(context):
+        step = f"{ingress[0].name if ingress else endpoint.what}/smoke"
+        found.setdefault(step, []).append(f"✔ {endpoint.what} answers: {endpoint.where}")
+    return found
+
+
+def _uis(context: Context) -> list[Endpoint]:
+    name, ingress = context.environment.name, gateway(context.environment, context.catalog)
+    return [
         Endpoint(
             c.name,
             origin(context.environment, c, s) if ingress else f"mlops-platform open {c.name} --env {name}",
             s.login,
         )
-        for c, s in opened
+        for c, s in exposed_uis(context.environment, context.catalog)
+        if not s.public
     ]
-    if ingress:
+
+
+def summary_of(context: Context) -> Summary:
+    name, endpoints = context.environment.name, _uis(context)
+    commands = [*(f"open {ui.what}" for ui in endpoints[:1]), "smoke", "down"]
+    if gateway(context.environment, context.catalog):
         endpoints.append(Endpoint("certificate", f"mlops-platform trust --env {name}", ""))
     endpoints.append(Endpoint("kubectl", f"export KUBECONFIG=$(mlops-platform kubeconfig --env {name})", ""))
-    commands = [*(f"open {c.name}" for c, _ in opened[:1]), "smoke", "down"]
     return Summary(
         name, endpoints, smoke_result(context), [f"mlops-platform {c} --env {name}" for c in commands]
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from mlops_platform.base.progress import Progress
 from mlops_platform.engine.events import StepEvent
-from mlops_platform.engine.graph import Difference, Graph, Part
+from mlops_platform.engine.graph import Difference, Graph, Lane, Part
 
 
 @dataclass
@@ -30,7 +30,7 @@ class Act:
         self.settled = True
 
 
-def graph(*acts: Act, lanes: Mapping[str, str] | None = None) -> Graph:
+def graph(*acts: Act, lanes: Mapping[str, Lane] | None = None) -> Graph:
     edges = frozenset((act.id, needed) for act in acts for needed in act.requires)
     return Graph.of(Part(acts, edges), lanes=lanes)
 

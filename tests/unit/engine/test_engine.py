@@ -12,7 +12,7 @@ from mlops_platform.base.cancel import Cancel
 from mlops_platform.base.errors import Interrupted, PlatformError, PreflightError, StepError
 from mlops_platform.base.progress import Progress
 from mlops_platform.engine.engine import Engine, RunResult, critical_path, observe_all
-from mlops_platform.engine.graph import Graph, after, chain, parallel
+from mlops_platform.engine.graph import Graph, Lane, after, chain, parallel
 from mlops_platform.engine.journal import Journal, Redactor, runs
 
 from tests.unit.engine.steps import Act, Heard, graph
@@ -70,9 +70,23 @@ def test_steps_of_a_lane_run_one_at_a_time_and_do_not_wait_for_blocked_ones() ->
 
     steps = [Act(n, work=work(n)) for n in "ab"] + [Act("s", work=slow), Act("c", ("s",), work("c"))]
     steps.append(Act("d", work=work("d")))
-    lanes = dict.fromkeys("abcd", "one")
+    lanes = dict.fromkeys("abcd", Lane("one"))
     result = Engine(graph(*steps, lanes=lanes), None, (), Cancel()).run()
     assert (order, result.failures) == (["a", "b", "d", "c"], ())
+
+
+def test_lane_runs_as_many_steps_as_its_width() -> None:
+    """Two meet, the third finds them gone: with another width the meeting would never end, or be too full."""
+    here, meeting = threading.Semaphore(2), threading.Barrier(2, timeout=30)
+
+    def meet(_: Progress) -> None:
+        assert here.acquire(blocking=False), "more at once than the lane is wide"
+        meeting.wait()
+        here.release()
+
+    lanes = dict.fromkeys("abcd", Lane("two", 2))
+    result = Engine(graph(*(Act(n, work=meet) for n in "abcd"), lanes=lanes), None, (), Cancel()).run()
+    assert (set(result.done), result.failures) == (set("abcd"), ())
 
 
 def test_failure_skips_only_dependent_steps() -> None:
