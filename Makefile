@@ -64,7 +64,7 @@ bench: $(VENV)/.ready-dev host ## writes bench/results.json and docs/performance
 
 lock: $(VENV)/.ready-dev   ## locks the newest versions that pyproject.toml allows, with hashes
 	$(LOCK) --upgrade --group build -o requirements.txt
-	$(LOCK) --upgrade --group dev -o requirements-dev.txt
+	$(LOCK) --upgrade --group dev -c requirements.txt -o requirements-dev.txt
 
 clean:                     ## removes the virtual environment, not state and cache
 	rm -rf $(VENV)
