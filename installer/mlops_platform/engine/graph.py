@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
+from mlops_platform.base.order import in_order
 from mlops_platform.base.progress import Progress
 
 T = TypeVar("T")
@@ -149,7 +150,7 @@ class Graph:
         found: dict[str, list[str]] = {id_: [] for id_ in by_id}
         for step, needed in sorted(whole.edges, key=lambda edge: place[edge[1]]):
             found[step].append(needed)
-        order = _sorted(found)
+        order = in_order(found)
         requires = {id_: tuple(found[id_]) for id_ in order}
         return cls(tuple(by_id[id_] for id_ in order), requires, dict(lanes or {}))
 
@@ -160,19 +161,3 @@ class Graph:
             kept += [needed for needed in self.requires[id_] if needed not in kept]
         steps = tuple(step for step in self.steps if step.id in kept)
         return Graph(steps, {step.id: self.requires[step.id] for step in steps}, self.lanes)
-
-
-def _sorted(requires: Mapping[str, Iterable[str]]) -> list[str]:
-    done: dict[str, None] = {}
-
-    def visit(id_: str, trail: tuple[str, ...]) -> None:
-        if id_ in trail:
-            raise ValueError("cycle of steps: " + " → ".join([*trail, id_]))
-        for needed in requires[id_]:
-            if needed not in done:
-                visit(needed, (*trail, id_))
-        done.setdefault(id_)
-
-    for id_ in requires:
-        visit(id_, ()) if id_ not in done else None
-    return list(done)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mlops_platform.base.labels import secret_name
+from mlops_platform.base.order import in_order
 from mlops_platform.catalogue.catalogue import IDENTITY, SECRET_STORE, Catalog
 from mlops_platform.catalogue.checks import CAPABILITIES
 from mlops_platform.catalogue.component import Component
@@ -152,23 +153,8 @@ def resolve(environment: Environment, catalog: Catalog, around: Surroundings) ->
             login=login,
             bundle=around.beside / bundle if bundle else None,
         )
-    return _installation_order(found)
-
-
-def _installation_order(found: Mapping[str, ResolvedComponent]) -> dict[str, ResolvedComponent]:
-    """Each component after those it requires; the catalogue has been checked for cycles."""
-    ordered: dict[str, ResolvedComponent] = {}
-
-    def visit(name: str) -> None:
-        if name in ordered:  # else a component is visited once for each path to it
-            return
-        for needed in found[name].requires:
-            visit(needed)
-        ordered[name] = found[name]
-
-    for name in found:
-        visit(name)
-    return ordered
+    order = in_order({name: each.requires for name, each in found.items()})
+    return {name: found[name] for name in order}
 
 
 def _in_tree(component: Component, around: Surroundings) -> bool:

@@ -217,7 +217,7 @@ def test_critical_path_is_the_chain_that_determined_the_duration() -> None:
 @pytest.mark.parametrize(
     ("steps", "message"),
     [
-        ([Act("a", ("b",)), Act("b", ("a",))], "cycle of steps: a → b → a"),
+        ([Act("a", ("b",)), Act("b", ("a",))], "cycle: a → b → a"),
         ([Act("a"), Act("a")], "step twice"),
         ([Act("a", ("gone",))], "no step"),
     ],
