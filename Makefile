@@ -50,11 +50,14 @@ test: check host           ## all tests of this machine, in two parallel lanes
 	@sh scripts/host-packages test
 	$(MAKE) -j2 --output-sync=target --no-print-directory test-platform test-parts
 
+# Each lane has temporary folders of its own: pytest removes old ones at its end, also another lane's.
+LANE = $(shell mkdir -p /tmp/mlops-$@ && echo PYTEST_DEBUG_TEMPROOT=/tmp/mlops-$@)
+
 test-platform:             # tests of the node and of the whole platform
-	$(BIN)/pytest -q $(ON_NODES) tests/e2e -m 'not soak' --durations=12
+	$(LANE) $(BIN)/pytest -q $(ON_NODES) tests/e2e -m 'not soak' --durations=12
 
 test-parts:                # tests of adapters, and of clouds on loopback
-	$(BIN)/pytest -q tests/integration $(ON_NODES:%=--ignore=%) -m 'not soak' --durations=12
+	$(LANE) $(BIN)/pytest -q tests/integration $(ON_NODES:%=--ignore=%) -m 'not soak' --durations=12
 
 soak: $(VENV)/.ready-dev host  ## kill tests with the full number of kills; SEED=n repeats a run
 	$(BIN)/pytest -q tests/integration tests/e2e -m soak -s
