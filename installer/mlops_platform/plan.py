@@ -61,9 +61,16 @@ def plan_up(context: Context, only: str = "") -> Graph:
 
 
 def plan_smoke(context: Context, names: Iterable[str]) -> Graph:
-    """The smoke tests of the named components, in the graph's order; no earlier result is used."""
+    """The smoke tests of the named components, the long ones too, or all short ones without a name.
+
+    They keep the graph's order; no earlier result is used.
+    """
     chosen = set(names) or {MATRIX, IDENTITIES, *context.resolved}
-    tests = {n: t for n, t in component_tests(context).items() if n in chosen and t.resolved.component.smoke}
+    tests = {
+        n: t
+        for n, t in component_tests(context, whole=set(names)).items()
+        if n in chosen and t.resolved.component.smoke
+    }
     verify = {name: Part() for name in context.resolved}
     for name, test in tests.items():
         required = [verify[each] for each in test.resolved.requires]

@@ -139,6 +139,9 @@ class SmokeSpec(Script):
     )
     files: list[FileName] = Field(default_factory=list, description="Files beside the script")
     people: bool = Field(default=False, description="true: it gets users that exist for the test only")
+    long: bool = Field(
+        default=False, description="true: `up` leaves it out; `mlops-platform smoke <name>` runs it too"
+    )
     grace: Annotated[int, Field(ge=1, le=3600)] | None = Field(
         default=None, description="Grace period in seconds of the deleted pods; default: their own"
     )

@@ -106,6 +106,9 @@ def _smoke(document: Document, component: Component, texts: dict[str, str]) -> I
     if not component.smoke:
         yield document.problem(("smoke",), "smoke: missing", f"add a smoke test; {_SMOKE_HINT}")
         return
+    if all(each.long for each in component.smoke):
+        what = "smoke: every test is long: `up` would verify nothing"
+        yield document.problem(("smoke", 0, "long"), what, "add a short test, or make one short")
     names = [name for each in component.smoke for name in (each.script, *each.files)]
     if any(name not in texts for name in names):
         return

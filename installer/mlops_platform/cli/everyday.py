@@ -136,7 +136,7 @@ def smoke(
     verbose: Verbose = False,
     junit: Junit = "",
 ) -> None:
-    """Run the smoke tests: positive and negative tests of each layer."""
+    """Run the smoke tests: positive and negative; the long ones of named components too."""
     from mlops_platform.commands import smoke as command
 
     end(

@@ -6,7 +6,7 @@ import json
 import re
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
@@ -41,12 +41,14 @@ _PROBES = Path(__file__).with_name("probes.py")
 @dataclass(frozen=True)
 class ComponentTest:
     """The smoke test of one component. `required` are the tests of the components it requires: when one of
-    those changes, this one runs again. With `gentle` it deletes no pod."""
+    those changes, this one runs again. With `gentle` it deletes no pod. With `whole` the long scripts run
+    too; the digest stays, so the next `up` does not run it again."""
 
     context: Context
     resolved: ResolvedComponent
     required: tuple[ComponentTest, ...] = ()
     gentle: bool = False
+    whole: bool = False
     what: str = "smoke test"
 
     @property
@@ -71,8 +73,9 @@ class ComponentTest:
         values = {key: value for key, value in values_of(resolved).items() if key != "checksum"}
         release = Release(resolved.name, resolved.namespace, source_of(resolved), values, labels=OWNED)
         parts: list[Any] = [self.context.helm.digest(release)]
-        parts += [scripts_of(resolved, spec) for spec in resolved.component.smoke]
-        parts += [spec.model_dump(mode="json") for spec in resolved.component.smoke]
+        short = [spec for spec in resolved.component.smoke if not spec.long]
+        parts += [scripts_of(resolved, spec) for spec in short]
+        parts += [spec.model_dump(mode="json") for spec in short]
         return short_digest([*parts, *(each.digest for each in self.required)])
 
     def run(self, kube: Kube, progress: Progress) -> list[Result]:
@@ -84,6 +87,8 @@ class ComponentTest:
         results: list[Result] = []
         logs: dict[str, str] = {}
         for spec in resolved.component.smoke:
+            if spec.long and not self.whole:
+                continue
             with trial(context, resolved) if spec.people else nullcontext():
                 results += _Run(context, resolved, spec, kube, progress, logs).all(gentle=self.gentle)
         if any(not result.ok for result in results):
@@ -106,12 +111,14 @@ class ComponentTest:
         )
 
 
-def component_tests(context: Context, *, gentle: bool = False) -> dict[str, ComponentTest]:
-    """The test of each chosen component, by name."""
+def component_tests(
+    context: Context, *, gentle: bool = False, whole: Collection[str] = ()
+) -> dict[str, ComponentTest]:
+    """The test of each chosen component, by name; `whole` names those whose long scripts run too."""
     found: dict[str, ComponentTest] = {}
     for name, resolved in context.resolved.items():
         required = tuple(found[each] for each in resolved.requires)
-        found[name] = ComponentTest(context, resolved, required, gentle)
+        found[name] = ComponentTest(context, resolved, required, gentle, name in whole)
     return found
 
 

@@ -115,6 +115,15 @@ def test_smoke_deletes_no_pod_if_disruption_is_off(up: Node, folder: Path) -> No
     assert before and after and before["metadata"]["uid"] == after["metadata"]["uid"]
 
 
+def test_long_smoke_test_runs_only_if_its_component_is_named(up: Node, folder: Path) -> None:
+    made = opened(up, folder, disruptive=False)
+    short, whole = component_tests(made)["app"], component_tests(made, whole=["app"])["app"]
+    one = ["refused: a write without the password"]
+    assert [r.name for r in short.run(up.kube, QUIET)] == one
+    assert [r.name for r in whole.run(up.kube, QUIET)] == one * 2
+    assert short.digest == whole.digest
+
+
 def test_change_repeats_only_dependent_steps(up: Node, folder: Path) -> None:
     """A changed file of the program: new release and smoke test, no job. A changed script: only its step."""
     (folder / "app/serve.py").write_text((APP / "serve.py").read_text() + "# changed\n")
