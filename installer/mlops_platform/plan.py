@@ -39,6 +39,7 @@ from mlops_platform.steps.namespace import PrepareNamespace
 from mlops_platform.steps.network.platform import ClosePlatformNamespace
 from mlops_platform.steps.release.bundle import PutBundle
 from mlops_platform.steps.release.install import InstallRelease
+from mlops_platform.steps.release.webhook_certificate import MakeWebhookCertificate
 from mlops_platform.steps.secrets.database import ConfigureDatabaseEngine, engine_of
 from mlops_platform.steps.secrets.vault import ConfigureVault
 
@@ -150,6 +151,7 @@ def _component(context: Context, test: ComponentTest, ground: _Ground, built: Ma
             *(GrantAccess(context, grant, resolved.layer) for grant in resolved.grants),
             *([after(MakeClient(context, resolved), required)] if needs.client else []),
             *([after(MakeCertificate(context, resolved), required)] if needs.certificate else []),
+            *([MakeWebhookCertificate(context, resolved)] if component.webhook_certificate else []),
             *([after(CollectProxySecrets(context, resolved), required)] if component.ingress else []),
             *([PutBundle(context, resolved)] if resolved.bundle else []),
         ),
@@ -157,7 +159,7 @@ def _component(context: Context, test: ComponentTest, ground: _Ground, built: Ma
             after(RunJob(context, resolved, job), required, ground.images([job.image]))
             for job in component.jobs
         ),
-        after(InstallRelease(context, resolved), required, ground.helm, ground.images([resolved.image])),
+        after(InstallRelease(context, resolved), required, ground.helm, ground.images(resolved.images)),
         *([ConfigureVault(context, resolved)] if component == context.store else []),
         *(after(each, ground.images(s.image for s in component.smoke)) for each in verify),
     )
@@ -240,7 +242,7 @@ def _images_of(context: Context, resolved: ResolvedComponent) -> list[str]:
     component = resolved.component
     if not context.cluster.capabilities.takes_images:
         return []
-    own = [resolved.image] if resolved.in_tree else []
+    own = [*resolved.images]
     if component.embedded and resolved.in_tree:
         own.append(component.embedded.image)
     images = [*own, *(job.image for job in component.jobs), *(test.image for test in component.smoke)]

@@ -170,7 +170,7 @@ class Programs:
             raise
 
     def _compile(self, program: Program, work: Path, cache: Path, progress: Progress, cancel: Cancel) -> None:
-        env = _environment(cache, work / "tmp")
+        env = go_environment(cache, work / "tmp")
         (work / "tmp").mkdir()
         what = "tool" if re.search(r"^tool\b", _go_mod(program), re.MULTILINE) else "./..."
         go = [str(find_go().binary), "-C", str(program.module)]
@@ -194,7 +194,7 @@ class Programs:
             binary.chmod(0o755)
 
 
-def _environment(cache: Path, temporary: Path) -> Mapping[str, str]:
+def go_environment(cache: Path, temporary: Path) -> Mapping[str, str]:
     """Variables on which the result depends; proxies and checksum databases stay as the user set them."""
     return {
         "CGO_ENABLED": "0",

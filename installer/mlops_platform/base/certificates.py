@@ -1,4 +1,4 @@
-"""Certificates of the gateway: one authority for each environment signs for all names of its domain."""
+"""Certificates of servers, each signed by an authority of ours: of an environment, or of one component."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _CERTIFICATE_DAYS = 397  # browsers refuse longer ones: https://cabforum.org/wor
 _CLOCK_SKEW = timedelta(minutes=5)
 
 
-def authority(environment: str, now: datetime | None = None) -> dict[str, str]:
+def authority(title: str, now: datetime | None = None) -> dict[str, str]:
     """Make an authority: ca.crt and ca.key in PEM. It signs certificates of servers only."""
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"mlops-platform {environment}")])
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"mlops-platform {title}")])
     moment = now or datetime.now(UTC)
     certificate = (
         x509.CertificateBuilder(
@@ -65,6 +65,12 @@ def certificate(held: Mapping[str, str], domain: str, now: datetime | None = Non
         "domain": domain,
         "ends": ends.isoformat(timespec="seconds"),
     }
+
+
+def outlives_certificates(held: Mapping[str, str], now: datetime | None = None) -> bool:
+    """Return whether an authority is valid for as long as a certificate that it signs now."""
+    ends = x509.load_pem_x509_certificate(held["ca.crt"].encode()).not_valid_after_utc
+    return ends > (now or datetime.now(UTC)) + timedelta(days=_CERTIFICATE_DAYS)
 
 
 def usage(*, signs: bool) -> x509.KeyUsage:

@@ -3,6 +3,8 @@
 PLATFORM_NAMESPACE = "mlops-platform"
 # The label of a project's namespace and of the platform's objects in it; its value is the project's name.
 PROJECT_LABEL = "mlops-platform/project"
+# The label of objects outside of a component's namespace that the platform applied for it.
+COMPONENT_LABEL = "mlops-platform/component"
 OWNED = {"app.kubernetes.io/part-of": "mlops-platform"}
 
 

@@ -48,6 +48,9 @@ def dangling(document: Document, component: Component) -> Iterable[Problem]:
         yield document.problem(
             ("ingress",), "ingress, but serves nothing", "add the port for browsers to `serves`"
         )
+    if component.webhook_certificate and not component.webhooks:
+        what = "webhookCertificate, but the API server reaches no port"
+        yield document.problem(("webhookCertificate",), what, "add the pods' port to `webhooks`")
     numbers = [served.port for served in component.serves.values()]
     for name, served in component.serves.items():
         if numbers.index(served.port) != list(component.serves).index(name):

@@ -24,8 +24,10 @@ from mlops_platform.catalogue.fields import (
     PortName,
     ScriptName,
     UrlPath,
+    Why,
 )
 from mlops_platform.catalogue.needs import Needs, Provided, renamed
+from mlops_platform.catalogue.operator import ClusterRight, Module, WebhookCertificate
 from mlops_platform.catalogue.rules import Rule
 
 # In the order of installation, as screens list them.
@@ -197,7 +199,7 @@ class PodSecurity(Strict):
     """A pod-security level of the namespace below `restricted`."""
 
     level: Literal["baseline", "privileged"] = Field(description="Pod-security level")
-    why: Annotated[str, Field(min_length=12)] = Field(description="Reason, one line")
+    why: Why = Field(description="Reason, one line")
 
 
 class Outside(Strict):
@@ -205,7 +207,7 @@ class Outside(Strict):
 
     cidr: Network = Field(description="Network, such as 192.0.2.0/24")
     port: Port = Field(description="TCP port")
-    why: Annotated[str, Field(min_length=12)] = Field(description="Reason, one line")
+    why: Why = Field(description="Reason, one line")
 
 
 class Component(Strict):
@@ -246,8 +248,23 @@ class Component(Strict):
     needs: Needs = Field(default=Needs(), description="What is made for it before it starts")
     chart: Chart | None = Field(default=None, description="Official chart; its values are in values.yaml")
     kustomize: Kustomize | None = Field(default=None, description="In place of a chart")
+    module: Module | None = Field(
+        default=None, description="Upstream's chart in a Go module; its values are in values.yaml"
+    )
     embedded: Embedded | None = Field(
         default=None, description="In-tree chart with an image built here; its values are in service.yaml"
+    )
+    webhook_certificate: WebhookCertificate | None = Field(
+        default=None, alias="webhookCertificate", description="Certificate for webhooks of a `module`"
+    )
+    cluster_rights: list[ClusterRight] = Field(
+        default_factory=list,
+        alias="clusterRights",
+        description="Rights of a `module` or `kustomize` release outside of its namespace",
+    )
+    objects: list[FileName] = Field(
+        default_factory=list,
+        description="Files of custom resources, applied when the release is ready and its webhooks answer",
     )
     bundles: FileName = Field(
         default="", description="File with values for each kind of bundle: people's own code that it runs"
@@ -261,10 +278,17 @@ class Component(Strict):
 
     @model_validator(mode="after")
     def _one_source(self) -> Component:
-        if self.chart and self.kustomize:
-            raise ValueError("both chart and kustomize | a component has one official source")
-        if not (self.chart or self.kustomize or self.embedded):
-            raise ValueError("no source | give chart, kustomize or embedded")
+        official = [name for name in ("chart", "kustomize", "module") if getattr(self, name)]
+        if len(official) > 1:
+            raise ValueError(f"both {' and '.join(official)} | a component has one official source")
+        if self.module and self.embedded:
+            raise ValueError("both module and embedded | a module is the same on every cluster")
+        if not (official or self.embedded):
+            raise ValueError("no source | give chart, kustomize, module or embedded")
+        if self.webhook_certificate and not self.module:
+            raise ValueError("webhookCertificate without module | an official chart makes its own")
+        if self.cluster_rights and not (self.module or self.kustomize):
+            raise ValueError("clusterRights without module or kustomize | only these releases are checked")
         return self
 
     @property

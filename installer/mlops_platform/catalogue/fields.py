@@ -81,6 +81,40 @@ def _audience(value: str) -> str:
     return value
 
 
+def _go_module(value: str) -> str:
+    if len(value) > 200 or not re.fullmatch(r"[a-z0-9.-]+(/[A-Za-z0-9._~-]+)*", value) or ".." in value:
+        raise ValueError("not a Go module | its path as in go.mod, such as sigs.k8s.io/jobset")
+    return value
+
+
+def _folder(value: str) -> str:
+    """Check a folder's path: it stays inside of the folder to which it is relative."""
+    parts = value.split("/")
+    if len(value) > 200 or not re.fullmatch(r"[A-Za-z0-9._/-]+", value) or {"", ".", ".."} & set(parts):
+        raise ValueError("not a folder | a relative path without .., such as charts/jobset")
+    return value
+
+
+def _object_name(value: str) -> str:
+    """Check the name of a Kubernetes object; names of roles have colons."""
+    if len(value) > 253 or not re.fullmatch(r"[a-z0-9]([-a-z0-9.:]*[a-z0-9])?", value):
+        raise ValueError("not an object's name | lower-case letters, digits, dashes, dots and colons")
+    return value
+
+
+def _omission(value: str) -> str:
+    kind, slash, name = value.partition("/")
+    if not re.fullmatch(r"[A-Z][A-Za-z]+", kind) or (slash and not _object_name(name)):
+        raise ValueError("not objects | a kind, such as Certificate, or Kind/name for one object")
+    return value
+
+
+def _variable(value: str) -> str:
+    if len(value) > 30 or not re.fullmatch(r"[a-z][a-z0-9_]*", value):
+        raise ValueError("not a variable's name | lower-case letters, digits and _, a letter first")
+    return value
+
+
 Network = Annotated[str, AfterValidator(_network)]
 Name = Annotated[str, AfterValidator(_name)]
 UrlPath = Annotated[str, AfterValidator(_path)]
@@ -92,6 +126,12 @@ Pods = Annotated[str, AfterValidator(_pods)]
 EnvName = Annotated[str, AfterValidator(_env)]
 PortName = Annotated[str, AfterValidator(_port_name)]
 Audience = Annotated[str, AfterValidator(_audience)]
+GoModule = Annotated[str, AfterValidator(_go_module)]
+FolderPath = Annotated[str, AfterValidator(_folder)]
+ObjectName = Annotated[str, AfterValidator(_object_name)]
+Omission = Annotated[str, AfterValidator(_omission)]
+VariableName = Annotated[str, AfterValidator(_variable)]
+Why = Annotated[str, Field(min_length=12)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Cpu = Annotated[str, AfterValidator(cpu)]
 Memory = Annotated[str, AfterValidator(memory)]

@@ -11,7 +11,7 @@ from pathlib import Path
 from mlops_platform.base.errors import ConfigurationError, Problem
 from mlops_platform.base.paths import shown
 from mlops_platform.base.yaml import Document, read_text
-from mlops_platform.catalogue import service, variables
+from mlops_platform.catalogue import custom_objects, pins, service, variables
 from mlops_platform.catalogue.component import Component
 from mlops_platform.catalogue.documents import document_of
 
@@ -39,6 +39,7 @@ def problems(
         yield from _scripts(folder, texts)
     yield from _smoke(document, component, texts)
     yield from _version(document, component, folder)
+    yield from pins.problems(document, component, folder)
     if images is not None:
         for place, image in _images(component):
             if image not in images:
@@ -68,9 +69,10 @@ def _named(component: Component) -> Iterator[tuple[Place, str]]:
     if component.embedded:
         yield ("embedded", "values"), component.embedded.values
         yield from ((("embedded", "files", i), file) for i, file in enumerate(component.embedded.files))
-    for key in ("chart", "kustomize"):
+    for key in ("chart", "kustomize", "module"):
         if getattr(component, key):
             yield (key,), "values.yaml"
+    yield from ((("objects", i), file) for i, file in enumerate(component.objects))
 
 
 def _text(document: Document, place: Place, folder: Path, name: str) -> str:
@@ -146,6 +148,8 @@ def _images(component: Component) -> Iterator[tuple[Place, str]]:
     """Every image recipe that the component names, with its key."""
     if component.embedded:
         yield ("embedded", "image"), component.embedded.image
+    if component.module:
+        yield from ((("module", "images", key), name) for key, name in component.module.images.items())
     yield from ((("jobs", i, "image"), job.image) for i, job in enumerate(component.jobs))
     yield from ((("smoke", i, "image"), smoke.image) for i, smoke in enumerate(component.smoke))
     yield from ((("provides", n, "image"), p.image) for n, p in component.provides.items() if p.script)
@@ -175,7 +179,8 @@ def _variables(
             found = variables.wrong(provided.engine.url, variables.ENGINE, (*place, "engine", "url"))
             yield from (document.problem(*each) for each in found)
     files = component.embedded.files if component.embedded else []
-    official = common | {variables.file_variable(name) for name in files}
+    images = variables.images(component)
+    official = common | images | {variables.file_variable(name) for name in files}
     for kind in ("pools", "bucket", "database"):
         if getattr(component.needs, kind):  # their names are the cluster's, known when it exists
             names = re.findall(rf"\${{({kind}_\w+)}}", texts.get("values.yaml", ""))
@@ -189,3 +194,6 @@ def _variables(
             values = document_of(folder / file)
             yield from values.problems
             yield from (values.problem(*each) for each in variables.wrong(values.data, known))
+    for name in component.objects:
+        if name in texts:
+            yield from custom_objects.problems(folder / name, component, common | images)

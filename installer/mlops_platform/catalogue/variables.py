@@ -34,6 +34,18 @@ def ports(component: Component) -> dict[str, str]:
     return {f"port_{name.replace('-', '_')}": str(served.port) for name, served in component.serves.items()}
 
 
+def images(component: Component) -> set[str]:
+    """The variables with the images of a module: `${image_x}`, and the parts of its reference."""
+    names = component.module.images if component.module else ()
+    return {f"{part}_{name}" for name in names for part in ("image", "repository", "tag")}
+
+
+def image_values(name: str, reference: str) -> dict[str, str]:
+    """The values of these variables for one image, which the reference names by tag."""
+    repository, _, tag = reference.rpartition(":")
+    return {f"image_{name}": reference, f"repository_{name}": repository, f"tag_{name}": tag}
+
+
 def file_variable(name: str) -> str:
     """The variable with the text of a file: `${launch_py}` is that of launch.py."""
     return re.sub(r"\W", "_", name)

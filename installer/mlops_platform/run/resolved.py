@@ -101,6 +101,13 @@ class ResolvedComponent:
     def layer(self) -> str:
         return self.component.layer
 
+    @property
+    def images(self) -> tuple[str, ...]:
+        """The recipes of its release: of the in-tree chart, or of a module's values and objects."""
+        if self.component.module:
+            return tuple(dict.fromkeys(self.component.module.images.values()))
+        return (self.image,) if self.image else ()
+
     def secret(self, key: str) -> str:
         """The name of one of its Secrets."""
         return secret_name(self.name, key)

@@ -8,7 +8,7 @@ import pytest
 from cryptography import x509
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 from mlops_platform.base.certificates import authority, certificate
-from mlops_platform.steps.access.certificate import RENEW, due
+from mlops_platform.steps.certificates import RENEW, due
 
 NOW = datetime.now(UTC)
 DOMAIN = "mlops.localhost"

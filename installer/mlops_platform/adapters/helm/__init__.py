@@ -3,8 +3,14 @@
 from pathlib import Path
 
 from mlops_platform.adapters.helm.helm import Helm
-from mlops_platform.adapters.helm.release import Installed, Release
-from mlops_platform.adapters.helm.sources import ChartSource, InTreeChart, KustomizeTree, RepositoryChart
+from mlops_platform.adapters.helm.release import Certificate, Installed, Release
+from mlops_platform.adapters.helm.sources import (
+    ChartSource,
+    InTreeChart,
+    KustomizeTree,
+    ModuleCharts,
+    RepositoryChart,
+)
 from mlops_platform.adapters.prebuilt import Prebuilt
 from mlops_platform.adapters.programs import Program
 
@@ -30,11 +36,13 @@ KUSTOMIZE = Program("kustomize", _HERE / "kustomize-program")
 __all__ = [
     "HELM",
     "KUSTOMIZE",
+    "Certificate",
     "ChartSource",
     "Helm",
     "InTreeChart",
     "Installed",
     "KustomizeTree",
+    "ModuleCharts",
     "Release",
     "RepositoryChart",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import http.client
 import ipaddress
+import os
 import re
 import shlex
 import shutil
@@ -16,16 +17,25 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from mlops_platform.adapters.buildonce import build_once
-from mlops_platform.adapters.helm.kustomize import render, write_chart
+from mlops_platform.adapters.helm import module
+from mlops_platform.adapters.helm.kustomize import render
 from mlops_platform.adapters.helm.release import Release
-from mlops_platform.adapters.helm.sources import ChartSource, InTreeChart, KustomizeTree, RepositoryChart
+from mlops_platform.adapters.helm.rendered import Rendered, changed, write_chart
+from mlops_platform.adapters.helm.sources import (
+    ChartSource,
+    InTreeChart,
+    KustomizeTree,
+    ModuleCharts,
+    RepositoryChart,
+)
 from mlops_platform.adapters.process import Completed
 from mlops_platform.base.cancel import Cancel
 from mlops_platform.base.errors import StepError
 from mlops_platform.base.progress import Progress
-from mlops_platform.base.yaml import kubernetes_objects, load_kubernetes
+from mlops_platform.base.yaml import dump, kubernetes_objects, load_kubernetes
 
 Build = Callable[[Progress, Cancel], Path]  # builds a program if it is missing
+Check = Callable[[Rendered], None]  # raises an error for objects that must not be sent
 
 _DOWNLOAD_SECONDS = 300.0
 _CONNECT_SECONDS = 30.0
@@ -47,14 +57,25 @@ class Chart:
 class Charts:
     """Charts of one Helm; downloads are shared by all environments."""
 
-    def __init__(self, helm: Callable[..., Completed], cache: Path, folder: Path, kustomize: Build) -> None:
+    def __init__(
+        self,
+        helm: Callable[..., Completed],
+        cache: Path,
+        folder: Path,
+        kustomize: Build,
+        kubernetes: Callable[[], str],
+    ) -> None:
         self._helm = helm
         self._cache = cache
         self._folder = folder
         self._kustomize = kustomize
+        self._kubernetes = kubernetes
 
-    def prepare(self, release: Release, progress: Progress, cancel: Cancel) -> Chart:
-        """Fetch the chart and split off its definitions. Raises StepError for a wrong digest or address."""
+    def prepare(self, release: Release, check: Check, progress: Progress, cancel: Cancel) -> Chart:
+        """Fetch the chart and split off its definitions. Raises StepError for a wrong digest or address.
+
+        A release that is rendered here, from a tree or a module, is checked by `check`.
+        """
         source = release.source
         if isinstance(source, InTreeChart):
             own = any(
@@ -64,7 +85,34 @@ class Charts:
         if isinstance(source, RepositoryChart):
             archive = self._pull(source, progress, cancel)
             return Chart(archive, self._definitions(archive))
-        return self._wrap(source, release, progress, cancel)
+        if isinstance(source, ModuleCharts):
+            return self._from_module(source, release, check, progress, cancel)
+        return self._from_tree(source, release, check, progress, cancel)
+
+    def _from_module(
+        self, source: ModuleCharts, release: Release, check: Check, progress: Progress, cancel: Cancel
+    ) -> Chart:
+        folder = module.charts(self._cache, source, progress, cancel)
+        progress.say(f"rendering {title_of(source)}")
+        objects = module.render(
+            self._helm,
+            folder,
+            source,
+            name=release.name,
+            namespace=release.namespace,
+            values=write_values(self._folder, release),
+            kubernetes=self._kubernetes(),
+            cancel=cancel,
+        )
+        found = changed(objects, release, source.omit, source.omit_containers)
+        return self._wrapped(found, release, check, source.digest, source.version)
+
+    def _wrapped(
+        self, found: Rendered, release: Release, check: Check, digest: str, app_version: str
+    ) -> Chart:
+        check(found)
+        folder = self._folder / "rendered" / f"{release.namespace}.{release.name}"
+        return Chart(folder, write_chart(folder, found.objects, release, digest, app_version))
 
     def _pull(self, source: RepositoryChart, progress: Progress, cancel: Cancel) -> Path:
         plain = require_safe(source.repo)
@@ -76,7 +124,9 @@ class Charts:
 
         return self._download(source, ".tgz", fetch, progress, cancel)
 
-    def _wrap(self, source: KustomizeTree, release: Release, progress: Progress, cancel: Cancel) -> Chart:
+    def _from_tree(
+        self, source: KustomizeTree, release: Release, check: Check, progress: Progress, cancel: Cancel
+    ) -> Chart:
         if release.values:
             raise StepError(
                 f"{release.name} is a kustomize tree and takes no values",
@@ -88,8 +138,7 @@ class Charts:
             source, ".tar.gz", lambda target: fetch_file(source.url, target, plain=plain), progress, cancel
         )
         objects = render(self._kustomize(progress, cancel), archive, source)
-        folder = self._folder / "kustomize" / f"{release.namespace}.{release.name}"
-        return Chart(folder, write_chart(folder, objects, source, release.name, release.namespace))
+        return self._wrapped(changed(objects, release), release, check, source.digest, source.ref)
 
     def _download(
         self,
@@ -121,6 +170,16 @@ class Charts:
         return tuple(kubernetes_objects(text, f"the definitions of {chart.name}"))
 
 
+def write_values(folder: Path, release: Release) -> Path:
+    """Write the values of a release into Helm's folder, for the user only, and return the file."""
+    file = folder / "values" / f"{release.namespace}.{release.name}.yaml"
+    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    descriptor = os.open(file, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as opened:
+        opened.write(dump(release.values))
+    return file
+
+
 def title_of(source: ChartSource) -> str:
     """Name and version for the screen, such as 'minio-17.0.1'."""
     if isinstance(source, InTreeChart):
@@ -128,6 +187,8 @@ def title_of(source: ChartSource) -> str:
         return f"{chart['name']}-{chart['version']}"
     if isinstance(source, RepositoryChart):
         return f"{source.name}-{source.version}"
+    if isinstance(source, ModuleCharts):
+        return f"{source.module.rpartition('/')[2]}-{source.version}"
     return f"{source.repo.rstrip('/').rpartition('/')[2]}-{source.ref}"
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlops_platform.adapters.buildonce import tethered
-from mlops_platform.adapters.helm.charts import Build, Charts, title_of
+from mlops_platform.adapters.helm.charts import Build, Charts, Check, title_of, write_values
 from mlops_platform.adapters.helm.release import (
     CHART_LABEL,
     DIGEST_LABEL,
@@ -30,7 +30,6 @@ from mlops_platform.adapters.wait import Pending, wait_until
 from mlops_platform.base.cancel import Cancel
 from mlops_platform.base.errors import CommandFailed
 from mlops_platform.base.progress import Progress
-from mlops_platform.base.yaml import dump
 
 if TYPE_CHECKING:
     from mlops_platform.adapters.kube import Kube
@@ -63,7 +62,7 @@ class Helm:
         self._kubeconfig = kubeconfig
         self._folder = folder
         self._kube = kube
-        self._charts = Charts(self._run, cache, folder, kustomize)
+        self._charts = Charts(self._run, cache, folder, kustomize, kube.version)
         self._lock = threading.Lock()
         self._installed: Mapping[tuple[str, str], Installed] | None = None
         self._identities: dict[ChartSource, tuple[str, ...]] = {}
@@ -133,12 +132,14 @@ class Helm:
                 return True
         return False
 
-    def upgrade(self, release: Release, progress: Progress, cancel: Cancel) -> None:
-        """Install or upgrade, then wait for the rollout.
+    def upgrade(
+        self, release: Release, progress: Progress, cancel: Cancel, check: Check = lambda _: None
+    ) -> None:
+        """Install or upgrade, then wait for the rollout. `check` gets objects that are rendered here.
 
         Raises CommandFailed with Helm's message, StepError with the end of a pod's log.
         """
-        chart = self._charts.prepare(release, progress, cancel)
+        chart = self._charts.prepare(release, check, progress, cancel)
         if chart.definitions:
             progress.say(f"{len(chart.definitions)} resource definitions")
             self._kube.apply(*chart.definitions)
@@ -152,7 +153,7 @@ class Helm:
         }
         said = self._change(
             *("upgrade", release.name, str(chart.path), "--install", "--namespace", release.namespace),
-            *("--values", str(self._values_file(release)), "--output", "json", "--skip-crds"),
+            *("--values", str(write_values(self._folder, release)), "--output", "json", "--skip-crds"),
             *("--labels", ",".join(f"{k}={v}" for k, v in sorted(labels.items()))),
             *("--history-max", str(_HISTORY), "--timeout", f"{release.timeout_seconds:.0f}s", *_SERVER_SIDE),
             cancel=cancel,
@@ -196,15 +197,6 @@ class Helm:
         """Add labels to Helm's record that are known only after the release is rendered."""
         record = _record_name(release.name, revision)
         self._kube.patch("v1", "Secret", record, release.namespace, body={"metadata": {"labels": labels}})
-
-    def _values_file(self, release: Release) -> Path:
-        """Write the values to a file, so that the command in an error can be pasted."""
-        file = self._folder / "values" / f"{release.namespace}.{release.name}.yaml"
-        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w") as opened:
-            opened.write(dump(release.values))
-        return file
 
     def _change(
         self, command: str, *arguments: str, cancel: Cancel | None = None, seconds: float = 600

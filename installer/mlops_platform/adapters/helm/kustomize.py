@@ -1,9 +1,8 @@
-"""Wraps a kustomize tree in a chart, so that it has a history, a rollback and an uninstall."""
+"""Renders a kustomize tree."""
 
 from __future__ import annotations
 
 import re
-import shutil
 import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -13,10 +12,9 @@ from typing import Any
 from mlops_platform.adapters.helm.sources import KustomizeTree
 from mlops_platform.adapters.process import run
 from mlops_platform.base.errors import StepError
-from mlops_platform.base.yaml import dump, kubernetes_objects, load_kubernetes
+from mlops_platform.base.yaml import kubernetes_objects, load_kubernetes
 
 _SECONDS = 120.0
-_DEFINITION = "CustomResourceDefinition"
 _FILES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 _FOLDERS = ("resources", "bases", "components")
 _FREE_TEXT = frozenset({"commonAnnotations", "annotations", "literals", "labels", "patch"})
@@ -81,33 +79,3 @@ def _strings(value: Any) -> Iterator[str]:
     elif isinstance(value, list):
         for inner in value:
             yield from _strings(inner)
-
-
-def write_chart(
-    folder: Path, objects: list[Object], tree: KustomizeTree, name: str, namespace: str
-) -> tuple[Object, ...]:
-    """Write the objects as a chart, except the CustomResourceDefinitions, which are returned.
-
-    The release's own namespace is left out too: an uninstall would delete it with all its objects.
-    """
-    shutil.rmtree(folder, ignore_errors=True)
-    (folder / "templates").mkdir(parents=True, mode=0o700)
-    # The letter: an identifier of digits alone must not begin with 0. https://semver.org/#spec-item-9
-    version = f"0.0.0-d{tree.digest.removeprefix('sha256:')[:12]}"
-    about = {"apiVersion": "v2", "name": name, "version": version, "appVersion": tree.ref}
-    (folder / "Chart.yaml").write_text(dump(about))
-    own = [o for o in objects if o["kind"] != _DEFINITION and not _is_namespace(o, namespace)]
-    for number, each in enumerate(own):
-        text = dump(each)
-        file = folder / "templates" / f"{number:04}-{each['kind'].lower()}.yaml"
-        file.write_text(escaped(text))
-    return tuple(o for o in objects if o["kind"] == _DEFINITION)
-
-
-def escaped(text: str) -> str:
-    """The text escaped for Helm's templates: dashboards and workflows contain many braces."""
-    return text.replace("{{", "{{`{{`}}")
-
-
-def _is_namespace(each: Object, name: str) -> bool:
-    return (each["kind"], each["metadata"]["name"]) == ("Namespace", name)

@@ -21,8 +21,23 @@ _LONGEST_VALUE = 60
 
 
 @dataclass(frozen=True)
+class Certificate:
+    """The certificate of a release's webhooks: its authority in PEM, and the Secrets that pods mount.
+
+    `digest` is that of the certificate: a new one restarts the pods.
+    """
+
+    authority: str
+    secrets: tuple[str, ...]
+    digest: str
+
+
+@dataclass(frozen=True)
 class Release:
-    """A requested release. `values` contain no secrets: Helm stores them in the cluster unencrypted."""
+    """A requested release. `values` contain no secrets: Helm stores them in the cluster unencrypted.
+
+    `owner` are labels of its CustomResourceDefinitions, by which `down` finds them.
+    """
 
     name: str
     namespace: str
@@ -30,6 +45,8 @@ class Release:
     values: Mapping[str, Any]
     timeout_seconds: float = 600
     labels: Mapping[str, str] = field(default_factory=dict)
+    owner: Mapping[str, str] = field(default_factory=dict)
+    certificate: Certificate | None = None
 
 
 @dataclass(frozen=True)
@@ -45,7 +62,9 @@ class Installed:
 
 def digest_of(release: Release, source: Sequence[str]) -> str:
     """Digest of the release's inputs in 16 hex digits; `source` is the identity of its source."""
-    parts = [_FORMAT, list(source), dict(release.values), dict(release.labels)]
+    parts: list[Any] = [_FORMAT, list(source), dict(release.values), dict(release.labels)]
+    if release.certificate:
+        parts.append([release.certificate.authority, release.certificate.digest])
     return short_digest(parts)
 
 

@@ -60,4 +60,32 @@ class KustomizeTree:
         return f"{self.repo.rstrip('/')}/archive/{self.ref}.tar.gz"
 
 
-ChartSource = InTreeChart | RepositoryChart | KustomizeTree
+@dataclass(frozen=True)
+class ModuleCharts:
+    """Charts in a Go module at a version; `sums` are the module's lines of go.sum.
+
+    The objects of all charts are one release. `omit` are kinds, or 'Kind/name', and `omit_containers` names
+    of containers that are left out of it.
+    """
+
+    module: str
+    version: str
+    sums: tuple[str, ...]
+    charts: tuple[str, ...]
+    omit: tuple[str, ...] = ()
+    omit_containers: tuple[str, ...] = ()
+
+    def identity(self) -> tuple[str, ...]:
+        rules = (
+            *(f"-{each}" for each in self.omit),
+            *(f"-container/{each}" for each in self.omit_containers),
+        )
+        return ("module", *self.sums, *self.charts, *rules)
+
+    @property
+    def digest(self) -> str:
+        """'sha256:…' of what pins the charts."""
+        return f"sha256:{hashlib.sha256(repr((self.sums, self.charts)).encode()).hexdigest()}"
+
+
+ChartSource = InTreeChart | RepositoryChart | KustomizeTree | ModuleCharts

@@ -144,6 +144,11 @@ class Kube:
         token: str = made["status"]["token"]
         return token
 
+    def version(self) -> str:
+        """The server's version, such as 'v1.35.2'."""
+        found: str = self.raw("GET", "/version")["gitVersion"]
+        return found
+
     def check_ready(self) -> None:
         """Raises KubeError when the server does not answer, or is not ready."""
         self.raw("GET", "/readyz", seconds=_READY_SECONDS)

@@ -65,6 +65,17 @@ def parse(text: str, name: str) -> Document:
     return _document(tree, {}, text)
 
 
+def load_documents(path: Path, shown_as: str = "") -> Document:
+    """Read a file of several documents that people write, as `load` does; `data` is the list of them."""
+    name = shown_as or str(path)
+    try:
+        text = read_text(path, name)
+    except ConfigurationError as error:
+        return Document(name, None, problems=error.problems)
+    tree = parsing.strict_documents(text, name)
+    return _document(tree, [each for each in tree.documents if each is not None], text)
+
+
 def load_kubernetes(path: Path) -> Any:
     """Read a kubeconfig or a file of a chart as Kubernetes reads it. Raises ConfigurationError."""
     tree = parsing.as_kubernetes(read_text(path), str(path), parsing.MOST_VALUES)

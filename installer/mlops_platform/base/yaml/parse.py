@@ -74,6 +74,11 @@ def strict(text: str, file: str) -> Tree:
     return _parsed(text, _Builder(Tree(file), core, MOST_VALUES))
 
 
+def strict_documents(text: str, file: str) -> Tree:
+    """Parse documents that a person wrote; the place of each value begins with its document's number."""
+    return _parsed(text, _DocumentsBuilder(Tree(file), core, MOST_VALUES))
+
+
 def as_kubernetes(text: str, file: str, most: int) -> Tree:
     """Parse documents as Kubernetes does: YAML 1.1 without base 60; the last of equal keys wins."""
     return _parsed(text, _KubernetesBuilder(Tree(file), kubernetes, most))
@@ -129,7 +134,10 @@ class _Builder:
         for event in self._documents():
             if self.tree.documents and not self.many:
                 self.tree.stop(event.start_mark.line + 1, "a second document", "write one file for each")
-            self.tree.documents.append(self._value(self._event(), ()))
+            self.tree.documents.append(self._value(self._event(), self._root()))
+
+    def _root(self) -> Place:
+        return ()
 
     def _documents(self) -> Iterator[Event]:
         while event := self._event():
@@ -273,6 +281,15 @@ class _Builder:
 def _foreign(tag: str) -> str:
     short = f"!!{tag.removeprefix(_TAG)}" if tag.startswith(_TAG) else tag
     return f"{shown(short)}: a tag that does not fit the value, or is not plain YAML"
+
+
+class _DocumentsBuilder(_Builder):
+    """Builds several documents as strictly as one."""
+
+    many = True
+
+    def _root(self) -> Place:
+        return (len(self.tree.documents),)
 
 
 class _KubernetesBuilder(_Builder):

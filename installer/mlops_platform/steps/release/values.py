@@ -7,16 +7,27 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mlops_platform.adapters.helm import ChartSource, InTreeChart, KustomizeTree, Release, RepositoryChart
+from mlops_platform.adapters.helm import (
+    Certificate,
+    ChartSource,
+    InTreeChart,
+    KustomizeTree,
+    ModuleCharts,
+    Release,
+    RepositoryChart,
+)
+from mlops_platform.adapters.kube.namespaces import ENVIRONMENT_LABEL
 from mlops_platform.adapters.programs import ARCHITECTURE
+from mlops_platform.base.digest import short_digest
 from mlops_platform.base.errors import ConfigurationError, PreflightError, Problem
-from mlops_platform.base.labels import OWNED, secret_name
+from mlops_platform.base.labels import COMPONENT_LABEL, OWNED, secret_name
 from mlops_platform.base.quantities import to_bytes, to_cores
 from mlops_platform.base.values import merge, substitute
 from mlops_platform.catalogue.component import Component
 from mlops_platform.catalogue.documents import values_file
+from mlops_platform.catalogue.pins import pin_of
 from mlops_platform.catalogue.service import CHARTS, complete
-from mlops_platform.catalogue.variables import file_variable
+from mlops_platform.catalogue.variables import file_variable, image_values
 from mlops_platform.environment.model import ComponentSpec
 from mlops_platform.environment.uis import ROUTES_FILE
 from mlops_platform.run.context import Context
@@ -36,7 +47,20 @@ def release_of(context: Context, resolved: ResolvedComponent) -> Release:
         values=values_of(resolved, checksum),
         timeout_seconds=600,
         labels=OWNED,
+        owner={**OWNED, ENVIRONMENT_LABEL: context.environment.name, COMPONENT_LABEL: resolved.name},
+        certificate=_certificate(context, resolved),
     )
+
+
+def _certificate(context: Context, resolved: ResolvedComponent) -> Certificate | None:
+    """The certificate of the webhooks, as the step before the release has made it; empty before that."""
+    wanted = resolved.component.webhook_certificate
+    if not wanted:
+        return None
+    # All these Secrets have the same contents.
+    stored = context.cluster_secrets.read(resolved.namespace, wanted.secrets[0])
+    digest = short_digest(stored.get("tls.crt", ""))
+    return Certificate(stored.get("ca.crt", ""), tuple(wanted.secrets), digest)
 
 
 def source_of(resolved: ResolvedComponent) -> ChartSource:
@@ -50,6 +74,10 @@ def source_of(resolved: ResolvedComponent) -> ChartSource:
     if component.kustomize:
         tree = component.kustomize
         return KustomizeTree(tree.repo, tree.ref, tree.path, tree.digest)
+    if component.module:
+        module, pin = component.module, pin_of(resolved.folder, component.module)
+        rules = (tuple(module.omit), tuple(module.omit_containers))
+        return ModuleCharts(module.name, pin.version, pin.lines, tuple(module.charts), *rules)
     raise ConfigurationError((_no_source(component),))
 
 
@@ -60,7 +88,9 @@ def check_runnable(context: Context) -> None:
     built here are for another processor than the nodes have.
     """
     components = [resolved.component for resolved in context.resolved.values() if not resolved.in_tree]
-    without = [_no_source(c) for c in components if not (c.chart or c.kustomize)]
+    without = [_no_source(c) for c in components if not (c.chart or c.kustomize or c.module)]
+    if not context.cluster.capabilities.takes_images:
+        without += [_no_images(c) for c in components if c.module]
     if without:
         raise ConfigurationError(tuple(without))
     nodes = context.cluster.capabilities.processor
@@ -81,12 +111,21 @@ def _no_source(component: Component) -> Problem:
     )
 
 
+def _no_images(component: Component) -> Problem:
+    return Problem(
+        f"helm-values/{component.name}/component.yaml",
+        1,
+        f"{component.name} runs images that are built here, and this cluster takes none",
+        "give the cluster a `registry`",
+    )
+
+
 def values_of(resolved: ResolvedComponent, checksum: str = "") -> dict[str, Any]:
     """The component's values < the environment's < what the run adds (image, checksum of Secrets)."""
     component, spec, known = resolved.component, resolved.spec, dict(resolved.variables)
     embedded = component.embedded if resolved.in_tree else None
     if not embedded:
-        known |= texts(resolved.folder, component) | _managed_variables(resolved)
+        known |= texts(resolved.folder, component) | _managed_variables(resolved) | image_variables(resolved)
     file = embedded.values if embedded else "values.yaml"
     values = values_file(resolved.folder / file)
     values = substitute(complete(values, component) if embedded else values, known)
@@ -104,6 +143,15 @@ def values_of(resolved: ResolvedComponent, checksum: str = "") -> dict[str, Any]
 def _managed_variables(resolved: ResolvedComponent) -> dict[str, str]:
     """The template variables of managed services, for official charts: `${pools_region}`."""
     return {f"{grant.kind}_{key}": value for grant in resolved.grants for key, value in grant.values.items()}
+
+
+def image_variables(resolved: ResolvedComponent) -> dict[str, str]:
+    """The template variables of a module's images: `${image_manager}` and the parts of its reference."""
+    images = resolved.component.module.images if resolved.component.module else {}
+    found: dict[str, str] = {}
+    for name, recipe in images.items():
+        found |= image_values(name, resolved.reference(recipe))
+    return found
 
 
 def secrets_of(component: Component) -> tuple[str, ...]:

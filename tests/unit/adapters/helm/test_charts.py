@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from mlops_platform.adapters.helm.charts import require_digest, require_safe
-from mlops_platform.adapters.helm.kustomize import escaped
+from mlops_platform.adapters.helm.rendered import escaped
 from mlops_platform.base.errors import StepError
 
 

@@ -1,0 +1,78 @@
+"""Renders charts that lie in a Go module."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from mlops_platform.adapters.buildonce import build_once
+from mlops_platform.adapters.gomodules import downloaded
+from mlops_platform.adapters.helm.rendered import Object
+from mlops_platform.adapters.helm.sources import ModuleCharts
+from mlops_platform.adapters.process import Completed
+from mlops_platform.base.cancel import Cancel
+from mlops_platform.base.errors import StepError
+from mlops_platform.base.progress import Progress
+from mlops_platform.base.yaml import dump, kubernetes_objects, load_kubernetes
+
+_TEMPLATE_SECONDS = 120.0
+
+
+def charts(cache: Path, source: ModuleCharts, progress: Progress, cancel: Cancel) -> Path:
+    """The folder in the cache with the charts, copied out of the module once.
+
+    Only the charts are kept: a module can have hundreds of megabytes.
+    """
+    name = re.sub(r"[^A-Za-z0-9._-]", "_", f"{source.module.rpartition('/')[2]}-{source.version}")
+    target = cache / "charts" / f"{name}-{source.digest.removeprefix('sha256:')[:12]}"
+
+    def make(work: Path) -> Path:
+        pinned = (source.module, source.version, source.sums)
+        with downloaded(cache, *pinned, progress=progress, cancel=cancel) as module:
+            for each in source.charts:
+                _copy(module, work, each, source)
+        return work
+
+    return build_once(cache, target, make, progress=progress, cancel=cancel)
+
+
+def _copy(module: Path, work: Path, chart: str, source: ModuleCharts) -> None:
+    """Copy one chart without its dependencies: they lie in repositories, and each is a component here."""
+    if not (module / chart / "Chart.yaml").is_file():
+        there = (file.parent.relative_to(module).as_posix() for file in module.rglob("Chart.yaml"))
+        raise StepError(
+            f"{source.module} {source.version} has no chart {chart}",
+            why=f"its charts: {', '.join(sorted(there)) or 'none'}",
+            hint="correct module.charts in component.yaml",
+        )
+    target = work / chart
+    # Without modes: files of the module cache are read-only.
+    shutil.copytree(module / chart, target, copy_function=shutil.copyfile)
+    for path in (target, *target.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    about = load_kubernetes(target / "Chart.yaml")
+    about.pop("dependencies", None)
+    (target / "Chart.yaml").write_text(dump(about))
+
+
+def render(
+    helm: Callable[..., Completed],
+    folder: Path,
+    source: ModuleCharts,
+    *,
+    name: str,
+    namespace: str,
+    values: Path,
+    kubernetes: str,
+    cancel: Cancel,
+) -> list[Object]:
+    """All objects of the charts, in order, definitions included."""
+    found: list[Object] = []
+    for chart in source.charts:
+        argv = ["template", name, str(folder / chart), "--namespace", namespace, "--values", str(values)]
+        argv += ["--include-crds", "--skip-tests", "--kube-version", kubernetes]
+        text = helm(argv, cancel=cancel, seconds=_TEMPLATE_SECONDS).stdout
+        found += kubernetes_objects(text, f"{source.module}/{chart}")
+    return found

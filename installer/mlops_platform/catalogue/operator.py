@@ -1,0 +1,82 @@
+"""Keys of component.yaml for operators: a chart in a Go module, webhook certificates, cluster-wide rights."""
+
+from __future__ import annotations
+
+from pydantic import Field, model_validator
+
+from mlops_platform.base.yaml import Strict
+from mlops_platform.catalogue.fields import (
+    FolderPath,
+    GoModule,
+    Name,
+    ObjectName,
+    Omission,
+    VariableName,
+    Why,
+)
+
+
+class Module(Strict):
+    """The upstream's chart inside the Go module from which the image is built; go.sum pins both.
+
+    The charts are rendered here with `values.yaml`, changed by these rules, checked, and installed as one
+    release. In values.yaml, `${image_x}` is the complete reference of image `x`, `${repository_x}` and
+    `${tag_x}` are its parts.
+    """
+
+    program: FolderPath = Field(default="program", description="Folder with go.mod and go.sum")
+    name: GoModule = Field(description="Path of the Go module")
+    charts: list[FolderPath] = Field(min_length=1, description="Folders of the charts in the module")
+    omit: list[Omission] = Field(
+        default_factory=list, description="Objects that are left out: `Kind` or `Kind/name`"
+    )
+    omit_containers: list[ObjectName] = Field(
+        default_factory=list, alias="omitContainers", description="Containers that are left out"
+    )
+    images: dict[VariableName, Name] = Field(
+        default_factory=dict, description="Image recipes, by their name in template variables"
+    )
+
+
+class WebhookCertificate(Strict):
+    """A certificate for the component's Services, from an authority of its own.
+
+    It is made before the release and renewed by `up`. The authority's certificate is put into every webhook,
+    APIService and conversion of the release when the release is rendered.
+    """
+
+    service: ObjectName = Field(description="The Service of the webhooks")
+    secrets: list[ObjectName] = Field(
+        min_length=1, description="Secrets with tls.crt, tls.key and ca.crt, by the names in the chart"
+    )
+
+
+class ClusterRight(Strict):
+    """A right of the component's accounts outside of its namespace. The release must not have others.
+
+    A rule (`groups`, `resources` and `verbs`, or `urls` and `verbs`), or a `role` that is no part of the
+    release: bound in the whole cluster, or with `namespace` by a RoleBinding there.
+    """
+
+    groups: list[str] = Field(default_factory=list, description='API groups; "" is the core group')
+    resources: list[str] = Field(default_factory=list, description="Resources of these groups")
+    names: list[str] = Field(default_factory=list, description="Names of objects; default: all")
+    urls: list[str] = Field(default_factory=list, description="Paths that are no resources, such as /metrics")
+    verbs: list[str] = Field(default_factory=list, description="Verbs, such as get")
+    role: ObjectName | None = Field(default=None, description="ClusterRole or Role that exists already")
+    namespace: Name | None = Field(
+        default=None, description="Of a RoleBinding; default: a ClusterRoleBinding"
+    )
+    why: Why = Field(description="Reason, one line")
+
+    @model_validator(mode="after")
+    def _one_form(self) -> ClusterRight:
+        rule = bool(self.groups or self.resources or self.names)
+        forms = [rule, bool(self.urls), self.role is not None]
+        if sum(forms) != 1 or bool(self.verbs) == (self.role is not None):
+            raise ValueError("not a right | give groups, resources and verbs; or urls and verbs; or a role")
+        if rule and not (self.groups and self.resources):
+            raise ValueError("half a rule | a rule has groups, resources and verbs")
+        if self.namespace and not self.role:
+            raise ValueError("namespace without role | it is the namespace of a role's binding")
+        return self
