@@ -51,11 +51,18 @@ def dangling(document: Document, component: Component) -> Iterable[Problem]:
     if component.webhook_certificate and not component.webhooks:
         what = "webhookCertificate, but the API server reaches no port"
         yield document.problem(("webhookCertificate",), what, "add the pods' port to `webhooks`")
-    numbers = [served.port for served in component.serves.values()]
+    ports, inside = set[int](), set[int]()
     for name, served in component.serves.items():
-        if numbers.index(served.port) != list(component.serves).index(name):
-            what = f"port {served.port} is given twice"
-            yield document.problem(("serves", name, "port"), what, "give each port its own number")
+        key, number = ("target", served.container) if served.port not in ports else ("port", served.port)
+        if served.port in ports or served.container in inside:
+            place = ("serves", name, key if getattr(served, key) else "port")
+            yield document.problem(place, f"{key} {number} is given twice", "give each port its own number")
+        ports.add(served.port)
+        inside.add(served.container)
+    for name, served in component.serves.items():
+        if component.embedded and served.target:
+            what = "target: the in-tree chart gives the Service the number of the container"
+            yield document.problem(("serves", name, "target"), what, "remove target")
     names = [job.name for job in component.jobs]
     for i, job in enumerate(component.jobs):
         if job.name in names[:i]:

@@ -40,15 +40,19 @@ LAYERS: tuple[str, ...] = get_args(Layer)
 class Served(Strict):
     """A port of the component.
 
-    The Service and the container have the same number: some network plugins match policies by the port
-    of the one, some by that of the other. What the ingress does with a `ui` is in docs/access.md.
+    The in-tree chart gives the Service the number of the container. Upstream charts may not (443 for 9443):
+    network plugins match ingress by the port of the container; egress, some by the one, some by the other.
+    What the ingress does with a `ui` is in docs/access.md.
     """
 
     model_config = renamed(
         farewell="logoutPage", machines="bearerPaths", logout="logoutPaths", proof="proxySecret"
     )
 
-    port: Port = Field(description="Number, equal in the Service and in the container")
+    port: Port = Field(description="Number in the Service")
+    target: Port | None = Field(
+        default=None, description="Number in the container, if another; not with the in-tree chart"
+    )
     scheme: Literal["http", "https", "tcp"] = Field(default="http", description="Protocol")
     ui: bool = Field(default=False, description="true: people open it in a browser, through the ingress")
     login: str = Field(default="", description="How a person logs in, one line")
@@ -79,6 +83,16 @@ class Served(Strict):
         description="One of needs.secrets: the ingress sends its `value` in X-Platform-Proxy",
     )
     projects: bool = Field(default=False, description="true: every pod of every project may reach it")
+
+    @property
+    def container(self) -> int:
+        """The number of the port in the container."""
+        return self.target or self.port
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """The numbers that egress to the port needs: plugins see that of the Service or of the container."""
+        return tuple(dict.fromkeys((self.port, self.container)))
 
 
 class Chart(Strict):
@@ -231,6 +245,9 @@ class Component(Strict):
     ingress: bool = Field(default=False, description="true: it is the ingress of every port with `ui`")
     kube_api: bool = Field(
         default=False, alias="kubeApi", description="true: its pods may reach the API server"
+    )
+    kubelets: bool = Field(
+        default=False, description="true: its pods may reach the kubelet of every node, port 10250"
     )
     webhooks: list[Port] = Field(
         default_factory=list, description="Ports of its pods that the API server may reach"

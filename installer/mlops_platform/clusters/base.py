@@ -43,13 +43,14 @@ class ClusterAccess:
 class Network:
     """Addresses of a cluster that no selector matches; empty where the provider cannot know them.
 
-    `pods` are the CIDRs of pods. `outside` is no part of the cluster, but pods have a route to it: an
-    address of this machine, or ADDRESS:PORT where a server listens. `own_node`: the network plugin may let
-    a pod reach the node it runs on in spite of a policy: "always allowed" according to
-    https://kubernetes.io/docs/concepts/services-networking/network-policies/.
+    `pods` are the CIDRs of pods; `nodes` are those of nodes, where nodes come and go. `outside` is no part of
+    the cluster, but pods have a route to it: an address of this machine, or ADDRESS:PORT where a server
+    listens. `own_node`: the network plugin may let a pod reach the node it runs on in spite of a policy:
+    "always allowed" according to https://kubernetes.io/docs/concepts/services-networking/network-policies/.
     """
 
     pods: tuple[str, ...] = ()
+    nodes: tuple[str, ...] = ()
     outside: str = ""
     own_node: bool = False
 

@@ -38,9 +38,10 @@ def run(console: Console, component: str, *, port: int) -> int:
     else:
         selector = next(iter(selectors(kube, chosen.namespace, component)), "")
     cancel = Cancel()
+    number = served.port if selector.startswith("service/") else served.container
     with (
         cancelling(cancel),
-        forward(kube, chosen.namespace, selector, served.port, port, note=console.say) as address,
+        forward(kube, chosen.namespace, selector, number, port, note=console.say) as address,
     ):
         url = f"http://{address}" if served.scheme == "http" else str(address)
         console.done({"url": url, "login": served.login}, _text(component, url, served))

@@ -43,6 +43,7 @@ def _entry(component: Any) -> dict[str, Any]:
         "serves": [served.port for served in component.serves.values()],
         "open": component.ingress,
         "kubeApi": component.kube_api,
+        "kubelets": component.kubelets,
         "webhooks": list(component.webhooks),
         "egress": [outside.model_dump() for outside in component.egress],
         "podSecurity": component.pod_security.level if component.pod_security else "restricted",
@@ -56,6 +57,7 @@ def _manifests(context: Context) -> tuple[list[dict[str, Any]], str]:
     from mlops_platform.steps.network.policies import Addresses, base, policies_of, render
 
     wanting = {"the API server": [c.name for c in context.components if c.kube_api]}
+    wanting["the nodes"] = [c.name for c in context.components if c.kubelets]
     for resolved in context.resolved.values():
         for capability in resolved.outside:
             wanting.setdefault(f"the cluster's {capability}", []).append(resolved.name)

@@ -40,6 +40,8 @@ def matrix(
     for word in dict.fromkeys(word for words in taken.values() for word in words):
         takers = ", ".join(taker for taker, words in taken.items() if word in words)
         ports.append((f"the cluster's {word}", "", takers))
+    if scrapers := [source.name for source in components if source.kubelets]:
+        ports.append(("the kubelets", "10250", ", ".join(scrapers)))
     lines = [
         f"{name}: every flow that is not listed is denied, in both directions",
         "",
@@ -61,7 +63,7 @@ def _mark(source: Component, target: Component, pairs: set[tuple[str, str]]) -> 
 
 
 def _beyond(source: Component, taken: Mapping[str, Sequence[str]]) -> tuple[str, str]:
-    out = source.egress or taken.get(source.name)
+    out = source.egress or source.kubelets or taken.get(source.name)
     return _YES if source.kube_api else _NO, _YES if out else _NO
 
 

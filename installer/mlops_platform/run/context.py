@@ -58,6 +58,13 @@ class Clients:
 
         return api_addresses(self.kube)
 
+    @cached_property
+    def node_addresses(self) -> tuple[str, ...]:
+        """The addresses of the nodes, read once, on first use."""
+        from mlops_platform.adapters.kube.endpoints import node_addresses  # imported at use: start-up time
+
+        return node_addresses(self.kube)
+
     def images(self, cluster: Cluster) -> frozenset[str]:
         """The images on the nodes at the first call: many steps ask, one request answers."""
         with self._lock:

@@ -32,7 +32,7 @@ from mlops_platform.smoke.canary import PROBE_IMAGE
 from mlops_platform.steps.jobs.manifest import ScriptJob
 from mlops_platform.steps.jobs.run import JobFailed, run_job
 from mlops_platform.steps.network.platform import LAYER
-from mlops_platform.steps.network.policies import policies_of, unrestricted
+from mlops_platform.steps.network.policies import KUBELET_PORT, policies_of, unrestricted
 
 SCRIPT = Path(__file__).with_name("reaching.py")
 API_SERVER, NODE, OUTSIDE = "the API server", "a node's kubelet", "a host outside the cluster"
@@ -42,7 +42,6 @@ _SECONDS = 120
 PATIENCE = 30.0
 _SHOWN = 12  # failures in the message; a network that enforces nothing fails all tests
 _FORBIDDEN = 403
-_KUBELET = 10250
 
 
 @dataclass(frozen=True)
@@ -113,6 +112,7 @@ def _components(context: Context) -> list[Source]:
     for component in context.components:
         allowed = {f"{f.target}:{f.port}" for f in flows if f.source == component.name}
         allowed |= {API_SERVER} if component.kube_api else set()
+        allowed |= {NODE} if component.kubelets else set()
         found.append(Source(component.name, "reach", component.namespace, frozenset(allowed)))
     return found
 
@@ -158,12 +158,7 @@ def _targets(context: Context, kube: Kube) -> tuple[list[Target], list[Result]]:
     """The addresses behind every served port. A port without a listener is a failure: a refused connection
     would show nothing about policies."""
     targets = [Target(API_SERVER, a.ip, a.port) for a in context.clients.api_addresses]
-    targets += [
-        Target(NODE, address["address"], _KUBELET)
-        for node in kube.list("v1", "Node")
-        for address in node["status"]["addresses"]
-        if address["type"] == "InternalIP"
-    ]
+    targets += [Target(NODE, address, KUBELET_PORT) for address in context.clients.node_addresses]
     missing = []
     for component in context.components:
         services = kube.list("v1", "Service", component.namespace)
@@ -171,7 +166,7 @@ def _targets(context: Context, kube: Kube) -> tuple[list[Target], list[Result]]:
         for served in component.serves.values():
             what = f"{component.name}:{served.port}"
             found = [Target(what, host, served.port) for host in _hosts(services, served.port)]
-            pods = [Target(what, ip, served.port) for ip in _pods(slices, served.port)]
+            pods = [Target(what, ip, served.container) for ip in _pods(slices, served.container)]
             if not pods:
                 missing.append(Result(f"a pod listens at {what}", False, "its Service has no ready pod"))
             targets += [*found, *pods]

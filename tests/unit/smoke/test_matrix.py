@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import pytest
 from mlops_platform.adapters.kube import Kube, KubeError
+from mlops_platform.adapters.kube.endpoints import node_addresses
 from mlops_platform.base.cancel import Cancel
 from mlops_platform.base.progress import Silent
 from mlops_platform.catalogue.component import Component
@@ -29,6 +30,7 @@ from tests import CASES
 CATALOG = read_catalog(CASES / "policies")
 OWN, OTHER = "192.0.2.1", "192.0.2.2"
 REFUSED = "refused: idle to a node's kubelet"
+REACHES = "idle reaches a node's kubelet"
 IDLE = "idle to a node's kubelet at 192.0.2.1"
 
 
@@ -81,16 +83,16 @@ def run_matrix(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., tuple[list[Result], list[str]]]:
     """Run the matrix for one component; return the results for nodes and the notes about skipped nodes."""
-    idle: Component = CATALOG["idle"]
 
-    def ask(network: Network, *open_nodes: str) -> tuple[list[Result], list[str]]:
+    def ask(network: Network, *open_nodes: str, kubelets: bool = False) -> tuple[list[Result], list[str]]:
+        idle: Component = CATALOG["idle"].model_copy(update={"kubelets": kubelets})
         monkeypatch.setattr(matrix, "run_job", probe(*open_nodes))
         context = SimpleNamespace(
             catalog=CATALOG,
             components=(idle,),
             environment=SimpleNamespace(name="test", components={"idle": None}),
             cluster=SimpleNamespace(network=lambda: network),
-            clients=SimpleNamespace(api_addresses=()),
+            clients=SimpleNamespace(api_addresses=(), node_addresses=node_addresses(cast(Kube, TwoNodes()))),
             cancel=Cancel(),
             run_folder=tmp_path,
         )
@@ -99,7 +101,7 @@ def run_matrix(
         results = test.run(cast(Kube, TwoNodes()), notes)
         left_out = [note for note in notes.texts if note.startswith("left out")]
         assert [r.ok for r in results if r.name == f"{matrix.UNRELATED} reaches a node's kubelet"] == [True]
-        return [r for r in results if r.name == REFUSED], left_out
+        return [r for r in results if r.name in (REFUSED, REACHES)], left_out
 
     return ask
 
@@ -109,6 +111,11 @@ def test_matrix_tests_own_node_if_plugin_refuses_it(run_matrix: Any) -> None:
     assert not result.ok and result.detail == f"{OWN}:10250: the connection was allowed" and not notes
     (result,), notes = run_matrix(Network())
     assert result.ok and result.negative and not notes
+
+
+def test_component_with_kubelets_must_reach_every_node(run_matrix: Any) -> None:
+    (result,), _ = run_matrix(Network(), kubelets=True)
+    assert result.ok and result.name == REACHES and not result.negative
 
 
 def test_matrix_skips_own_node_if_plugin_allows_it(run_matrix: Any) -> None:

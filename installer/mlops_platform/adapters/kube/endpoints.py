@@ -1,4 +1,4 @@
-"""Addresses of the API server, as pods see it."""
+"""Addresses of the API server and of nodes, as pods see them."""
 
 from __future__ import annotations
 
@@ -32,3 +32,15 @@ def api_addresses(kube: Kube) -> tuple[Address, ...]:
     if found and service:
         found |= {Address(service["spec"]["clusterIP"], port["port"]) for port in service["spec"]["ports"]}
     return tuple(sorted(found))
+
+
+def node_addresses(kube: Kube) -> tuple[str, ...]:
+    """The internal IPv4 addresses of all nodes."""
+    return tuple(
+        sorted(
+            address["address"]
+            for node in kube.list("v1", "Node")
+            for address in node["status"].get("addresses") or []
+            if address["type"] == "InternalIP" and ":" not in address["address"]
+        )
+    )

@@ -192,7 +192,8 @@ class AwsCluster(Cluster):
         quarters = IPv4Network(self.options.cidr).subnets(prefixlen_diff=2)  # as terraform/aws/network.tf
         # "Traffic from the local node should always be allowed", and one map is for both directions:
         # https://github.com/aws/aws-network-policy-agent/blob/main/pkg/fwruleprocessor/fw_rule_processor.go
-        return Network(tuple(str(each) for each in list(quarters)[:ZONES]), own_node=True)
+        private = tuple(str(each) for each in list(quarters)[:ZONES])
+        return Network(private, private, own_node=True)
 
     def alive(self) -> str:
         """The status in EKS; the API server may still be unreachable from here."""

@@ -19,12 +19,14 @@ from mlops_platform.base.labels import OWNED
 from mlops_platform.catalogue.catalogue import Catalog
 from mlops_platform.catalogue.component import Component
 from mlops_platform.catalogue.documents import values_file
+from mlops_platform.clusters.base import Network
 from mlops_platform.run.context import Context
 from mlops_platform.run.resolved import ResolvedComponent
 
 Manifest = dict[str, Any]
 API, KIND = "networking.k8s.io/v1", "NetworkPolicy"
 FLOWS = "flows"
+KUBELET_PORT = 10250
 _LABELS = {"app.kubernetes.io/managed-by": "mlops-platform", **OWNED}
 _OURS = ",".join(f"{key}={value}" for key, value in _LABELS.items())
 _NAMESPACE_NAME = "kubernetes.io/metadata.name"  # set by the API server itself
@@ -36,12 +38,13 @@ EVERY_POD: Manifest = {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
 class Addresses:
     """Addresses that no selector matches. `api` is empty while there is no cluster, `pods` if the provider
     cannot know them; `issuers` are the ports of OIDC providers outside of the cluster, which have names and
-    no fixed addresses; `given` are the addresses of managed services of the cloud."""
+    no fixed addresses; `given` are the addresses of managed services of the cloud; `nodes` are CIDRs."""
 
     api: tuple[Address, ...] = ()
     pods: tuple[str, ...] = ()
     issuers: tuple[int, ...] = ()
     given: tuple[tuple[str, int], ...] = ()
+    nodes: tuple[str, ...] = ()
 
 
 def policies_of(context: Context, resolved: ResolvedComponent) -> tuple[Manifest, ...]:
@@ -63,7 +66,13 @@ def addresses_of(context: Context, resolved: ResolvedComponent) -> Addresses:
     api = context.clients.api_addresses if component.kube_api else ()
     issuers = context.environment.issuer_ports if component.needs.client else ()
     given = tuple(end for there in resolved.outside.values() for end in there.endpoints)
-    return Addresses(api, context.cluster.network().pods, issuers, given)
+    network = context.cluster.network()
+    nodes = _nodes(context, network) if component.kubelets else ()
+    return Addresses(api, network.pods, issuers, given, nodes)
+
+
+def _nodes(context: Context, network: Network) -> tuple[str, ...]:
+    return network.nodes or tuple(f"{address}/32" for address in context.clients.node_addresses)
 
 
 def base(context: Context) -> tuple[Manifest, ...]:
@@ -106,16 +115,24 @@ def placed(policies: Iterable[Manifest], namespace: str) -> tuple[Manifest, ...]
 
 def _flows(catalog: Catalog, component: Component, chosen: Iterable[str], addresses: Addresses) -> Manifest:
     flows = sorted(catalog.flows(chosen))
-    incoming = [(f.source, f.port) for f in flows if f.target == component.name]
-    outgoing = [(f.target, f.port) for f in flows if f.source == component.name]
+    served = {(name, s.port): s for name in catalog.entries for s in catalog[name].serves.values()}
+    incoming = [(f.source, served[f.target, f.port].container) for f in flows if f.target == component.name]
+    outgoing = [
+        (f.target, number)
+        for f in flows
+        if f.source == component.name
+        for number in served[f.target, f.port].numbers
+    ]
     ingress = _between(catalog, incoming, "from")
     egress = _between(catalog, outgoing, "to")
     # Traffic from outside of the cluster and from the API server is from no pod: no selector matches it.
-    load_balancers = {s.port for s in component.serves.values()} if component.ingress else set[int]()
+    load_balancers = {s.container for s in component.serves.values()} if component.ingress else set[int]()
     for ports in filter(None, (load_balancers, set(component.webhooks))):
         ingress.append({"from": [_outside(addresses)], "ports": _ports(ports)})
     if component.kube_api:
         egress += [{"to": [_block(f"{a.ip}/32")], "ports": _ports([a.port])} for a in addresses.api]
+    if component.kubelets and addresses.nodes:
+        egress.append({"to": [_block(cidr) for cidr in addresses.nodes], "ports": _ports([KUBELET_PORT])})
     egress += [{"to": [_block(e.cidr)], "ports": _ports([e.port])} for e in component.egress]
     egress += [{"to": [_block(cidr)], "ports": _ports([port])} for cidr, port in addresses.given]
     if addresses.issuers:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from ipaddress import ip_address, ip_network
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 import yaml
@@ -13,15 +14,27 @@ from mlops_platform.adapters.kube.endpoints import Address
 from mlops_platform.base.paths import Paths
 from mlops_platform.catalogue.catalogue import Flow
 from mlops_platform.catalogue.read import read_catalog
+from mlops_platform.clusters.base import Network
 from mlops_platform.console.firewall import matrix
-from mlops_platform.steps.network.policies import Addresses, read_base, render
+from mlops_platform.run.context import Context
+from mlops_platform.run.resolved import ResolvedComponent
+from mlops_platform.steps.network.policies import (
+    KUBELET_PORT,
+    Addresses,
+    addresses_of,
+    read_base,
+    render,
+)
 
 from tests import ROOT
 
 CATALOG = read_catalog(ROOT / "tests/cases/policies")
 SHIPPED = read_catalog(Paths.default().assets / "helm-values")
-ADDRESSES = Addresses((Address("203.0.113.5", 6443), Address("10.0.0.1", 443)), ("10.1.128.0/17",))
+ADDRESSES = Addresses(
+    (Address("203.0.113.5", 6443), Address("10.0.0.1", 443)), ("10.1.128.0/17",), nodes=("10.1.0.0/19",)
+)
 BASE = read_base(ROOT / "policies")
+NAME = "kubernetes.io/metadata.name"
 Manifest = dict[str, Any]
 
 
@@ -35,8 +48,8 @@ def test_policies_of_namespace_match_golden_file(name: str, golden: Callable[[Pa
     golden(ROOT / f"tests/golden/policies/{name}.yaml", seen)
 
 
-def allowed(catalog: Any) -> Iterator[Flow]:
-    """Flows in the manifests: allowed by the egress of one namespace *and* the ingress of the other."""
+def allowed(catalog: Any) -> tuple[set[Flow], set[Flow]]:
+    """Flows in the manifests: those that egress allows, and those that ingress allows."""
     names = {catalog[name].namespace: name for name in catalog.entries}
     out: set[Flow] = set()
     into: set[Flow] = set()
@@ -49,8 +62,7 @@ def allowed(catalog: Any) -> Iterator[Flow]:
                         for each in (names[o] for o in other if o in names):
                             pair = (name, each) if direction == "egress" else (each, name)
                             found |= {Flow(*pair, p["port"]) for p in rule["ports"]}
-    yield from out & into
-    assert out == into, "a flow that only one side allows"
+    return out, into
 
 
 def test_outside_issuer_is_allowed_at_its_port_without_pods() -> None:
@@ -68,7 +80,11 @@ def test_outside_issuer_is_allowed_at_its_port_without_pods() -> None:
 
 @pytest.mark.parametrize("catalog", [CATALOG, SHIPPED], ids=["case", "shipped"])
 def test_both_sides_allow_exactly_the_flows(catalog: Any) -> None:
-    assert set(allowed(catalog)) == catalog.flows(catalog.entries)
+    flows = catalog.flows(catalog.entries)
+    served = {(name, s.port): s for name in catalog.entries for s in catalog[name].serves.values()}
+    out, into = allowed(catalog)
+    assert into == {Flow(f.source, f.target, served[f.target, f.port].container) for f in flows}
+    assert out == into | flows
 
 
 @pytest.mark.parametrize("name", CATALOG.entries)
@@ -92,6 +108,35 @@ def test_traffic_from_outside_excludes_pods() -> None:
     ]
     assert ip_address("198.51.100.7") in ip_network(rule["cidr"])
     assert [ip_address("10.1.200.3") in ip_network(without) for without in rule["except"]] == [True]
+
+
+def test_egress_names_both_numbers_of_a_port_and_ingress_the_containers() -> None:
+    """On the way out, plugins see the port of the Service or of the container."""
+    spec = policies("operator")[-1]["spec"]
+    own = [
+        [p["port"] for p in rule["ports"]]
+        for direction, key in (("egress", "to"), ("ingress", "from"))
+        for rule in spec[direction]
+        if rule[key][0].get("namespaceSelector", {}).get("matchLabels", {}).get(NAME) == "operator"
+    ]
+    assert own == [[443, 9443], [9443]]
+
+
+def test_only_a_component_with_kubelets_reaches_nodes() -> None:
+    reaching = [
+        name
+        for name in CATALOG.entries
+        for rule in policies(name)[-1]["spec"]["egress"]
+        if {"protocol": "TCP", "port": KUBELET_PORT} in rule["ports"]
+    ]
+    assert reaching == ["operator"]
+    context = SimpleNamespace(
+        cluster=SimpleNamespace(network=Network),
+        clients=SimpleNamespace(node_addresses=("10.1.0.2", "10.1.0.3"), api_addresses=()),
+    )
+    resolved = [SimpleNamespace(component=CATALOG[name], outside={}) for name in ("operator", "idle")]
+    found = [addresses_of(cast(Context, context), cast(ResolvedComponent, each)).nodes for each in resolved]
+    assert found == [("10.1.0.2/32", "10.1.0.3/32"), ()]
 
 
 def test_every_namespace_denies_all_by_default() -> None:
