@@ -130,6 +130,9 @@ class Script(Strict):
         default_factory=list, description="Keys of `needs`, mounted at /run/secrets/<key>"
     )
     identity: bool = Field(default=False, description="true: it logs in to Vault (platform_vault.py)")
+    token: Audience = Field(
+        default="", description="Audience of a token of the Job's account, at /run/secrets/token/token"
+    )
     env: dict[EnvName, str] = Field(
         default_factory=dict, description="Environment, with template variables; no secrets"
     )
@@ -175,9 +178,6 @@ class ProjectsPart(Script):
 
     script: ScriptName = Field(default="", description="File in the component's folder; empty: no script")
     image: Name = Field(default="toolbox", description="Image of the script")
-    token: Audience = Field(
-        default="", description="Audience of a token of the Job's account, at /run/secrets/token/token"
-    )
     view: list[Rule] = Field(
         default_factory=list, description="Rights of members with `view`, and of the account of served models"
     )

@@ -202,6 +202,7 @@ class _Run:
             memory=spec.memory,
             seconds=spec.seconds,
             audience=resolved.audience if spec.identity else "",
+            token=spec.token,
         )
 
     def _pods(self) -> list[dict[str, Any]]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ssl
 import subprocess
 from pathlib import Path
 
 import pytest
+import urllib3
 from mlops_platform.adapters.kube import KubeError
 from mlops_platform.adapters.terraform import Terraform
 from mlops_platform.adapters.wait import Pending, wait_until
@@ -27,6 +29,21 @@ def test_node_has_version_and_private_kubeconfig(world: World) -> None:
     assert node and node["status"]["nodeInfo"]["kubeletVersion"].startswith("v1.")
     assert world.provider.alive() == ""
     assert world.provider.kubeconfig.stat().st_mode & 0o777 == 0o600
+
+
+def test_request_without_credentials_reads_only_keys_of_tokens(world: World) -> None:
+    """An object store needs the keys to exchange the tokens of pods for credentials."""
+    context = ssl.create_default_context(cafile=str(world.node.pki / "ca.crt"))
+
+    def status(path: str) -> int:
+        url = f"https://{world.node.address}:{API_PORT}{path}"
+        with urllib3.PoolManager(ssl_context=context) as pool:
+            return pool.request("GET", url, retries=False).status
+
+    keys = ["/.well-known/openid-configuration", "/openid/v1/jwks"]
+    assert [status(path) for path in keys] == [200, 200]
+    closed = ["/", "/api", "/version", "/healthz", "/livez", "/metrics", "/api/v1/namespaces", f"{keys[1]}/"]
+    assert [status(path) for path in closed] == [401] * len(closed)
 
 
 def test_node_has_no_variables_of_the_caller(world: World) -> None:

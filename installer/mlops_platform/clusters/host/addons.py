@@ -11,6 +11,7 @@ from mlops_platform.clusters.host.volumes import PROVISIONER
 STORAGE_CLASS = "standard"
 _NAMESPACE = "kube-system"
 _RBAC = "rbac.authorization.k8s.io"
+_KEYS_ROLE, _ANYONE = "system:service-account-issuer-discovery", "system:unauthenticated"
 _DNS = "coredns"
 # Also the port in the pod: network policies see the pod's port, and the usual ones allow 53.
 # The pod's sysctl lets CoreDNS listen there without a capability.
@@ -54,6 +55,8 @@ def manifests(node: Node, coredns: str) -> Sequence[Mapping[str, Any]]:
         _binding(API_SERVER_USER, "system:kubelet-api-admin", _user(API_SERVER_USER)),
         *_rights(VOLUMES_USER, _VOLUME_RULES, _user(VOLUMES_USER)),
         *firewall_rights(),
+        # Public keys only; the API server accepts requests without credentials at no other path (config.py).
+        _binding(_KEYS_ROLE, _KEYS_ROLE, {"apiGroup": _RBAC, "kind": "Group", "name": _ANYONE}),
         _storage_class(),
         _object("v1", "ServiceAccount", _DNS, _NAMESPACE),
         *_rights(

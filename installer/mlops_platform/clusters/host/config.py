@@ -21,6 +21,7 @@ CNI_FOLDER = INSIDE / "config" / "cni"
 def render(node: Node) -> Mapping[str, str]:
     """Map names below config/ to contents. Their digest decides on a restart."""
     return {
+        "authentication.json": _json(_authentication()),
         "containerd.toml": _containerd(node),
         "kubelet.json": _json(_kubelet(node)),
         "proxy.json": _json(_proxy(node)),
@@ -72,6 +73,20 @@ runtime_type = "io.containerd.runc.v2"
 [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
 SystemdCgroup = false
 """
+
+
+def _authentication() -> dict[str, object]:
+    """Who may call the API server without a client certificate or a service account's token.
+
+    Without credentials only the public keys of these tokens can be read: programs such as an object store
+    that exchange them for their own credentials send none (MinIO, internal/config/identity/openid).
+    """
+    paths = ("/.well-known/openid-configuration", "/openid/v1/jwks")
+    return {
+        "apiVersion": "apiserver.config.k8s.io/v1",
+        "kind": "AuthenticationConfiguration",
+        "anonymous": {"enabled": True, "conditions": [{"path": path} for path in paths]},
+    }
 
 
 def _kubelet(node: Node) -> dict[str, object]:

@@ -83,7 +83,7 @@ def _apiserver(node: Node) -> Daemon:
         tls_cert_file=_PKI / "apiserver.crt",
         tls_private_key_file=_PKI / "apiserver.key",
         client_ca_file=_PKI / "ca.crt",
-        anonymous_auth="false",
+        authentication_config=INSIDE / "config" / "authentication.json",
         authorization_mode="Node,RBAC",
         enable_admission_plugins="NodeRestriction,ExtendedResourceToleration",
         allow_privileged="true",

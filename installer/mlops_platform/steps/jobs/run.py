@@ -73,6 +73,7 @@ def job_of_component(resolved: ResolvedComponent, job: JobSpec) -> ScriptJob:
         memory=job.memory,
         seconds=job.seconds,
         audience=resolved.audience if job.identity else "",
+        token=job.token,
     )
 
 
