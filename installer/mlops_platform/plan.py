@@ -39,6 +39,7 @@ from mlops_platform.steps.namespace import PrepareNamespace
 from mlops_platform.steps.network.platform import ClosePlatformNamespace
 from mlops_platform.steps.release.bundle import PutBundle
 from mlops_platform.steps.release.install import InstallRelease
+from mlops_platform.steps.release.objects import ApplyObjects
 from mlops_platform.steps.release.webhook_certificate import MakeWebhookCertificate
 from mlops_platform.steps.secrets.database import ConfigureDatabaseEngine, engine_of
 from mlops_platform.steps.secrets.vault import ConfigureVault
@@ -160,6 +161,7 @@ def _component(context: Context, test: ComponentTest, ground: _Ground, built: Ma
             for job in component.jobs
         ),
         after(InstallRelease(context, resolved), required, ground.helm, ground.images(resolved.images)),
+        *([ApplyObjects(context, resolved)] if component.objects else []),
         *([ConfigureVault(context, resolved)] if component == context.store else []),
         *(after(each, ground.images(s.image for s in component.smoke)) for each in verify),
     )

@@ -16,6 +16,7 @@ from mlops_platform.catalogue.component import LAYERS, Component
 from mlops_platform.engine.stored_results import Record, read
 from mlops_platform.run.context import Context
 from mlops_platform.run.resolved import ResolvedComponent
+from mlops_platform.steps.release.objects import compare
 from mlops_platform.steps.release.values import release_of
 from mlops_platform.steps.secrets.vault import sealed
 
@@ -118,5 +119,8 @@ def _smoke(record: Record | None) -> str:
 
 
 def _drift(context: Context, resolved: ResolvedComponent, found: Installed) -> str:
-    """Compare the wanted with the installed release by digest, without Helm."""
-    return NONE if found.digest == context.helm.digest(release_of(context, resolved)) else "values"
+    """Compare the wanted with the installed release by digest, without Helm, and its objects by contents."""
+    if found.digest != context.helm.digest(release_of(context, resolved)):
+        return "values"
+    objects = resolved.component.objects and compare(context.clients.kube, resolved).any
+    return "objects" if objects else NONE

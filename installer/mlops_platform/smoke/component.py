@@ -32,6 +32,7 @@ from mlops_platform.smoke.evidence import collect
 from mlops_platform.steps.access.users import PEOPLE, trial
 from mlops_platform.steps.jobs.manifest import ScriptJob
 from mlops_platform.steps.jobs.run import JobFailed, run_job
+from mlops_platform.steps.release.objects import wanted
 from mlops_platform.steps.release.values import source_of, values_of
 
 _BACK_SECONDS = 180
@@ -72,7 +73,7 @@ class ComponentTest:
         resolved = self.resolved
         values = {key: value for key, value in values_of(resolved).items() if key != "checksum"}
         release = Release(resolved.name, resolved.namespace, source_of(resolved), values, labels=OWNED)
-        parts: list[Any] = [self.context.helm.digest(release)]
+        parts: list[Any] = [self.context.helm.digest(release), *wanted(resolved)]
         short = [spec for spec in resolved.component.smoke if not spec.long]
         parts += [scripts_of(resolved, spec) for spec in short]
         parts += [spec.model_dump(mode="json") for spec in short]

@@ -252,13 +252,26 @@ class Kube:
                 return items
 
     def _served(self, definition: Mapping[str, Any]) -> None:
-        """Wait for discovery, which lists a kind some moments after its definition is Established."""
+        """Wait until objects of the kind can be listed, some moments after its definition is Established.
+
+        Discovery names it first; then its storage starts, and requests are answered with 429 meanwhile.
+        """
         name, spec = definition["metadata"]["name"], definition["spec"]
         version = next(v["name"] for v in spec["versions"] if v.get("served", True))
+        path = f"{root(spec['group'] + '/' + version)}/{spec['names']['plural']}?limit=1"
 
         def listed() -> bool | Pending:
-            found = self._resources.find(f"{spec['group']}/{version}", spec["names"]["kind"])
-            return True if found else Pending(f"{name} is not served yet")
+            if not self._resources.find(f"{spec['group']}/{version}", spec["names"]["kind"]):
+                return Pending(f"{name} is not served yet")
+            try:
+                self.raw("GET", path, accept=_METADATA)
+            except KubeError as error:
+                if error.status in (404, 429):
+                    return Pending(f"{name}: {error.why}")
+                if not error.status:
+                    raise
+                # Else it is served: a conversion webhook may fail until its release is repaired.
+            return True
 
         command = self.kubectl("describe", "crd", name)
         wait_until(f"kind {spec['names']['kind']}", listed, seconds=60, command=command)
