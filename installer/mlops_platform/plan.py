@@ -248,7 +248,7 @@ def _images_of(context: Context, resolved: ResolvedComponent) -> list[str]:
     if component.embedded and resolved.in_tree:
         own.append(component.embedded.image)
     images = [*own, *(job.image for job in component.jobs), *(test.image for test in component.smoke)]
-    if component.projects and component.projects.script:
+    if component.projects and (component.projects.script or component.projects.smoke):
         images.append(component.projects.image)
     images += [provided.image for provided in component.provides.values() if provided.script]
     elsewhere = [a for a in resolved.accounts if a.capability in context.cluster.managed_servers]

@@ -5,6 +5,8 @@ PLATFORM_NAMESPACE = "mlops-platform"
 PROJECT_LABEL = "mlops-platform/project"
 # The label of objects outside of a component's namespace that the platform applied for it.
 COMPONENT_LABEL = "mlops-platform/component"
+# Accounts in a project's namespace: of training jobs, of served models, and of the tasks of DAGs.
+TRAINER, SERVER, TASKS = "trainer", "server", "airflow"
 OWNED = {"app.kubernetes.io/part-of": "mlops-platform"}
 
 

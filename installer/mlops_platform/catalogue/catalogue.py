@@ -88,5 +88,15 @@ class Catalog:
                 found |= {Flow(name, t, s.port) for t in pool for s in self[t].serves.values() if s.ui}
         return frozenset(found)
 
+    def project_ports(self, chosen: Iterable[str]) -> dict[str, list[int]]:
+        """The ports of the chosen components that every pod of every project reaches, by component."""
+        pool = set(chosen)
+        ports = {
+            name: sorted(s.port for s in entry.component.serves.values() if s.projects)
+            for name, entry in self.entries.items()
+            if name in pool
+        }
+        return {name: numbers for name, numbers in ports.items() if numbers}
+
     def _resolved(self, wanted: Iterable[str], pool: set[str]) -> set[str]:
         return {p for word in wanted for p in self.providers(word) if p in pool}

@@ -174,10 +174,20 @@ class ProjectsPart(Script):
     "name", "role": "view" or "edit"}]}`; it removes nothing. With the argument `remove` it removes what
     belongs to the project PROJECT, except its data if KEEP_DATA is `true`. A second run changes nothing. It
     prints a line for each thing that it made or removed.
+
+    `smoke` runs with the same image, env and audience of the token, as an account of each temporary project,
+    whose names are in PROJECT and OTHER, with probes.py beside it.
     """
 
     script: ScriptName = Field(default="", description="File in the component's folder; empty: no script")
     image: Name = Field(default="toolbox", description="Image of the script")
+    holds: Annotated[str, Field(max_length=60)] = Field(
+        default="", description="What it has of a project, such as `runs and models`; `remove` deletes it"
+    )
+    smoke: ScriptName = Field(
+        default="",
+        description="Smoke test in two temporary projects, as their account of training jobs",
+    )
     view: list[Rule] = Field(
         default_factory=list, description="Rights of members with `view`, and of the account of served models"
     )
@@ -188,10 +198,10 @@ class ProjectsPart(Script):
 
     @model_validator(mode="after")
     def _whole(self) -> ProjectsPart:
-        if not (self.script or self.view or self.edit):
-            raise ValueError("empty | give a script, or rights in view or edit")
-        if not self.script and (self.secrets or self.token or self.env or self.identity):
-            raise ValueError("no script | secrets, token, env and identity are for a script")
+        if not (self.script or self.smoke or self.view or self.edit):
+            raise ValueError("empty | give a script, a smoke test, or rights in view or edit")
+        if not self.script and (self.secrets or self.identity or self.holds):
+            raise ValueError("no script | secrets, identity and holds are for a script")
         return self
 
 

@@ -61,6 +61,7 @@ def _named(component: Component) -> Iterator[tuple[Place, str]]:
     yield from ((("jobs", i, "script"), job.script) for i, job in enumerate(component.jobs))
     if component.projects:
         yield ("projects", "script"), component.projects.script
+        yield ("projects", "smoke"), component.projects.smoke
     yield from ((("needs", "secrets", n, "rotate"), s.rotate) for n, s in component.needs.secrets.items())
     yield from ((("serves", n, "logoutPage"), s.logout_page) for n, s in component.serves.items())
     yield ("bundles",), component.bundles
@@ -153,7 +154,7 @@ def _images(component: Component) -> Iterator[tuple[Place, str]]:
     yield from ((("jobs", i, "image"), job.image) for i, job in enumerate(component.jobs))
     yield from ((("smoke", i, "image"), smoke.image) for i, smoke in enumerate(component.smoke))
     yield from ((("provides", n, "image"), p.image) for n, p in component.provides.items() if p.script)
-    if component.projects and component.projects.script:
+    if component.projects and (component.projects.script or component.projects.smoke):
         yield ("projects", "image"), component.projects.image
     for name, need in component.needs.secrets.items():
         if need.rotate:

@@ -62,4 +62,7 @@ Junit = Annotated[str, typer.Option("--junit", help="Also write the results as J
 
 
 UserName = Annotated[str, typer.Argument(help="Login name.")]
+ProjectName = Annotated[
+    str, typer.Argument(help="Name: 2 to 30 lower-case letters, digits, dashes; that of its namespace.")
+]
 Stdin = Annotated[bool, typer.Option("--password-stdin", help="Read the password from stdin.")]

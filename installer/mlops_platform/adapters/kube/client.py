@@ -14,7 +14,7 @@ import urllib3
 from mlops_platform.adapters.kube.connection import Connection
 from mlops_platform.adapters.kube.errors import KubeError, rejected, unreachable
 from mlops_platform.adapters.kube.package import ApiException
-from mlops_platform.adapters.kube.resources import Resources, root
+from mlops_platform.adapters.kube.resources import Resources, Served, root
 from mlops_platform.adapters.wait import Pending, wait_until
 
 FIELD_MANAGER = "mlops-platform"
@@ -203,6 +203,10 @@ class Kube:
             response.close()
         if rest:
             yield rest.decode(errors="replace")
+
+    def served(self, group: str) -> dict[str, Served]:
+        """The namespaced kinds of an API group ('': the core) by plural; none if the group is not served."""
+        return self._resources.served(group)
 
     def events(self, namespace: str, *, about: str = "") -> Objects:
         """List events of a namespace, or about one object's name, the oldest first."""

@@ -13,13 +13,13 @@ from mlops_platform.base.labels import OWNED
 
 ENVIRONMENT_LABEL = "mlops-platform/environment"
 RESTRICTED = "restricted"
-_PASSING = "mlops-platform/passing"
+PASSING = "mlops-platform/passing"
 # The account of our Jobs. Pods without an account of their own get `default`.
 JOBS_ACCOUNT = "platform-jobs"
 _ACCOUNTS = ("default", JOBS_ACCOUNT)
 
 
-def _labels(environment_name: str, level: str) -> dict[str, str]:
+def labels_of(environment_name: str, level: str = RESTRICTED) -> dict[str, str]:
     """https://kubernetes.io/docs/concepts/security/pod-security-admission/"""
     levels = {f"pod-security.kubernetes.io/{mode}": level for mode in ("enforce", "warn", "audit")}
     return {**OWNED, ENVIRONMENT_LABEL: environment_name, **levels}
@@ -42,7 +42,7 @@ def difference(kube: Kube, namespace: str, environment_name: str, level: str = R
     if namespaced is None or not _ours(namespaced) or "deletionTimestamp" in namespaced["metadata"]:
         return "make the namespace"
     labels = namespaced["metadata"]["labels"]
-    wrong = [key for key, value in _labels(environment_name, level).items() if labels.get(key) != value]
+    wrong = [key for key, value in labels_of(environment_name, level).items() if labels.get(key) != value]
     if wrong:
         return f"set label {wrong[0]}"
     found = {a["metadata"]["name"]: a for a in kube.list("v1", "ServiceAccount", namespace)}
@@ -79,7 +79,7 @@ def ensure_namespace(
             command=kube.kubectl("get", "namespace", namespace, "-o", "yaml"),
             transient=True,
         )
-    meta = {"name": namespace, "labels": {**_labels(environment_name, level), **more}}
+    meta = {"name": namespace, "labels": {**labels_of(environment_name, level), **more}}
     kube.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": meta})
     kube.apply(*(_account(namespace, name) for name in _ACCOUNTS))
 
@@ -90,11 +90,11 @@ def passing_namespace(kube: Kube, purpose: str, environment_name: str) -> Iterat
 
     Those of killed runs are deleted first. Deletion is not waited for.
     """
-    for old in kube.metadata("v1", "Namespace", labels=f"{_PASSING}={purpose}"):
+    for old in kube.metadata("v1", "Namespace", labels=f"{PASSING}={purpose}"):
         kube.delete("v1", "Namespace", old["metadata"]["name"])
     name = f"{purpose}-{secrets.token_hex(4)}"
     try:
-        ensure_namespace(kube, name, environment_name, more={_PASSING: purpose})
+        ensure_namespace(kube, name, environment_name, more={PASSING: purpose})
         yield name
     finally:
         kube.delete("v1", "Namespace", name)

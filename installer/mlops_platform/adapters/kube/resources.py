@@ -47,6 +47,14 @@ def root(api_version: str) -> str:
     return f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
 
 
+@dataclass(frozen=True)
+class Served:
+    """A namespaced kind that the server serves."""
+
+    api_version: str
+    kind: str
+
+
 class Resources:
     """Resources by kind; discovery answers are kept, as the plural of a kind does not change."""
 
@@ -65,3 +73,18 @@ class Resources:
             if "/" not in item["name"]:  # others are subresources, such as deployments/scale
                 self._asked[api_version, item["kind"]] = Resource(item["name"], item["namespaced"])
         return self._asked.get((api_version, kind))
+
+    def served(self, group: str) -> dict[str, Served]:
+        """The namespaced kinds of an API group ('': the core) by plural; none if the group is not served."""
+        version = "v1"
+        if group:
+            found = self._ask(f"/apis/{group}")
+            if not found:
+                return {}
+            version = found["preferredVersion"]["groupVersion"]
+        items = (self._ask(root(version)) or {}).get("resources", [])
+        return {
+            item["name"]: Served(version, item["kind"])
+            for item in items
+            if item["namespaced"] and "/" not in item["name"]
+        }

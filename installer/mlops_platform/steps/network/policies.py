@@ -1,7 +1,8 @@
 """The firewall: NetworkPolicies of a namespace, derived from the edges of the catalogue only.
 
 A namespace has one component and is its identity: policies select peers by the namespace's name, which is
-unique, and never by pod labels, which any pod can have.
+unique, and never by pod labels, which any pod can have. Namespaces of projects are selected by their label,
+which only the installer can set.
 """
 
 from __future__ import annotations
@@ -10,12 +11,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from mlops_platform.adapters.kube import Kube
 from mlops_platform.adapters.kube.endpoints import Address
 from mlops_platform.base.errors import StepError
-from mlops_platform.base.labels import OWNED
+from mlops_platform.base.labels import OWNED, PROJECT_LABEL
 from mlops_platform.catalogue.catalogue import Catalog
 from mlops_platform.catalogue.component import Component
 from mlops_platform.catalogue.documents import values_file
@@ -31,6 +33,9 @@ _LABELS = {"app.kubernetes.io/managed-by": "mlops-platform", **OWNED}
 _OURS = ",".join(f"{key}={value}" for key, value in _LABELS.items())
 _NAMESPACE_NAME = "kubernetes.io/metadata.name"  # set by the API server itself
 _EVERYWHERE = "0.0.0.0/0"
+_PROJECTS: Manifest = {
+    "namespaceSelector": {"matchExpressions": [{"key": PROJECT_LABEL, "operator": "Exists"}]}
+}
 EVERY_POD: Manifest = {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
 
 
@@ -97,7 +102,28 @@ def render(
     return placed((*base, flows), component.namespace)
 
 
-def placed(policies: Iterable[Manifest], namespace: str) -> tuple[Manifest, ...]:
+def render_project(
+    catalog: Catalog,
+    namespace: str,
+    chosen: Iterable[str],
+    base: Sequence[Manifest],
+    labels: Mapping[str, str],
+) -> tuple[Manifest, ...]:
+    """The policies of a project's namespace: its own pods, and the ports that components open to projects.
+
+    Pods of one training job connect to each other at random ports. The API server is not among the peers.
+    """
+    own: Manifest = {"podSelector": {}}
+    ports = catalog.project_ports(chosen)
+    outgoing = [(target, port) for target, numbers in ports.items() for port in numbers]
+    rules = {"ingress": [{"from": [own]}], "egress": [{"to": [own]}, *_between(catalog, outgoing, "to")]}
+    flows = {"metadata": {"name": FLOWS}, "spec": {**EVERY_POD, **rules}}
+    return placed((*base, flows), namespace, labels)
+
+
+def placed(
+    policies: Iterable[Manifest], namespace: str, labels: Mapping[str, str] = MappingProxyType({})
+) -> tuple[Manifest, ...]:
     """The policies in a namespace, with our labels.
 
     Both directions are set: server-side apply does not change fields that a manifest omits.
@@ -106,7 +132,11 @@ def placed(policies: Iterable[Manifest], namespace: str) -> tuple[Manifest, ...]
         {
             "apiVersion": API,
             "kind": KIND,
-            "metadata": {"name": each["metadata"]["name"], "namespace": namespace, "labels": _LABELS},
+            "metadata": {
+                "name": each["metadata"]["name"],
+                "namespace": namespace,
+                "labels": {**_LABELS, **labels},
+            },
             "spec": {"ingress": [], "egress": [], **each["spec"]},
         }
         for each in policies
@@ -125,6 +155,8 @@ def _flows(catalog: Catalog, component: Component, chosen: Iterable[str], addres
     ]
     ingress = _between(catalog, incoming, "from")
     egress = _between(catalog, outgoing, "to")
+    if open_to_projects := {s.port for s in component.serves.values() if s.projects}:
+        ingress.append({"from": [_PROJECTS], "ports": _ports(open_to_projects)})
     # Traffic from outside of the cluster and from the API server is from no pod: no selector matches it.
     load_balancers = {s.container for s in component.serves.values()} if component.ingress else set[int]()
     for ports in filter(None, (load_balancers, set(component.webhooks))):
@@ -182,8 +214,8 @@ def difference(kube: Kube, namespace: str, wanted: Sequence[Manifest]) -> str:
 
     Only policies with our label are compared: a chart may have its own.
     """
-    found = {p["metadata"]["name"]: _content(p) for p in kube.list(API, KIND, namespace, labels=_OURS)}
-    target = {p["metadata"]["name"]: _content(p) for p in wanted}
+    found = {p["metadata"]["name"]: content(p) for p in kube.list(API, KIND, namespace, labels=_OURS)}
+    target = {p["metadata"]["name"]: content(p) for p in wanted}
     wrong = [name for name, content in target.items() if found.get(name) != content]
     extra = sorted(found.keys() - target.keys())
     parts = [f"apply network policies {', '.join(wrong)}"] if wrong else []
@@ -200,6 +232,6 @@ def enforce(kube: Kube, namespace: str, wanted: Sequence[Manifest]) -> None:
             kube.delete(API, KIND, policy["metadata"]["name"], namespace)
 
 
-def _content(policy: Mapping[str, Any]) -> Manifest:
+def content(policy: Mapping[str, Any]) -> Manifest:
     """The policy without empty lists, which the API server does not store."""
     return {key: value for key, value in policy["spec"].items() if value != []}

@@ -1,0 +1,86 @@
+"""The screens of projects, as text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from mlops_platform.base.humanize import age, labelled, table
+
+if TYPE_CHECKING:
+    from mlops_platform.report.projects import Details, Row
+
+
+def added(details: Details, quota: str, environment: str) -> str:
+    """The new or changed project, and the next command."""
+    name = details.row.name
+    lines = [f"{name}: namespace {name}, restricted, quota {quota}"]
+    lines += _about(details)
+    lines += labelled("next", f"mlops-platform project show {name} --env {environment}", wrap=False)
+    return "\n".join(lines)
+
+
+def show(details: Details, quota: str, now: datetime | None = None) -> str:
+    row = details.row
+    lines = [f"{row.name}: namespace {row.name}, {row.state}, quota {quota}, {_age(row, now)} old"]
+    lines += _about(details)
+    keys = [key for key in ("cpu", "memory", "gpu", "storage", "pods") if row.quota[key] != "0"]
+    lines += labelled("used", ", ".join(f"{key} {row.share(key)}" for key in keys))
+    lines += labelled("running", ", ".join(details.running) or "nothing")
+    return "\n".join(lines)
+
+
+def list_(rows: Sequence[Row], now: datetime | None = None) -> str:
+    cells = [
+        (
+            row.name,
+            row.state,
+            row.share("cpu"),
+            row.share("memory"),
+            row.share("gpu"),
+            row.share("pods"),
+            _age(row, now),
+            ", ".join(row.members) or "-",
+        )
+        for row in rows
+    ]
+    return table(("project", "state", "cpu", "memory", "gpu", "pods", "age", "members"), cells)
+
+
+def removal(details: Details, *, keep_data: bool) -> str:
+    """What `project remove` deletes, above its question."""
+    row = details.row
+    lines = [f"! project {row.name}: {len(row.members)} members, {_age(row, None)} old"]
+    lines += labelled("deletes", f"namespace {row.name} with everything in it")
+    if details.running:
+        lines += labelled("running", ", ".join(details.running))
+    return "\n".join([*lines, *_held("keeps" if keep_data else "deletes", details.holds)])
+
+
+def removed(name: str, seconds: float, holds: Mapping[str, str], *, keep_data: bool) -> str:
+    lines = [f"{name} is removed · {seconds:.1f}s"]
+    return "\n".join([*lines, *(_held("kept", holds) if keep_data else [])])
+
+
+def one_line(names: Sequence[str]) -> str:
+    """'2 (churn, fraud)'"""
+    return f"{len(names)} ({', '.join(names)})" if names else "none"
+
+
+def _about(details: Details) -> list[str]:
+    row = details.row
+    lines = labelled("members", ", ".join(row.members) or "none; `project add` with --member changes them")
+    lines += _held("stores", details.holds)
+    lines += labelled("accounts", ", ".join(details.accounts))
+    lines += labelled("network", ", ".join([*details.reaches, "its own pods", "DNS"]))
+    return lines
+
+
+def _held(label: str, holds: Mapping[str, str]) -> list[str]:
+    texts = [f"{name}: {text}" for name, text in holds.items()]
+    return [line for i, text in enumerate(texts) for line in labelled("" if i else label, text)]
+
+
+def _age(row: Row, now: datetime | None) -> str:
+    return age(datetime.fromisoformat(row.since), now) if row.since else "-"

@@ -1,0 +1,1 @@
+"""Projects: namespaces of teams, with members, quota, policies, and what components do for them."""

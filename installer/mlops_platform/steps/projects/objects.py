@@ -1,0 +1,169 @@
+"""The objects of a project's namespace: accounts, roles, quota, limits, and policies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from mlops_platform.adapters.kube.namespaces import labels_of
+from mlops_platform.base.labels import OWNED, PROJECT_LABEL, SERVER, TASKS, TRAINER
+from mlops_platform.base.quantities import to_bytes
+from mlops_platform.catalogue.catalogue import Catalog
+from mlops_platform.run.context import Context
+from mlops_platform.steps.network import policies
+from mlops_platform.steps.projects.model import Project, Role
+
+Manifest = dict[str, Any]
+RBAC = "rbac.authorization.k8s.io"
+GPU = "nvidia.com/gpu"
+ACCOUNTS: Mapping[str, Role] = {TRAINER: "edit", SERVER: "view", TASKS: "edit"}
+QUOTA_NAME, LIMITS_NAME = "project", "defaults"
+# Every kind of `objects_of` except the namespace itself.
+KINDS: Sequence[tuple[str, str]] = (
+    (policies.API, policies.KIND),
+    ("v1", "ResourceQuota"),
+    ("v1", "LimitRange"),
+    ("v1", "ServiceAccount"),
+    (f"{RBAC}/v1", "Role"),
+    (f"{RBAC}/v1", "RoleBinding"),
+)
+_REQUEST, _LIMIT = "256Mi", "2Gi"  # memory of a container that names none
+_READ, _WRITE = ["get", "list", "watch"], ["create", "update", "patch", "delete"]
+# No right on Secrets, policies, roles, quotas or accounts: those rights would be rights of the platform.
+_BASE: Mapping[Role, Sequence[Manifest]] = {
+    "view": [
+        {
+            "apiGroups": [""],
+            "resources": [
+                "pods",
+                "pods/log",
+                "events",
+                "configmaps",
+                "persistentvolumeclaims",
+                "services",
+                "resourcequotas",
+                "limitranges",
+            ],
+            "verbs": _READ,
+        },
+        {"apiGroups": ["batch"], "resources": ["jobs", "cronjobs"], "verbs": _READ},
+        {"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": _READ},
+    ],
+    "edit": [
+        {"apiGroups": [""], "resources": ["configmaps", "persistentvolumeclaims"], "verbs": _WRITE},
+        {"apiGroups": [""], "resources": ["pods"], "verbs": ["create", "delete"]},
+        {"apiGroups": ["batch"], "resources": ["jobs", "cronjobs"], "verbs": _WRITE},
+    ],
+}
+
+
+def objects_of(
+    context: Context, project: Project, more: Mapping[str, str] | None = None
+) -> tuple[Manifest, ...]:
+    """All objects of a project, in the order of their creation: policies before any pod can run.
+
+    `more` are further labels of the namespace.
+    """
+    environment = context.environment
+    labels = {**labels_of(environment.name), PROJECT_LABEL: project.name, **(more or {})}
+    return render(
+        context.catalog, environment.components, policies.base(context), project, project.name, labels
+    )
+
+
+def render(
+    catalog: Catalog,
+    chosen: Iterable[str],
+    base: Sequence[Manifest],
+    project: Project,
+    namespace: str,
+    labels: Mapping[str, str],
+) -> tuple[Manifest, ...]:
+    """The manifests, complete and in a fixed order, to compare with those of the cluster."""
+    chosen = tuple(chosen)
+    owned = {**OWNED, PROJECT_LABEL: project.name}
+
+    def one(kind: str, name: str, **content: Any) -> Manifest:
+        api_version = next((api for api, each in KINDS if each == kind), "v1")
+        meta = {"name": name, "namespace": namespace, "labels": owned}
+        return {"apiVersion": api_version, "kind": kind, "metadata": meta, **content}
+
+    meta = {"name": namespace, "labels": dict(labels), "annotations": project.record}
+    return (
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": meta},
+        *policies.render_project(catalog, namespace, chosen, base, {PROJECT_LABEL: project.name}),
+        one("ResourceQuota", QUOTA_NAME, spec={"hard": _hard(project)}),
+        one("LimitRange", LIMITS_NAME, spec={"limits": [_defaults(project)]}),
+        *(one("ServiceAccount", n, automountServiceAccountToken=False) for n in ("default", *ACCOUNTS)),
+        *(one("Role", role, rules=[*_BASE[role], *_rules(catalog, chosen, role)]) for role in _BASE),
+        *(
+            one(
+                "RoleBinding",
+                role,
+                roleRef={"apiGroup": RBAC, "kind": "Role", "name": role},
+                subjects=_subjects(project, namespace, role),
+            )
+            for role in _BASE
+        ),
+    )
+
+
+def _hard(project: Project) -> dict[str, str]:
+    """GPUs are limited here only: a LimitRange with their `max` would give every pod a GPU request."""
+    quota = project.quota
+    return {
+        "requests.cpu": quota.cpu,
+        "requests.memory": quota.memory,
+        "limits.memory": quota.memory,
+        f"requests.{GPU}": quota.gpu,
+        "requests.storage": quota.storage,
+        "pods": quota.pods,
+        # Both would open a port that no policy closes.
+        "services.loadbalancers": "0",
+        "services.nodeports": "0",
+    }
+
+
+def _defaults(project: Project) -> Manifest:
+    """Requests and limits of containers that name none: a quota rejects pods without them."""
+    most = project.quota.memory
+    limit = _LIMIT if to_bytes(_LIMIT) < to_bytes(most) else most
+    return {
+        "type": "Container",
+        "default": {"memory": limit},
+        "defaultRequest": {"cpu": "100m", "memory": _REQUEST},
+    }
+
+
+def _rules(catalog: Catalog, chosen: Iterable[str], role: Role) -> list[Manifest]:
+    """The rules of the chosen components, in the catalogue's order."""
+    names = set(chosen)
+    parts = [e.component.projects for name, e in catalog.entries.items() if name in names]
+    return [rule.manifest for part in parts if part for rule in getattr(part, role)]
+
+
+def _subjects(project: Project, namespace: str, role: Role) -> list[Manifest]:
+    """Members and accounts; a member with `edit` has both roles."""
+    members = [
+        {"apiGroup": RBAC, "kind": member.kind.capitalize(), "name": member.name}
+        for member in project.members
+        if role in ("view", member.role)
+    ]
+    accounts = [
+        {"kind": "ServiceAccount", "name": name, "namespace": namespace}
+        for name, its in ACCOUNTS.items()
+        if role in ("view", its)
+    ]
+    return [*members, *accounts]
+
+
+def content(each: Mapping[str, Any]) -> Any:
+    """The part of an object that is compared: what the API server adds is left out."""
+    kind = each["kind"]
+    if kind == policies.KIND:
+        return policies.content(each)
+    if kind == "ServiceAccount":
+        return each.get("automountServiceAccountToken")
+    if kind == "RoleBinding":
+        return each.get("roleRef"), each.get("subjects")
+    return each.get("rules") if kind == "Role" else each.get("spec")

@@ -1,0 +1,77 @@
+"""The scripts of components for projects, run as Jobs in the components' namespaces."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from mlops_platform.base.digest import short_digest
+from mlops_platform.base.values import substitute
+from mlops_platform.catalogue.component import ProjectsPart
+from mlops_platform.run.context import Context
+from mlops_platform.run.resolved import ResolvedComponent
+from mlops_platform.steps.jobs.manifest import ScriptJob
+from mlops_platform.steps.projects.model import Project
+
+_FILE = "projects.json"
+_SYNCED = "synced.mlops-platform/"  # and the component's name: an annotation of the namespace
+
+
+def components_with_scripts(context: Context) -> list[ResolvedComponent]:
+    """The chosen components that do something for each project."""
+    return [
+        each
+        for each in context.resolved.values()
+        if each.component.projects and each.component.projects.script
+    ]
+
+
+def sync_job(resolved: ResolvedComponent, projects: Sequence[Project]) -> ScriptJob:
+    """The Job that makes what is missing for all projects."""
+    files = {_FILE: json.dumps([each.entry for each in projects], indent=1)}
+    return replace(_job(resolved, ("sync",), {}), files=files)
+
+
+def remove_job(resolved: ResolvedComponent, project: str, *, keep_data: bool) -> ScriptJob:
+    """The Job that removes what belongs to a project."""
+    return _job(resolved, ("remove",), {"PROJECT": project, "KEEP_DATA": str(keep_data).lower()})
+
+
+def annotation(resolved: ResolvedComponent) -> str:
+    """The annotation that records the digest with which the component's script ran for a project."""
+    return _SYNCED + resolved.name
+
+
+def digest(resolved: ResolvedComponent, project: Project) -> str:
+    """Covers the script, its image and its input for this project; another digest runs the script again."""
+    return short_digest([_job(resolved, ("sync",), {}).digest, project.entry])
+
+
+def outdated(resolved: ResolvedComponent, projects: Sequence[Project]) -> list[Project]:
+    """The projects for which the component's script has not run with the current input."""
+    key = annotation(resolved)
+    return [each for each in projects if each.annotations.get(key) != digest(resolved, each)]
+
+
+def _job(resolved: ResolvedComponent, arguments: tuple[str, ...], env: Mapping[str, str]) -> ScriptJob:
+    part = part_of(resolved)
+    return ScriptJob(
+        name=f"{resolved.name}-projects",
+        namespace=resolved.namespace,
+        image=resolved.reference(part.image),
+        scripts={part.script: resolved.text(part.script)},
+        arguments=arguments,
+        secrets={resolved.secret(key): key for key in part.secrets},
+        env={**substitute(part.env, resolved.variables), **env},
+        memory=part.memory,
+        seconds=part.seconds,
+        audience=resolved.audience if part.identity else "",
+        token=part.token,
+    )
+
+
+def part_of(resolved: ResolvedComponent) -> ProjectsPart:
+    part = resolved.component.projects
+    assert part, "asked for the part of a component without one"
+    return part
