@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from mlops_platform.adapters.helm import HELM
 from mlops_platform.adapters.programs import builds_at_once
 from mlops_platform.adapters.registry import ORAS
-from mlops_platform.catalogue.checks import IDENTITIES, MATRIX
+from mlops_platform.catalogue.checks import IDENTITIES, MATRIX, PROJECTS
 from mlops_platform.engine.graph import Graph, Lane, Part, after, chain, parallel
 from mlops_platform.run.context import Context
 from mlops_platform.run.resolved import Account, ResolvedComponent
@@ -25,6 +25,7 @@ from mlops_platform.smoke.canary import PROBE_IMAGE, CanaryTest
 from mlops_platform.smoke.component import ComponentTest, component_tests
 from mlops_platform.smoke.identities import IdentitiesTest
 from mlops_platform.smoke.matrix import MatrixTest
+from mlops_platform.smoke.projects import ProjectsTest
 from mlops_platform.smoke.verify import Verify
 from mlops_platform.steps.access.certificate import MakeCertificate
 from mlops_platform.steps.access.clients import MakeClient
@@ -37,6 +38,8 @@ from mlops_platform.steps.cluster import ApplyAddons, CreateCluster, LoadImage, 
 from mlops_platform.steps.jobs.run import RunJob
 from mlops_platform.steps.namespace import PrepareNamespace
 from mlops_platform.steps.network.platform import ClosePlatformNamespace
+from mlops_platform.steps.projects.keep import KeepProjects, SyncProjects
+from mlops_platform.steps.projects.scripts import components_with_scripts
 from mlops_platform.steps.release.bundle import PutBundle
 from mlops_platform.steps.release.install import InstallRelease
 from mlops_platform.steps.release.objects import ApplyObjects
@@ -57,6 +60,7 @@ def plan_up(context: Context, only: str = "") -> Graph:
         *(each.part for each in built.values()),
         _network(context, ground, verified),
         *([after(Verify(context, IdentitiesTest(context)), *verified)] if context.store else []),
+        _projects(context, ground, built),
         lanes=ground.lanes,
     )
     return graph.up_to(ground.node.last[0]) if only else graph
@@ -67,7 +71,7 @@ def plan_smoke(context: Context, names: Iterable[str]) -> Graph:
 
     They keep the graph's order; no earlier result is used.
     """
-    chosen = set(names) or {MATRIX, IDENTITIES, *context.resolved}
+    chosen = set(names) or {MATRIX, IDENTITIES, PROJECTS, *context.resolved}
     tests = {
         n: t
         for n, t in component_tests(context, whole=set(names)).items()
@@ -82,6 +86,8 @@ def plan_smoke(context: Context, names: Iterable[str]) -> Graph:
         last.append(after(Verify(context, MatrixTest(context), always=True), *verify.values()))
     if IDENTITIES in chosen and context.store:
         last.append(after(Verify(context, IdentitiesTest(context), always=True), *verify.values()))
+    if PROJECTS in chosen:
+        last.append(after(Verify(context, ProjectsTest(context), always=True), *verify.values()))
     return Graph.of(*last)
 
 
@@ -196,6 +202,18 @@ def _network(context: Context, ground: _Ground, verified: Iterable[Part]) -> Par
         after(Verify(context, CanaryTest(context)), probe),
         after(Verify(context, MatrixTest(context)), *verified),
     )
+
+
+def _projects(context: Context, ground: _Ground, built: Mapping[str, _Built]) -> Part:
+    """Existing projects get what this version makes for projects; then two temporary ones are tested."""
+    keep = after(KeepProjects(context), ground.addons)
+    parts = [
+        after(SyncProjects(context, each), keep, built[each.name].verified)
+        for each in components_with_scripts(context)
+    ]
+    verified = (each.verified for each in built.values())
+    test = Verify(context, ProjectsTest(context))
+    return parallel(keep, *parts, after(test, keep, *parts, *verified, ground.images([PROBE_IMAGE])))
 
 
 def image_names(context: Context) -> tuple[str, ...]:

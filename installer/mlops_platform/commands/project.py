@@ -40,8 +40,8 @@ def add(console: Console, name: str, members: Sequence[str], quota: Sequence[str
         project = (existing or Project(name)).changed(given if members else None, changed)
         result = run.engine(plan_project(run.context, project))
         details = details_of(run.context, project)
-    text = screens.added(details, str(project.quota), console.environment)
-    return console.done(counts(result) | {"project": details.data}, f"{text}\n  · {result.seconds:.1f}s")
+    text = screens.added(details, str(project.quota), console.environment, result.seconds)
+    return console.done(counts(result) | {"project": details.data}, text)
 
 
 def list_(console: Console) -> int:

@@ -10,7 +10,7 @@ from mlops_platform.console import Console
 
 
 def run(console: Console, components: Sequence[str], *, junit: str) -> int:
-    from mlops_platform.catalogue.checks import IDENTITIES, MATRIX
+    from mlops_platform.catalogue.checks import IDENTITIES, MATRIX, PROJECTS
     from mlops_platform.commands._run import counts, running
     from mlops_platform.console import screens
     from mlops_platform.plan import plan_smoke
@@ -20,7 +20,7 @@ def run(console: Console, components: Sequence[str], *, junit: str) -> int:
 
     opened = open_environment(console.environment)
     name = console.environment = opened.environment.name
-    require_known(components, (*opened.environment.components, MATRIX, IDENTITIES), name)
+    require_known(components, (*opened.environment.components, MATRIX, IDENTITIES, PROJECTS), name)
     reach(read_only(opened))  # an environment that is not up gets neither a run nor a state folder
     with running(console, opened) as run:
         reach(run.context)

@@ -6,16 +6,16 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from mlops_platform.base.humanize import age, labelled, table
+from mlops_platform.base.humanize import WIDTH, age, duration, labelled, plural, shorten, table
 
 if TYPE_CHECKING:
     from mlops_platform.report.projects import Details, Row
 
 
-def added(details: Details, quota: str, environment: str) -> str:
+def added(details: Details, quota: str, environment: str, seconds: float) -> str:
     """The new or changed project, and the next command."""
     name = details.row.name
-    lines = [f"{name}: namespace {name}, restricted, quota {quota}"]
+    lines = [f"{name}: namespace {name}, restricted, quota {quota} · {duration(seconds)}"]
     lines += _about(details)
     lines += labelled("next", f"mlops-platform project show {name} --env {environment}", wrap=False)
     return "\n".join(lines)
@@ -35,31 +35,35 @@ def list_(rows: Sequence[Row], now: datetime | None = None) -> str:
     cells = [
         (
             row.name,
-            row.state,
-            row.share("cpu"),
-            row.share("memory"),
-            row.share("gpu"),
-            row.share("pods"),
-            _age(row, now),
-            ", ".join(row.members) or "-",
+            *(row.share(key) for key in ("cpu", "memory", "gpu")),
+            _age(row, now) if row.state == "ready" else row.state,
         )
         for row in rows
     ]
-    return table(("project", "state", "cpu", "memory", "gpu", "pods", "age", "members"), cells)
+    lines = table(("project", "cpu", "memory", "gpu", "age"), cells).splitlines()
+    width = max(map(len, lines))
+    members = ["members", *(", ".join(row.members) or "-" for row in rows)]
+    room = max(16, WIDTH - width - 2)
+    return "\n".join(
+        f"{line:<{width}}  {shorten(text, room)}" for line, text in zip(lines, members, strict=True)
+    )
 
 
-def removal(details: Details, *, keep_data: bool) -> str:
+def removal(details: Details, *, keep_data: bool, now: datetime | None = None) -> str:
     """What `project remove` deletes, above its question."""
     row = details.row
-    lines = [f"! project {row.name}: {len(row.members)} members, {_age(row, None)} old"]
+    lines = [f"! project {row.name}: {plural(len(row.members), 'member')}, {_age(row, now)} old"]
     lines += labelled("deletes", f"namespace {row.name} with everything in it")
+    lines += _held("keeps" if keep_data else "", details.holds)
     if details.running:
         lines += labelled("running", ", ".join(details.running))
-    return "\n".join([*lines, *_held("keeps" if keep_data else "deletes", details.holds)])
+    return "\n".join(lines)
 
 
 def removed(name: str, seconds: float, holds: Mapping[str, str], *, keep_data: bool) -> str:
-    lines = [f"{name} is removed · {seconds:.1f}s"]
+    lines = [f"{name} is removed, nothing is left of it · {duration(seconds)}"]
+    if keep_data:
+        lines = [f"{name} is removed, its data is kept · {duration(seconds)}"]
     return "\n".join([*lines, *(_held("kept", holds) if keep_data else [])])
 
 

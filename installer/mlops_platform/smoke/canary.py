@@ -19,12 +19,11 @@ from mlops_platform.adapters.kube.namespaces import passing_namespace
 from mlops_platform.adapters.wait import Pending, wait_until
 from mlops_platform.base.cancel import Cancel
 from mlops_platform.base.errors import SmokeError, WaitTimedOut
-from mlops_platform.base.labels import OWNED
 from mlops_platform.base.progress import Progress
 from mlops_platform.catalogue.checks import CANARY
 from mlops_platform.engine.result import Result
 from mlops_platform.run.context import Context
-from mlops_platform.steps.jobs.manifest import ScriptJob, pod_spec, scripts_of
+from mlops_platform.steps.jobs.manifest import ScriptJob, deployment_of, scripts_of
 from mlops_platform.steps.network.platform import LAYER
 from mlops_platform.steps.network.policies import EVERY_POD, Manifest, namespace_peer, placed
 
@@ -191,12 +190,4 @@ class _Pods:
         return ScriptJob(name, self.namespace, self.image, scripts, arguments, memory="64Mi")
 
     def _make(self, job: ScriptJob) -> None:
-        labels = {**OWNED, "role": job.name}
-        template = {"metadata": {"labels": labels}, "spec": {**pod_spec(job), "restartPolicy": "Always"}}
-        deployment = {
-            "apiVersion": "apps/v1",
-            "kind": "Deployment",
-            "metadata": {"name": job.name, "namespace": job.namespace, "labels": labels},
-            "spec": {"selector": {"matchLabels": labels}, "template": template},
-        }
-        self.kube.apply(scripts_of(job), deployment)
+        self.kube.apply(scripts_of(job), deployment_of(job))

@@ -18,6 +18,7 @@ from mlops_platform.adapters.kube import Kube
 from mlops_platform.adapters.kube.rollout import pod_state
 from mlops_platform.adapters.process import tail
 from mlops_platform.adapters.wait import Pending, wait_until
+from mlops_platform.base.cancel import Cancel
 from mlops_platform.base.digest import short_digest
 from mlops_platform.base.errors import SmokeError, StepError
 from mlops_platform.base.labels import OWNED
@@ -36,7 +37,7 @@ from mlops_platform.steps.release.objects import wanted
 from mlops_platform.steps.release.values import source_of, values_of
 
 _BACK_SECONDS = 180
-_PROBES = Path(__file__).with_name("probes.py")
+PROBES = Path(__file__).with_name("probes.py")
 
 
 @dataclass(frozen=True)
@@ -127,12 +128,27 @@ def scripts_of(resolved: ResolvedComponent, spec: SmokeSpec) -> dict[str, str]:
     """The files of a smoke test's Job: its script, probes.py, and the account scripts that it uses."""
     provided = (p.script for p in resolved.component.provides.values() if p.script)
     texts = {name: resolved.text(name) for name in (spec.script, *spec.files, *provided)}
-    texts[_PROBES.name] = _PROBES.read_text()
+    texts[PROBES.name] = PROBES.read_text()
     if resolved.routes:
         texts[ROUTES_FILE] = json.dumps(resolved.routes())
     if spec.people and resolved.login:
         texts["login.py"] = resolved.login.read_text()
     return texts
+
+
+def run_probes(kube: Kube, job: ScriptJob, progress: Progress, cancel: Cancel) -> tuple[list[Result], str]:
+    """Run a script with probes.py as a Job; its results and log. A script that stops early is a failure."""
+    try:
+        log = run_job(kube, job, progress, cancel)
+    except JobFailed as error:
+        results = parse(error.log)
+        if all(result.ok for result in results):
+            results.append(Result("the smoke test runs to its end", False, f"{error.what}\n{error.why}"))
+        return results, error.log or error.why
+    results = parse(log)
+    if not results:
+        results.append(Result("the smoke test reports results", False, tail(log) or "no output"))
+    return results, log
 
 
 class _Run:
@@ -172,20 +188,10 @@ class _Run:
         return [*results, Result(back, True, seconds=round(time.monotonic() - started, 3))]
 
     def _phase(self, *acts: str) -> list[Result]:
-        """Run one Job. A script that stops early is a failed test."""
+        """Run one Job."""
         phase = acts[-1]
         self._progress.say(f"smoke: {' and '.join(acts)}")
-        try:
-            log = run_job(self._kube, self._job(phase, acts), self._progress, self._context.cancel)
-        except JobFailed as error:
-            results = parse(error.log)
-            if all(result.ok for result in results):
-                results.append(Result("the smoke test runs to its end", False, f"{error.what}\n{error.why}"))
-            log = error.log or error.why
-        else:
-            results = parse(log)
-            if not results:
-                results.append(Result("the smoke test reports results", False, tail(log) or "no output"))
+        results, log = run_probes(self._kube, self._job(phase, acts), self._progress, self._context.cancel)
         self._logs[f"{self._spec.script}-{phase}"] = log
         return results
 

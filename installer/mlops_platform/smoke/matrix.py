@@ -73,20 +73,20 @@ class MatrixTest:
         context = self.context
         image = self.image or context.images.reference(PROBE_IMAGE)
         with _outside(context, progress) as outside, _unrelated_pods(context, kube) as unrelated:
-            targets, results = _targets(context, kube)
+            targets, results = targets_of(context, kube)
             targets += outside
             sources = [*_components(context), *unrelated]
             progress.say(f"{len(sources)} pods connect to {len(targets)} addresses")
             with ThreadPoolExecutor(len(sources)) as pool:
-                jobs = [_job(source, image, targets, self.patience) for source in sources]
-                reports = list(pool.map(lambda s, j: _ask(context, kube, s, j, targets), sources, jobs))
+                jobs = [probe_job(source, image, targets, self.patience) for source in sources]
+                reports = list(pool.map(lambda s, j: ask(context, kube, s, j, targets), sources, jobs))
         counted = _without_unreachable(reports, progress)
         if context.cluster.network().own_node:
-            counted = _without_own_node(counted, progress)
+            counted = without_own_node(counted, progress)
         results += [result for report in counted for result in results_of(report)]
         results += [_no_host_network(kube, component) for component in context.components]
         if any(not result.ok for result in results):
-            _keep(self._evidence, reports)
+            keep_logs(self._evidence, reports)
         return results
 
     @property
@@ -154,7 +154,7 @@ def _outside(context: Context, progress: Progress) -> Iterator[list[Target]]:
         yield [Target(OUTSIDE, address, server.getsockname()[1])]
 
 
-def _targets(context: Context, kube: Kube) -> tuple[list[Target], list[Result]]:
+def targets_of(context: Context, kube: Kube) -> tuple[list[Target], list[Result]]:
     """The addresses behind every served port. A port without a listener is a failure: a refused connection
     would show nothing about policies."""
     targets = [Target(API_SERVER, a.ip, a.port) for a in context.clients.api_addresses]
@@ -194,7 +194,7 @@ def _pods(slices: Sequence[Mapping[str, Any]], port: int) -> list[str]:
     )
 
 
-def _job(source: Source, image: str, targets: Sequence[Target], patience: float) -> ScriptJob:
+def probe_job(source: Source, image: str, targets: Sequence[Target], patience: float) -> ScriptJob:
     asked = [
         {"id": i, "host": t.host, "port": t.port, "expected": t.what in source.allowed}
         for i, t in enumerate(targets)
@@ -213,7 +213,7 @@ def _job(source: Source, image: str, targets: Sequence[Target], patience: float)
     )
 
 
-def _ask(context: Context, kube: Kube, source: Source, job: ScriptJob, targets: Sequence[Target]) -> Report:
+def ask(context: Context, kube: Kube, source: Source, job: ScriptJob, targets: Sequence[Target]) -> Report:
     """Run one probe pod. If it fails, the answers of the other pods are still used."""
     try:
         log = run_job(kube, job, Silent(), context.cancel)
@@ -231,7 +231,7 @@ def _without_unreachable(reports: Sequence[Report], progress: Progress) -> list[
     return [replace(r, answers=tuple(a for a in r.answers if a.target.what != OUTSIDE)) for r in reports]
 
 
-def _without_own_node(reports: Sequence[Report], progress: Progress) -> list[Report]:
+def without_own_node(reports: Sequence[Report], progress: Progress) -> list[Report]:
     """Remove open connections to a pod's own node: no policy can close them. Refused ones still count."""
     near = [(report, at_own_node(report)) for report in reports]
     skipped = [f"{r.source.name} to {a.target.what} at {r.node}" for r, answers in near for a in answers]
@@ -263,7 +263,7 @@ def _no_host_network(kube: Kube, component: Component) -> Result:
     return Result(f"refused: {name}", False, "it was allowed", negative=True)
 
 
-def _keep(folder: Path, reports: Sequence[Report]) -> None:
+def keep_logs(folder: Path, reports: Sequence[Report]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for report in reports:
         (folder / f"{report.source.namespace}-{report.source.job}.log").write_text(

@@ -28,11 +28,13 @@ SHIPPED = sorted(
     }
 )
 PACKAGE = ROOT / "installer/mlops_platform"
-# The same word for another thing: a word of networks, and a kind of Kubernetes.
+# The same word for another thing: a word of networks, a kind of Kubernetes, accounts of projects.
 ELSEWHERE = {
     ("gateway", "clusters/host/addresses.py"),
     ("gateway", "clusters/aws/teardown/sweeps/ec2.py"),
     ("gateway", "teardown/objects.py"),
+    ("airflow", "base/labels.py"),
+    ("trainer", "base/labels.py"),
 }
 BEGIN, END = "<!-- components: begin", "<!-- components: end -->"
 

@@ -9,6 +9,7 @@ import pty
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -28,12 +29,15 @@ from mlops_platform.base.humanize import age, duration
 from mlops_platform.clusters.base import Check
 from mlops_platform.clusters.leftovers import Leftover, RemoteEnvironment
 from mlops_platform.console import Console, Output, screens
+from mlops_platform.console import projects as project_screens
 from mlops_platform.console.estimate import remaining
 from mlops_platform.console.failure import FailureContext
 from mlops_platform.console.plain import Plain
 from mlops_platform.console.tree import Tree
 from mlops_platform.engine.engine import RunResult
 from mlops_platform.report.cost import Spent
+from mlops_platform.report.projects import Details
+from mlops_platform.report.projects import Row as ProjectRow
 from mlops_platform.report.status import Row
 from mlops_platform.report.summary import Endpoint, SmokeResult, Summary
 
@@ -186,7 +190,31 @@ ENDPOINTS = (
 )
 NEXT = tuple(f"mlops-platform {c} --env local" for c in ("open mlflow", "smoke", "down"))
 SUMMARY = Summary("local", ENDPOINTS, SmokeResult(64, 0, 29, WHEN), NEXT)
+PROJECT = ProjectRow(
+    "churn",
+    "ready",
+    ["data-scientists:edit", "user/ann:view"],
+    {"cpu": "4", "memory": "8Gi", "gpu": "0", "storage": "50Gi", "pods": "50"},
+    {"cpu": "1500m", "memory": "3Gi", "gpu": "0", "storage": "0", "pods": "2"},
+    "2026-11-21T12:00:00+00:00",
+)
+LEAVING = replace(PROJECT, name="fraud-detection", state="removing", members=[], used={})
+DETAILS = Details(
+    PROJECT,
+    ["trainer", "server", "airflow"],
+    ["mlflow:5000", "minio:9000"],
+    {"mlflow": "runs, artifacts and models of its workspace", "minio": "data"},
+    ["TrainJob fit", "InferenceService iris"],
+)
+THEN = datetime(2026, 11, 24, 12, tzinfo=UTC)
 SCREENS: dict[str, str] = {
+    "project-add": project_screens.added(DETAILS, "4 CPU, 8 GiB", "local", 2.7),
+    "project-list": project_screens.list_((PROJECT, LEAVING), THEN),
+    "project-show": project_screens.show(DETAILS, "4 CPU, 8 GiB", THEN),
+    "project-remove": project_screens.removal(DETAILS, keep_data=False, now=THEN),
+    "project-remove-kept": project_screens.removal(DETAILS, keep_data=True, now=THEN),
+    "project-removed": project_screens.removed("churn", 6.4, DETAILS.holds, keep_data=False),
+    "project-removed-kept": project_screens.removed("churn", 6.4, DETAILS.holds, keep_data=True),
     "up": screens.up(SUMMARY, RunResult(("a/b",) * 23, ("c/d",) * 8, (), (), 48.2)),
     "up-again": screens.up(SUMMARY, RunResult((), ("a/b",) * 31, (), (), 1.1)),
     "up-unproven": screens.up(

@@ -22,7 +22,8 @@ _NODE = {"name": "NODE_ADDRESS", "valueFrom": {"fieldRef": {"fieldPath": "status
 class ScriptJob:
     """A Python script with its inputs. `secrets` maps Secrets to folders below /run/secrets.
 
-    It runs as an account that exists in each of our namespaces and has no token for the API server.
+    It runs as an account of its namespace, by default one that each of our namespaces has; its pod has no
+    token for the API server.
 
     The first of `scripts` (file name: text) is run with `arguments`; the others are beside it.
     """
@@ -40,12 +41,13 @@ class ScriptJob:
     labels: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)  # texts, at /files
     token: str = ""  # audience of a token of the account at /run/secrets/token/token
+    account: str = JOBS_ACCOUNT
 
     @property
     def digest(self) -> str:
         # Younger fields count only if they are set: else every Job that has run would run again.
-        younger = {"files": self.files, "token": self.token}
-        unset = {name for name, value in younger.items() if not value}
+        younger = {"files": {}, "token": "", "account": JOBS_ACCOUNT}
+        unset = {name for name, default in younger.items() if getattr(self, name) == default}
         return short_digest({key: value for key, value in asdict(self).items() if key not in unset})
 
 
@@ -69,6 +71,18 @@ def job_of(job: ScriptJob, *, keep: bool) -> dict[str, Any]:
         spec["ttlSecondsAfterFinished"] = _KEPT_SECONDS
     meta = {**_meta(job), "annotations": {DIGEST: job.digest}}
     return {"apiVersion": "batch/v1", "kind": "Job", "metadata": meta, "spec": spec}
+
+
+def deployment_of(job: ScriptJob) -> dict[str, Any]:
+    """A Deployment in place of a Job, for a script that never ends; the label `role` selects its pod."""
+    labels = {**OWNED, **job.labels, "role": job.name}
+    template = {"metadata": {"labels": labels}, "spec": {**pod_spec(job), "restartPolicy": "Always"}}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": job.name, "namespace": job.namespace, "labels": labels},
+        "spec": {"selector": {"matchLabels": labels}, "template": template},
+    }
 
 
 def pod_spec(job: ScriptJob) -> dict[str, Any]:
@@ -97,7 +111,7 @@ def pod_spec(job: ScriptJob) -> dict[str, Any]:
             volumes.append({"name": folder, "projected": projected})
     return {
         "restartPolicy": "Never",
-        "serviceAccountName": JOBS_ACCOUNT,
+        "serviceAccountName": job.account,
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": 5,

@@ -113,10 +113,10 @@ def make(context: Context, kube: Kube, project: Project) -> None:
         for each in kube.list(api, kind, project.name, labels=PROJECT_LABEL):
             if _key(each) not in target:
                 kube.delete(api, kind, each["metadata"]["name"], project.name)
-    _wait_for_quota(context, kube, project.name)
+    wait_for_quota(context, kube, project.name)
 
 
-def _wait_for_quota(context: Context, kube: Kube, namespace: str) -> None:
+def wait_for_quota(context: Context, kube: Kube, namespace: str) -> None:
     """Wait until the quota has a status: before, the API server rejects every pod."""
 
     def counted() -> bool | Pending:

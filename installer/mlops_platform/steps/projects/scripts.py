@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from mlops_platform.base.digest import short_digest
+from mlops_platform.base.labels import TRAINER
 from mlops_platform.base.values import substitute
 from mlops_platform.catalogue.component import ProjectsPart
 from mlops_platform.run.context import Context
@@ -35,7 +36,9 @@ def sync_job(resolved: ResolvedComponent, projects: Sequence[Project]) -> Script
 
 def remove_job(resolved: ResolvedComponent, project: str, *, keep_data: bool) -> ScriptJob:
     """The Job that removes what belongs to a project."""
-    return _job(resolved, ("remove",), {"PROJECT": project, "KEEP_DATA": str(keep_data).lower()})
+    job = _job(resolved, ("remove",), {"PROJECT": project, "KEEP_DATA": str(keep_data).lower()})
+    # The smoke test removes two projects at once; 63 characters are too few for both names.
+    return replace(job, name=f"{job.name}-{short_digest(project)[:8]}")
 
 
 def annotation(resolved: ResolvedComponent) -> str:
@@ -68,6 +71,23 @@ def _job(resolved: ResolvedComponent, arguments: tuple[str, ...], env: Mapping[s
         seconds=part.seconds,
         audience=resolved.audience if part.identity else "",
         token=part.token,
+    )
+
+
+def smoke_job(resolved: ResolvedComponent, project: str, other: str, scripts: Mapping[str, str]) -> ScriptJob:
+    """The Job of the component's smoke test in a project, beside the other `scripts`."""
+    part = part_of(resolved)
+    return ScriptJob(
+        name=f"{resolved.name}-smoke",
+        namespace=project,
+        image=resolved.reference(part.image),
+        scripts={part.smoke: resolved.text(part.smoke), **scripts},
+        arguments=("probe",),
+        env={**substitute(part.env, resolved.variables), "PROJECT": project, "OTHER": other},
+        memory=part.memory,
+        seconds=part.seconds,
+        token=part.token,
+        account=TRAINER,
     )
 
 

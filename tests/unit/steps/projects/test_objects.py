@@ -1,0 +1,129 @@
+"""The objects of a project, as golden files; its record, read back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from mlops_platform.base.errors import StepError
+from mlops_platform.catalogue.read import read_catalog
+from mlops_platform.steps.network.policies import read_base
+from mlops_platform.steps.projects.model import Member, Project, Quota, amount, cores, read_project
+from mlops_platform.steps.projects.objects import KINDS, content, render
+
+from tests import GOLDEN, ROOT
+
+CATALOG = read_catalog(ROOT / "tests/cases/policies")
+BASE = read_base(ROOT / "policies")
+MEMBERS = (Member("group", "data-scientists", "edit"), Member("user", "ann", "view"))
+PROJECT = Project("churn", MEMBERS, Quota.of({"cpu": "2500m", "memory": "1024Mi", "gpu": "1"}))
+
+
+def objects(project: Project, *chosen: str) -> tuple[dict[str, Any], ...]:
+    return render(CATALOG, chosen or CATALOG.entries, BASE, project, project.name, {"a": "label"})
+
+
+@pytest.mark.parametrize(("name", "project"), [("churn", PROJECT), ("empty", Project("empty"))])
+def test_objects_match_golden_file(name: str, project: Project, golden: Callable[[Path, str], None]) -> None:
+    text = yaml.safe_dump_all(objects(project), sort_keys=False, width=110)
+    golden(GOLDEN / f"projects/{name}.yaml", text)
+
+
+def test_policies_come_before_any_object_that_could_run_a_pod() -> None:
+    kinds = [each["kind"] for each in objects(PROJECT)]
+    assert kinds[0] == "Namespace"
+    assert set(kinds[1:4]) == {"NetworkPolicy"}
+    assert {kind for _, kind in KINDS} == set(kinds[1:])
+
+
+def test_gpus_are_limited_by_the_quota_and_never_by_a_limit_range() -> None:
+    """A `max` of GPUs in a LimitRange gives every pod a GPU request."""
+    by_kind = {each["kind"]: each for each in objects(PROJECT)}
+    assert by_kind["ResourceQuota"]["spec"]["hard"]["requests.nvidia.com/gpu"] == "1"
+    (limits,) = by_kind["LimitRange"]["spec"]["limits"]
+    assert set(limits) == {"type", "default", "defaultRequest"}
+    assert set(limits["default"]) == {"memory"}
+
+
+def test_no_role_reaches_what_protects_the_project() -> None:
+    closed = {"secrets", "networkpolicies", "roles", "rolebindings", "serviceaccounts", "namespaces", "*"}
+    for role in (each for each in objects(PROJECT) if each["kind"] == "Role"):
+        for rule in role["rules"]:
+            assert not closed & set(rule["resources"]), role["metadata"]["name"]
+            assert not {"*", "bind", "escalate", "impersonate"} & set(rule["verbs"])
+            if {"resourcequotas", "limitranges"} & set(rule["resources"]):
+                assert rule["verbs"] == ["get", "list", "watch"]
+
+
+def test_no_account_mounts_a_token_of_the_api_server() -> None:
+    accounts = [each for each in objects(PROJECT) if each["kind"] == "ServiceAccount"]
+    assert [each["metadata"]["name"] for each in accounts] == ["default", "trainer", "server", "airflow"]
+    assert all(each["automountServiceAccountToken"] is False for each in accounts)
+
+
+def test_only_ports_of_chosen_components_are_open() -> None:
+    def egress(*chosen: str) -> list[Any]:
+        (flows,) = [o for o in objects(PROJECT, *chosen) if o["metadata"]["name"] == "flows"]
+        rules: list[Any] = flows["spec"]["egress"]
+        return rules
+
+    assert egress("idle") == [{"to": [{"podSelector": {}}]}]
+    assert len(egress("idle", "page")) == 2
+
+
+def test_record_is_read_back() -> None:
+    namespace = objects(PROJECT)[0]
+    assert read_project(namespace, "churn") == PROJECT
+
+
+def test_record_of_an_older_version_gets_the_new_keys_of_the_quota() -> None:
+    namespace = objects(PROJECT)[0]
+    namespace["metadata"]["annotations"]["mlops-platform/quota"] = '{"cpu": "1"}'
+    assert read_project(namespace, "churn").quota == Quota(cpu="1")
+
+
+@pytest.mark.parametrize("text", ["", "[1]", '[{"kind": "group"}]', "null", "[["])
+def test_broken_record_is_an_error_with_the_namespace(text: str) -> None:
+    namespace = objects(PROJECT)[0]
+    namespace["metadata"]["annotations"]["mlops-platform/members"] = text
+    with pytest.raises(StepError, match="namespace churn: the record"):
+        read_project(namespace, "churn")
+
+
+def test_change_keeps_what_is_not_given() -> None:
+    viewers = (Member("group", "viewers", "view"),)
+    assert PROJECT.changed(None, {}) == PROJECT
+    assert PROJECT.changed(viewers, {}).members == viewers
+    assert PROJECT.changed(None, {"gpu": "2"}).quota == Quota("2500m", "1Gi", "2")
+
+
+@pytest.mark.parametrize(
+    ("given", "stored"),
+    [("1000m", "1"), ("0.5", "500m"), ("2", "2"), ("1.0001", "1001m"), ("2500m", "2500m")],
+)
+def test_cpu_is_written_as_the_api_server_stores_it(given: str, stored: str) -> None:
+    assert cores(given) == stored
+
+
+@pytest.mark.parametrize(
+    ("given", "stored"),
+    [
+        ("1024Mi", "1Gi"),
+        ("8G", "8G"),
+        ("1536Mi", "1536Mi"),
+        ("0", "0"),
+        ("2048Gi", "2Ti"),
+        ("1.5Gi", "1536Mi"),
+    ],
+)
+def test_bytes_are_written_as_the_api_server_stores_them(given: str, stored: str) -> None:
+    assert amount(given) == stored
+
+
+def test_content_ignores_what_the_api_server_adds() -> None:
+    for each in objects(PROJECT)[1:]:
+        stored = {**each, "metadata": {**each["metadata"], "uid": "1"}, "status": {"hard": {}}}
+        assert content(stored) == content(each)
