@@ -91,10 +91,12 @@ class ConfigurationError(PlatformError):
 
     exit_code = Exit.CONFIGURATION
 
-    def __init__(self, problems: tuple[Problem, ...]) -> None:
+    def __init__(
+        self, problems: tuple[Problem, ...], where: str = "in the configuration; nothing was changed"
+    ) -> None:
         count = f"{len(problems)} problem" + ("s" if len(problems) != 1 else "")
         super().__init__(
-            f"{count} in the configuration; nothing was changed",
+            f"{count} {where}",
             why="\n".join(str(problem) for problem in problems),
         )
         self.problems = problems

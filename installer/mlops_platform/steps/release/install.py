@@ -8,6 +8,8 @@ from mlops_platform.adapters.kube.readiness import waiting_for
 from mlops_platform.base.progress import Progress
 from mlops_platform.engine.graph import Difference
 from mlops_platform.steps.base import ComponentStep
+from mlops_platform.steps.release.checks.release import checked
+from mlops_platform.steps.release.checks.rights import short
 from mlops_platform.steps.release.values import release_of
 
 
@@ -22,7 +24,8 @@ class InstallRelease(ComponentStep):
         wanted = release_of(self.context, resolved)
         found = helm.installed().get((resolved.namespace, resolved.name))
         if not found:
-            return Difference("install")
+            rights = short(resolved.component.cluster_rights)
+            return Difference("install", (rights,) if rights else ())
         if found.status != "deployed":
             return Difference(f"recover from {found.status}")
         if found.digest != helm.digest(wanted):
@@ -34,4 +37,5 @@ class InstallRelease(ComponentStep):
         self.context.clients.kube_for_write()
         helm, resolved = self.context.helm, self.resolved
         helm.recover(resolved.namespace, resolved.name, progress)
-        helm.upgrade(release_of(self.context, resolved), progress, self.context.cancel)
+        check = checked(self.context, resolved)
+        helm.upgrade(release_of(self.context, resolved), progress, self.context.cancel, check)

@@ -1,0 +1,1 @@
+"""Checks of a rendered release before it is sent: functions of its objects, which need no cluster."""
