@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -43,13 +44,15 @@ def rolled_out(kube: Kube, namespace: str, name: str, *, ready: int, replicas: i
     kube.patch("apps/v1", "Deployment", name, namespace, body={"status": status}, subresource="status")
 
 
-def pod(kube: Kube, namespace: str, name: str, app: str, status: Status) -> None:
+def pod(
+    kube: Kube, namespace: str, name: str, app: str, status: Status, more: Mapping[str, str] | None = None
+) -> None:
     """Create a pod of a workload with the status that a kubelet would report."""
     kube.create(
         {
             "apiVersion": "v1",
             "kind": "Pod",
-            "metadata": {"name": name, "namespace": namespace, "labels": {"app": app}},
+            "metadata": {"name": name, "namespace": namespace, "labels": {"app": app, **(more or {})}},
             "spec": {"containers": [_container()]},
         }
     )

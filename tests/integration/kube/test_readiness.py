@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from mlops_platform.adapters.kube import Kube
@@ -88,6 +89,59 @@ def test_waiting_container_shows_its_events(kube: Kube, namespace: str) -> None:
     assert waiting_for(kube, namespace) == "pod store-1: ContainerCreating (pulling image)"
     event(kube, namespace, "FailedMount", "no such secret", second=2)
     assert waiting_for(kube, namespace) == "pod store-1: ContainerCreating (FailedMount: no such secret)"
+
+
+def test_missing_secret_of_a_volume_is_named_until_it_exists(kube: Kube, namespace: str) -> None:
+    deployment(kube, namespace, "store")
+    rolled_out(kube, namespace, "store", ready=0)
+    pod(kube, namespace, "store-1", "store", waiting("ContainerCreating"))
+    text = 'MountVolume.SetUp failed for volume "cert" : secret "hook-cert" not found'
+    event(kube, namespace, "FailedMount", text, second=1)
+    assert waiting_for(kube, namespace) == "pod store-1: FailedMount (Secret hook-cert does not exist)"
+    meta = {"name": "hook-cert", "namespace": namespace}
+    kube.apply({"apiVersion": "v1", "kind": "Secret", "metadata": meta})
+    assert waiting_for(kube, namespace) == f"pod store-1: ContainerCreating (FailedMount: {text})"
+
+
+def test_pods_of_the_newest_replica_set_are_looked_at_first(kube: Kube, namespace: str) -> None:
+    """An old pod in a crash loop is not the reason why a rollout does not end."""
+    deployment(kube, namespace, "store")
+    rolled_out(kube, namespace, "store", ready=0)
+    owner = kube.get("apps/v1", "Deployment", "store", namespace)
+    assert owner
+    for revision, digest in ((9, "1old"), (10, "2new")):
+        replica_set(kube, namespace, owner, revision=revision, digest=digest)
+        labels = {"pod-template-hash": digest}
+        pod(kube, namespace, f"store-{digest}", "store", waiting("ContainerCreating"), labels)
+    report(kube, namespace, "store-1old", ended(1, restarts=7))
+    assert waiting_for(kube, namespace) == "pod store-2new: ContainerCreating"
+    kube.delete("v1", "Pod", "store-2new", namespace, grace_seconds=0)
+    assert waiting_for(kube, namespace).startswith("pod store-1old: ")
+
+
+def replica_set(kube: Kube, namespace: str, owner: dict[str, Any], *, revision: int, digest: str) -> None:
+    """Create one of a Deployment's ReplicaSets as its controller does."""
+    by = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "store", "uid": owner["metadata"]["uid"]}
+    labels = {"app": "store", "pod-template-hash": digest}
+    template = owner["spec"]["template"]
+    kube.create(
+        {
+            "apiVersion": "apps/v1",
+            "kind": "ReplicaSet",
+            "metadata": {
+                "name": f"store-{digest}",
+                "namespace": namespace,
+                "labels": labels,
+                "annotations": {"deployment.kubernetes.io/revision": str(revision)},
+                "ownerReferences": [by],
+            },
+            "spec": {
+                "replicas": 1,
+                "selector": {"matchLabels": labels},
+                "template": {**template, "metadata": {"labels": labels}},
+            },
+        }
+    )
 
 
 def event(kube: Kube, namespace: str, reason: str, message: str, *, second: int) -> None:

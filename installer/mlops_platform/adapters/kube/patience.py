@@ -16,6 +16,7 @@ _LIMITS = {
     **dict.fromkeys(
         ("CreateContainerConfigError", "CreateContainerError", "RunContainerError", "FailedCreate"), 30.0
     ),
+    "FailedMount": 60.0,
     **dict.fromkeys(("ErrImagePull", "ImagePullBackOff"), 120.0),
 }
 # Kubernetes alternates between two words for one state.

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 from mlops_platform.adapters.kube.client import Kube, Object
 from mlops_platform.adapters.kube.errors import KubeError
@@ -13,6 +15,7 @@ from mlops_platform.adapters.kube.rollout import (
     WORKLOADS,
     State,
     belongs,
+    newest,
     pod_state,
     pods_of,
     refused,
@@ -29,6 +32,7 @@ from mlops_platform.base.yaml import kubernetes_objects
 
 WORKLOADS_LABEL = "mlops-platform/workloads"  # on Helm's record: how many a release has in its namespace
 _LOG_LINES = 20
+_ABSENT = re.compile(r'(secret|configmap) "([^"]+)" not found')
 _NO_LOG = (
     "unable to retrieve container logs for"  # the text, with status 200, in place of a log that was removed
 )
@@ -119,11 +123,23 @@ def _unready(kube: Kube, namespace: str, name: str) -> Iterator[State]:
         if not text:
             yield from (state for pod in own if (state := unsettled(pod, now)))
             continue
-        states = [state for pod in own if (state := pod_state(pod))]
+        states = [state for pod in _current(kube, workload, own) if (state := pod_state(pod))]
         if states:
             yield from (_explained(kube, namespace, state) for state in states)
         else:
             yield _podless(kube, namespace, workload, text)
+
+
+def _current(kube: Kube, workload: Object, pods: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+    """The pods of a Deployment's newest version: what keeps them from starting is what a rollout waits for.
+
+    An old pod may crash meanwhile, perhaps for the reason for which it is replaced.
+    """
+    hashes = {(pod["metadata"].get("labels") or {}).get("pod-template-hash") for pod in pods}
+    if workload["kind"] != "Deployment" or len(hashes) < 2:
+        return pods
+    sets = kube.list("apps/v1", "ReplicaSet", workload["metadata"]["namespace"])
+    return newest(workload, sets, pods)
 
 
 def _expected(kube: Kube, namespace: str, name: str) -> int:
@@ -142,8 +158,19 @@ def _explained(kube: Kube, namespace: str, state: State) -> State:
     if not telling:
         return state
     last = telling[-1]
+    if last["reason"] == "FailedMount" and (missing := _missing(kube, namespace, last.get("message", ""))):
+        return replace(state, reason="FailedMount", detail=missing)
     text = "pulling image" if last["reason"] == "Pulling" else f"{last['reason']}: {last.get('message', '')}"
     return replace(state, detail=text)
+
+
+def _missing(kube: Kube, namespace: str, message: str) -> str:
+    """The Secret or ConfigMap that a volume needs and that does not exist; '' if it is there by now."""
+    found = _ABSENT.search(message)
+    if not found:
+        return ""
+    kind = {"secret": "Secret", "configmap": "ConfigMap"}[found[1]]
+    return "" if kube.get("v1", kind, found[2], namespace) else f"{kind} {found[2]} does not exist"
 
 
 def _podless(kube: Kube, namespace: str, workload: Object, text: str) -> State:

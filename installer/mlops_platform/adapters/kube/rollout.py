@@ -78,6 +78,21 @@ def pods_of(workload: Object, pods: Sequence[Object]) -> list[Object]:
     return [p for p in pods if wanted.items() <= (p["metadata"].get("labels") or {}).items()]
 
 
+def newest(deployment: Object, sets: Sequence[Object], pods: Sequence[Object]) -> list[Object]:
+    """Those of a Deployment's pods that belong to its newest ReplicaSet."""
+    uid = deployment["metadata"]["uid"]
+    own = [s for s in sets if any(o["uid"] == uid for o in s["metadata"].get("ownerReferences") or [])]
+    if not own:
+        return list(pods)
+    last = max(own, key=_revision)["metadata"]["labels"].get("pod-template-hash")
+    return [p for p in pods if (p["metadata"].get("labels") or {}).get("pod-template-hash") == last]
+
+
+def _revision(replica_set: Object) -> int:
+    notes = replica_set["metadata"].get("annotations") or {}
+    return int(notes.get("deployment.kubernetes.io/revision", 0))
+
+
 def selector_of(workload: Object) -> str:
     """The same as a label selector, such as 'app=minio,tier=store'."""
     return ",".join(f"{key}={value}" for key, value in sorted(_match_labels(workload).items()))
