@@ -184,6 +184,11 @@ class ProjectsPart(Script):
     holds: Annotated[str, Field(max_length=60)] = Field(
         default="", description="What it has of a project, such as `runs and models`; `remove` deletes it"
     )
+    data: str = Field(
+        default="",
+        description="Of an object store: the bucket of a project, with `${project}`. Accounts get "
+        "credentials for it in exchange for a token with the audience `token`",
+    )
     smoke: ScriptName = Field(
         default="",
         description="Smoke test in two temporary projects, as their account of training jobs",
@@ -202,6 +207,8 @@ class ProjectsPart(Script):
             raise ValueError("empty | give a script, a smoke test, or rights in view or edit")
         if not self.script and (self.secrets or self.identity or self.holds):
             raise ValueError("no script | secrets, identity and holds are for a script")
+        if self.data and not (self.script and self.token and self.data.count("${project}") == 1):
+            raise ValueError("data | it contains ${project} once, and needs script and token")
         return self
 
 

@@ -11,6 +11,7 @@ from mlops_platform.cli.options import (
     Component,
     Env,
     Out,
+    Project,
     ProjectName,
     Region,
     Stdin,
@@ -34,6 +35,10 @@ env_app = _group("env", "Environments: list, show, schema of their files.")
 policies_app = _group("policies", "Network policies: allowed connections and the policies themselves.")
 user_app = _group("user", "Local users: add, remove, list, set a password.")
 project_app = _group("project", "Projects of teams: add, list, show, remove.")
+data_app = typer.Typer(
+    help="Data of a project: put, list, get files.", no_args_is_help=True, rich_markup_mode=None
+)
+project_app.add_typer(data_app, name="data")
 secrets_app = _group("secrets", "Secrets: rotate, copy to the cluster, list.")
 component_app = _group("component", "Your own components: write a folder, schema of component.yaml.")
 cache_app = _group("cache", "What was built on this machine: show, prune.")
@@ -265,6 +270,55 @@ def project_remove(
     end(
         Console("project remove", env, output, verbose),
         lambda console: command.remove(console, name, force=force, keep_data=keep_data, yes=yes),
+    )
+
+
+@data_app.command("put")
+def project_data_put(
+    source: Annotated[str, typer.Argument(metavar="FILE|DIR", help="A file, or a folder.")],
+    project: Project,
+    to: Annotated[str, typer.Option("--to", help="Name in the data; default: that of the source.")] = "",
+    env: Env = "local",
+    output: Out = Output.TEXT,
+    verbose: Verbose = False,
+) -> None:
+    """Upload files. The same command again continues an interrupted upload."""
+    from mlops_platform.commands import data as command
+
+    end(
+        Console("project data put", env, output, verbose),
+        lambda console: command.put(console, source, project, to),
+    )
+
+
+@data_app.command("list")
+def project_data_list(
+    project: Project,
+    prefix: Annotated[str, typer.Argument(help="Only names that start with it.")] = "",
+    env: Env = "local",
+    output: Out = Output.TEXT,
+) -> None:
+    """List files with size and age."""
+    from mlops_platform.commands import data as command
+
+    end(Console("project data list", env, output), lambda console: command.list_(console, prefix, project))
+
+
+@data_app.command("get")
+def project_data_get(
+    key: Annotated[str, typer.Argument(metavar="FILE|DIR", help="Name in the data: a file or a folder.")],
+    project: Project,
+    to: Annotated[str, typer.Option("--to", help="Folder in which files are written.")] = ".",
+    env: Env = "local",
+    output: Out = Output.TEXT,
+    verbose: Verbose = False,
+) -> None:
+    """Download files. The same command again continues an interrupted download."""
+    from mlops_platform.commands import data as command
+
+    end(
+        Console("project data get", env, output, verbose),
+        lambda console: command.get(console, key, project, to),
     )
 
 

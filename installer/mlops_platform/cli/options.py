@@ -65,4 +65,5 @@ UserName = Annotated[str, typer.Argument(help="Login name.")]
 ProjectName = Annotated[
     str, typer.Argument(help="Name: 2 to 30 lower-case letters, digits, dashes; that of its namespace.")
 ]
+Project = Annotated[str, typer.Option("--project", "-p", help="Name of a project.")]
 Stdin = Annotated[bool, typer.Option("--password-stdin", help="Read the password from stdin.")]

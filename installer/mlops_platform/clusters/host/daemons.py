@@ -90,6 +90,8 @@ def _apiserver(node: Node) -> Daemon:
         service_account_key_file=_PKI / "service-account.pub",
         service_account_signing_key_file=_PKI / "service-account.key",
         service_account_issuer="https://kubernetes.default.svc.cluster.local",
+        # A pod may ask for a token of any length, and other programs give credentials until it ends.
+        service_account_max_token_expiration="1h",  # noqa: S106
         encryption_provider_config=_PKI / "encryption.json",
         kubelet_client_certificate=_PKI / "apiserver-kubelet.crt",
         kubelet_client_key=_PKI / "apiserver-kubelet.key",

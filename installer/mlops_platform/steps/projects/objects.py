@@ -11,6 +11,7 @@ from mlops_platform.base.quantities import to_bytes
 from mlops_platform.catalogue.catalogue import Catalog
 from mlops_platform.run.context import Context
 from mlops_platform.steps.network import policies
+from mlops_platform.steps.projects.data import CONFIG_NAME, data_of
 from mlops_platform.steps.projects.model import Project, Role
 
 Manifest = dict[str, Any]
@@ -24,6 +25,7 @@ KINDS: Sequence[tuple[str, str]] = (
     ("v1", "ResourceQuota"),
     ("v1", "LimitRange"),
     ("v1", "ServiceAccount"),
+    ("v1", "ConfigMap"),
     (f"{RBAC}/v1", "Role"),
     (f"{RBAC}/v1", "RoleBinding"),
 )
@@ -89,12 +91,14 @@ def render(
         return {"apiVersion": api_version, "kind": kind, "metadata": meta, **content}
 
     meta = {"name": namespace, "labels": dict(labels), "annotations": project.record}
+    data = data_of(catalog, chosen)
     return (
         {"apiVersion": "v1", "kind": "Namespace", "metadata": meta},
         *policies.render_project(catalog, namespace, chosen, base, {PROJECT_LABEL: project.name}),
         one("ResourceQuota", QUOTA_NAME, spec={"hard": _hard(project)}),
         one("LimitRange", LIMITS_NAME, spec={"limits": [_defaults(project)]}),
         *(one("ServiceAccount", n, automountServiceAccountToken=False) for n in ("default", *ACCOUNTS)),
+        *([one("ConfigMap", CONFIG_NAME, data=data.environment(project.name))] if data else []),
         *(one("Role", role, rules=[*_BASE[role], *_rules(catalog, chosen, role)]) for role in _BASE),
         *(
             one(
@@ -164,6 +168,8 @@ def content(each: Mapping[str, Any]) -> Any:
         return policies.content(each)
     if kind == "ServiceAccount":
         return each.get("automountServiceAccountToken")
+    if kind == "ConfigMap":
+        return each.get("data")
     if kind == "RoleBinding":
         return each.get("roleRef"), each.get("subjects")
     return each.get("rules") if kind == "Role" else each.get("spec")
