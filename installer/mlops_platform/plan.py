@@ -38,6 +38,7 @@ from mlops_platform.steps.cluster import ApplyAddons, CreateCluster, LoadImage, 
 from mlops_platform.steps.jobs.run import RunJob
 from mlops_platform.steps.namespace import PrepareNamespace
 from mlops_platform.steps.network.platform import ClosePlatformNamespace
+from mlops_platform.steps.operators import CheckOperators
 from mlops_platform.steps.projects.keep import KeepProjects, SyncProjects
 from mlops_platform.steps.projects.scripts import components_with_scripts
 from mlops_platform.steps.release.bundle import PutBundle
@@ -58,6 +59,11 @@ def plan_up(context: Context, only: str = "") -> Graph:
     graph = Graph.of(
         *(ground.parts),
         *(each.part for each in built.values()),
+        *(
+            after(ApplyObjects(context, operator), ground.addons, ground.images(operator.object_images))
+            for operator in context.present.values()
+            if operator.component.objects
+        ),
         _network(context, ground, verified),
         *([after(Verify(context, IdentitiesTest(context)), *verified)] if context.store else []),
         _projects(context, ground, built),
@@ -133,7 +139,8 @@ def _ground(context: Context) -> _Ground:
     loaded = {
         name: after(LoadImage(context, name), images[name], node, *pusher) for name in _in_order(context)
     }
-    addons = after(ApplyAddons(context), node, *(loaded[name] for name in cluster.images))
+    added = after(ApplyAddons(context), node, *(loaded[name] for name in cluster.images))
+    addons = chain(added, CheckOperators(context))
     parts = (check, *programs.values(), *images.values(), node, *loaded.values(), addons)
     return _Ground(parts, node, addons, programs[HELM.name], loaded, _lanes(programs, loaded))
 
@@ -241,7 +248,8 @@ def _component_images(context: Context) -> list[str]:
         for resolved in context.resolved.values()
         for place, image in enumerate(_images_of(context, resolved))
     ]
-    return [image for *_, image in sorted(used)]
+    present = [image for operator in context.present.values() for image in operator.object_images]
+    return [*(image for *_, image in sorted(used)), *present]
 
 
 def _behind_uis(context: Context) -> set[str]:

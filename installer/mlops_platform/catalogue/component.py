@@ -10,6 +10,7 @@ from mlops_platform.base.groups import GROUPS, Group
 from mlops_platform.base.quantities import to_bytes, to_cores
 from mlops_platform.base.yaml import Strict
 from mlops_platform.catalogue.fields import (
+    ApiGroup,
     Audience,
     Cpu,
     Digest,
@@ -262,6 +263,12 @@ class Component(Strict):
     ingress: bool = Field(default=False, description="true: it is the ingress of every port with `ui`")
     kube_api: bool = Field(
         default=False, alias="kubeApi", description="true: its pods may reach the API server"
+    )
+    api_group: ApiGroup = Field(
+        default="",
+        alias="apiGroup",
+        description="API group of the objects that it manages: an operator that a cluster has already is "
+        "found by it",
     )
     kubelets: bool = Field(
         default=False, description="true: its pods may reach the kubelet of every node, port 10250"

@@ -81,6 +81,12 @@ def _audience(value: str) -> str:
     return value
 
 
+def _api_group(value: str) -> str:
+    if not re.fullmatch(r"([a-z0-9]([-a-z0-9]*[a-z0-9])?\.)+[a-z]+", value) or len(value) > 200:
+        raise ValueError("not an API group | such as jobset.x-k8s.io")
+    return value
+
+
 def _go_module(value: str) -> str:
     if len(value) > 200 or not re.fullmatch(r"[a-z0-9.-]+(/[A-Za-z0-9._~-]+)*", value) or ".." in value:
         raise ValueError("not a Go module | its path as in go.mod, such as sigs.k8s.io/jobset")
@@ -126,6 +132,7 @@ Pods = Annotated[str, AfterValidator(_pods)]
 EnvName = Annotated[str, AfterValidator(_env)]
 PortName = Annotated[str, AfterValidator(_port_name)]
 Audience = Annotated[str, AfterValidator(_audience)]
+ApiGroup = Annotated[str, AfterValidator(_api_group)]
 GoModule = Annotated[str, AfterValidator(_go_module)]
 FolderPath = Annotated[str, AfterValidator(_folder)]
 ObjectName = Annotated[str, AfterValidator(_object_name)]

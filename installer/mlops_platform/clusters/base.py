@@ -6,7 +6,7 @@ The defaults are those of a cluster that costs nothing, and that has nothing out
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -16,6 +16,7 @@ from mlops_platform.base.progress import Progress
 from mlops_platform.clusters.leftovers import Leftover, Retain
 
 if TYPE_CHECKING:
+    from mlops_platform.adapters.kube.operators import Operator
     from mlops_platform.adapters.programs import Program
     from mlops_platform.adapters.registry import Registry
     from mlops_platform.adapters.terraform.changes import Change
@@ -221,6 +222,10 @@ class Cluster(ABC):
     @property
     def managed_servers(self) -> Mapping[str, ManagedServer]:
         """The same, for servers in which accounts are created."""
+        return {}
+
+    def operators(self, groups: Iterable[str]) -> Mapping[str, Operator]:
+        """Operators for these API groups; none on a cluster that belongs to the environment. May ask it."""
         return {}
 
     @abstractmethod

@@ -22,7 +22,7 @@ def run(console: Console, component: str, *, tail: int, follow: bool, previous: 
         raise UsageError("--follow cannot be combined with --previous or --output json")
     opened = open_environment(console.environment)
     name = console.environment = opened.environment.name
-    require_known((component,), tuple(opened.environment.components), name)
+    require_known((component,), tuple(opened.environment.installed), name)
     context = read_only(opened)
     reach(context)
     kube, namespace = context.clients.kube, opened.catalog[component].namespace

@@ -24,7 +24,7 @@ def run(console: Console, component: str, *, port: int) -> int:
 
     opened = open_environment(console.environment)
     name = console.environment = opened.environment.name
-    require_known((component,), tuple(opened.environment.components), name)
+    require_known((component,), tuple(opened.environment.installed), name)
     context = read_only(opened)
     reach(context)
     exposed = _ui_behind_gateway(context, component)

@@ -25,7 +25,7 @@ def run_show(console: Console, *, as_yaml: bool) -> int:
         head = f"# {unknown}\n" if unknown else ""
         console.raw(head + dump_all(manifests))
         return 0
-    flows = sorted(context.catalog.flows(context.environment.components))
+    flows = sorted(context.catalog.flows(context.environment.installed))
     taken = {name: tuple(resolved.outside) for name, resolved in context.resolved.items()}
     data = {
         "flows": [{"from": f.source, "to": f.target, "port": f.port} for f in flows],
@@ -74,7 +74,7 @@ def _manifests(context: Context) -> tuple[list[dict[str, Any]], str]:
     for resolved in context.resolved.values():
         if unknown:
             addresses = Addresses(pods=context.cluster.network().pods)
-            chosen = context.environment.components
+            chosen = context.environment.installed
             found += render(context.catalog, resolved.component, chosen, addresses, base(context))
         else:
             found += policies_of(context, resolved)

@@ -29,7 +29,7 @@ def _run(console: Console, component: str, only: str, *, new: bool) -> int:
 
     opened = open_environment(console.environment)
     name = console.environment = opened.environment.name
-    require_known((component,), tuple(opened.environment.components), name)
+    require_known((component,), tuple(opened.environment.installed), name)
     look = read_only(opened)
     chosen = _chosen(look, component, only)
     reach(look)

@@ -20,7 +20,7 @@ def run(console: Console, components: Sequence[str], *, junit: str) -> int:
 
     opened = open_environment(console.environment)
     name = console.environment = opened.environment.name
-    require_known(components, (*opened.environment.components, MATRIX, IDENTITIES, PROJECTS), name)
+    require_known(components, (*opened.environment.installed, MATRIX, IDENTITIES, PROJECTS), name)
     reach(read_only(opened))  # an environment that is not up gets neither a run nor a state folder
     with running(console, opened) as run:
         reach(run.context)

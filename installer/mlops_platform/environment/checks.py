@@ -60,7 +60,9 @@ def cross_problems(
             continue
         if not broken:
             problems += _requirement_problems(document, catalog, name, chosen, given | own)
-        problems += _size_problems(document, catalog[name], spec if isinstance(spec, dict) else {})
+        given_spec = spec if isinstance(spec, dict) else {}
+        problems += _size_problems(document, catalog[name], given_spec)
+        problems += _source_problems(document, catalog[name], given_spec)
     return problems
 
 
@@ -111,6 +113,21 @@ def _requirement_problems(
                 document.problem(place, f"{wanted} is provided twice: {', '.join(here)}", "keep one")
             )
     return problems
+
+
+def _source_problems(document: Document, component: Component, spec: Mapping[str, Any]) -> list[Problem]:
+    """Find a source that the component cannot have, and settings that `source: present` leaves unused."""
+    if spec.get("source") != "present":
+        return []
+    place = ("components", component.name)
+    if not component.api_group:
+        what = f"source: present is for operators; {component.name} has no apiGroup"
+        return [document.problem((*place, "source"), what, "remove source")]
+    unused = [key for key in spec if key != "source"]
+    return [
+        document.problem((*place, key), f"{key}: the cluster's own operator is not changed", f"remove {key}")
+        for key in unused
+    ]
 
 
 def _size_problems(document: Document, component: Component, spec: Mapping[str, Any]) -> list[Problem]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, ConfigDict, Field, SerializeAsAny
@@ -58,6 +58,11 @@ class ComponentSpec(Strict):
         default_factory=list, description="addresses outside the cluster that its pods may reach"
     )
     values: dict[str, Any] = Field(default_factory=dict, description="chart values, merged last")
+    source: Literal["present"] | None = Field(
+        default=None,
+        description="present: use the operator that the cluster has already; it is checked, and never "
+        "changed or removed",
+    )
 
 
 def _url(value: str) -> str:
@@ -111,6 +116,16 @@ class Environment(Strict):
     oidc: OidcSpec | None = Field(default=None, description="default: the chosen component that is an issuer")
     components: dict[Name, ComponentSpec] = Field(min_length=1, description="what runs here")
     smoke: SmokeChoice = SmokeChoice()
+
+    @property
+    def installed(self) -> dict[str, ComponentSpec]:
+        """The components that the platform installs: all but operators that the cluster has already."""
+        return {name: spec for name, spec in self.components.items() if spec.source != "present"}
+
+    @property
+    def present(self) -> tuple[str, ...]:
+        """The components that are operators of the cluster."""
+        return tuple(name for name, spec in self.components.items() if spec.source == "present")
 
     @property
     def issuer_ports(self) -> tuple[int, ...]:

@@ -94,7 +94,7 @@ def of(
 
 def bill_of(work: Context) -> Bill | None:
     """The price of the environment by its file; None: nothing. Sends no request."""
-    return work.cluster.cost.bill(sum(_disk(work, name) for name in work.environment.components) / _GIB)
+    return work.cluster.cost.bill(sum(_disk(work, name) for name in work.environment.installed) / _GIB)
 
 
 def _disk(work: Context, name: str) -> int:

@@ -85,7 +85,7 @@ def details_of(context: Context, project: Project) -> Details:
 
 def reached(context: Context) -> list[str]:
     """The ports of components that projects reach: 'mlflow:5000'."""
-    ports = context.catalog.project_ports(context.environment.components)
+    ports = context.catalog.project_ports(context.environment.installed)
     return [f"{name}:{port}" for name, numbers in ports.items() for port in numbers]
 
 

@@ -20,12 +20,13 @@ from mlops_platform.steps.release.objects import compare
 from mlops_platform.steps.release.values import release_of
 from mlops_platform.steps.secrets.vault import sealed
 
-EMPTY, UNAVAILABLE, NONE = "empty", "unavailable", "-"
+EMPTY, UNAVAILABLE, PRESENT, NONE = "empty", "unavailable", "present", "-"
 
 
 @dataclass(frozen=True)
 class Row:
-    """One component. `ready` is 'ready/wanted', `empty` (no pod wanted) or `unavailable` (no answer)."""
+    """One component. `ready` is 'ready/wanted', `empty` (no pod wanted), `unavailable` (no answer), or
+    `present`: an operator of another owner, which is not looked into."""
 
     layer: str
     component: str
@@ -42,7 +43,9 @@ class Row:
         ready, _, wanted = self.ready.partition("/")
         if self.sealed:
             return False
-        return self.ready == EMPTY or (ready == wanted and self.smoke[:1] != "✘" and self.drift == NONE)
+        return self.ready in (EMPTY, PRESENT) or (
+            ready == wanted and self.smoke[:1] != "✘" and self.drift == NONE
+        )
 
 
 def rows_of(context: Context) -> Sequence[Row]:
@@ -52,7 +55,23 @@ def rows_of(context: Context) -> Sequence[Row]:
         records = pool.submit(read, context.clients.kube)
         known, results = installed.result(), records.result()
         ordered = sorted(context.resolved.values(), key=lambda each: LAYERS.index(each.layer))
-        return tuple(pool.map(lambda each: _row(context, each, known, results), ordered))
+        rows = pool.map(lambda each: _row(context, each, known, results), ordered)
+        return (*rows, *_present(context))
+
+
+def _present(context: Context) -> list[Row]:
+    """The operators that the cluster has of another owner."""
+    if not context.present:
+        return []
+    groups = {name: resolved.component.api_group for name, resolved in context.present.items()}
+    found = context.cluster.operators(groups.values())
+    rows = []
+    for name, group in groups.items():
+        layer, there = context.present[name].layer, found.get(group)
+        version, ready = (there.version or "unknown", PRESENT) if there else (NONE, UNAVAILABLE)
+        note = f"owner: {there.owner}" if there else f"the cluster has no {group}"
+        rows.append(Row(layer, name, version, ready, NONE, NONE, NONE, note))
+    return rows
 
 
 def _row(

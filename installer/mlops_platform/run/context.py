@@ -112,8 +112,18 @@ class Context:
     @cached_property
     def resolved(self) -> Mapping[str, ResolvedComponent]:
         """The chosen components, with all that this environment decides about each."""
+        return resolve(self.environment, self.catalog, self._around, self.components)
+
+    @cached_property
+    def present(self) -> Mapping[str, ResolvedComponent]:
+        """The operators that the cluster has already, and that this environment uses."""
+        operators = [self.catalog[name] for name in self.environment.present]
+        return resolve(self.environment, self.catalog, self._around, operators)
+
+    @property
+    def _around(self) -> Surroundings:
         cluster = self.cluster
-        around = Surroundings(
+        return Surroundings(
             managed=cluster.managed,
             servers=cluster.managed_servers,
             charts=not cluster.capabilities.embedded,
@@ -121,7 +131,6 @@ class Context:
             reference=self.images.reference,
             beside=self.beside,
         )
-        return resolve(self.environment, self.catalog, around)
 
     @property
     def store(self) -> Component | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ from mlops_platform.catalogue.checks import CAPABILITIES
 from mlops_platform.catalogue.component import Component
 from mlops_platform.catalogue.variables import ports
 from mlops_platform.clusters.managed import Managed, ManagedServer, ManagedService
-from mlops_platform.environment.chosen import chosen_components, chosen_provider
+from mlops_platform.environment.chosen import chosen_provider
 from mlops_platform.environment.issuer import issuer_of, provider
 from mlops_platform.environment.model import ComponentSpec, Environment
 from mlops_platform.environment.uis import routes
@@ -108,6 +108,14 @@ class ResolvedComponent:
             return tuple(dict.fromkeys(self.component.module.images.values()))
         return (self.image,) if self.image else ()
 
+    @property
+    def object_images(self) -> tuple[str, ...]:
+        """The recipes that its custom resources name."""
+        module = self.component.module
+        texts = [self.text(file) for file in self.component.objects]
+        images = module.images.items() if module else ()
+        return tuple(recipe for name, recipe in images if any(f"_{name}}}" in text for text in texts))
+
     def secret(self, key: str) -> str:
         """The name of one of its Secrets."""
         return secret_name(self.name, key)
@@ -130,14 +138,17 @@ class Surroundings:
     beside: Path  # base of relative paths in the environment file
 
 
-def resolve(environment: Environment, catalog: Catalog, around: Surroundings) -> dict[str, ResolvedComponent]:
-    """The chosen components by name, in installation order."""
+def resolve(
+    environment: Environment, catalog: Catalog, around: Surroundings, components: Sequence[Component]
+) -> dict[str, ResolvedComponent]:
+    """The components by name, in installation order."""
     signed_in, issuer = provider(environment, catalog), issuer_of(environment, catalog)
     login = catalog.folder(signed_in.name) / signed_in.provides[IDENTITY].login if signed_in else None
     store = chosen_provider(environment, catalog, SECRET_STORE)
     own: dict[str, Managed] = {**around.managed, **around.servers}
+    names = [component.name for component in components]
     found = {}
-    for component in chosen_components(environment, catalog):
+    for component in components:
         spec = environment.components[component.name]
         in_tree = _in_tree(component, around)
         needed = [c for kind, c in CAPABILITIES.items() if getattr(component.needs, kind)]
@@ -147,7 +158,7 @@ def resolve(environment: Environment, catalog: Catalog, around: Surroundings) ->
             folder=catalog.folder(component.name),
             spec=spec,
             environment=environment.name,
-            requires=catalog.edges(component.name, environment.components),
+            requires=catalog.edges(component.name, names),
             in_tree=in_tree,
             variables=_variables(environment, component, spec, issuer.machines if issuer else ()),
             image=_image(component, spec) if in_tree else "",

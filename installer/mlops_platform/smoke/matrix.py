@@ -107,7 +107,7 @@ class MatrixTest:
 
 
 def _components(context: Context) -> list[Source]:
-    flows = context.catalog.flows(context.environment.components)
+    flows = context.catalog.flows(context.environment.installed)
     found = []
     for component in context.components:
         allowed = {f"{f.target}:{f.port}" for f in flows if f.source == component.name}
@@ -120,7 +120,7 @@ def _components(context: Context) -> list[Source]:
 @contextmanager
 def _unrelated_pods(context: Context, kube: Kube) -> Iterator[list[Source]]:
     """Two pods in a namespace that no component's policy allows; their own egress is free."""
-    flows = context.catalog.flows(context.environment.components)
+    flows = context.catalog.flows(context.environment.installed)
     model = max(context.components, key=lambda c: sum(f.source == c.name for f in flows))
     pods = kube.list("v1", "Pod", model.namespace, labels=f"app.kubernetes.io/instance={model.name}")
     worn = dict(pods[0]["metadata"]["labels"]) if pods else {}

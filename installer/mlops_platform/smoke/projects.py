@@ -98,7 +98,7 @@ class ProjectsTest:
             kube.apply(scripts_of(job), deployment_of(job))
         targets, _ = matrix.targets_of(context, kube)  # a port without a pod fails the matrix
         targets += [self._listener(kube, progress, project, letter) for project, letter in _lettered(pair)]
-        ports = context.catalog.project_ports(context.environment.components)
+        ports = context.catalog.project_ports(context.environment.installed)
         allowed = {f"{name}:{port}" for name, numbers in ports.items() for port in numbers}
         sources = [
             Source(f"project {letter}", "reach", project.name, frozenset({*allowed, _pod(letter)}))

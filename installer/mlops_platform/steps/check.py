@@ -18,6 +18,7 @@ from mlops_platform.base.quantities import human
 from mlops_platform.clusters.base import Check
 from mlops_platform.engine.graph import Difference
 from mlops_platform.run.context import Context
+from mlops_platform.steps.operators import operator_checks
 
 GIGABYTE = 10**9
 # Measured peaks: Go's own caches while Kubernetes is built (removed after the last build), the programs
@@ -34,6 +35,7 @@ def machine_checks(context: Context) -> tuple[Check, ...]:
         lambda: _disks(context),
         lambda: (_helm(context),),
         lambda: _builders(context),
+        lambda: operator_checks(context),
     )
     with ThreadPoolExecutor(len(groups)) as pool:
         return tuple(check for found in pool.map(lambda group: group(), groups) for check in found)

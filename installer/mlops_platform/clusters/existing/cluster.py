@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,7 @@ from mlops_platform.environment.model import ClusterSpec
 
 if TYPE_CHECKING:
     from mlops_platform.adapters.kube import Kube
+    from mlops_platform.adapters.kube.operators import Operator
 
 _FORBIDDEN = 403
 
@@ -70,6 +71,11 @@ class ExistingCluster(Cluster):
             fix = f"kubectl --kubeconfig {self._theirs} --context {self.options.context} get nodes"
             return (Check("cluster", "failure", server, wrong, fix),)
         return (Check("cluster", "ok", server),)
+
+    def operators(self, groups: Iterable[str]) -> Mapping[str, Operator]:
+        from mlops_platform.adapters.kube.operators import find_operators  # imported at use: start-up time
+
+        return find_operators(self._asking(), groups)
 
     def variables(self) -> Mapping[str, Any]:
         options = self.options

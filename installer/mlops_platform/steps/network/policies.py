@@ -62,7 +62,7 @@ def policies_of(context: Context, resolved: ResolvedComponent) -> tuple[Manifest
             why="Service kubernetes in namespace default has no endpoints",
             command=context.clients.kube.kubectl("--namespace", "default", "get", "endpointslices"),
         )
-    return render(context.catalog, component, context.environment.components, addresses, base(context))
+    return render(context.catalog, component, context.environment.installed, addresses, base(context))
 
 
 def addresses_of(context: Context, resolved: ResolvedComponent) -> Addresses:

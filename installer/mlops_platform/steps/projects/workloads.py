@@ -36,8 +36,9 @@ def named(found: Sequence[Object]) -> str:
 
 def _component_kinds(context: Context, kube: Kube) -> Iterator[tuple[str, str]]:
     groups: dict[str, set[str]] = {}
-    for component in context.components:
-        for rule in component.projects.edit if component.projects else ():
+    for each in (*context.resolved.values(), *context.present.values()):
+        projects = each.component.projects
+        for rule in projects.edit if projects else ():
             if "create" in rule.verbs:
                 for group in rule.groups:
                     groups.setdefault(group, set()).update(rule.resources)
