@@ -90,7 +90,7 @@ def run_matrix(
         context = SimpleNamespace(
             catalog=CATALOG,
             components=(idle,),
-            environment=SimpleNamespace(name="test", components={"idle": None}),
+            environment=SimpleNamespace(name="test", installed={"idle": None}),
             cluster=SimpleNamespace(network=lambda: network),
             clients=SimpleNamespace(api_addresses=(), node_addresses=node_addresses(cast(Kube, TwoNodes()))),
             cancel=Cancel(),
