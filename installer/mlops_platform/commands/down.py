@@ -35,6 +35,12 @@ def run(
             {"changed": 0, "seen": 0, "left": []}, f"{name}: nothing to take down · 0 left of 0 seen"
         )
     going = require_unprotected(context, options)
+    if not yes and (names := _projects(context)):
+        from mlops_platform.console.projects import one_line
+
+        console.say(
+            f"! projects: {one_line(names)}{'' if options.keep_data else ', removed with their data'}"
+        )
     if not _agreed(console, name, options, () if allow_data_loss else going, yes=yes):
         console.text(f"{name}: left as it is")
         return Exit.DONE
@@ -64,6 +70,7 @@ def take_down(console: Console, opened: Opened, options: DownOptions) -> TakenDo
         alive = not options.sweep_only and _reached(run.context, console)
         planned = plan_down(run.context, options, alive=alive)
         outcome = planned.outcome
+        projects = _projects(run.context) if alive and not options.keep_data else []
         # Count before the drain deletes the first object.
         if alive and run.context.cluster.capabilities.external_resources:
             outcome.seen.set(len(run.context.cluster.teardown.inventory()))
@@ -72,9 +79,23 @@ def take_down(console: Console, opened: Opened, options: DownOptions) -> TakenDo
         finally:
             console.add(_found(outcome))
     seen, money = outcome.seen.get(), spent.now() if spent else None
-    data = counts(result) | {"seen": seen, **_found(outcome)}
-    text = screens.down(name, result, seen, outcome.stays.get(), kept=options.keep_data, spent=money)
+    data = counts(result) | {"seen": seen, "projects": projects, **_found(outcome)}
+    stays = outcome.stays.get()
+    text = screens.down(name, result, seen, stays, kept=options.keep_data, spent=money, projects=projects)
     return TakenDown(data | ({"cost": money.as_data()} if money else {}), text)
+
+
+def _projects(context: Context) -> list[str]:
+    """The names of the projects; none if the cluster does not answer."""
+    from mlops_platform.run.connect import fill_access
+    from mlops_platform.steps.projects.cluster import namespaces
+
+    try:
+        if not (context.access.filled or fill_access(context)) or context.cluster.alive():
+            return []
+        return sorted(each["metadata"]["name"] for each in namespaces(context, context.clients.kube))
+    except (StepError, PreflightError):
+        return []  # the drain, which comes next, says why
 
 
 def _found(outcome: Outcome) -> dict[str, list[dict[str, object]]]:

@@ -13,6 +13,7 @@ def run(console: Console) -> int:
     from mlops_platform.report.status import rows_of
     from mlops_platform.run.connect import reach, read_only
     from mlops_platform.run.open import open_environment
+    from mlops_platform.steps.projects.cluster import namespaces
 
     opened = open_environment(console.environment, lenient=True)
     name = console.environment = opened.environment.name
@@ -23,9 +24,11 @@ def run(console: Console) -> int:
         text = f"{name} is not up; `mlops-platform up --env {name}` brings it up"
         return console.done({"up": False, "rows": []}, text)
     rows = rows_of(context)
+    projects = sorted(each["metadata"]["name"] for each in namespaces(context, context.clients.kube))
     data = {
         "up": True,
         "healthy": all(r.good for r in rows),
         "rows": [asdict(r) | {"good": r.good} for r in rows],
+        "projects": projects,
     }
-    return console.done(data, screens.status(name, rows))
+    return console.done(data, screens.status(name, rows, projects))

@@ -69,7 +69,7 @@ def removed(name: str, seconds: float, holds: Mapping[str, str], *, keep_data: b
 
 def one_line(names: Sequence[str]) -> str:
     """'2 (churn, fraud)'"""
-    return f"{len(names)} ({', '.join(names)})" if names else "none"
+    return f"{len(names)} ({', '.join(names)})"
 
 
 def _about(details: Details) -> list[str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from mlops_platform.base.humanize import WIDTH, age, ago, duration, labelled, plural, table
 from mlops_platform.base.quantities import human
+from mlops_platform.console.projects import one_line
 
 if TYPE_CHECKING:
     from mlops_platform.clusters.base import Check
@@ -78,6 +79,7 @@ def down(
     *,
     kept: bool,
     spent: Spent | None = None,
+    projects: Sequence[str] = (),
 ) -> str:
     """The removed objects, those that stay, and the verification. Leftovers are an error instead."""
     layers: dict[str, list[str]] = {}
@@ -87,6 +89,8 @@ def down(
     gone = layers.get("uninstall", [])
     if gone:
         lines += labelled("releases", f"✔ {len(gone)} uninstalled: {', '.join(gone)}")
+    if projects:
+        lines += labelled("projects", f"✔ {len(projects)} removed: {', '.join(projects)}")
     if "destroy" in layers:
         lines += labelled("cluster", "✔ destroyed")
     if kept:
@@ -135,10 +139,12 @@ def _expiry(each: RemoteEnvironment, now: datetime) -> str:
     return f"in {age(now, when)}" if when > now else f"expired {ago(when, now)}"
 
 
-def status(name: str, rows: Sequence[Row]) -> str:
+def status(name: str, rows: Sequence[Row], projects: Sequence[str] = ()) -> str:
     headers = ("layer", "component", "version", "ready", "smoke", "drift", "since")
     cells = [(r.layer, r.component, r.version, r.ready, r.smoke, r.drift, r.since) for r in rows]
     lines = [table(headers, cells)]
+    if projects:
+        lines += ["", *labelled("projects", one_line(projects))]
     notes = [(r.component, r.note) for r in rows if r.note]
     if notes:
         lines.append("")

@@ -229,6 +229,7 @@ SCREENS: dict[str, str] = {
         21,
         (),
         kept=False,
+        projects=("churn", "fraud"),
     ),
     "down-kept": screens.down("local", RunResult(("cluster/destroy",), (), (), (), 5.0), 12, (), kept=True),
     "down-retained": screens.down(
@@ -269,6 +270,7 @@ SCREENS: dict[str, str] = {
             Row("tracking", "mlflow", "3.18.0", "unavailable", "-", "-", "-", "the API does not answer"),
             Row("gpu", "device-plugin", "0.20.0", "empty", "-", "-", "3d", "no GPU node now"),
         ),
+        ("churn", "fraud"),
     ),
     "check": screens.check(
         (

@@ -88,7 +88,7 @@ class SyncProjects:
         kube, every = self.context.clients.kube_for_write(), self._projects()
         log = run_job(kube, scripts.sync_job(self.resolved, every), progress, self.context.cancel)
         for line in log.splitlines():
-            progress.note(f"{self.resolved.name}: {line}")
+            progress.note(line)
         for project in scripts.outdated(self.resolved, every):
             done = {scripts.annotation(self.resolved): scripts.digest(self.resolved, project)}
             kube.patch("v1", "Namespace", project.name, body={"metadata": {"annotations": done}})

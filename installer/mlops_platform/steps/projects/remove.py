@@ -89,7 +89,7 @@ class RemovePart:
         kube = self.context.clients.kube_for_write()
         job = scripts.remove_job(self.resolved, self.name, keep_data=self.keep_data)
         for line in run_job(kube, job, progress, self.context.cancel).splitlines():
-            progress.note(f"{self.resolved.name}: {line}")
+            progress.note(line)
 
 
 @dataclass(frozen=True)
