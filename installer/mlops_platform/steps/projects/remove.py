@@ -22,7 +22,7 @@ from mlops_platform.steps.projects.model import REMOVING
 from mlops_platform.steps.projects.workloads import named, workloads
 
 _SECONDS = 300.0
-_STUCK_SECONDS = 30.0  # nothing goes away for so long: no controller is at work
+_STUCK_SECONDS = 20.0  # nothing goes away for so long: no controller is at work
 _GRACE_SECONDS = 2
 _REMAINING = re.compile(r"([a-z0-9]+)\.([-a-z0-9.]*) has [0-9]+ resource instances")
 
