@@ -10,7 +10,12 @@ import logging
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+if TYPE_CHECKING:
+    from authorization import Authorization
+
+ROUTES = Path(__file__).with_name("routes.txt")
 SECRETS = Path("/run/secrets")
 PROXIED = "mlflow-artifacts:/"  # clients send artifacts here, and never see the store's keys
 
@@ -49,45 +54,31 @@ def serve(port: int) -> None:
     os.environ[constants.ARTIFACT_ROOT_ENV_VAR] = PROXIED
     os.environ[constants.ARTIFACTS_DESTINATION_ENV_VAR] = secret("bucket/uri")
     os.environ[constants.SERVE_ARTIFACTS_ENV_VAR] = "true"
-    pass_artifacts_through()
+    # Not in service.yaml: an environment can change values there, and workspaces belong to the authorization.
+    os.environ["MLFLOW_ENABLE_WORKSPACES"] = "true"
+    # The cache has one list of webhooks for all workspaces (mlflow/webhooks/delivery.py, 3.17.2).
+    os.environ["MLFLOW_WEBHOOK_CACHE_TTL"] = "0"
     # The kubelet asks after its health every few seconds; a log is for what users do.
     logging.getLogger("uvicorn.access").addFilter(lambda record: '"GET /health ' not in record.getMessage())
     initialize_backend_stores(database(), database(), PROXIED)
-    uvicorn.run("mlflow.server.fastapi_app:app", host="0.0.0.0", port=port)  # noqa: S104 - its pod's
+    uvicorn.run(authorized(), host="0.0.0.0", port=port)  # noqa: S104 - its pod's
 
 
-def pass_artifacts_through() -> None:
-    """Send artifacts through the server: clients cannot resolve the object store's address.
+def authorized() -> Authorization:
+    """MLflow behind its authorization.
 
-    Since 3.17 the server offers that to every client as soon as its store's class can do it
-    (handlers.py: isinstance of MultipartDownloadMixin), and a client outside then waits forever. No setting
-    turns it off, so the store gets a class that cannot do it.
+    Imported here: MLflow reads its settings at its import, and the Job `migrate` has only this file.
     """
-    from mlflow.store.artifact.artifact_repo import ArtifactRepository
-    from mlflow.store.artifact.artifact_repository_registry import _artifact_repository_registry
-    from mlflow.store.artifact.s3_artifact_repo import S3ArtifactRepository
+    from artifacts import serve_artifacts
+    from authorization import Authorization
+    from callers import Callers
+    from mlflow.server.fastapi_app import app
+    from reviews import ApiServer, Reviews
+    from rules import Rules
 
-    class Behind(ArtifactRepository):
-        def __init__(self, artifact_uri: str, *args: object, **kwargs: object) -> None:
-            super().__init__(artifact_uri, *args, **kwargs)
-            self._store = S3ArtifactRepository(artifact_uri, *args, **kwargs)
-
-        def log_artifact(self, local_file: str, artifact_path: str | None = None) -> None:
-            self._store.log_artifact(local_file, artifact_path)
-
-        def log_artifacts(self, local_dir: str, artifact_path: str | None = None) -> None:
-            self._store.log_artifacts(local_dir, artifact_path)
-
-        def list_artifacts(self, path: str | None = None) -> object:
-            return self._store.list_artifacts(path)
-
-        def _download_file(self, remote_file_path: str, local_path: str) -> None:
-            self._store._download_file(remote_file_path, local_path)
-
-        def delete_artifacts(self, artifact_path: str | None = None) -> None:
-            self._store.delete_artifacts(artifact_path)
-
-    _artifact_repository_registry.register("s3", Behind)
+    serve_artifacts(secret("bucket/uri"))
+    reviews = Reviews(ApiServer())
+    return Authorization(app, Rules(ROUTES.read_text()), Callers(reviews), reviews)
 
 
 def migrate() -> None:

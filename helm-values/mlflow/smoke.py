@@ -1,4 +1,7 @@
-"""Smoke test of MLflow with its own client: daily work succeeds, forbidden requests are rejected."""
+"""Smoke test of MLflow with its own client: daily work succeeds, forbidden requests are rejected.
+
+It works in a workspace of its own, that of MLflow's namespace, and removes it at the end.
+"""
 
 from __future__ import annotations
 
@@ -8,17 +11,17 @@ import random
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import mlflow
 import requests
+import strangers
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from probes import Probes, patiently
+from strangers import WORKSPACE, WORKSPACES, Refused, ask
 
-URL, RUN = os.environ["MLFLOW_TRACKING_URI"], os.environ["RUN"]
+RUN = os.environ["RUN"]
 NAME, KEPT = f"smoke-{RUN}", f"survives-{RUN}"
-MARK = "mlops-platform.smoke"  # a tag: names alone could be a user's
 MIB = 2**20
 
 
@@ -28,16 +31,19 @@ def payload(size: int) -> bytes:
 
 def probe(probes: Probes) -> None:
     client = MlflowClient()
+    _make_workspace()
     try:
         with probes.works("an experiment is created"):
-            client.create_experiment(NAME, tags={MARK: "true"})
+            client.create_experiment(NAME)
         mlflow.set_experiment(NAME)
         _runs(probes, client)
         _artifacts(probes)
         _models(probes, client)
         _traces(probes, client)
         _nonsense(probes, client)
-        _strangers(probes)
+        strangers.callers(probes)
+        strangers.workspaces(probes)
+        strangers.pages(probes)
     finally:
         _clean(client)
 
@@ -133,54 +139,28 @@ def _nonsense(probes: Probes, client: MlflowClient) -> None:
         client.log_param(run.info.run_id, "depth", 2)
 
 
-class Refused(Exception):
-    """Send a request that a foreign page could cause in a browser."""
-
-
-def _ask(method: str, path: str, **options: Any) -> None:
-    answer = requests.request(method, f"{URL}/{path}", timeout=30, **options)
-    if answer.status_code >= 400:
-        raise Refused(f"{answer.status_code} {answer.text[:200]}")
-
-
-def _strangers(probes: Probes) -> None:
-    """Requests that a foreign page could cause in a browser."""
-    search = "api/2.0/mlflow/experiments/search"
-    ask = {"max_results": 1}
-    with probes.works("a Host header with the server's name is accepted"):
-        _ask("POST", search, json=ask)
-    with probes.refused("a foreign Host header", Refused, "403 Invalid Host"):
-        _ask("POST", search, json=ask, headers={"Host": "rebound.example.com"})
-    with probes.refused("a Host header that only begins with the server's name", Refused, "403 Invalid Host"):
-        _ask("POST", search, json=ask, headers={"Host": f"{URL.split('/')[2].split(':')[0]}.example.com"})
-    with probes.refused("a write from a page of another site", Refused, "403 Cross-origin"):
-        _ask(
-            "POST",
-            "api/2.0/mlflow/experiments/create",
-            json={"name": f"{NAME}-stolen"},
-            headers={"Origin": "https://evil.example.com"},
-        )
-    artifacts = "api/2.0/mlflow-artifacts/artifacts"
-    with probes.refused("an artifact outside of the store's folder", Refused, "400"):
-        _ask("GET", f"{artifacts}/%2e%2e/%2e%2e/etc/passwd")
-    with probes.refused("an artifact uploaded by another site's page", Refused, "403 Cross-origin"):
-        _ask("PUT", f"{artifacts}/stolen", data=b"x", headers={"Origin": "https://evil.example.com"})
+def _make_workspace() -> None:
+    """Create the workspace; one of a run that was killed is used again."""
+    try:
+        ask("POST", WORKSPACES, json={"name": WORKSPACE})
+    except Refused as refused:
+        if "RESOURCE_ALREADY_EXISTS" not in str(refused):
+            raise
 
 
 def _clean(client: MlflowClient) -> None:
-    """Remove the test's data, also of killed runs. MLflow keeps a row per run until `mlflow gc`."""
+    """Remove the workspace with the test's data, also of killed runs."""
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-    for experiment in client.search_experiments(filter_string=f"tags.`{MARK}` = 'true'"):
-        for model in client.search_registered_models(filter_string=f"name = '{experiment.name}'"):
-            client.delete_registered_model(model.name)
+    for experiment in client.search_experiments():
         get_artifact_repository(experiment.artifact_location).delete_artifacts()
-        client.delete_experiment(experiment.experiment_id)
+    ask("DELETE", f"{WORKSPACES}/{WORKSPACE}?mode=CASCADE")
 
 
 def write(probes: Probes) -> None:
     with probes.works("a run and its artifact are acknowledged, then the pod is deleted"):
-        MlflowClient().create_experiment(KEPT, tags={MARK: "true"})
+        _make_workspace()
+        MlflowClient().create_experiment(KEPT)
         mlflow.set_experiment(KEPT)
         with mlflow.start_run():
             mlflow.log_metric("kept", 42)
@@ -201,7 +181,7 @@ def read(probes: Probes) -> None:
 
 if __name__ == "__main__":
     running = Probes()
-    patiently(lambda: _ask("GET", "health"), requests.RequestException, Refused)
+    patiently(lambda: ask("GET", "health"), requests.RequestException, Refused)
     for act in sys.argv[1:]:
         {"probe": probe, "write": write, "read": read}[act](running)
     running.end()
