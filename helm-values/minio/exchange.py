@@ -51,7 +51,9 @@ def exchange(store: projects.Store, token: str, **options: Any) -> dict[str, str
 def probe(probes: Probes) -> None:
     store, token = projects.Store(os.environ["HOST"], os.environ["PORT"]), TOKEN.read_text()
     if not store.exchanges_tokens():
-        with probes.refused("a token, as no project has been made", ClientError, "does not exist"):
+        with probes.refused(
+            "a token, as no project has been made", ClientError, "does not exist", "invalid ARN"
+        ):
             exchange(store, token)
         return
     name = json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))["sub"]
