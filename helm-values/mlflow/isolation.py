@@ -24,8 +24,8 @@ def ask(method: str, path: str, body: object = None, workspace: str = "", data: 
     """Send a request with the token of this pod; without a workspace, the server takes the own one."""
     headers = {"Authorization": f"Bearer {TOKEN.read_text().strip()}"}
     headers |= {"X-MLFLOW-WORKSPACE": workspace} if workspace else {}
-    sent = data or (json.dumps(body).encode() if body is not None else None)
-    answer = urllib3.request(method, URL + path, body=sent, headers=headers, retries=False, timeout=30)
+    sent = {"body": data} if data else {"json": body}
+    answer = urllib3.request(method, URL + path, headers=headers, retries=False, timeout=30, **sent)
     if answer.status >= 400:
         raise Refused(f"{answer.status} {answer.data[:200].decode(errors='replace')}")
     return answer.data if path.startswith(ARTIFACTS) else json.loads(answer.data or b"{}")
