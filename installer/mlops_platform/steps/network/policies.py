@@ -19,7 +19,7 @@ from mlops_platform.adapters.kube.endpoints import Address
 from mlops_platform.base.errors import StepError
 from mlops_platform.base.labels import OWNED, PROJECT_LABEL
 from mlops_platform.catalogue.catalogue import Catalog
-from mlops_platform.catalogue.component import Component
+from mlops_platform.catalogue.component import Component, Served
 from mlops_platform.catalogue.documents import values_file
 from mlops_platform.clusters.base import Network
 from mlops_platform.run.context import Context
@@ -115,7 +115,8 @@ def render_project(
     """
     own: Manifest = {"podSelector": {}}
     ports = catalog.project_ports(chosen)
-    outgoing = [(target, port) for target, numbers in ports.items() for port in numbers]
+    served = _served(catalog)
+    outgoing = [(t, n) for t, found in ports.items() for port in found for n in served[t, port].numbers]
     rules = {"ingress": [{"from": [own]}], "egress": [{"to": [own]}, *_between(catalog, outgoing, "to")]}
     flows = {"metadata": {"name": FLOWS}, "spec": {**EVERY_POD, **rules}}
     return placed((*base, flows), namespace, labels)
@@ -143,9 +144,14 @@ def placed(
     )
 
 
+def _served(catalog: Catalog) -> Mapping[tuple[str, int], Served]:
+    """All ports, by component and number."""
+    return {(name, s.port): s for name in catalog.entries for s in catalog[name].serves.values()}
+
+
 def _flows(catalog: Catalog, component: Component, chosen: Iterable[str], addresses: Addresses) -> Manifest:
     flows = sorted(catalog.flows(chosen))
-    served = {(name, s.port): s for name in catalog.entries for s in catalog[name].serves.values()}
+    served = _served(catalog)
     incoming = [(f.source, served[f.target, f.port].container) for f in flows if f.target == component.name]
     outgoing = [
         (f.target, number)
@@ -155,7 +161,7 @@ def _flows(catalog: Catalog, component: Component, chosen: Iterable[str], addres
     ]
     ingress = _between(catalog, incoming, "from")
     egress = _between(catalog, outgoing, "to")
-    if open_to_projects := {s.port for s in component.serves.values() if s.projects}:
+    if open_to_projects := {s.container for s in component.serves.values() if s.projects}:
         ingress.append({"from": [_PROJECTS], "ports": _ports(open_to_projects)})
     # Traffic from outside of the cluster and from the API server is from no pod: no selector matches it.
     load_balancers = {s.container for s in component.serves.values()} if component.ingress else set[int]()
