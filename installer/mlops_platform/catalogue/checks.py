@@ -67,6 +67,13 @@ def dangling(document: Document, component: Component) -> Iterable[Problem]:
     for i, job in enumerate(component.jobs):
         if job.name in names[:i]:
             yield document.problem(("jobs", i, "name"), f"{job.name}: given twice", "rename one")
+    for i, smoke in enumerate(component.smoke):
+        if smoke.project and not component.kube_api:
+            what = "project, but its pods may not reach the API server"
+            yield document.problem(("smoke", i, "project"), what, "add kubeApi: true, or remove project")
+        if smoke.rights and not smoke.project:
+            what = "rights without project: the test calls no API server"
+            yield document.problem(("smoke", i, "rights"), what, "add project: true, or remove rights")
     for of, script in component.scripts:
         for j, secret in enumerate(script.secrets):
             if secret not in made:

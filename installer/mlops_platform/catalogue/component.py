@@ -159,6 +159,15 @@ class SmokeSpec(Script):
     )
     files: list[FileName] = Field(default_factory=list, description="Files beside the script")
     people: bool = Field(default=False, description="true: it gets users that exist for the test only")
+    project: bool = Field(
+        default=False,
+        description="true: it gets a project that exists for the test only, and may there what `edit` may "
+        "(apiserver.py)",
+    )
+    rights: list[Rule] = Field(
+        default_factory=list,
+        description="With `project`: rights in the whole cluster on the component's kinds, during the test",
+    )
     long: bool = Field(
         default=False, description="true: `up` leaves it out; `mlops-platform smoke <name>` runs it too"
     )

@@ -30,6 +30,7 @@ from mlops_platform.environment.uis import ROUTES_FILE
 from mlops_platform.run.context import Context
 from mlops_platform.run.resolved import ResolvedComponent
 from mlops_platform.smoke.evidence import collect
+from mlops_platform.smoke.temporary import temporary_project
 from mlops_platform.steps.access.users import PEOPLE, trial
 from mlops_platform.steps.jobs.manifest import ScriptJob
 from mlops_platform.steps.jobs.run import JobFailed, run_job
@@ -38,6 +39,7 @@ from mlops_platform.steps.release.values import source_of, values_of
 
 _BACK_SECONDS = 180
 PROBES = Path(__file__).with_name("probes.py")
+_API = Path(__file__).with_name("apiserver.py")
 
 
 @dataclass(frozen=True)
@@ -91,8 +93,10 @@ class ComponentTest:
         for spec in resolved.component.smoke:
             if spec.long and not self.whole:
                 continue
-            with trial(context, resolved) if spec.people else nullcontext():
-                results += _Run(context, resolved, spec, kube, progress, logs).all(gentle=self.gentle)
+            people = trial(context, resolved) if spec.people else nullcontext()
+            with people, temporary_project(context, kube, resolved, spec) as project:
+                run = _Run(context, resolved, spec, kube, progress, logs, project)
+                results += run.all(gentle=self.gentle)
         if any(not result.ok for result in results):
             progress.say("collecting evidence")
             collect(kube, resolved.namespace, self._evidence, logs)
@@ -129,6 +133,8 @@ def scripts_of(resolved: ResolvedComponent, spec: SmokeSpec) -> dict[str, str]:
     provided = (p.script for p in resolved.component.provides.values() if p.script)
     texts = {name: resolved.text(name) for name in (spec.script, *spec.files, *provided)}
     texts[PROBES.name] = PROBES.read_text()
+    if spec.project:
+        texts[_API.name] = _API.read_text()
     if resolved.routes:
         texts[ROUTES_FILE] = json.dumps(resolved.routes())
     if spec.people and resolved.login:
@@ -162,8 +168,9 @@ class _Run:
         kube: Kube,
         progress: Progress,
         logs: dict[str, str],
+        project: str,
     ) -> None:
-        self._context, self._resolved, self._spec = context, resolved, spec
+        self._context, self._resolved, self._spec, self._project = context, resolved, spec, project
         self._kube, self._progress, self._logs = kube, progress, logs
         self._run = secrets.token_hex(4)
 
@@ -198,18 +205,23 @@ class _Run:
     def _job(self, phase: str, acts: tuple[str, ...]) -> ScriptJob:
         resolved, spec = self._resolved, self._spec
         keys = (*spec.secrets, *([PEOPLE] if spec.people else []))
+        image = resolved.reference(spec.image)
+        env = {**substitute(spec.env, resolved.variables), "RUN": self._run}
+        if spec.project:
+            env |= {"PROJECT": self._project, "IMAGE": image}
         return ScriptJob(
             name=f"{resolved.name}-{spec.script.removesuffix('.py')}-{phase}",
             namespace=resolved.namespace,
-            image=resolved.reference(spec.image),
+            image=image,
             scripts=scripts_of(resolved, spec),
             arguments=acts,
             secrets={resolved.secret(key): key for key in keys},
-            env={**substitute(spec.env, resolved.variables), "RUN": self._run},
+            env=env,
             memory=spec.memory,
             seconds=spec.seconds,
             audience=resolved.audience if spec.identity else "",
             token=spec.token,
+            api=spec.project,
         )
 
     def _pods(self) -> list[dict[str, Any]]:

@@ -42,11 +42,12 @@ class ScriptJob:
     files: Mapping[str, str] = field(default_factory=dict)  # texts, at /files
     token: str = ""  # audience of a token of the account at /run/secrets/token/token
     account: str = JOBS_ACCOUNT
+    api: bool = False  # the account's token for the API server, at the usual place
 
     @property
     def digest(self) -> str:
         # Younger fields count only if they are set: else every Job that has run would run again.
-        younger = {"files": {}, "token": "", "account": JOBS_ACCOUNT}
+        younger = {"files": {}, "token": "", "account": JOBS_ACCOUNT, "api": False}
         unset = {name for name, default in younger.items() if getattr(self, name) == default}
         return short_digest({key: value for key, value in asdict(self).items() if key not in unset})
 
@@ -112,7 +113,7 @@ def pod_spec(job: ScriptJob) -> dict[str, Any]:
     return {
         "restartPolicy": "Never",
         "serviceAccountName": job.account,
-        "automountServiceAccountToken": False,
+        "automountServiceAccountToken": job.api,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": 5,
         "securityContext": {

@@ -7,7 +7,7 @@ from mlops_platform.base.paths import Paths
 from mlops_platform.base.values import merge, substitute
 from mlops_platform.catalogue.read import read_catalog
 from mlops_platform.catalogue.service import complete
-from mlops_platform.catalogue.variables import ports
+from mlops_platform.catalogue.variables import image_values, ports
 from mlops_platform.environment.model import ComponentSpec
 from mlops_platform.steps.release.values import sizes, texts
 
@@ -86,6 +86,8 @@ def test_official_chart_values_resolve_and_hold_no_secret(name: str) -> None:
     known |= ports(component)
     if component.needs.pools:
         known |= {f"pools_{key}": key for key in ("cloud", "region", "cluster")}
+    for image, recipe in (component.module.images if component.module else {}).items():
+        known |= image_values(image, f"local/{recipe}:1")
     values = substitute(values_file(folder / "values.yaml"), known | texts(folder, component))
     assert "secretKeyRef" not in str(values)
     assert all("value" not in each or str(each["value"]).startswith("/") for each in values.get("env", []))
