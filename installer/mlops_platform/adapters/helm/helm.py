@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from mlops_platform.adapters.buildonce import tethered
 from mlops_platform.adapters.helm.charts import Build, Charts, Check, title_of, write_values
 from mlops_platform.adapters.helm.release import (
+    ANSWERED_LABEL,
     CHART_LABEL,
     DIGEST_LABEL,
     PENDING,
@@ -169,6 +170,12 @@ class Helm:
             cancel=cancel,
             seconds=release.timeout_seconds,
         )
+
+    def note_answered(self, release: Release) -> None:
+        """Note that the webhooks of the installed revision answer: a killed `up` must wait for them again."""
+        revision = self.installed()[release.namespace, release.name].revision
+        self._note(release, revision, {ANSWERED_LABEL: str(revision)})
+        self._forget()
 
     def uninstall(self, namespace: str, name: str, progress: Progress) -> None:
         """Uninstall the release and wait for the end of its pods. Claims of StatefulSets and CRDs stay."""

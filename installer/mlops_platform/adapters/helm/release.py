@@ -15,6 +15,7 @@ from mlops_platform.base.digest import short_digest
 
 # Labels on Helm's release Secrets; the digest's value ends with the number of its revision.
 DIGEST_LABEL, CHART_LABEL = "mlops-platform/digest", "mlops-platform/chart"
+ANSWERED_LABEL = "mlops-platform/answered"  # the revision whose webhooks have answered
 PENDING = frozenset({"pending-install", "pending-upgrade", "pending-rollback"})
 _FORMAT = 1  # increased when the same source and values give other objects
 _LONGEST_VALUE = 60
@@ -51,13 +52,17 @@ class Release:
 
 @dataclass(frozen=True)
 class Installed:
-    """The latest revision in Helm's record. `digest` is '' if another Helm made that revision."""
+    """The latest revision in Helm's record. `digest` is '' if another Helm made that revision.
+
+    `answered`: its webhooks have answered once (see `Helm.note_answered`).
+    """
 
     status: str
     digest: str
     revision: int
     chart: str
     updated: datetime
+    answered: bool = False
 
 
 def digest_of(release: Release, source: Sequence[str]) -> str:
@@ -91,6 +96,7 @@ def _installed(labels: Mapping[str, str]) -> Installed:
         revision=int(revision),
         chart=labels.get(CHART_LABEL, ""),
         updated=datetime.fromtimestamp(seconds, UTC),
+        answered=labels.get(ANSWERED_LABEL) == revision,
     )
 
 

@@ -5,12 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mlops_platform.adapters.kube.readiness import waiting_for
+from mlops_platform.base.cancel import Cancel
+from mlops_platform.base.labels import COMPONENT_LABEL
 from mlops_platform.base.progress import Progress
 from mlops_platform.engine.graph import Difference
 from mlops_platform.steps.base import ComponentStep
 from mlops_platform.steps.release.checks.release import checked
 from mlops_platform.steps.release.checks.rights import short
 from mlops_platform.steps.release.values import release_of
+
+# A cold controller needs some seconds; an APIService is called once in 30 s at most.
+_ANSWER_SECONDS = 180.0
 
 
 @dataclass(frozen=True)
@@ -31,11 +36,32 @@ class InstallRelease(ComponentStep):
         if found.digest != helm.digest(wanted):
             return Difference("upgrade", tuple(helm.diff(wanted)))
         waiting = waiting_for(self.context.clients.kube, resolved.namespace, resolved.name)
+        if not waiting and resolved.component.webhook_certificate and not found.answered:
+            waiting = "wait for its webhooks"
         return Difference(waiting) if waiting else None
 
     def run(self, progress: Progress) -> None:
         self.context.clients.kube_for_write()
         helm, resolved = self.context.helm, self.resolved
         helm.recover(resolved.namespace, resolved.name, progress)
-        check = checked(self.context, resolved)
-        helm.upgrade(release_of(self.context, resolved), progress, self.context.cancel, check)
+        check, cancel = checked(self.context, resolved), self.context.cancel
+        release = release_of(self.context, resolved)
+        helm.upgrade(release, progress, cancel, check)
+        if resolved.component.webhook_certificate:
+            self._wait_for_webhooks(progress, cancel)
+            helm.note_answered(release)
+
+    def _wait_for_webhooks(self, progress: Progress, cancel: Cancel) -> None:
+        from mlops_platform.adapters.kube.webhooks import (
+            wait_answering,
+        )  # with its own imports: start-up time
+
+        wait_answering(
+            self.context.clients.kube,
+            self.resolved.namespace,
+            self.resolved.name,
+            f"{COMPONENT_LABEL}={self.resolved.name}",
+            progress=progress,
+            cancel=cancel,
+            seconds=_ANSWER_SECONDS,
+        )
