@@ -1,0 +1,44 @@
+"""The plan of `up`, made from an environment file; no cluster is asked."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from mlops_platform.plan import image_names, plan_up
+from mlops_platform.report.summary import news
+from mlops_platform.run.connect import read_only
+from mlops_platform.run.context import Context
+from mlops_platform.run.open import open_environment
+
+BEHIND_UIS = ["vault", "postgres", "minio", "mlflow", "oauth2-proxy", "gateway"]
+OPERATORS = ["jobset", "trainer", "kserve", "metrics-server"]
+
+
+@pytest.fixture
+def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Context:
+    """An environment that lists its operators first."""
+    monkeypatch.setenv("MLOPS_PLATFORM_HOME", str(tmp_path / "home"))
+    components: dict[str, object] = {name: {} for name in [*OPERATORS, *BEHIND_UIS]}
+    text = {
+        "name": "ordered",
+        "domain": "mlops.test",
+        "cluster": {"provider": "host"},
+        "components": components,
+    }
+    (tmp_path / "ordered.yaml").write_text(json.dumps(text))
+    return read_only(open_environment(str(tmp_path / "ordered.yaml")))
+
+
+def test_images_of_operators_are_built_after_those_behind_uis(work: Context) -> None:
+    names = image_names(work)
+    first = min(names.index(name) for name in OPERATORS)
+    assert all(names.index(name) < first for name in BEHIND_UIS)
+    programs = [id_ for id_ in plan_up(work).requires if id_.startswith("program/")]
+    assert programs.index("program/oauth2-proxy") < programs.index("program/kserve")
+
+
+def test_uis_are_announced_when_the_ingress_is_verified(work: Context) -> None:
+    assert news(work) == {"gateway/smoke": ["✔ mlflow answers: https://mlflow.mlops.test"]}
+    assert "gateway/smoke" in plan_up(work).requires
