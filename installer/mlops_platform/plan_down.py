@@ -16,6 +16,7 @@ from mlops_platform.teardown.drain import (
     UninstallOthers,
 )
 from mlops_platform.teardown.ignore_errors import IgnoreErrors
+from mlops_platform.teardown.operators import DeleteDefinitions, SilenceWebhooks
 from mlops_platform.teardown.snapshots import GROUPS, KeepSnapshots
 from mlops_platform.teardown.verify import (
     DestroyCluster,
@@ -72,10 +73,13 @@ def _draining(context: Context, options: DownOptions) -> Part:
         DeleteLoadBalancers(context),
         DeleteVolumes(context, "volumes" in options.retain),
     ]
-    namespaces = [] if context.cluster.capabilities.dedicated else [DeleteNamespaces(context)]
+    shared = not context.cluster.capabilities.dedicated
+    namespaces = [DeleteNamespaces(context)] if shared else []
     volumes = [] if outside else [DeleteVolumes(context)]
     releases = chain(UninstallOthers(context), _releases(context))
-    return chain(*(first if outside else []), releases, parallel(*volumes, *namespaces))
+    kinds = [DeleteDefinitions(context)] if shared else []  # else they go with the cluster
+    last = parallel(*volumes, *namespaces)
+    return chain(SilenceWebhooks(context), *(first if outside else []), releases, *kinds, last)
 
 
 def _custom(context: Context, options: DownOptions) -> list[Step]:

@@ -14,7 +14,7 @@ from mlops_platform.teardown.ignore_errors import IgnoreErrors
 from mlops_platform.teardown.verify import DownOptions
 
 LAST = ["cluster/retain", "cluster/unblock", "cluster/destroy", "cluster/sweep", "cluster/proof"]
-DRAIN = ["drain/schedules", "drain/custom", "drain/entrances", "drain/volumes"]
+DRAIN = ["drain/webhooks", "drain/schedules", "drain/custom", "drain/entrances", "drain/volumes"]
 COMPONENTS = ("airflow", "gateway", "minio", "mlflow", "oauth2-proxy", "postgres", "vault")
 RELEASES = ["drain/other-releases", *(f"{name}/uninstall" for name in COMPONENTS)]
 

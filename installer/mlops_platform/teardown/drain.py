@@ -20,6 +20,7 @@ from mlops_platform.teardown.objects import (
     ours,
     wait_gone,
 )
+from mlops_platform.teardown.operators import finalizer_remover
 
 
 @dataclass(frozen=True)
@@ -98,8 +99,8 @@ class SuspendCronJobs:
 class DeleteCustomResources:
     """Delete users' custom resources while the controllers of their kinds still run.
 
-    Objects of a chart go with its release, and objects with an owner go with that. Cluster-scoped kinds go
-    with the cluster. `kept` are API groups that are left alone.
+    Objects of a chart go with its release, and objects with an owner go with that. `kept` are API groups
+    that are left alone. Finalizers of an operator of ours that does not run are removed.
     """
 
     context: Context
@@ -113,7 +114,8 @@ class DeleteCustomResources:
 
     def run(self, progress: Progress) -> None:
         kube = self.context.clients.kube_for_write()
-        delete_all(self.context, kube, self._found, "objects", progress)
+        unblock = finalizer_remover(self.context, kube, progress)
+        delete_all(self.context, kube, self._found, "objects", progress, unblock)
 
     def _found(self) -> list[Object]:
         return custom_resources(self.context, self.kept)

@@ -33,17 +33,34 @@ def ours(context: Context, found: list[Object]) -> list[Object]:
 
 
 def custom_resources(context: Context, kept: Collection[str] = ()) -> list[Object]:
-    """Namespaced custom resources, except the groups in `kept` and Gateways, which are load balancers."""
-    kube = context.clients.kube
+    """Custom resources, except the groups in `kept` and Gateways, which are load balancers.
+
+    In a shared cluster: those in our namespaces, those that we applied, and all of the kinds of our
+    operators, in every namespace and cluster-scoped: nothing serves them after `down`. In a dedicated
+    cluster cluster-scoped ones go with it.
+    """
+    kube, dedicated = context.clients.kube, context.cluster.capabilities.dedicated
+    environment = context.environment.name
     found: list[Object] = []
     for definition in kube.list("apiextensions.k8s.io/v1", "CustomResourceDefinition"):
-        spec = definition["spec"]
-        if spec["scope"] != "Namespaced" or spec["group"] in {_GATEWAYS, *kept}:
+        spec, labels = definition["spec"], definition["metadata"].get("labels") or {}
+        namespaced, own = spec["scope"] == "Namespaced", labels.get(ENVIRONMENT_LABEL) == environment
+        if spec["group"] in {_GATEWAYS, *kept} or (dedicated and not namespaced):
             continue
-        version = next((v["name"] for v in spec["versions"] if v["served"]), "")
-        if version:
-            found += kube.list(f"{spec['group']}/{version}", spec["names"]["kind"])
-    return ours(context, [each for each in found if not _owned(each)])
+        if own or dedicated:
+            found += objects_of(kube, definition)
+        elif namespaced:
+            found += ours(context, objects_of(kube, definition))
+        else:
+            found += objects_of(kube, definition, labels=f"{ENVIRONMENT_LABEL}={environment}")
+    return [each for each in found if not _owned(each)]
+
+
+def objects_of(kube: Kube, definition: Object, *, labels: str = "") -> list[Object]:
+    """All objects of a kind; none if no version of it is served."""
+    spec = definition["spec"]
+    version = next((v["name"] for v in spec["versions"] if v["served"]), "")
+    return kube.list(f"{spec['group']}/{version}", spec["names"]["kind"], labels=labels) if version else []
 
 
 def load_balancers(context: Context) -> list[Object]:
@@ -62,21 +79,43 @@ def _owned(each: Object) -> bool:
 
 
 def delete_all(
-    context: Context, kube: Kube, find: Callable[[], list[Object]], what: str, progress: Progress
+    context: Context,
+    kube: Kube,
+    find: Callable[[], list[Object]],
+    what: str,
+    progress: Progress,
+    unblock: Callable[[list[Object]], None] = lambda _: None,
 ) -> None:
-    """Delete objects, and wait until every finalizer is done."""
+    """Delete objects, and wait until every finalizer is done. `unblock` gets what is left at each look."""
     for each in find():
         meta = each["metadata"]
-        kube.delete(each["apiVersion"], each["kind"], meta["name"], meta["namespace"])
+        kube.delete(each["apiVersion"], each["kind"], meta["name"], meta.get("namespace", ""))
+
+    def left() -> list[str]:
+        found = find()
+        unblock(found)
+        return [f"{title(each)}{_finalizers(each)}" for each in found]
 
     wait_gone(
         context,
-        lambda: [f"{e['kind']} {e['metadata']['namespace']}/{e['metadata']['name']}" for e in find()],
+        left,
         what,
         progress,
         hint="its controller may be gone: continue with --force; the sweep finds what it created outside",
         command="kubectl get events --all-namespaces",
     )
+
+
+def title(each: Object) -> str:
+    """'Model team/iris'"""
+    meta = each["metadata"]
+    return f"{each['kind']} {'/'.join(filter(None, (meta.get('namespace'), meta['name'])))}"
+
+
+def _finalizers(each: Object) -> str:
+    """The finalizers that an object waits for, in words."""
+    names = each["metadata"].get("finalizers")
+    return f" (waits for {', '.join(names)})" if names else ""
 
 
 def wait_gone(

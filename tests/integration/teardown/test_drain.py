@@ -63,6 +63,7 @@ def world(kube: Kube, namespace: str) -> Iterator[World]:
         clients=SimpleNamespace(kube=kube, kube_for_write=lambda: kube),
         cluster=SimpleNamespace(capabilities=SimpleNamespace(dedicated=False)),
         environment=SimpleNamespace(name=name),
+        helm=SimpleNamespace(installed=dict),
         cancel=Cancel(),
     )
     yield World(kube, cast(Context, context), name, namespace)

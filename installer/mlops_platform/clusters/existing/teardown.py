@@ -28,7 +28,7 @@ class ExistingTeardown(Teardown):
     kube: Callable[[], Kube]
 
     def inventory(self) -> Sequence[Leftover]:
-        """The copy of the kubeconfig, and the namespaces with this environment's label, which hold all else.
+        """The copy of the kubeconfig, and namespaces and kinds of operators with this environment's label.
 
         Images in a registry may serve others too. Raises StepError when the cluster does not answer: an
         inventory without an answer would be empty.
@@ -36,7 +36,10 @@ class ExistingTeardown(Teardown):
         found = [Leftover("file", str(self.kubeconfig))] if self.kubeconfig.exists() else []
         if self.registry:
             found.append(Leftover("images", self.registry, keep="pushed to a registry of yours"))
-        spaces = self.kube().list("v1", "Namespace", labels=f"{ENVIRONMENT_LABEL}={self.environment}")
+        kube, labels = self.kube(), f"{ENVIRONMENT_LABEL}={self.environment}"
+        kinds = kube.metadata("apiextensions.k8s.io/v1", "CustomResourceDefinition", labels=labels)
+        found += [Leftover("kind", each["metadata"]["name"]) for each in kinds]
+        spaces = kube.list("v1", "Namespace", labels=labels)
         found += [
             Leftover("namespace", each["metadata"]["name"], each["status"]["phase"].lower())
             for each in spaces

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlops_platform.adapters.kube import Kube, KubeError
+from mlops_platform.adapters.kube.namespaces import ENVIRONMENT_LABEL
 from mlops_platform.base.digest import short_digest
 from mlops_platform.base.labels import COMPONENT_LABEL, OWNED
 from mlops_platform.base.progress import Progress
@@ -70,7 +71,8 @@ def wanted(resolved: ResolvedComponent) -> list[Object]:
 
 def _marked(each: Object, resolved: ResolvedComponent) -> Object:
     meta = each["metadata"]
-    labels = {**(meta.get("labels") or {}), **OWNED, COMPONENT_LABEL: resolved.name}
+    labels = {**(meta.get("labels") or {}), **OWNED}
+    labels |= {ENVIRONMENT_LABEL: resolved.environment, COMPONENT_LABEL: resolved.name}
     notes = {**(meta.get("annotations") or {}), DIGEST: short_digest(each)}
     return {**each, "metadata": {**meta, "labels": labels, "annotations": notes}}
 
