@@ -29,6 +29,7 @@ def run_show(console: Console, *, as_yaml: bool) -> int:
     taken = {name: tuple(resolved.outside) for name, resolved in context.resolved.items()}
     data = {
         "flows": [{"from": f.source, "to": f.target, "port": f.port} for f in flows],
+        "projects": context.catalog.project_ports(context.environment.installed),
         "components": [_entry(c) | {"managed": list(taken[c.name])} for c in context.components],
         "policies": manifests,
         "unknown": unknown,

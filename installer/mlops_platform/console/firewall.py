@@ -52,6 +52,8 @@ def matrix(
     if unknown:
         lines += labelled("unknown", unknown)
     lines += labelled("also", "every component reaches its own ports (=) and the cluster's DNS")
+    if any(served.projects for target in components for served in target.serves.values()):
+        lines += labelled("", "pods of a project reach each other and DNS, and no pod of another project")
     lines += labelled("yaml", f"mlops-platform policies show --yaml --env {name}", wrap=False)
     return "\n".join(lines)
 
@@ -73,6 +75,8 @@ def _ports(target: Component, flows: Sequence[Flow]) -> list[tuple[str, str, str
     for served in target.serves.values():
         sources = [f.source for f in flows if (f.target, f.port) == (target.name, served.port)]
         others = [source for source in sources if source != target.name]
+        if served.projects:
+            others.append("projects")
         if target.ingress:
             others.append("anywhere outside the cluster")
         rows.append((target.name, str(served.port), ", ".join(others) or "-"))
