@@ -16,8 +16,11 @@ from mlops_platform.catalogue.component import LAYERS, Component
 from mlops_platform.engine.stored_results import Record, read
 from mlops_platform.run.context import Context
 from mlops_platform.run.resolved import ResolvedComponent
+from mlops_platform.steps.access.certificate import domain_certificate
+from mlops_platform.steps.certificates import RENEW
 from mlops_platform.steps.release.objects import compare
 from mlops_platform.steps.release.values import release_of
+from mlops_platform.steps.release.webhook_certificate import webhook_certificate
 from mlops_platform.steps.secrets.vault import sealed
 
 EMPTY, UNAVAILABLE, PRESENT, NONE = "empty", "unavailable", "present", "-"
@@ -92,6 +95,7 @@ def _row(
     result = results.get(component.name)
     if result and result.failed:
         note = note or f"{result.failed} of {result.passed + result.failed} tests failed"
+    note = note or _ending(context, resolved)
     sealed_because = _sealed(context) if component == context.store else ""
     note = sealed_because or note
     if found.status != "deployed":
@@ -120,6 +124,17 @@ def _ready(context: Context, component: Component) -> tuple[str, str]:
         return EMPTY, waiting_for(kube, component.namespace, component.name)
     note = waiting_for(kube, component.namespace, component.name) if ready != wanted else ""
     return f"{ready}/{wanted}", note
+
+
+def _ending(context: Context, resolved: ResolvedComponent) -> str:
+    """A warning about a certificate that ends within 30 days; `up` renews it."""
+    wanted = [domain_certificate(context, resolved)] if resolved.component.needs.certificate else []
+    wanted += [webhook_certificate(context, resolved)] if resolved.component.webhook_certificate else []
+    left = [days for each in wanted if (days := each.days_left()) is not None]
+    days = min(left, default=RENEW.days)
+    if days < 0:
+        return "its certificate has ended; run up"
+    return f"its certificate ends in {days} days; run up" if days < RENEW.days else ""
 
 
 def _sealed(context: Context) -> str:

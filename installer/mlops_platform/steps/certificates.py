@@ -40,8 +40,8 @@ class Wanted:
         return due(first, self.domain) or missing
 
     def days_left(self) -> int | None:
-        """Days until the certificate ends; None without one."""
-        stored = self.stored()[0]
+        """Days until the certificate ends, negative after that; None without one."""
+        stored = self.secrets.read(self.namespace, self.names[0])
         return (datetime.fromisoformat(stored["ends"]) - datetime.now(UTC)).days if stored else None
 
     def make(self) -> None:
@@ -81,4 +81,6 @@ def due(stored: Mapping[str, str], domain: str) -> str:
     if stored.get("domain") != domain:
         return f"make a certificate for {domain}"
     left = datetime.fromisoformat(stored["ends"]) - datetime.now(UTC)
-    return f"renew the certificate: it ends in {max(left.days, 0)} days" if left < RENEW else ""
+    if left < timedelta(0):
+        return "renew the certificate: it has ended"
+    return f"renew the certificate: it ends in {left.days} days" if left < RENEW else ""

@@ -11,11 +11,10 @@ from typing import Any, cast
 import pytest
 from mlops_platform.adapters.kube import Kube
 from mlops_platform.base.progress import Silent
-from mlops_platform.catalogue.component import Component
-from mlops_platform.environment.model import ComponentSpec
 from mlops_platform.run.context import Context
-from mlops_platform.run.resolved import ResolvedComponent
 from mlops_platform.steps.release.objects import ApplyObjects
+
+from tests.integration.release.components import operator
 
 pytestmark = pytest.mark.integration
 
@@ -57,21 +56,7 @@ def step(kube: Kube, folder: Path, group: str, *objects: dict[str, str]) -> Appl
         for each in objects
     ]
     (folder / "runtimes.yaml").write_text("---\n".join(texts))
-    component = Component.model_validate(
-        {
-            "name": "operator",
-            "layer": "serving",
-            "summary": "an operator of a test",
-            "version": "1.0.0",
-            "namespace": "operator",
-            "module": {"name": "example.com/m", "charts": ["c"], "images": {"manager": "operator"}},
-            "objects": ["runtimes.yaml"],
-            "resources": {"cpu": "1", "memory": "1Gi"},
-        }
-    )
-    resolved = ResolvedComponent(
-        component, folder, ComponentSpec(), "test", (), False, {}, "", lambda recipe: f"local/{recipe}:1"
-    )
+    resolved = operator("operator", folder, objects=["runtimes.yaml"])
     clients = SimpleNamespace(kube=kube, kube_for_write=lambda: kube)
     return ApplyObjects(cast(Context, SimpleNamespace(clients=clients)), resolved)
 
