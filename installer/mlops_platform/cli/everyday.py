@@ -15,6 +15,7 @@ from mlops_platform.cli.options import (
     Only,
     Out,
     Region,
+    Stdin,
     Verbose,
     Yes,
     complete_component,
@@ -205,11 +206,43 @@ def unlock(
 
 
 @app.command()
-def kubeconfig(env: Env = "local", output: Out = Output.TEXT, verbose: Verbose = False) -> None:
+def kubeconfig(
+    project: Annotated[
+        str, typer.Option("--project", "-p", help="For the members of a project, who log in by SSO.")
+    ] = "",
+    user: Annotated[
+        str, typer.Option("--user", help="With --project: also log in this user, without a browser.")
+    ] = "",
+    password_stdin: Stdin = False,
+    env: Env = "local",
+    output: Out = Output.TEXT,
+    verbose: Verbose = False,
+) -> None:
     """Print the path of an environment's kubeconfig."""
     from mlops_platform.commands import kubeconfig as command
 
-    end(Console("kubeconfig", env, output, verbose), command.run)
+    def act(console: Console) -> int:
+        if project or user or password_stdin:
+            return command.for_project(console, project, user, stdin=password_stdin)
+        return command.run(console)
+
+    end(Console("kubeconfig", env, output, verbose), act)
+
+
+@app.command(hidden=True)
+def kubernetes_login(
+    issuer: Annotated[str, typer.Option("--issuer", help="URL of the OIDC issuer.")],
+    client: Annotated[str, typer.Option("--client", help="Id of the client at the issuer.")],
+    authority: Annotated[str, typer.Option("--authority", help="Its certificate authority, base64.")] = "",
+    env: Env = "local",
+) -> None:
+    """Credential plugin of kubectl, named in the kubeconfig of a project."""
+    from mlops_platform.commands import kubeconfig as command
+
+    end(
+        Console("kubernetes-login", env),
+        lambda console: command.login(console, issuer, client, authority),
+    )
 
 
 @app.command()

@@ -16,6 +16,7 @@ from mlops_platform.base.progress import Progress
 from mlops_platform.clusters.leftovers import Leftover, Retain
 
 if TYPE_CHECKING:
+    from mlops_platform.adapters.kube import Kube
     from mlops_platform.adapters.kube.operators import Operator
     from mlops_platform.adapters.programs import Program
     from mlops_platform.adapters.registry import Registry
@@ -79,9 +80,26 @@ class Capabilities:
     external_resources: bool  # objects in the cluster create others outside: load balancers, disks
     dedicated: bool = True  # all that is in the cluster belongs to this environment and goes with it
     keeps_data: bool = False  # it can stop and start again with its data: `down --keep-data`
+    trusts_issuers: bool = False  # this program can name an OIDC issuer to its API server
     expires: bool = False  # it can have a time to live, after which `reap` takes it down
     requires_confirmation: bool = False  # it costs money or holds data: plan first, and ask
     processor: str = ""  # of the nodes that run components: 'amd64', 'arm64'; '' when unknown
+
+
+@dataclass(frozen=True)
+class TrustedIssuer:
+    """An OIDC issuer whose tokens an API server accepts as logins of users.
+
+    `audience` of the tokens; the certificate `authority` (PEM) of its address; the claims with the name and
+    the groups of a user; the `address` at which the cluster's machines reach its host.
+    """
+
+    url: str
+    audience: str
+    authority: str
+    name_claim: str
+    groups_claim: str
+    address: str
 
 
 class Cost(Protocol):
@@ -269,6 +287,14 @@ class Cluster(ABC):
         assert self.registry, "called only where nodes can run images that are built here"
         for archive in archives:
             self.registry.push(archive, progress, cancel)
+
+    def trusted_issuer(self) -> TrustedIssuer | None:
+        """The OIDC issuer that `trust_issuer` set; reads only files."""
+        return None
+
+    def trust_issuer(self, issuer: TrustedIssuer, kube: Kube, cancel: Cancel) -> None:
+        """Let the API server accept the tokens of this issuer, and of no other. Needs `trusts_issuers`."""
+        raise NotImplementedError("needs the capability `trusts_issuers`")
 
     def require_same_location(self) -> None:
         """Raise PreflightError when the environment is recorded in another account or region than ours."""

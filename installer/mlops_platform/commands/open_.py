@@ -32,6 +32,8 @@ def run(console: Console, component: str, *, port: int) -> int:
         return _through_gateway(console, context, *exposed, port=port)
     chosen = opened.catalog[component]
     served = _main_port(chosen)
+    # The addresses of all UIs, and that of the issuer, have this port.
+    port = port or (opened.environment.port if chosen.ingress else 0)
     kube = context.clients.kube
     if kube.get("v1", "Service", component, chosen.namespace):
         selector = f"service/{component}"

@@ -103,8 +103,8 @@ def _open(console: Console) -> tuple[Opened, Context]:
     return opened, read_only(opened)
 
 
-def _found(context: Context, name: str) -> tuple[Project, Details]:
-    from mlops_platform.report.projects import details_of
+def require_project(context: Context, name: str) -> Project:
+    """The project. Raises UsageError with the names of all projects if there is none."""
     from mlops_platform.steps.projects.cluster import find, namespaces
 
     kube = context.clients.kube
@@ -116,6 +116,13 @@ def _found(context: Context, name: str) -> tuple[Project, Details]:
             why=f"known: {', '.join(sorted(known)) or 'none yet'}",
             command=f"mlops-platform project list --env {context.environment.name}",
         )
+    return project
+
+
+def _found(context: Context, name: str) -> tuple[Project, Details]:
+    from mlops_platform.report.projects import details_of
+
+    project = require_project(context, name)
     return project, details_of(context, project)
 
 

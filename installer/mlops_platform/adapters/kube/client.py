@@ -188,6 +188,11 @@ class Kube:
         text: str = self._send("GET", path, accept="*/*").data.decode(errors="replace")
         return text
 
+    def metrics(self) -> str:
+        """The metrics of the API server itself, in the text format of Prometheus."""
+        text: str = self._send("GET", "/metrics", accept="*/*").data.decode(errors="replace")
+        return text
+
     def follow_logs(self, namespace: str, pod: str, *, container: str = "", tail: int = 0) -> Iterator[str]:
         """Yield lines of a log as they are written, until the container ends or the caller stops."""
         path = _log_path(namespace, pod, container, tail, follow="true")

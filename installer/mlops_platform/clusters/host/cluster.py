@@ -15,14 +15,15 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from mlops_platform.adapters.images import Images, find_recipes
+from mlops_platform.adapters.kube import Kube
 from mlops_platform.adapters.programs import Program, Programs
 from mlops_platform.adapters.wait import Pending, wait_until
 from mlops_platform.base.cancel import Cancel
 from mlops_platform.base.errors import StepError
 from mlops_platform.base.paths import Paths
 from mlops_platform.base.progress import Progress
-from mlops_platform.clusters.base import Capabilities, Check, Cluster, ClusterAccess, Network
-from mlops_platform.clusters.host import addons, addresses, checks, config, renewal
+from mlops_platform.clusters.base import Capabilities, Check, Cluster, ClusterAccess, Network, TrustedIssuer
+from mlops_platform.clusters.host import addons, addresses, checks, config, renewal, sign_in
 from mlops_platform.clusters.host.containerd import Socket
 from mlops_platform.clusters.host.daemons import daemons, etcd_binary, interpreter
 from mlops_platform.clusters.host.layout import Node, Place
@@ -60,7 +61,9 @@ class HostCluster(Cluster):
     name = "host"
     where = "this machine"
     root = Paths.default().assets / "terraform" / "host"
-    capabilities = Capabilities(embedded=True, takes_images=True, external_resources=False, keeps_data=True)
+    capabilities = Capabilities(
+        embedded=True, takes_images=True, external_resources=False, keeps_data=True, trusts_issuers=True
+    )
     programs = (KUBERNETES, ETCD, COREDNS, PAUSE)
     recipe_folders = (RECIPES,)
     images = ("pause", "coredns")
@@ -150,6 +153,14 @@ class HostCluster(Cluster):
 
     def addons(self) -> Sequence[Mapping[str, Any]]:
         return addons.manifests(self._planned(), self.built_images.reference("coredns"))
+
+    def trusted_issuer(self) -> TrustedIssuer | None:
+        return sign_in.read(self.place)
+
+    def trust_issuer(self, issuer: TrustedIssuer, kube: Kube, cancel: Cancel) -> None:
+        files = config.with_issuer(self._planned(), issuer)
+        sign_in.write(self.place, issuer, files["authentication.json"], files["hosts"])
+        sign_in.wait_loaded(kube, files["authentication.json"], cancel)
 
     def images_present(self) -> frozenset[str]:
         return self._socket().images()

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from typing import Any
 
 from mlops_platform.base.files import write_private
+from mlops_platform.clusters.base import TrustedIssuer
+from mlops_platform.clusters.host import sign_in
 from mlops_platform.clusters.host.layout import (
     CONTAINERD_SOCKET,
     FIREWALL_SOCKET,
@@ -34,8 +37,22 @@ def render(node: Node) -> Mapping[str, str]:
 
 
 def write(node: Node) -> None:
-    for name, content in render(node).items():
-        write_private(node.config / name, content, mode=0o644)
+    """Write the files, with the issuer that was set while the node was running.
+
+    An equal file stays: some are mounted in a running node, which would not see a new one.
+    """
+    for name, content in {**render(node), **with_issuer(node, sign_in.read(node))}.items():
+        file = node.config / name
+        if not file.exists() or file.read_text() != content:
+            write_private(file, content, mode=0o644)
+
+
+def with_issuer(node: Node, issuer: TrustedIssuer | None) -> Mapping[str, str]:
+    """The files that name an OIDC issuer."""
+    return {
+        "authentication.json": _json(sign_in.authentication(_authentication(), issuer)),
+        "hosts": sign_in.hosts(render(node)["hosts"], issuer),
+    }
 
 
 def _json(document: object) -> str:
@@ -75,7 +92,7 @@ SystemdCgroup = false
 """
 
 
-def _authentication() -> dict[str, object]:
+def _authentication() -> dict[str, Any]:
     """Who may call the API server without a client certificate or a service account's token.
 
     Without credentials only the public keys of these tokens can be read: programs such as an object store
