@@ -81,6 +81,23 @@ _SIGN_ON = """\
     proxy_pass http://$sign_on/oauth2/start;
   }}
 """
+# Sign-on answers 403 to a bearer token that it does not know: here such a token is the UI's to check. The
+# request gets no identity; with the proxy secret the UI can believe X-Forwarded-For.
+_OWN_TOKENS = """\
+  location @own-token {
+    if ($foreign) { return 403; }
+    if ($http_authorization = '') { return 403; }
+    set $who ''; set $email ''; set $groups ''; set $proxy_secret $secret_of_host;
+    include /files/headers.conf;
+    include /files/upstream.conf;
+    proxy_set_header Cookie "";
+    proxy_pass http://$upstream;
+  }
+  location / {
+    error_page 403 = @own-token;
+    include /files/signed-in.conf;
+  }
+"""
 _PAGES = "  location / { include /files/signed-in.conf; }\n"
 
 _LOGOUT = "  location = {path} {{ return 302 https://{own}/sign-out; }}\n"
@@ -168,7 +185,9 @@ def _signed_in(route: Route, own: str) -> str:
     parts = [_SIGN_ON.format(groups=",".join(route["groups"]))]
     parts += [_LOGOUT.format(path=path, own=own) for path in route["logoutPaths"]]
     parts += [_MACHINES.format(path=_location(path)) for path in route["bearerPaths"]]
-    return "".join([*parts, _MACHINE if route["bearerPaths"] else "", _PAGES])
+    return "".join(
+        [*parts, _MACHINE if route["bearerPaths"] else "", _OWN_TOKENS if route["ownTokens"] else _PAGES]
+    )
 
 
 def _mirror() -> str:

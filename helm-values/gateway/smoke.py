@@ -57,6 +57,9 @@ def _strangers(probes: Probes) -> None:
             browser().must(url(route))
         with probes.refused(f"{route['host']}: a write without login", Refused, "401"):
             browser().must(url(route), "POST", data={})
+        if route["ownTokens"]:
+            with probes.refused(f"{route['host']}: a token that it does not know either", Refused, "401"):
+                browser().must(url(route), headers={"Authorization": "Bearer nonsense"})
         for path in route["bearerPaths"]:
             with probes.refused(f"{route['host']}: {path} without a header to check", Refused, "401"):
                 browser().must(url(route, path))

@@ -44,6 +44,11 @@ DELETE FROM input_tags WHERE input_uuid IN (SELECT id FROM gone_inputs);
 DELETE FROM inputs WHERE input_uuid IN (SELECT id FROM gone_inputs);
 DELETE FROM entity_associations
   WHERE source_id IN (SELECT id FROM gone_named) OR destination_id IN (SELECT id FROM gone_named);
+DELETE FROM logged_model_metrics WHERE experiment_id IN (SELECT id FROM gone_experiments);
+DELETE FROM logged_model_params WHERE experiment_id IN (SELECT id FROM gone_experiments);
+DELETE FROM logged_model_tags WHERE experiment_id IN (SELECT id FROM gone_experiments);
+DELETE FROM spans WHERE experiment_id IN (SELECT id FROM gone_experiments);
+DELETE FROM online_scoring_configs WHERE experiment_id IN (SELECT id FROM gone_experiments);
 DELETE FROM runs WHERE experiment_id IN (SELECT id FROM gone_experiments);
 DELETE FROM experiment_tags WHERE experiment_id IN (SELECT id FROM gone_experiments);
 DELETE FROM sql_assessment_daily_rollups WHERE experiment_id IN (SELECT id FROM gone_experiments);

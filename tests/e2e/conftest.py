@@ -10,6 +10,8 @@ from tests.e2e import secret_search
 from tests.e2e.names import local_names
 from tests.e2e.platform import ALL, Platform
 
+WORKSPACE = "outside"
+
 
 @pytest.fixture(scope="session")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
@@ -30,11 +32,13 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
 
 @pytest.fixture(scope="session")
 def machine(platform: Platform) -> Iterator[None]:
-    """MLflow clients of this process and its children log in as a machine user."""
+    """MLflow clients of this process and its children log in as a machine user, a member of a project."""
     platform.ok("user", "add", "tests", "--machine", "--group", "data-scientists")
+    platform.ok("project", "add", WORKSPACE, "--member", "user/tests:edit", "--member", "user/ada:view")
     token = platform.ok("token", "tests").out.strip()
     platform.ok("trust")
     with local_names(), pytest.MonkeyPatch.context() as patched:
         patched.setenv("MLFLOW_TRACKING_TOKEN", token)
+        patched.setenv("MLFLOW_WORKSPACE", WORKSPACE)
         patched.setenv("MLFLOW_TRACKING_SERVER_CERT_PATH", str(platform.state / "authority.crt"))
         yield

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.e2e.browser import Window, chromium
+from tests.e2e.conftest import WORKSPACE
 from tests.e2e.platform import Platform
 
 pytestmark = pytest.mark.e2e
@@ -17,7 +18,7 @@ NAME = "ada"
 
 
 @pytest.fixture(scope="module")
-def password(platform: Platform) -> Iterator[str]:
+def password(platform: Platform, machine: None) -> Iterator[str]:
     """Password of a user of this module."""
     made = platform.ok("user", "add", NAME, "--group", "data-scientists", "--output", "json").envelope
     yield made["data"]["password"]
@@ -49,6 +50,8 @@ def test_one_login_opens_every_ui_and_sign_out_closes_all(
         window.keep("login")
         log_in(window, password)
         window.at(hosts["mlflow"])
+        window.says("Select a workspace")
+        window.go(f"{url}/#/experiments?workspace={WORKSPACE}")
         window.says("Experiments")
         window.keep("mlflow")
         for name in sorted(set(uis) - {"mlflow"}):

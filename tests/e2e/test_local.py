@@ -83,7 +83,7 @@ def test_smoke_writes_positive_and_negative_tests_to_junit(platform: Platform, t
     report = tmp_path / "smoke.xml"
     platform.ok("smoke", "--junit", str(report))
     suites = ET.parse(report).getroot().findall("testsuite")
-    assert {s.get("name") for s in suites} == {*ALL, "matrix", "identities"}
+    assert {s.get("name") for s in suites} == {*ALL, "matrix", "identities", "projects"}
     cases = [c.get("name") or "" for s in suites for c in s.findall("testcase")]
     assert len(cases) >= 30
     assert sum("refused" in c for c in cases) >= 10

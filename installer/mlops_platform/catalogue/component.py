@@ -68,6 +68,11 @@ class Served(Strict):
         alias="bearerPaths",
         description="Below these paths the component checks the Authorization header itself",
     )
+    own_tokens: bool = Field(
+        default=False,
+        alias="ownTokens",
+        description="true: bearer tokens that sign-on does not know reach the component, which checks them",
+    )
     logout_paths: list[UrlPath] = Field(
         default_factory=list,
         alias="logoutPaths",

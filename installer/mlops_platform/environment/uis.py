@@ -63,6 +63,7 @@ def _route(catalog: Catalog, component: Component, served: Served) -> dict[str, 
         "public": served.public,
         "paths": list(served.paths),
         "bearerPaths": list(served.bearer_paths),
+        "ownTokens": served.own_tokens,
         "logoutPaths": list(served.logout_paths),
         "logoutPage": (folder / served.logout_page).read_text() if served.logout_page else "",
     }
