@@ -34,6 +34,7 @@ from mlops_platform.steps.projects.keep import KeepProjects, MakeProject, SyncPr
 from mlops_platform.steps.projects.model import Member, Project, Quota
 from mlops_platform.steps.projects.objects import KINDS
 from mlops_platform.steps.projects.workloads import running, workloads
+from mlops_platform.teardown.objects import namespaces_of
 
 from tests.integration.components.test_network import served
 from tests.integration.node import Node
@@ -93,6 +94,7 @@ def project(work: Context) -> Iterator[Project]:
 def test_second_run_has_nothing_to_do(work: Context, project: Project) -> None:
     assert MakeProject(work, project).observe() is None
     assert KeepProjects(work).observe() is None
+    assert project.name in namespaces_of(work), "`down` deletes it in a cluster that stays"
     assert cluster.find(work, work.clients.kube, project.name) == replace(project, since=since(work, project))
 
 
@@ -225,6 +227,53 @@ def test_ended_job_does_not_count_as_running(work: Context, node: Node, project:
     done = {"status": {"conditions": [{"type": "Complete", "status": "True"}]}}
     every = [{**each, **done} for each in workloads(work, node.kube, project.name)]
     assert every and not running(every)
+
+
+BOOKS = {
+    "apiVersion": "apiextensions.k8s.io/v1",
+    "kind": "CustomResourceDefinition",
+    "metadata": {"name": "books.shelf.example.com"},
+    "spec": {
+        "group": "shelf.example.com",
+        "scope": "Namespaced",
+        "names": {"plural": "books", "singular": "book", "kind": "Book"},
+        "versions": [
+            {
+                "name": "v1",
+                "served": True,
+                "storage": True,
+                "schema": {
+                    "openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+                },
+            }
+        ],
+    },
+}
+
+
+def test_objects_of_a_kind_that_members_may_create_are_workloads(
+    work: Context, node: Node, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A controller that is gone: its finalizer holds the object, as with a served model."""
+    monkeypatch.setattr(remove, "_STUCK_SECONDS", 1.0)
+    assert not workloads(work, node.kube, project.name), "the kind is not served yet"
+    meta = {"namespace": project.name, "finalizers": ["shelf.example.com/reader"]}
+    book = {"apiVersion": "shelf.example.com/v1", "kind": "Book"}
+    done = {"status": {"conditions": [{"type": "Failed", "status": "True"}]}}
+    node.kube.apply(BOOKS)
+    node.kube.apply({**book, "metadata": {**meta, "name": "open"}})
+    node.kube.apply({**book, "metadata": {**meta, "name": "read"}, **done})
+    found = workloads(work, node.kube, project.name)
+    assert [each["metadata"]["name"] for each in found] == ["open", "read"]
+    assert [each["metadata"]["name"] for each in running(found)] == ["open"]
+    with pytest.raises(StepError, match=f"project {project.name}: 2 objects cannot be deleted") as caught:
+        remove.StopWorkloads(work, project.name).run(QUIET)
+    assert "Book read: finalizer shelf.example.com/reader" in caught.value.why
+    assert " patch book.shelf.example.com open --type merge" in caught.value.command
+    for name in ("open", "read"):
+        body = {"metadata": {"finalizers": None}}
+        node.kube.patch("shelf.example.com/v1", "Book", name, project.name, body=body)
+    assert removal(work, project).lines == [f"removed {project.name}, KEEP_DATA=false"]
 
 
 def test_stuck_finalizer_is_named_with_the_command_that_removes_it(
