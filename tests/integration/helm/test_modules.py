@@ -132,6 +132,19 @@ def test_module_is_downloaded_once(
     later.upgrade(changed, Silent(), Cancel())
 
 
+def test_webhooks_of_a_new_revision_have_not_answered(
+    make_helm: Callable[[], Helm], namespace: str, source: ModuleCharts
+) -> None:
+    helm, wanted = make_helm(), release(namespace, source)
+    helm.upgrade(wanted, Silent(), Cancel())
+    assert not helm.installed()[namespace, "operator"].answered
+    helm.note_answered(wanted)
+    assert helm.installed()[namespace, "operator"].answered
+    assert make_helm().installed()[namespace, "operator"].digest == helm.digest(wanted)
+    helm.upgrade(replace(wanted, values={"colour": "green"}), Silent(), Cancel())
+    assert not helm.installed()[namespace, "operator"].answered
+
+
 def test_new_authority_is_a_difference(helm: Helm, namespace: str, source: ModuleCharts) -> None:
     wanted = release(namespace, source)
     renewed = replace(wanted, certificate=Certificate("another", ("hook-cert",), "0123"))

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from mlops_platform.adapters.helm.release import (
+    ANSWERED_LABEL,
     DIGEST_LABEL,
     Release,
     changed_lines,
@@ -42,6 +43,12 @@ def test_latest_revision_is_the_highest_number() -> None:
 def test_digest_is_valid_for_its_own_revision_only(label: str, digest: str) -> None:
     """Helm copies labels to the next revision, also one of another Helm."""
     assert read_installed([record("a", 2, **{DIGEST_LABEL: label})])["n", "a"].digest == digest
+
+
+@pytest.mark.parametrize(("label", "answered"), [("2", True), ("1", False), ("", False)])
+def test_webhooks_have_answered_for_the_noted_revision_only(label: str, answered: bool) -> None:
+    """Helm copies labels to the next revision, whose webhooks are waited for again."""
+    assert read_installed([record("a", 2, **{ANSWERED_LABEL: label})])["n", "a"].answered is answered
 
 
 def test_record_of_helm_is_decoded() -> None:
