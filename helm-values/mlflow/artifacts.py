@@ -12,23 +12,10 @@ from mlflow.store.artifact.artifact_repo import ArtifactRepository
 from mlflow.store.artifact.artifact_repository_registry import _artifact_repository_registry
 from mlflow.store.artifact.s3_artifact_repo import S3ArtifactRepository
 from mlflow.utils.workspace_context import get_request_workspace
+from places import inside, path_of
 
 # `runs` and `models` name objects of the request's workspace; `mlflow-artifacts` is this server.
 _SCHEMES = frozenset({"s3", "runs", "models", "mlflow-artifacts"})
-_DEFAULT, _FOLDER = "default", "workspaces"
-
-
-def inside(path: str, workspace: str | None) -> bool:
-    """Tell whether a path below the bucket's root belongs to a workspace.
-
-    The workspace `default` has what was there before workspaces: all but the folder of the others.
-    """
-    parts = path.split("/")
-    if not workspace or {"", ".", ".."} & set(parts):
-        return False
-    if workspace == _DEFAULT:
-        return parts[0] != _FOLDER
-    return parts[:2] == [_FOLDER, workspace]
 
 
 def serve_artifacts(root: str) -> None:
@@ -38,24 +25,21 @@ def serve_artifacts(root: str) -> None:
     soon as its store's class can do it (handlers.py: isinstance of MultipartDownloadMixin), and a client
     outside then waits forever. No setting turns it off, so the store gets a class that cannot do it.
     """
-    root = root.rstrip("/")
 
     class WorkspaceArtifacts(ArtifactRepository):
         """A part of the bucket. Its root is for paths that MLflow has put below the workspace."""
 
         def __init__(self, artifact_uri: str, *args: object, **kwargs: object) -> None:
             super().__init__(artifact_uri, *args, **kwargs)
-            self._path = artifact_uri.rstrip("/").removeprefix(root).removeprefix("/")
-            if not f"{artifact_uri}/".startswith(f"{root}/") or (self._path and not self._inside(None)):
+            path = path_of(artifact_uri, root)
+            if path is None or (path and not inside(path, get_request_workspace())):
                 raise _denied()
+            self._path = path
             self._store = S3ArtifactRepository(artifact_uri, *args, **kwargs)
 
-        def _inside(self, path: str | None) -> bool:
-            full = "/".join(filter(None, (self._path, (path or "").rstrip("/"))))
-            return inside(full, get_request_workspace())
-
         def _require_inside(self, path: str | None) -> None:
-            if not self._inside(path):
+            full = "/".join(filter(None, (self._path, (path or "").rstrip("/"))))
+            if not inside(full, get_request_workspace()):
                 raise _denied()
 
         def log_artifact(self, local_file: str, artifact_path: str | None = None) -> None:

@@ -12,7 +12,7 @@ import pytest
 from tests import ROOT
 
 FOLDER = ROOT / "helm-values/mlflow"
-NAMES = ("limits", "rules", "reviews", "callers", "authorization")
+NAMES = ("limits", "rules", "reviews", "callers", "authorization", "places")
 
 
 @pytest.fixture(scope="session")
