@@ -70,19 +70,20 @@ def login(console: Console, issuer: str, client: str, authority: str) -> int:
     import json
     from base64 import b64decode
     from datetime import UTC, datetime
+    from ssl import SSLError
 
     from mlops_platform.adapters.oidc import Issuer, in_browser
 
     try:
-        certificate = b64decode(authority, validate=True).decode()
-    except ValueError as error:
+        there = Issuer(issuer, b64decode(authority, validate=True).decode())
+    except (ValueError, SSLError) as error:
         raise UsageError(
             "--authority: not a certificate in base64", hint="write the kubeconfig again"
         ) from error
     cache = _cache(console.environment, issuer, client)
     token = _kept(cache)
     if token is None:
-        token = in_browser(Issuer(issuer, certificate), client, lambda url: _show(console, url))
+        token = in_browser(there, client, lambda url: _show(console, url))
         _keep(cache, token)
     status = {
         "token": token.text,
