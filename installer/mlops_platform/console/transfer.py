@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mlops_platform.console import Console
 
 _LINE_SECONDS = 10.0  # between two lines about one file, without a terminal
+_LARGE = 10**6  # the speed of a smaller file says nothing
 
 
 class Transfers:
@@ -78,5 +79,5 @@ class File:
         if self.equal:
             return f"✔ {self.name}  {human(self.size)}, unchanged"
         seconds = time.monotonic() - self._zero
-        speed = f", {human(self.size / seconds)}/s" if seconds > 1 else ""
+        speed = f", {human(self.size / seconds)}/s" if seconds > 1 and self.size > _LARGE else ""
         return f"✔ {self.name}  {human(self.size)} in {duration(seconds)}{speed}"
