@@ -71,6 +71,7 @@ class ProjectsTest:
         with _two_projects(self.context, kube, progress) as pair:
             with ThreadPoolExecutor() as pool:
                 asked = pool.submit(self._network, kube, progress, pair)
+                _sync(self.context, kube, pair)
                 from_components = list(pool.map(lambda job: self._component(kube, job), self._jobs(pair)))
             results = asked.result() + [result for results in from_components for result in results]
             return results + list(rights(kube, *(project.name for project in pair)))
@@ -169,8 +170,6 @@ def _two_projects(context: Context, kube: Kube, progress: Progress) -> Iterator[
     try:
         for project in pair:
             kube.apply(*objects_of(context, project, {PASSING: _PURPOSE}))
-        progress.say("preparing two projects")
-        _sync(context, kube, pair)
         for project in pair:
             cluster.wait_for_quota(context, kube, project.name)
         yield pair
