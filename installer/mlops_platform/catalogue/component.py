@@ -181,6 +181,21 @@ class SmokeSpec(Script):
     )
 
 
+class DagsPart(Strict):
+    """How the component runs the DAGs of projects, which `dag push` gives to it.
+
+    `parse` runs in a pod of the project, with the image of the component's pods, the argument `parse`, and
+    the files in /files/dags.json, an object of paths and texts. The last line of its output is `PARSED` and
+    an object: `errors` by file, and `packed`, which only `script` reads. `script` runs like that of
+    `projects`, with the argument `push` or `remove` and /files/input.json. It must not trust the result of
+    `parse`. The last line of its output is `RESULT` and an object: `refused` lists reasons, `dags` has the
+    file of each DAG by id, `used` the versions of runs that have not ended.
+    """
+
+    script: ScriptName = Field(description="File in the component's folder")
+    parse: ScriptName = Field(description="File in the component's folder")
+
+
 class ProjectsPart(Script):
     """The component's part in projects: rights in their namespaces, and a script that makes things for them.
 
@@ -196,6 +211,13 @@ class ProjectsPart(Script):
 
     script: ScriptName = Field(default="", description="File in the component's folder; empty: no script")
     image: Name = Field(default="toolbox", description="Image of the script")
+    files: list[FileName] = Field(default_factory=list, description="Files beside the script")
+    pods: bool = Field(
+        default=False,
+        description="true: its account runs pods in projects: creates, reads and deletes pods, reads logs, "
+        "creates Secrets",
+    )
+    dags: DagsPart | None = Field(default=None, description="How it runs the DAGs of projects")
     holds: Annotated[str, Field(max_length=60)] = Field(
         default="", description="What it has of a project, such as `runs and models`; `remove` deletes it"
     )
@@ -218,10 +240,10 @@ class ProjectsPart(Script):
 
     @model_validator(mode="after")
     def _whole(self) -> ProjectsPart:
-        if not (self.script or self.smoke or self.view or self.edit):
-            raise ValueError("empty | give a script, a smoke test, or rights in view or edit")
-        if not self.script and (self.secrets or self.identity or self.holds):
-            raise ValueError("no script | secrets, identity and holds are for a script")
+        if not (self.script or self.smoke or self.view or self.edit or self.pods):
+            raise ValueError("empty | give a script, a smoke test, pods, or rights in view or edit")
+        if not self.script and (self.secrets or self.identity or self.holds or self.files or self.dags):
+            raise ValueError("no script | secrets, identity, holds, files and dags are for a script")
         if self.data and not (self.script and self.token and self.data.count("${project}") == 1):
             raise ValueError("data | it contains ${project} once, and needs script and token")
         return self

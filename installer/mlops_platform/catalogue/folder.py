@@ -62,6 +62,9 @@ def _named(component: Component) -> Iterator[tuple[Place, str]]:
     if component.projects:
         yield ("projects", "script"), component.projects.script
         yield ("projects", "smoke"), component.projects.smoke
+        yield from ((("projects", "files", k), file) for k, file in enumerate(component.projects.files))
+        if dags := component.projects.dags:
+            yield from ((("projects", "dags", key), getattr(dags, key)) for key in ("script", "parse"))
     yield from ((("needs", "secrets", n, "rotate"), s.rotate) for n, s in component.needs.secrets.items())
     yield from ((("serves", n, "logoutPage"), s.logout_page) for n, s in component.serves.items())
     yield ("bundles",), component.bundles
@@ -187,7 +190,7 @@ def _variables(
             names = re.findall(rf"\${{({kind}_\w+)}}", texts.get("values.yaml", ""))
             official |= set(names)
     for file, known in (
-        (component.embedded.values if component.embedded else "", common),
+        (component.embedded.values if component.embedded else "", {*common, variables.IMAGE}),
         ("values.yaml", official),
         (component.bundles, common | set(variables.BUNDLE)),
     ):

@@ -26,6 +26,7 @@ COMMON = (
 )
 ACCOUNT = ("host", "port", "user", "password", "name")  # in `keys` of what a component provides
 ENGINE = ("host", "port")  # in `url` of an engine
+IMAGE = "image"  # of its pods, in the values of the in-tree chart
 BUNDLE = ("url", "ref", "path", "secret", "repository", "tag", "items")  # in a bundle's values, with COMMON
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from mlops_platform.adapters.kube.namespaces import labels_of
 from mlops_platform.base.labels import OWNED, PROJECT_LABEL, SERVER, TASKS, TRAINER
 from mlops_platform.base.quantities import to_bytes
 from mlops_platform.catalogue.catalogue import Catalog
+from mlops_platform.catalogue.component import Component
 from mlops_platform.run.context import Context
 from mlops_platform.steps.network import policies
 from mlops_platform.steps.projects.data import CONFIG_NAME, data_of
@@ -31,6 +32,12 @@ KINDS: Sequence[tuple[str, str]] = (
 )
 _REQUEST, _LIMIT = "256Mi", "2Gi"  # memory of a container that names none
 _READ, _WRITE = ["get", "list", "watch"], ["create", "update", "patch", "delete"]
+# What a component needs that runs pods in projects. It can create Secrets, but not read them.
+_PODS: Sequence[Manifest] = [
+    {"apiGroups": [""], "resources": ["pods"], "verbs": ["create", "get", "list", "delete"]},
+    {"apiGroups": [""], "resources": ["pods/log"], "verbs": ["get"]},
+    {"apiGroups": [""], "resources": ["secrets"], "verbs": ["create"]},
+]
 # No right on Secrets, policies, roles, quotas or accounts: those rights would be rights of the platform.
 _BASE: Mapping[Role, Sequence[Manifest]] = {
     "view": [
@@ -109,7 +116,29 @@ def render(
             )
             for role in _BASE
         ),
+        *(
+            one(kind, f"pods-{component.name}", **content)
+            for component in _running_pods(catalog, chosen)
+            for kind, content in _pods(component)
+        ),
     )
+
+
+def _running_pods(catalog: Catalog, chosen: Iterable[str]) -> Iterator[Component]:
+    """The chosen components that run pods in projects."""
+    names = set(chosen)
+    for name, entry in catalog.entries.items():
+        if name in names and entry.component.projects and entry.component.projects.pods:
+            yield entry.component
+
+
+def _pods(component: Component) -> Iterator[tuple[str, Manifest]]:
+    """The role of a component that runs pods here, and its binding to the account of the component."""
+    name = f"pods-{component.name}"
+    account = {"kind": "ServiceAccount", "name": component.name, "namespace": component.namespace}
+    yield "Role", {"rules": list(_PODS)}
+    role = {"apiGroup": RBAC, "kind": "Role", "name": name}
+    yield "RoleBinding", {"roleRef": role, "subjects": [account]}
 
 
 def _hard(project: Project) -> dict[str, str]:

@@ -63,7 +63,7 @@ def _job(resolved: ResolvedComponent, arguments: tuple[str, ...], env: Mapping[s
         name=f"{resolved.name}-projects",
         namespace=resolved.namespace,
         image=resolved.reference(part.image),
-        scripts={part.script: resolved.text(part.script)},
+        scripts={name: resolved.text(name) for name in (part.script, *part.files)},
         arguments=arguments,
         secrets={resolved.secret(key): key for key in part.secrets},
         env={**substitute(part.env, resolved.variables), **env},
@@ -88,6 +88,39 @@ def smoke_job(resolved: ResolvedComponent, project: str, other: str, scripts: Ma
         seconds=part.seconds,
         token=part.token,
         account=TRAINER,
+    )
+
+
+def dags_job(
+    resolved: ResolvedComponent, action: str, project: str, given: Mapping[str, object] | None = None
+) -> ScriptJob:
+    """The Job that stores, lists or removes DAGs; `given` is its input."""
+    part = part_of(resolved)
+    assert part.dags, "asked for the DAGs of a component without them"
+    job = _job(resolved, (action,), {"PROJECT": project})
+    return replace(
+        job,
+        name=f"{resolved.name}-dags-{short_digest([project, action])[:8]}",
+        scripts={name: resolved.text(name) for name in (part.dags.script, *part.files)},
+        files={"input.json": json.dumps(given)} if given else {},
+    )
+
+
+def parse_job(resolved: ResolvedComponent, project: str, files: Mapping[str, str]) -> ScriptJob:
+    """The Job in the project that parses DAGs, as an account without any right or token."""
+    part = part_of(resolved)
+    assert part.dags, "asked for the DAGs of a component without them"
+    return ScriptJob(
+        name="dags-parse",
+        namespace=project,
+        image=resolved.reference(resolved.image),
+        scripts={part.dags.parse: resolved.text(part.dags.parse)},
+        arguments=("parse",),
+        env={"PROJECT": project, "CODE": "/files/dags.json"},
+        memory="768Mi",
+        seconds=180,
+        files={"dags.json": json.dumps(files)},
+        account="default",
     )
 
 

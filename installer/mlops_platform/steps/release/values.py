@@ -27,7 +27,7 @@ from mlops_platform.catalogue.component import Component
 from mlops_platform.catalogue.documents import values_file
 from mlops_platform.catalogue.pins import pin_of
 from mlops_platform.catalogue.service import CHARTS, complete
-from mlops_platform.catalogue.variables import file_variable, image_values
+from mlops_platform.catalogue.variables import IMAGE, file_variable, image_values
 from mlops_platform.environment.model import ComponentSpec
 from mlops_platform.environment.uis import ROUTES_FILE
 from mlops_platform.run.context import Context
@@ -124,14 +124,16 @@ def values_of(resolved: ResolvedComponent, checksum: str = "") -> dict[str, Any]
     """The component's values < the environment's < what the run adds (image, checksum of Secrets)."""
     component, spec, known = resolved.component, resolved.spec, dict(resolved.variables)
     embedded = component.embedded if resolved.in_tree else None
-    if not embedded:
+    if embedded:
+        known[IMAGE] = resolved.reference(resolved.image)
+    else:
         known |= texts(resolved.folder, component) | _managed_variables(resolved) | image_variables(resolved)
     file = embedded.values if embedded else "values.yaml"
     values = values_file(resolved.folder / file)
     values = substitute(complete(values, component) if embedded else values, known)
     if embedded:
         values = merge(values, sizes(values, spec))
-        values["image"] = resolved.reference(resolved.image)
+        values["image"] = known[IMAGE]
         values["files"] = {name: resolved.text(name) for name in embedded.files}
         if resolved.routes:
             values["files"][ROUTES_FILE] = json.dumps(resolved.routes(), indent=1)
