@@ -13,11 +13,12 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from multiprocessing import Process
 from pathlib import Path
 from secrets import token_urlsafe
+from typing import Any
 
 SECRETS, FILES, HOME = Path("/run/secrets"), Path("/files"), Path("/work")
 OWN_DAGS = HOME / "platform"  # the DAGs of the smoke test, a bundle of their own
 HEALTH = 8974
-MACHINE = "machine"
+MACHINE, MEMBER = "machine", "Project"
 ARGUMENTS = {
     "api-server": [],
     "scheduler": [],
@@ -44,11 +45,30 @@ def run(program: str) -> None:
     configure()  # first: Airflow reads its configuration as soon as it is imported
     from airflow.__main__ import main
 
+    arguments = [*ARGUMENTS[program], *(own_bundles() if program == "dag-processor" else [])]
+
     if program in JOBS:
         # A process, not a thread: these programs fork, and a lock that a thread holds stays held in a child.
         Process(target=tell_health, args=(JOBS[program],), daemon=True).start()
-    sys.argv = ["airflow", program, *ARGUMENTS[program]]
+    sys.argv = ["airflow", program, *arguments]
     main()
+
+
+def own_bundles() -> list[str]:
+    """Options that name the configured bundles, after the others of the platform were set inactive.
+
+    Without the options, Airflow sets every other bundle inactive, also those of projects.
+    """
+    from airflow.configuration import conf
+    from airflow.models.dagbundle import DagBundleModel
+    from airflow.utils.session import create_session
+    from sqlalchemy import update
+
+    names = [each["name"] for each in conf.getjson("dag_processor", "dag_bundle_config_list")]
+    removed = DagBundleModel.name.not_in(names) & ~DagBundleModel.name.startswith("project.")
+    with create_session() as session:
+        session.execute(update(DagBundleModel).where(removed).values(active=False))
+    return [text for name in names for text in ("--bundle-name", name)]
 
 
 def tell_health(kind: str) -> None:
@@ -96,6 +116,15 @@ def migrate() -> None:
         account = (MACHINE, MACHINE, "-", f"{MACHINE}@localhost", manager.find_role("Op"), token_urlsafe(32))
         if not manager.find_user(username=MACHINE) and not manager.add_user(*account):
             raise SystemExit(f"user {MACHINE} could not be made")
+        _role_of_members(manager)
+
+
+def _role_of_members(manager: Any) -> None:
+    """Make the role of projects' members: all that the role User may do, except with DAGs themselves."""
+    role = manager.find_role(MEMBER) or manager.add_role(MEMBER)
+    for permission in manager.find_role("User").permissions:
+        if permission.resource.name != "DAGs":
+            manager.add_permission_to_role(role, permission)
 
 
 if __name__ == "__main__":

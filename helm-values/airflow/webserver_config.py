@@ -6,16 +6,20 @@ import hmac
 import logging
 from pathlib import Path
 
-from airflow.providers.fab.auth_manager.models import User
+from airflow.providers.fab.auth_manager.models import Group, Role, User
 from airflow.providers.fab.auth_manager.security_manager.override import (
     FabAirflowSecurityManagerOverride,
     FabException,
 )
 from flask import abort, request
 from flask_appbuilder.const import AUTH_REMOTE_USER
+from sqlalchemy import select
 
 PROOF, MACHINE = Path("/run/secrets/proof/value"), Path("/run/secrets/machine")
 ROLES = {"platform-admins": "Admin", "data-scientists": "User", "viewers": "Viewer"}
+MEMBER = (
+    "Project"  # what members of projects may do with runs and tasks; platform_auth.py decides in which DAGs
+)
 log = logging.getLogger(__name__)
 
 
@@ -33,6 +37,8 @@ class ByGateway(FabAirflowSecurityManagerOverride):
             abort(403)
         groups = {each.strip() for each in request.headers.get("X-Forwarded-Groups", "").split(",")}
         roles = [self.find_role(role) for group, role in ROLES.items() if group in groups]
+        if mine := self._of_projects(username, groups):
+            roles += [*mine, self.find_role(MEMBER)]
         if not roles:
             log.warning("login of %s refused: none of its groups has a role", username)
             abort(403)
@@ -45,6 +51,12 @@ class ByGateway(FabAirflowSecurityManagerOverride):
             user.email = request.headers.get("X-Forwarded-Email") or user.email
             self.update_user(user)
         return user
+
+    def _of_projects(self, username: str, groups: set[str]) -> list[Role]:
+        """The roles of the user's projects; projects.py keeps them, by group and user."""
+        names = [f"user:{username}", *(f"group:{each}" for each in groups)]
+        query = select(Role).join(Role.groups).where(Group.name.in_(names))
+        return list(self.session.scalars(query).unique())
 
     def auth_user_db(self, username: str, password: str, rotate_session_id: bool = True) -> User | None:
         """Check the password of the machines' account against the Secret; no other account has one."""
