@@ -101,7 +101,7 @@ def problems(
     if isinstance(image, str) and re.fullmatch(r"[a-z][-a-z0-9]{0,62}", image) and beside:
         yield from _recipe_problems(document, (*place, "image"), component, beside / _RECIPES / image)
     if isinstance(folder, str) and folder and beside:
-        for what, hint in _folder_problems(beside / folder):
+        for what, hint in folder_problems(beside / folder):
             yield document.problem((*place, "folder"), f"{folder}: {what}", hint)
 
 
@@ -127,7 +127,8 @@ def _recipe_problems(
         )
 
 
-def _folder_problems(folder: Path) -> Iterator[tuple[str, str]]:
+def folder_problems(folder: Path) -> Iterator[tuple[str, str]]:
+    """Find problems of a folder of code, as (what, hint)."""
     try:
         yield from _found_problems(folder)
     except (OSError, ValueError) as error:  # ValueError: a NUL byte in the name

@@ -1,4 +1,4 @@
-"""The commands in groups: env, policies, user, project, secrets, component, cache."""
+"""The commands in groups: env, policies, user, project, dag, secrets, component, cache."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from mlops_platform.cli.dag import app as dag_app
 from mlops_platform.cli.errors import end
 from mlops_platform.cli.options import (
     Component,
@@ -33,6 +34,7 @@ env_app = _group("env", "Environments: list, show, schema of their files.")
 policies_app = _group("policies", "Network policies: allowed connections and the policies themselves.")
 user_app = _group("user", "Local users: add, remove, list, set a password.")
 app.add_typer(project_app, name="project")
+app.add_typer(dag_app, name="dag")
 secrets_app = _group("secrets", "Secrets: rotate, copy to the cluster, list.")
 component_app = _group("component", "Your own components: write a folder, schema of component.yaml.")
 cache_app = _group("cache", "What was built on this machine: show, prune.")

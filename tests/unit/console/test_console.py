@@ -29,6 +29,7 @@ from mlops_platform.base.humanize import age, duration
 from mlops_platform.clusters.base import Check
 from mlops_platform.clusters.leftovers import Leftover, RemoteEnvironment
 from mlops_platform.console import Console, Output, screens
+from mlops_platform.console import dags as dag_screens
 from mlops_platform.console import projects as project_screens
 from mlops_platform.console.estimate import remaining
 from mlops_platform.console.failure import FailureContext
@@ -40,6 +41,7 @@ from mlops_platform.report.projects import Details
 from mlops_platform.report.projects import Row as ProjectRow
 from mlops_platform.report.status import Row
 from mlops_platform.report.summary import Endpoint, SmokeResult, Summary
+from mlops_platform.steps.projects.dags import Stored, Version
 
 import tests
 from tests.unit.console.recording import EXPECTED, replay
@@ -207,6 +209,13 @@ DETAILS = Details(
     ["TrainJob fit", "InferenceService iris"],
 )
 THEN = datetime(2026, 11, 24, 12, tzinfo=UTC)
+VERSION = Version({"daily.py": "", "weekly.py": "", "requirements.txt": "x"})
+STORED = [
+    Stored(
+        "churn", "0f3a5c", "2026-11-24T11:00:00+00:00", {"churn.daily": "daily.py", "churn.weekly": "w.py"}
+    ),
+    Stored("fraud", "9bd21e", "2026-11-22T11:00:00+00:00", {"fraud.daily": "daily.py"}),
+]
 SCREENS: dict[str, str] = {
     "project-add": project_screens.added(DETAILS, "4 CPU, 8 GiB", "local", 2.7),
     "project-list": project_screens.list_((PROJECT, LEAVING), THEN),
@@ -215,6 +224,9 @@ SCREENS: dict[str, str] = {
     "project-remove-kept": project_screens.removal(DETAILS, keep_data=True, now=THEN),
     "project-removed": project_screens.removed("churn", 6.4, DETAILS.holds, keep_data=False),
     "project-removed-kept": project_screens.removed("churn", 6.4, DETAILS.holds, keep_data=True),
+    "dag-push": dag_screens.pushed("churn", VERSION, ["churn.daily", "churn.weekly"]),
+    "dag-list": dag_screens.list_(STORED, THEN),
+    "dag-list-none": dag_screens.list_(()),
     "up": screens.up(SUMMARY, RunResult(("a/b",) * 23, ("c/d",) * 8, (), (), 48.2)),
     "up-again": screens.up(SUMMARY, RunResult((), ("a/b",) * 31, (), (), 1.1)),
     "up-unproven": screens.up(
