@@ -83,13 +83,13 @@ def _audience(value: str) -> str:
 
 def _api_group(value: str) -> str:
     if not re.fullmatch(r"([a-z0-9]([-a-z0-9]*[a-z0-9])?\.)+[a-z]+", value) or len(value) > 200:
-        raise ValueError("not an API group | such as jobset.x-k8s.io")
+        raise ValueError("not an API group | such as queues.example.com")
     return value
 
 
 def _go_module(value: str) -> str:
     if len(value) > 200 or not re.fullmatch(r"[a-z0-9.-]+(/[A-Za-z0-9._~-]+)*", value) or ".." in value:
-        raise ValueError("not a Go module | its path as in go.mod, such as sigs.k8s.io/jobset")
+        raise ValueError("not a Go module | its path as in go.mod, such as example.com/operator")
     return value
 
 
@@ -97,7 +97,7 @@ def _folder(value: str) -> str:
     """Check a folder's path: it stays inside of the folder to which it is relative."""
     parts = value.split("/")
     if len(value) > 200 or not re.fullmatch(r"[A-Za-z0-9._/-]+", value) or {"", ".", ".."} & set(parts):
-        raise ValueError("not a folder | a relative path without .., such as charts/jobset")
+        raise ValueError("not a folder | a relative path without .., such as charts/operator")
     return value
 
 

@@ -28,7 +28,7 @@ _CLOSED = frozenset(
 
 def _group(value: str) -> str:
     if not re.fullmatch(r"[a-z0-9]([-a-z0-9.]{0,200}[a-z0-9])?", value) or "." not in value:
-        raise ValueError("not an API group of a component | such as trainer.kubeflow.org")
+        raise ValueError("not an API group of a component | such as queues.example.com")
     if value in _CLOSED:
         raise ValueError("a group of Kubernetes itself | name groups of the component's own kinds")
     return value
@@ -44,7 +44,7 @@ class Rule(Strict):
     """A rule of a Role in the namespace of each project, on resources of the component."""
 
     groups: list[Annotated[str, AfterValidator(_group)]] = Field(
-        min_length=1, alias="apiGroups", description="API groups, such as trainer.kubeflow.org"
+        min_length=1, alias="apiGroups", description="API groups, such as queues.example.com"
     )
     resources: list[Annotated[str, AfterValidator(_resource)]] = Field(
         min_length=1, description="Plurals, such as trainjobs, or trainjobs/status"
