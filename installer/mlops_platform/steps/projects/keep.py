@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from mlops_platform.base.errors import UsageError
+from mlops_platform.base.humanize import plural
 from mlops_platform.base.progress import Progress
 from mlops_platform.engine.graph import Difference, Slot
 from mlops_platform.run.context import Context
@@ -14,6 +15,7 @@ from mlops_platform.steps.projects import cluster, scripts
 from mlops_platform.steps.projects.model import Project
 
 LAYER = "projects"
+_SHOWN = 3  # names in one line of the screen
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,8 @@ class KeepProjects:
         wrong = cluster.differences(self.context, self.context.clients.kube, lasting)
         self.found.set([each for each in lasting if each.name in wrong])
         lines = [f"{name}: {part}" for name, parts in wrong.items() for part in parts]
-        return Difference("; ".join(lines)) if lines else None
+        few = "; ".join(lines) if len(lines) <= _SHOWN else f"change {plural(len(wrong), 'project')}"
+        return Difference(few, tuple(lines)) if lines else None
 
     def run(self, progress: Progress) -> None:
         kube = self.context.clients.kube_for_write()
@@ -82,7 +85,8 @@ class SyncProjects:
 
     def observe(self) -> Difference | None:
         names = [each.name for each in scripts.outdated(self.resolved, self._projects())]
-        return Difference(f"prepare {', '.join(names)}") if names else None
+        few = ", ".join(names) if len(names) <= _SHOWN else plural(len(names), "project")
+        return Difference(f"prepare {few}") if names else None
 
     def run(self, progress: Progress) -> None:
         kube, every = self.context.clients.kube_for_write(), self._projects()
