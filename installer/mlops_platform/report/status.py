@@ -10,6 +10,7 @@ from datetime import datetime
 from mlops_platform.adapters.helm.release import Installed
 from mlops_platform.adapters.kube import KubeError
 from mlops_platform.adapters.kube.readiness import counts, waiting_for
+from mlops_platform.adapters.kube.webhooks import stopped
 from mlops_platform.base.errors import StepError
 from mlops_platform.base.humanize import age, ago
 from mlops_platform.catalogue.component import LAYERS, Component
@@ -120,6 +121,9 @@ def _plain(component: Component, ready: str, note: str, drift: str = NONE) -> Ro
 def _ready(context: Context, component: Component) -> tuple[str, str]:
     kube = context.clients.kube
     ready, wanted = counts(kube, component.namespace, component.name)
+    hooks = component.webhook_certificate
+    if hooks and not wanted:
+        return "0/1", f"{stopped(kube, component.namespace, hooks.service)}; run up"
     if not wanted:
         return EMPTY, waiting_for(kube, component.namespace, component.name)
     note = waiting_for(kube, component.namespace, component.name) if ready != wanted else ""

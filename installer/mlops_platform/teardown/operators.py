@@ -14,7 +14,7 @@ from mlops_platform.adapters.kube import Kube, KubeError
 from mlops_platform.adapters.kube.client import Object
 from mlops_platform.adapters.kube.namespaces import ENVIRONMENT_LABEL
 from mlops_platform.adapters.kube.readiness import counts
-from mlops_platform.adapters.kube.webhooks import ADMISSION, CONFIGURATIONS, REGISTRATION
+from mlops_platform.adapters.kube.webhooks import ADMISSION, CONFIGURATIONS, REGISTRATION, served
 from mlops_platform.base.labels import COMPONENT_LABEL
 from mlops_platform.base.progress import Progress
 from mlops_platform.engine.graph import Difference
@@ -62,12 +62,12 @@ class SilenceWebhooks:
         found += [each for each in kube.list(REGISTRATION, "APIService") if each["spec"].get("service")]
         found += [each for each in own_definitions(self.context) if _services(each)]
         spaces = namespaces_of(self.context) if found else set[str]()
-        served: dict[tuple[str, str], bool] = {}
+        known: dict[tuple[str, str], bool] = {}
         return [
             each
             for each in found
             for service in _services(each)[:1]
-            if service[0] in spaces and not _served(kube, service, served)
+            if service[0] in spaces and not _served(kube, service, known)
         ]
 
 
@@ -83,12 +83,8 @@ def _services(each: Object) -> list[tuple[str, str]]:
 
 
 def _served(kube: Kube, service: tuple[str, str], known: dict[tuple[str, str], bool]) -> bool:
-    """Return whether a Service has a ready endpoint."""
     if service not in known:
-        labels = f"kubernetes.io/service-name={service[1]}"
-        slices = kube.list("discovery.k8s.io/v1", "EndpointSlice", service[0], labels=labels)
-        ends = [end for each in slices for end in each.get("endpoints") or []]
-        known[service] = any((end.get("conditions") or {}).get("ready", True) for end in ends)
+        known[service] = served(kube, *service)
     return known[service]
 
 

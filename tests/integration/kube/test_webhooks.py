@@ -9,7 +9,14 @@ from typing import Any
 import pytest
 from mlops_platform.adapters.kube.namespaces import ensure_namespace
 from mlops_platform.adapters.kube.readiness import wait_ready
-from mlops_platform.adapters.kube.webhooks import ADMISSION, CONFIGURATIONS, silent, wait_answering
+from mlops_platform.adapters.kube.webhooks import (
+    ADMISSION,
+    CONFIGURATIONS,
+    silent,
+    stopped,
+    wait_answering,
+)
+from mlops_platform.adapters.wait import Pending, wait_until
 from mlops_platform.base.cancel import Cancel
 from mlops_platform.base.certificates import authority, certificate
 from mlops_platform.base.errors import WaitTimedOut
@@ -108,7 +115,11 @@ def test_path_that_is_not_served_is_no_answer(hooks: Node, root: dict[str, str])
 
 def test_stopped_server_is_named_with_the_state_of_its_pods(hooks: Node, root: dict[str, str]) -> None:
     register(hooks, root["ca.crt"])
+    assert stopped(hooks.kube, NAMESPACE, "hooks") == ""
     scale(hooks, 0)
+    wait_until(
+        "no endpoint", lambda: bool(stopped(hooks.kube, NAMESPACE, "hooks")) or Pending("served"), seconds=30
+    )
     with pytest.raises(WaitTimedOut, match="hooks: webhooks answer") as caught:
         wait_answering(hooks.kube, NAMESPACE, "hooks", LABELS, progress=Silent(), cancel=Cancel(), seconds=1)
     assert "Service hooks: " in caught.value.why or "pod hooks-" in caught.value.why

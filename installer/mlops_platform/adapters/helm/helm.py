@@ -95,7 +95,8 @@ class Helm:
         title = _label_text(title_of(release.source))
         if title != found.chart:
             lines.insert(0, f"chart: {found.chart or '(unknown)'} → {title}")
-        return lines or ["chart contents"]
+        certificate = " or certificate" if release.certificate else ""
+        return lines or [f"chart contents{certificate}"]
 
     def recover(self, namespace: str, name: str, progress: Progress) -> None:
         """Repair a release that a killed Helm left pending.

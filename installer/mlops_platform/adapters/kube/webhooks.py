@@ -97,6 +97,19 @@ def own_api_services(kube: Kube, namespace: str) -> list[Object]:
     return [each for each in found if (each["spec"].get("service") or {}).get("namespace") == namespace]
 
 
+def served(kube: Kube, namespace: str, service: str) -> bool:
+    """Return whether a Service has a ready endpoint: one request, for observations."""
+    labels = f"kubernetes.io/service-name={service}"
+    slices = kube.list("discovery.k8s.io/v1", "EndpointSlice", namespace, labels=labels)
+    ends = [end for each in slices for end in each.get("endpoints") or []]
+    return any((end.get("conditions") or {}).get("ready", True) for end in ends)
+
+
+def stopped(kube: Kube, namespace: str, service: str) -> str:
+    """'' if the Service has a ready pod, else a line that says so."""
+    return "" if served(kube, namespace, service) else f"Service {service} has no ready pod"
+
+
 def wait_answering(
     kube: Kube, namespace: str, name: str, labels: str, *, progress: Progress, cancel: Cancel, seconds: float
 ) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mlops_platform.adapters.helm import Installed
 from mlops_platform.adapters.kube.readiness import waiting_for
+from mlops_platform.adapters.kube.webhooks import stopped, wait_answering
 from mlops_platform.base.cancel import Cancel
 from mlops_platform.base.labels import COMPONENT_LABEL
 from mlops_platform.base.progress import Progress
@@ -36,9 +38,17 @@ class InstallRelease(ComponentStep):
         if found.digest != helm.digest(wanted):
             return Difference("upgrade", tuple(helm.diff(wanted)))
         waiting = waiting_for(self.context.clients.kube, resolved.namespace, resolved.name)
-        if not waiting and resolved.component.webhook_certificate and not found.answered:
-            waiting = "wait for its webhooks"
+        waiting = waiting or self._silent(found)
         return Difference(waiting) if waiting else None
+
+    def _silent(self, found: Installed) -> str:
+        """Why webhooks may not answer: a killed run has not waited for them, or the operator was stopped."""
+        hooks = self.resolved.component.webhook_certificate
+        if not hooks:
+            return ""
+        if not found.answered:
+            return "wait for its webhooks"
+        return stopped(self.context.clients.kube, self.resolved.namespace, hooks.service)
 
     def run(self, progress: Progress) -> None:
         self.context.clients.kube_for_write()
@@ -52,10 +62,6 @@ class InstallRelease(ComponentStep):
             helm.note_answered(release)
 
     def _wait_for_webhooks(self, progress: Progress, cancel: Cancel) -> None:
-        from mlops_platform.adapters.kube.webhooks import (
-            wait_answering,
-        )  # with its own imports: start-up time
-
         wait_answering(
             self.context.clients.kube,
             self.resolved.namespace,
