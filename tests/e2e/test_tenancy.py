@@ -22,7 +22,7 @@ from tests.e2e.tenancy.attack import fill
 
 pytestmark = pytest.mark.e2e
 
-A, B = "tenant-a", "tenant-b"
+A, B, C = "tenant-a", "tenant-b", "tenant-c"
 MEMBERS = ("--member", "data-scientists:edit", "--member", "viewers:view")
 SERVER = "http://mlflow.mlflow.svc:5000"
 
@@ -65,16 +65,14 @@ class Outcome:
 def outcome(platform: Platform) -> Iterator[Outcome]:
     """Data in two projects by MLflow's own client, then all attacks, from a pod of A and as the gateway."""
     kube = Kube(platform.state / "kubeconfig")
-    (pod,) = kube.list("v1", "Pod", "mlflow", labels="app.kubernetes.io/name=mlflow")
-    image = pod["spec"]["containers"][0]["image"]
+    image = image_of(kube)
     known = {"a": A, "b": B, "bucket": "s3://mlflow"}
     try:
         platform.ok("project", "add", A)
         platform.ok("project", "add", B, *MEMBERS)
         for letter, project in (("a", A), ("b", B)):
-            log = run(kube, data_job(project, image))
-            (line,) = [each for each in log.splitlines() if each.startswith("{")]
-            known |= {f"{letter}_{key}": value for key, value in json.loads(line).items()}
+            found = printed(run(kube, client_job("data", project, image)))
+            known |= {f"{letter}_{key}": value for key, value in found.items()}
         log = run(kube, attack_job(A, image, known, from_gateway=False))
         log += run(kube, attack_job("mlflow", image, known, from_gateway=True))
         answers = {line["name"]: line for line in map(json.loads, log.splitlines())}
@@ -88,16 +86,31 @@ def run(kube: Kube, job: ScriptJob) -> str:
     return run_job(kube, job, Silent(), Cancel())
 
 
-def data_job(project: str, image: str) -> ScriptJob:
+def image_of(kube: Kube) -> str:
+    found = kube.get("apps/v1", "Deployment", "mlflow", "mlflow")
+    assert found
+    return str(found["spec"]["template"]["spec"]["containers"][0]["image"])
+
+
+def printed(log: str) -> dict[str, Any]:
+    """The line of JSON in a log that also has lines of MLflow's client."""
+    (line,) = [each for each in log.splitlines() if each.startswith("{")]
+    found: dict[str, Any] = json.loads(line)
+    return found
+
+
+def client_job(name: str, project: str, image: str, place: str = "") -> ScriptJob:
+    """A script with MLflow's client, as the account of training jobs."""
     env = {
         "MLFLOW_TRACKING_URI": SERVER,
         "MLFLOW_TRACKING_AUTH": "platform",
         "PLATFORM_MLFLOW_TOKEN": "/run/secrets/token/token",
         "GIT_PYTHON_REFRESH": "quiet",
         "PROJECT": project,
+        "PLACE": place,
     }
     return ScriptJob(
-        "data", project, image, script("data"), env=env, memory="1Gi", token="mlflow", account=TRAINER
+        name, project, image, script(name), env=env, memory="1Gi", token="mlflow", account=TRAINER
     )
 
 
@@ -124,3 +137,25 @@ def test_attack_gets_nothing(outcome: Outcome, attack: Attack) -> None:
     if answer["status"] < 400:
         leaked = [text for text in fill(list(attack.leak), dict(known)) if text in answer["text"]]
         assert not [text for text in leaked if text not in asked], answer["text"]
+
+
+def test_removed_project_leaves_nothing_and_kept_data_is_there_again(platform: Platform) -> None:
+    kube = Kube(platform.state / "kubeconfig")
+    image = image_of(kube)
+
+    def left(place: str) -> dict[str, Any]:
+        return printed(run(kube, client_job("left", C, image, place)))
+
+    try:
+        platform.ok("project", "add", C)
+        place = printed(run(kube, client_job("data", C, image)))["file"].removesuffix("/secret.txt")
+        full = left(place)
+        assert (full["experiments"], full["models"]) == (["work"], [f"clf-{C}"]) and full["files"]
+        platform.ok("project", "remove", C, "--yes", "--force", "--keep-data")
+        platform.ok("project", "add", C)
+        assert left(place) == full
+        platform.ok("project", "remove", C, "--yes", "--force")
+        platform.ok("project", "add", C)
+        assert left(place) == {"experiments": [], "models": [], "files": []}
+    finally:
+        platform.ok("project", "remove", C, "--yes", "--force")
