@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -88,7 +90,45 @@ def test_token_is_exchanged_or_refused(store: DataStore, case: dict[str, Any]) -
 
 
 def test_credentials_end_with_the_token(store: DataStore) -> None:
-    import time
-
     found = store.exchange(store.token(MINE, seconds=600))
     assert found["Expiration"].timestamp() - time.time() <= 600
+
+
+def names(platform: Platform, project: str) -> list[str]:
+    data = platform.ok("project", "data", "list", "--project", project, "--output", "json").envelope["data"]
+    return [each["key"] for each in data["files"]]
+
+
+def test_files_go_and_come_back_by_the_command_line(
+    platform: Platform, projects: None, tmp_path: Path
+) -> None:
+    source, back = tmp_path / "train", tmp_path / "back"
+    (source / "sub").mkdir(parents=True)
+    for name in ("a", "sub/b"):
+        (source / name).write_text(name)
+    for unchanged in (False, True):
+        put = platform.ok("project", "data", "put", str(source), "--project", MINE, "--output", "json")
+        assert [each["unchanged"] for each in put.envelope["data"]["files"]] == [unchanged] * 2
+    assert {"train/a", "train/sub/b"} <= set(names(platform, MINE))
+    platform.ok("project", "data", "get", "train", "--project", MINE, "--to", str(back))
+    assert {file.relative_to(back).as_posix() for file in back.rglob("*") if file.is_file()} == {"a", "sub/b"}
+
+
+def test_removed_project_ends_credentials_and_keeps_data_only_if_told(
+    platform: Platform, store: DataStore, tmp_path: Path
+) -> None:
+    file = tmp_path / "file"
+    file.write_text("x")
+    platform.ok("project", "add", "gone")
+    platform.ok("project", "data", "put", str(file), "--project", "gone")
+    s3 = store.s3(store.exchange(store.token("gone", "server")))
+    read = {"Bucket": "project-gone", "Key": "file"}
+    assert outcome(s3, "get_object", read)[0] == "ok"
+    platform.ok("project", "remove", "gone", "--yes", "--keep-data")
+    assert outcome(s3, "get_object", read)[0] == "AccessDenied"
+    platform.ok("project", "add", "gone")
+    assert names(platform, "gone") == ["file"]
+    platform.ok("project", "remove", "gone", "--yes")
+    platform.ok("project", "add", "gone")
+    assert names(platform, "gone") == []
+    platform.ok("project", "remove", "gone", "--yes")
