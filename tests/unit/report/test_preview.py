@@ -46,6 +46,7 @@ CHANGES = Changes(
     )
 )
 LATER = "until cluster/terraform: the way to the cluster was read before the step that makes it ran"
+RIGHTS = "cluster-wide rights: changes deployments; reads secrets"
 FRESH = Preview(
     "staging",
     "aws eu-central-1",
@@ -65,7 +66,7 @@ DESTROYS = Preview(
     "aws eu-central-1 · account 1234…9012",
     (
         TERRAFORM,
-        StepPlan("kserve/release", "serving", Difference("install")),
+        StepPlan("kserve/release", "serving", Difference("install", (RIGHTS,))),
         StepPlan("airflow/release", "flows", Difference("upgrade", ("image.tag: 1 → 2", "replicas: 1 → 2"))),
         StepPlan("mlflow/release", "tracking", None),
         StepPlan("minio/release", "data", None),

@@ -12,10 +12,10 @@ from urllib.parse import quote, urlencode
 import urllib3
 
 from mlops_platform.adapters.kube.connection import Connection
+from mlops_platform.adapters.kube.definitions import wait_served
 from mlops_platform.adapters.kube.errors import KubeError, rejected, unreachable
 from mlops_platform.adapters.kube.package import ApiException
 from mlops_platform.adapters.kube.resources import Resources, Served, root
-from mlops_platform.adapters.wait import Pending, wait_until
 
 FIELD_MANAGER = "mlops-platform"
 _APPLY = "application/apply-patch+yaml"  # JSON is YAML
@@ -101,7 +101,7 @@ class Kube:
         for each in objects:
             self.raw("PATCH", f"{self._object_path(each)}?{query}", each, content_type=_APPLY)
             if each["kind"] == "CustomResourceDefinition":
-                self._served(each)
+                self._wait_served(each)
 
     def patch(
         self,
@@ -260,30 +260,12 @@ class Kube:
             if not query["continue"]:
                 return items
 
-    def _served(self, definition: Mapping[str, Any]) -> None:
-        """Wait until objects of the kind can be listed, some moments after its definition is Established.
+    def _wait_served(self, definition: Mapping[str, Any]) -> None:
+        def ask(path: str) -> None:
+            self.raw("GET", path, accept=_METADATA)
 
-        Discovery names it first; then its storage starts, and requests are answered with 429 meanwhile.
-        """
-        name, spec = definition["metadata"]["name"], definition["spec"]
-        version = next(v["name"] for v in spec["versions"] if v.get("served", True))
-        path = f"{root(spec['group'] + '/' + version)}/{spec['names']['plural']}?limit=1"
-
-        def listed() -> bool | Pending:
-            if not self._resources.find(f"{spec['group']}/{version}", spec["names"]["kind"]):
-                return Pending(f"{name} is not served yet")
-            try:
-                self.raw("GET", path, accept=_METADATA)
-            except KubeError as error:
-                if error.status in (404, 429):
-                    return Pending(f"{name}: {error.why}")
-                if not error.status:
-                    raise
-                # Else it is served: a conversion webhook may fail until its release is repaired.
-            return True
-
-        command = self.kubectl("describe", "crd", name)
-        wait_until(f"kind {spec['names']['kind']}", listed, seconds=60, command=command)
+        command = self.kubectl("describe", "crd", definition["metadata"]["name"])
+        wait_served(definition, self._resources, ask, command)
 
     def _send(
         self,
