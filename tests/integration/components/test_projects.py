@@ -261,10 +261,12 @@ def test_objects_of_a_kind_that_members_may_create_are_workloads(
     book = {"apiVersion": "shelf.example.com/v1", "kind": "Book"}
     done = {"status": {"conditions": [{"type": "Failed", "status": "True"}]}}
     node.kube.apply(BOOKS)
-    node.kube.apply({**book, "metadata": {**meta, "name": "open"}})
+    ready = {"status": {"conditions": [{"type": "Ready", "status": "False"}]}}
+    node.kube.apply({**book, "metadata": {**meta, "name": "open"}, **ready})
+    node.kube.apply({**book, "metadata": {"namespace": project.name, "name": "template"}})
     node.kube.apply({**book, "metadata": {**meta, "name": "read"}, **done})
     found = workloads(work, node.kube, project.name)
-    assert [each["metadata"]["name"] for each in found] == ["open", "read"]
+    assert [each["metadata"]["name"] for each in found] == ["open", "read", "template"]
     assert [each["metadata"]["name"] for each in running(found)] == ["open"]
     with pytest.raises(StepError, match=f"project {project.name}: 2 objects cannot be deleted") as caught:
         remove.StopWorkloads(work, project.name).run(QUIET)

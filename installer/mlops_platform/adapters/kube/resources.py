@@ -75,16 +75,18 @@ class Resources:
         return self._asked.get((api_version, kind))
 
     def served(self, group: str) -> dict[str, Served]:
-        """The namespaced kinds of an API group ('': the core) by plural; none if the group is not served."""
-        version = "v1"
+        """The namespaced kinds of an API group ('': the core) by plural; none if the group is not served.
+
+        A kind of several versions has the preferred one; some kinds are not in the preferred version.
+        """
+        versions = ["v1"]
         if group:
-            found = self._ask(f"/apis/{group}")
-            if not found:
-                return {}
-            version = found["preferredVersion"]["groupVersion"]
-        items = (self._ask(root(version)) or {}).get("resources", [])
-        return {
-            item["name"]: Served(version, item["kind"])
-            for item in items
-            if item["namespaced"] and "/" not in item["name"]
-        }
+            found = self._ask(f"/apis/{group}") or {"versions": []}
+            versions = [each["groupVersion"] for each in found["versions"]]
+            versions.sort(key=lambda each: each != found["preferredVersion"]["groupVersion"])
+        kinds: dict[str, Served] = {}
+        for version in versions:
+            for item in (self._ask(root(version)) or {}).get("resources", []):
+                if item["namespaced"] and "/" not in item["name"]:
+                    kinds.setdefault(item["name"], Served(version, item["kind"]))
+        return kinds

@@ -25,8 +25,15 @@ def workloads(context: Context, kube: Kube, namespace: str) -> list[Object]:
 
 
 def running(found: Sequence[Object]) -> list[Object]:
-    """Those that have not ended. A served model never ends; a CronJob without a Job runs nothing."""
-    return [each for each in found if each["kind"] != "CronJob" and not _ended(each)]
+    """Those that run and have not ended. A served model never ends; a CronJob without a Job runs nothing.
+
+    Neither does a custom resource without a status, such as a runtime: it is a template.
+    """
+    return [each for each in found if _starts(each) and not _ended(each)]
+
+
+def _starts(each: Mapping[str, Any]) -> bool:
+    return each["kind"] in ("Job", "Pod") or (each["kind"] != "CronJob" and bool(each.get("status")))
 
 
 def named(found: Sequence[Object]) -> str:
