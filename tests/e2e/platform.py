@@ -32,7 +32,7 @@ smoke:
 
 # Components of most tests, and the additional ones of the shared platform.
 FEW = ("postgres", "minio", "mlflow")
-ALL = ("vault", *FEW, "airflow", "oauth2-proxy", "gateway", "jobset", "trainer", "kserve")
+ALL = ("vault", *FEW, "airflow", "oauth2-proxy", "gateway", "jobset", "trainer", "kserve", "metrics-server")
 
 
 @dataclass(frozen=True)
