@@ -11,25 +11,21 @@ from mlops_platform.base.quantities import to_bytes, to_cores
 from mlops_platform.base.yaml import Strict
 from mlops_platform.catalogue.fields import (
     ApiGroup,
-    Audience,
     Cpu,
     Digest,
-    EnvName,
     FileName,
     Memory,
     Name,
     Network,
     Pinned,
-    Pods,
     Port,
     PortName,
-    ScriptName,
     UrlPath,
     Why,
 )
 from mlops_platform.catalogue.needs import Needs, Provided, renamed
 from mlops_platform.catalogue.operator import ClusterRight, Module, WebhookCertificate
-from mlops_platform.catalogue.rules import Rule
+from mlops_platform.catalogue.scripts import JobSpec, ProjectsPart, Script, SmokeSpec
 
 # In the order of installation, as screens list them.
 Layer = Literal[
@@ -126,127 +122,6 @@ class Embedded(Strict):
     image: Name = Field(description="Name of an image recipe: the folder of its image.yaml")
     values: FileName = Field(default="service.yaml", description="Values of the chart")
     files: list[FileName] = Field(default_factory=list, description="Files of the folder, mounted at /files")
-
-
-class Script(Strict):
-    """A Python script of the component's folder that runs in a Job."""
-
-    script: ScriptName = Field(description="File in the component's folder")
-    secrets: list[Name] = Field(
-        default_factory=list, description="Keys of `needs`, mounted at /run/secrets/<key>"
-    )
-    identity: bool = Field(default=False, description="true: it logs in to Vault (platform_vault.py)")
-    token: Audience = Field(
-        default="", description="Audience of a token of the Job's account, at /run/secrets/token/token"
-    )
-    env: dict[EnvName, str] = Field(
-        default_factory=dict, description="Environment, with template variables; no secrets"
-    )
-    memory: Memory = Field(default="512Mi", description="Memory limit of the Job")
-    seconds: Annotated[int, Field(ge=1, le=3600)] = Field(default=300, description="Time limit of the Job")
-
-
-class JobSpec(Script):
-    """A script that runs before the release, such as a schema migration. Its argument is its name."""
-
-    name: Name = Field(description="Name of the Job after the component's")
-    image: Name = Field(description="Image of the script")
-
-
-class SmokeSpec(Script):
-    """A smoke test of the component: a script that prints a JSON line per test (smoke/probes.py)."""
-
-    image: Name = Field(default="toolbox", description="Image of the script")
-    survives: list[Pods] = Field(
-        default_factory=list,
-        description="Pods (`db-0`, `deployment/web`) that are deleted between `write` and `read`, "
-        "where the environment has smoke.disruptive",
-    )
-    files: list[FileName] = Field(default_factory=list, description="Files beside the script")
-    people: bool = Field(default=False, description="true: it gets users that exist for the test only")
-    project: bool = Field(
-        default=False,
-        description="true: it gets a project that exists for the test only, and may there what `edit` may "
-        "(apiserver.py)",
-    )
-    rights: list[Rule] = Field(
-        default_factory=list,
-        description="With `project`: rights in the whole cluster on the component's kinds, during the test",
-    )
-    long: bool = Field(
-        default=False, description="true: `up` leaves it out; `mlops-platform smoke <name>` runs it too"
-    )
-    grace: Annotated[int, Field(ge=1, le=3600)] | None = Field(
-        default=None, description="Grace period in seconds of the deleted pods; default: their own"
-    )
-
-
-class DagsPart(Strict):
-    """How the component runs the DAGs of projects, which `dag push` gives to it.
-
-    `parse` runs in a pod of the project, with the image of the component's pods, the argument `parse`, and
-    the files in /files/dags.json, an object of paths and texts. The last line of its output is `PARSED` and
-    an object: `errors` by file, and `packed`, which only `script` reads. `script` runs like that of
-    `projects`, with the argument `push` or `remove` and /files/input.json. It must not trust the result of
-    `parse`. The last line of its output is `RESULT` and an object: `refused` lists reasons, `dags` has the
-    file of each DAG by id, `used` the versions of runs that have not ended.
-    """
-
-    script: ScriptName = Field(description="File in the component's folder")
-    parse: ScriptName = Field(description="File in the component's folder")
-
-
-class ProjectsPart(Script):
-    """The component's part in projects: rights in their namespaces, and a script that makes things for them.
-
-    The script runs as a Job in the component's namespace. With the argument `sync` it makes what is missing
-    for all projects in /files/projects.json: a list of `{"name", "members": [{"kind": "group" or "user",
-    "name", "role": "view" or "edit"}]}`; it removes nothing. With the argument `remove` it removes what
-    belongs to the project PROJECT, except its data if KEEP_DATA is `true`. A second run changes nothing. It
-    prints a line for each thing that it made or removed.
-
-    `smoke` runs with the same image, env and audience of the token, as an account of each temporary project,
-    whose names are in PROJECT and OTHER, with probes.py beside it.
-    """
-
-    script: ScriptName = Field(default="", description="File in the component's folder; empty: no script")
-    image: Name = Field(default="toolbox", description="Image of the script")
-    files: list[FileName] = Field(default_factory=list, description="Files beside the script")
-    pods: bool = Field(
-        default=False,
-        description="true: its account runs pods in projects: creates, reads and deletes pods, reads logs, "
-        "creates Secrets",
-    )
-    dags: DagsPart | None = Field(default=None, description="How it runs the DAGs of projects")
-    holds: Annotated[str, Field(max_length=60)] = Field(
-        default="", description="What it has of a project, such as `runs and models`; `remove` deletes it"
-    )
-    data: str = Field(
-        default="",
-        description="Of an object store: the bucket of a project, with `${project}`. Accounts get "
-        "credentials for it in exchange for a token with the audience `token`",
-    )
-    smoke: ScriptName = Field(
-        default="",
-        description="Smoke test in two temporary projects, as their account of training jobs",
-    )
-    view: list[Rule] = Field(
-        default_factory=list, description="Rights of members with `view`, and of the account of served models"
-    )
-    edit: list[Rule] = Field(
-        default_factory=list,
-        description="Further rights of members with `edit`, and of the accounts of training jobs and DAGs",
-    )
-
-    @model_validator(mode="after")
-    def _whole(self) -> ProjectsPart:
-        if not (self.script or self.smoke or self.view or self.edit or self.pods):
-            raise ValueError("empty | give a script, a smoke test, pods, or rights in view or edit")
-        if not self.script and (self.secrets or self.identity or self.holds or self.files or self.dags):
-            raise ValueError("no script | secrets, identity, holds, files and dags are for a script")
-        if self.data and not (self.script and self.token and self.data.count("${project}") == 1):
-            raise ValueError("data | it contains ${project} once, and needs script and token")
-        return self
 
 
 class Resources(Strict):

@@ -24,7 +24,7 @@ from mlops_platform.base.errors import SmokeError, StepError
 from mlops_platform.base.labels import OWNED
 from mlops_platform.base.progress import Progress
 from mlops_platform.base.values import substitute
-from mlops_platform.catalogue.component import SmokeSpec
+from mlops_platform.catalogue.scripts import SmokeSpec
 from mlops_platform.engine.result import Result, parse
 from mlops_platform.environment.uis import ROUTES_FILE
 from mlops_platform.run.context import Context

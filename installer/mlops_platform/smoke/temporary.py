@@ -10,7 +10,7 @@ from typing import Any
 from mlops_platform.adapters.kube import Kube
 from mlops_platform.adapters.kube.namespaces import JOBS_ACCOUNT, PASSING
 from mlops_platform.base.labels import OWNED
-from mlops_platform.catalogue.component import SmokeSpec
+from mlops_platform.catalogue.scripts import SmokeSpec
 from mlops_platform.run.context import Context
 from mlops_platform.run.resolved import ResolvedComponent
 from mlops_platform.steps.projects.cluster import wait_for_quota

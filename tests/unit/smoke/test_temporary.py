@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 from mlops_platform.adapters.kube import Kube
 from mlops_platform.adapters.kube.namespaces import JOBS_ACCOUNT
-from mlops_platform.catalogue.component import SmokeSpec
+from mlops_platform.catalogue.scripts import SmokeSpec
 from mlops_platform.run.context import Context
 from mlops_platform.run.resolved import ResolvedComponent
 from mlops_platform.smoke import temporary

@@ -15,7 +15,7 @@ from mlops_platform.base.cancel import Cancel
 from mlops_platform.base.errors import StepError
 from mlops_platform.base.progress import Progress
 from mlops_platform.base.values import substitute
-from mlops_platform.catalogue.component import JobSpec
+from mlops_platform.catalogue.scripts import JobSpec
 from mlops_platform.engine.graph import Difference
 from mlops_platform.run.resolved import ResolvedComponent
 from mlops_platform.steps.base import ComponentStep

@@ -12,6 +12,7 @@ from mlops_platform.base.groups import GROUPS
 from mlops_platform.base.labels import PLATFORM_NAMESPACE
 from mlops_platform.base.quantities import to_bytes, to_cores
 from mlops_platform.catalogue.catalogue import Catalog
+from mlops_platform.catalogue.component import Component
 from mlops_platform.steps.projects.model import ROLES, Member, Quota, Role
 
 _NAME = r"[a-z0-9][-a-z0-9]{0,28}[a-z0-9]"
@@ -60,10 +61,16 @@ def name_problems(name: str, catalog: Catalog) -> Found:
     owners = [e.component.name for e in catalog.entries.values() if e.component.namespace == name]
     if owners:
         yield f"name {name}: the namespace of the component {owners[0]} (choose another name)"
+    elif used := [e.component.name for e in catalog.entries.values() if name in _reserved(e.component)]:
+        yield f"name {name}: {used[0]} uses it (choose another name)"
     elif name in ("default", PLATFORM_NAMESPACE) or name.startswith(("kube-", f"{PLATFORM_NAMESPACE}-")):
         yield f"name {name}: reserved (choose another name)"
     elif name.startswith("mlops-"):
         yield f"name {name}: names that start with mlops- are reserved (choose another name)"
+
+
+def _reserved(component: Component) -> list[str]:
+    return component.projects.reserved if component.projects else []
 
 
 def _member(text: str, say: Callable[[str], None], *, own_groups: bool) -> Member | None:

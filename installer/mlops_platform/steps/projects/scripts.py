@@ -9,7 +9,7 @@ from dataclasses import replace
 from mlops_platform.base.digest import short_digest
 from mlops_platform.base.labels import TRAINER
 from mlops_platform.base.values import substitute
-from mlops_platform.catalogue.component import ProjectsPart
+from mlops_platform.catalogue.scripts import ProjectsPart
 from mlops_platform.run.context import Context
 from mlops_platform.run.resolved import ResolvedComponent
 from mlops_platform.steps.jobs.manifest import ScriptJob

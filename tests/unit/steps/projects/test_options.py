@@ -104,7 +104,15 @@ def test_right_names(name: str) -> None:
 
 
 MALFORMED = ("", "a", "A1", "a_b", "-a", "a-", "a.b", "a" * 31, "é1", "a\n", "١١")
-RESERVED = ("default", "kube-system", "kube-x", "mlops-platform", "mlops-platform-x", "mlops-smoke-1")
+RESERVED = (
+    "default",
+    "workspaces",
+    "kube-system",
+    "kube-x",
+    "mlops-platform",
+    "mlops-platform-x",
+    "mlops-smoke-1",
+)
 
 
 @pytest.mark.parametrize("name", [*MALFORMED, *RESERVED, A_COMPONENT])
