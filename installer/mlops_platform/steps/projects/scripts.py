@@ -118,7 +118,7 @@ def parse_job(resolved: ResolvedComponent, project: str, files: Mapping[str, str
         arguments=("parse",),
         env={"PROJECT": project, "CODE": "/files/dags.json"},
         memory="768Mi",
-        seconds=180,
+        seconds=600,
         files={"dags.json": json.dumps(files)},
         account="default",
     )
