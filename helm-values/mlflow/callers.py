@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from limits import Answers, Budget, Denied
+from limits import Answers, Budget, Clock, Denied
 from reviews import AUDIENCE, Caller, Reviews
 
 Headers = Mapping[str, tuple[bytes, ...]]
@@ -30,10 +30,12 @@ TRUSTED = ("x-platform-proxy", "x-forwarded-user", "x-forwarded-preferred-userna
 class Callers:
     """Callers by their token or their headers. A bearer token counts more than headers."""
 
-    def __init__(self, reviews: Reviews, proxy_secret: Path = _PROXY_SECRET) -> None:
+    def __init__(
+        self, reviews: Reviews, proxy_secret: Path = _PROXY_SECRET, clock: Clock = time.monotonic
+    ) -> None:
         self._reviews, self._proxy_secret = reviews, proxy_secret
-        self._tokens: Answers[bytes, Caller | None] = Answers(_SECONDS, _MOST)
-        self._wrong = Budget(_WRONG_AT_ONCE, _WRONG_PER_SECOND, _MOST)
+        self._tokens: Answers[bytes, Caller | None] = Answers(_SECONDS, _MOST, clock)
+        self._wrong = Budget(_WRONG_AT_ONCE, _WRONG_PER_SECOND, _MOST, clock)
 
     async def caller(self, headers: Headers, address: str) -> Caller:
         """Return the caller. Raises Denied (401) without a right token or the gateway's headers."""

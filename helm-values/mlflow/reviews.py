@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import urllib3
-from limits import Answers, Budget, Denied
+from limits import Answers, Budget, Clock, Denied
 
 AUDIENCE, GROUP = "mlflow", "mlflow.mlops-platform.io"
 _ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
@@ -88,10 +89,10 @@ class ApiServer:
 class Reviews:
     """The answers of the API server about tokens and rights, kept for ten seconds."""
 
-    def __init__(self, api: Api) -> None:
+    def __init__(self, api: Api, clock: Clock = time.monotonic) -> None:
         self._api = api
-        self._access: Answers[tuple[str, ...], bool] = Answers(_SECONDS, _MOST)
-        self._denied = Budget(_DENIED_AT_ONCE, _DENIED_PER_SECOND, _MOST)
+        self._access: Answers[tuple[str, ...], bool] = Answers(_SECONDS, _MOST, clock)
+        self._denied = Budget(_DENIED_AT_ONCE, _DENIED_PER_SECOND, _MOST, clock)
 
     async def token(self, token: str) -> Caller | None:
         """Return the service account of a token for MLflow, or None; not kept: see callers.py."""

@@ -98,8 +98,9 @@ class Server:
         secret = self.folder / "value"
         secret.write_text(SECRET)
         self.api = Api(self.scripts.limits.Denied)
-        reviews = self.scripts.reviews.Reviews(self.api)
-        callers = self.scripts.callers.Callers(reviews, secret)
+        # Time stands still: on a slow machine an answer would be asked for again.
+        reviews = self.scripts.reviews.Reviews(self.api, clock=lambda: 0.0)
+        callers = self.scripts.callers.Callers(reviews, secret, clock=lambda: 0.0)
         self._guarded = self.scripts.authorization.Authorization(
             self._app, self.scripts.table, callers, reviews
         )
@@ -209,7 +210,7 @@ def test_flood_of_wrong_tokens_does_not_reach_the_api_server(server: Server) -> 
             return (await server.ask("GET", "/api/2.0/mlflow/runs/get", headers, "10.0.0.66"))[0]
 
         statuses = await asyncio.gather(*(one(i) for i in range(500)))
-        assert set(statuses) == {401, 429} and statuses.count(401) == len(server.api.asked) <= 12
+        assert set(statuses) == {401, 429} and statuses.count(401) == len(server.api.asked) == 10
         right = headers_of({"token": "team-a"})
         assert (await server.ask("GET", "/api/2.0/mlflow/runs/get", right, "10.0.0.7"))[0] == 200
 
@@ -251,7 +252,7 @@ def test_search_for_workspaces_is_limited(server: Server) -> None:
             (await server.ask("GET", path, headers_of({"token": "team-a", "workspace": f"w{i}"})))[0]
             for i in range(100)
         ]
-        assert set(found) == {403, 429} and found.count(403) < 40
+        assert set(found) == {403, 429} and found.count(403) == 30
         assert (await server.ask("GET", path, own))[0] == 200
 
     asyncio.run(run())
