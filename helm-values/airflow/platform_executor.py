@@ -59,7 +59,7 @@ class ProjectExecutor(BaseExecutor):
         assert self._pipe, "the scheduler starts its executors first"
         try:
             self._pipe.send(message)
-        except OSError:  # the process has died: `sync` starts another, which is told of every task
+        except OSError:  # the process has died: `sync` starts another, which gets every task
             self.log.warning("the keeper of pods has ended")
 
     def _process_workloads(self, workload_items: Sequence[Any]) -> None:

@@ -82,7 +82,7 @@ def hooks(node: Node) -> Iterator[Node]:
 
 
 def register(node: Node, bundle: str, path: str = "/validate", kind: str = CONFIGURATIONS[1]) -> None:
-    """Register a webhook for objects that nobody makes."""
+    """Register a webhook for objects that do not exist."""
     client: dict[str, Any] = {"service": {"name": "hooks", "namespace": NAMESPACE, "path": path}}
     rule = {"apiGroups": ["hooks.test"], "apiVersions": ["v1"], "operations": ["*"], "resources": ["things"]}
     hook = {

@@ -57,7 +57,7 @@ def find(context: Context, kube: Kube, name: str) -> Project | None:
 def differences(context: Context, kube: Kube, wanted: Iterable[Project]) -> dict[str, list[str]]:
     """What to do for each project, in a few words each; a project that is right is left out.
 
-    One request for each kind, side by side, whatever the number of projects.
+    One request for each kind, side by side, for any number of projects.
     """
     expected = {each.name: objects_of(context, each) for each in wanted}
     if not expected:
