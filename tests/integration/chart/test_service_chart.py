@@ -17,7 +17,7 @@ from mlops_platform.base.values import merge, substitute
 from mlops_platform.catalogue.documents import values_file
 from mlops_platform.catalogue.read import read_catalog
 from mlops_platform.catalogue.service import complete
-from mlops_platform.catalogue.variables import ports
+from mlops_platform.catalogue.variables import IMAGE, ports
 
 from tests import ROOT
 from tests.integration.apiserver import built
@@ -72,10 +72,11 @@ def values_of(name: str) -> dict[str, Any]:
     assert component.embedded
     known = {"name": name, "namespace": component.namespace, "version": "0", "environment": "test"}
     known |= {"domain": "example.com", "site": "example.com:8443", "machines": "issuer=audience"}
-    known |= ports(component)
+    image = f"docker.io/local/{name}:0"
+    known |= {IMAGE: image, **ports(component)}
     values = substitute(complete(values_file(folder / component.embedded.values), component), known)
     files = dict.fromkeys(component.embedded.files, "its text")
-    return merge(values, {"image": f"docker.io/local/{name}:0", "checksum": "0", "files": files})
+    return merge(values, {"image": image, "checksum": "0", "files": files})
 
 
 @pytest.mark.parametrize("name", EMBEDDED)
