@@ -133,6 +133,15 @@ class Airflow:
     def value(self, dag: str, run: str, task: str) -> Any:
         return self.get(f"/dags/{dag}/dagRuns/{run}/taskInstances/{task}/xcomEntries/return_value")["value"]
 
+    def wait_for_log(self, dag: str, run: str, task: str) -> None:
+        """A task reports its end before its pod has ended, and the log is copied and stored after that."""
+
+        def stored() -> bool | Pending:
+            text = json.dumps(self.get(f"/dags/{dag}/dagRuns/{run}/taskInstances/{task}/logs/1"))
+            return task in text or Pending(text)
+
+        wait_until(f"log of {task}", stored, seconds=120)
+
 
 def kubectl(platform: Platform, *args: str) -> Any:
     command = ["kubectl", "--kubeconfig", str(platform.state / "kubeconfig"), *args]
@@ -165,8 +174,7 @@ def test_a_task_has_the_tokens_of_its_project_and_no_other(platform: Platform, p
         found = airflow.value(f"{MINE}.attacker", run, "attack")
         assert len(found) == 8
         assert [each for each in found.items() if "WORKED" in each[1]] == []
-        log = airflow.get(f"/dags/{MINE}.attacker/dagRuns/{run}/taskInstances/attack/logs/1")
-        assert "attack" in json.dumps(log)
+        airflow.wait_for_log(f"{MINE}.attacker", run, "attack")
 
 
 def test_push_with_errors_changes_nothing(platform: Platform, projects: Path, tmp_path: Path) -> None:
