@@ -124,9 +124,10 @@ class Store:
         return b"segments" in answer.data
 
     def _exchange_tokens(self) -> None:
-        """Let MinIO accept the cluster's tokens for its audience; it reads that at start, so restart it.
+        """Let MinIO accept the cluster's tokens for its audience; it reads that at start, so stop it.
 
-        MinIO checks the issuer before it stores the configuration. `claim_name`: the claim that names the
+        The kubelet starts its container again. MinIO's own restart would leave the administrator's password
+        in the new process's environment: at its start it copies the file's contents there. MinIO checks the issuer before it stores the configuration. `claim_name`: the claim that names the
         policy. The client secret is random: MinIO also accepts tokens that are signed with it.
         """
         try:
@@ -142,7 +143,7 @@ class Store:
         except MinioAdminException as error:
             raise SystemExit(_UNREADABLE.format(url=CONFIGURATION, error=error)) from error
         say("the cluster's tokens are accepted; MinIO restarts")
-        self.management.service_restart()
+        self.management.service_stop()
         until = time.monotonic() + _READY_SECONDS
         while not self._ready():
             if time.monotonic() > until:
