@@ -127,7 +127,9 @@ class Store:
         """Let MinIO accept the cluster's tokens for its audience; it reads that at start, so stop it.
 
         The kubelet starts its container again. MinIO's own restart would leave the administrator's password
-        in the new process's environment: at its start it copies the file's contents there. MinIO checks the issuer before it stores the configuration. `claim_name`: the claim that names the
+        in the environment of the new process: at its start MinIO copies the contents of the file there.
+
+        MinIO checks the issuer before it stores the configuration. `claim_name`: the claim that names the
         policy. The client secret is random: MinIO also accepts tokens that are signed with it.
         """
         try:
