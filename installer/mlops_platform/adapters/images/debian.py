@@ -99,9 +99,17 @@ def install(wanted: Packages, root: Path, progress: Progress, cancel: Cancel) ->
         what=f"debian packages {' '.join(wanted.names)}",
         hint=f"check that the mirrors of /etc/apt can be reached and that {SUITE} has the packages",
     )
-    for pattern in remove(root, (*_REMOVED, *wanted.remove)):
-        if pattern in wanted.remove:
-            progress.note(f"remove {pattern}: no file matches it")
+    for pattern in clean(root, wanted.remove):
+        progress.note(f"remove {pattern}: no file matches it")
+
+
+def clean(root: Path, patterns: Sequence[str]) -> list[str]:
+    """Remove what no image needs and what matches the globs; return the globs that should have matched.
+
+    Debian packages have no file in /usr/local: a glob there is for the pip layer, which reports its own.
+    """
+    unmatched = remove(root, (*_REMOVED, *patterns))
+    return [each for each in unmatched if each in patterns and not each.startswith("/usr/local/")]
 
 
 def remove(root: Path, patterns: Sequence[str]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from mlops_platform.adapters.images.debian import remove, sources_list
+from mlops_platform.adapters.images.debian import clean, remove, sources_list
 
 STANZAS = """\
 # a comment
@@ -74,3 +74,8 @@ def test_remove_deletes_folders_and_nested_folders(tmp_path: Path, pattern: str)
     (tmp_path / "usr/lib/a/kept").write_text("")
     assert remove(tmp_path, [pattern]) == []
     assert [path.name for path in (tmp_path / "usr/lib/a").iterdir()] == ["kept"]
+
+
+def test_clean_returns_unmatched_globs_except_those_of_the_pip_layer(tmp_path: Path) -> None:
+    patterns = ["/usr/share/absent", "/usr/local/lib/python3.11/dist-packages/**/tests"]
+    assert clean(tmp_path, patterns) == ["/usr/share/absent"]
