@@ -151,7 +151,7 @@ def _spawn(node: Node, supervision: Supervision, lock: int) -> Running:
         running = wait_until(
             "the node's PID 1",
             lambda: _first_child(supervisor.pid, supervisor.poll(), started),
-            seconds=20,
+            seconds=60,  # an end is reported at once; a loaded machine is slow
             first_delay=0.005,
             longest_delay=0.05,
             command=f"cat {node.logs}/init.log",
@@ -193,7 +193,7 @@ def _load_pause(node: Node, running: Running, say: Say) -> None:
         return socket.serving or Pending("containerd's socket does not exist")
 
     wait_until(
-        "containerd", serving, seconds=30, longest_delay=0.1, command=f"cat {node.logs}/containerd.log"
+        "containerd", serving, seconds=60, longest_delay=0.1, command=f"cat {node.logs}/containerd.log"
     )
     if node.pause_image not in socket.images():
         say("loading the pause image")
