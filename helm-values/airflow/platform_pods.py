@@ -105,7 +105,6 @@ def manifest(task: Task) -> dict[str, Any]:
     """The pod. PROJECT_PODS is what all of them have in common."""
     common = json.loads(os.environ["PROJECT_PODS"])
     env = {
-        **common["env"],
         "PROJECT": task.project,
         "LOG_SERVER": get_host_ip_address(),
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": os.environ["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"],
@@ -114,17 +113,18 @@ def manifest(task: Task) -> dict[str, Any]:
     }
     sources: dict[str, dict[str, Any]] = {
         "workload": {"secret": {"secretName": task.pod, "defaultMode": 0o440}},
+        "tokens": {"projected": {"defaultMode": 0o440, "sources": common["tokens"]}},
         "code": {"configMap": {"name": f"dags-{task.version}"}},
         "work": {"emptyDir": {"sizeLimit": "2Gi"}},
         "tmp": {"emptyDir": {"sizeLimit": "1Gi"}},
     }
-    folders = {"workload": "/run/secrets/workload", "code": "/code", "work": "/work", "tmp": "/tmp"}  # noqa: S108
-    for audience, folder in common["tokens"].items():
-        token = {"path": "token", "audience": audience, "expirationSeconds": 600}
-        sources[f"token-{audience}"] = {
-            "projected": {"defaultMode": 0o440, "sources": [{"serviceAccountToken": token}]}
-        }
-        folders[f"token-{audience}"] = folder
+    folders = {
+        "workload": "/run/secrets/workload",
+        "tokens": "/var/run/secrets/tokens",
+        "code": "/code",
+        "work": "/work",
+        "tmp": "/tmp",  # noqa: S108
+    }
     container = {
         "name": "task",
         "image": os.environ["IMAGE"],

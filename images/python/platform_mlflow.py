@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 # The first that is there. The second has the audience of MLflow only where a volume puts it there.
-_TOKENS = ("/var/run/secrets/mlflow/token", "/var/run/secrets/kubernetes.io/serviceaccount/token")
+_TOKENS = ("/var/run/secrets/tokens/mlflow", "/var/run/secrets/kubernetes.io/serviceaccount/token")
 
 
 class PodToken:

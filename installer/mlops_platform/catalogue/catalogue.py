@@ -98,5 +98,11 @@ class Catalog:
         }
         return {name: numbers for name, numbers in ports.items() if numbers}
 
+    def project_audiences(self, chosen: Iterable[str]) -> list[str]:
+        """The audiences of the tokens of pods in projects: of chosen components that these pods reach."""
+        reached = self.project_ports(chosen)
+        parts = (self[name].projects for name in reached)
+        return sorted({part.token for part in parts if part and part.token})
+
     def _resolved(self, wanted: Iterable[str], pool: set[str]) -> set[str]:
         return {p for word in wanted for p in self.providers(word) if p in pool}

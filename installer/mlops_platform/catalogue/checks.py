@@ -123,6 +123,11 @@ def edge_problems(catalog: Catalog, *, complete: bool) -> list[Problem]:
             if isinstance(value, str) and owners.setdefault((need, value), name) != name:
                 what = f"{need} {value} belongs to {owners[need, value]} already"
                 problems.append(entry.document.problem(("needs", need), what, "take another name"))
+        for variable in entry.component.projects.environment if entry.component.projects else ():
+            if owners.setdefault(("variable", variable), name) != name:
+                what = f"{variable} is set by {owners['variable', variable]} already"
+                key = ("projects", "environment", variable)
+                problems.append(entry.document.problem(key, what, "take another name"))
     for trail in _cycles(catalog):
         entry = catalog.entries[trail[0]]
         problems.append(

@@ -172,6 +172,9 @@ def _variables(
     for of, script in component.scripts:
         found = variables.wrong(script.env, common, (*of, "env"))
         yield from (document.problem(*each) for each in found)
+    if part := component.projects:
+        found = variables.wrong(part.environment, common, ("projects", "environment"))
+        yield from (document.problem(*each) for each in found)
     if client := component.needs.client:
         place: Place = ("needs", "client", "redirects")
         yield from (document.problem(*each) for each in variables.wrong(client.redirects, common, place))

@@ -109,6 +109,11 @@ class ProjectsPart(Script):
         "creates Secrets",
     )
     dags: DagsPart | None = Field(default=None, description="How it runs the DAGs of projects")
+    environment: dict[EnvName, str] = Field(
+        default_factory=dict,
+        description="Variables for pods of projects, with template variables: the ConfigMap `platform` of "
+        "each project has those of all components",
+    )
     holds: Annotated[str, Field(max_length=60)] = Field(
         default="", description="What it has of a project, such as `runs and models`; `remove` deletes it"
     )
@@ -134,8 +139,10 @@ class ProjectsPart(Script):
 
     @model_validator(mode="after")
     def _whole(self) -> ProjectsPart:
-        if not (self.script or self.smoke or self.view or self.edit or self.pods):
-            raise ValueError("empty | give a script, a smoke test, pods, or rights in view or edit")
+        given = (self.script, self.smoke, self.view, self.edit, self.pods, self.environment)
+        if not any(given):
+            what = "empty | give a script, a smoke test, pods, an environment, or rights in view or edit"
+            raise ValueError(what)
         if not self.script and (self.secrets or self.identity or self.holds or self.files or self.dags):
             raise ValueError("no script | secrets, identity, holds, files and dags are for a script")
         if self.data and not (self.script and self.token and self.data.count("${project}") == 1):

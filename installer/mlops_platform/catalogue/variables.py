@@ -23,6 +23,7 @@ COMMON = (
     "cpu",
     "memory",
     "disk",
+    "project_tokens",
 )
 ACCOUNT = ("host", "port", "user", "password", "name")  # in `keys` of what a component provides
 ENGINE = ("host", "port")  # in `url` of an engine

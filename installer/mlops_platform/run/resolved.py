@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mlops_platform.base.labels import secret_name
+from mlops_platform.base.labels import TOKEN_SECONDS, secret_name
 from mlops_platform.base.order import in_order
 from mlops_platform.catalogue.catalogue import IDENTITY, SECRET_STORE, Catalog
 from mlops_platform.catalogue.checks import CAPABILITIES
@@ -78,7 +78,7 @@ class ResolvedComponent:
     environment: str
     requires: tuple[str, ...]
     in_tree: bool
-    variables: Mapping[str, str]
+    variables: Mapping[str, Any]
     image: str
     reference: Callable[[str], str]
     accounts: tuple[Account, ...] = ()
@@ -147,6 +147,7 @@ def resolve(
     store = chosen_provider(environment, catalog, SECRET_STORE)
     own: dict[str, Managed] = {**around.managed, **around.servers}
     names = [component.name for component in components]
+    tokens = _project_tokens(catalog, names)
     found = {}
     for component in components:
         spec = environment.components[component.name]
@@ -160,7 +161,10 @@ def resolve(
             environment=environment.name,
             requires=catalog.edges(component.name, names),
             in_tree=in_tree,
-            variables=_variables(environment, component, spec, issuer.machines if issuer else ()),
+            variables={
+                **_variables(environment, component, spec, issuer.machines if issuer else ()),
+                "project_tokens": tokens,
+            },
             image=_image(component, spec) if in_tree else "",
             reference=around.reference,
             accounts=_accounts(environment, catalog, component, around, rotates=store is not None),
@@ -179,6 +183,14 @@ def _in_tree(component: Component, around: Surroundings) -> bool:
     """True if the release is the in-tree chart; a chart that can be downloaded has priority."""
     official = around.charts and (component.chart or component.kustomize)
     return bool(component.embedded and around.takes_images and not official)
+
+
+def _project_tokens(catalog: Catalog, chosen: Sequence[str]) -> list[dict[str, Any]]:
+    """The sources of the volume of tokens in pods of projects: a file for each audience."""
+    return [
+        {"serviceAccountToken": {"audience": each, "path": each, "expirationSeconds": TOKEN_SECONDS}}
+        for each in catalog.project_audiences(chosen)
+    ]
 
 
 def _variables(

@@ -70,8 +70,14 @@ def values_of(name: str) -> dict[str, Any]:
     """Values as mlops-platform sets them, with constant digests and file texts."""
     component, folder = CATALOG[name], CATALOG.folder(name)
     assert component.embedded
-    known = {"name": name, "namespace": component.namespace, "version": "0", "environment": "test"}
+    known: dict[str, Any] = {
+        "name": name,
+        "namespace": component.namespace,
+        "version": "0",
+        "environment": "test",
+    }
     known |= {"domain": "example.com", "site": "example.com:8443", "machines": "issuer=audience"}
+    known |= {"project_tokens": [{"serviceAccountToken": {"audience": "tracking"}}]}
     image = f"docker.io/local/{name}:0"
     known |= {IMAGE: image, **ports(component)}
     values = substitute(complete(values_file(folder / component.embedded.values), component), known)

@@ -187,3 +187,16 @@ def test_a_folder_that_cannot_be_read_is_a_problem(tmp_path: Path) -> None:
     (tmp_path / "components").write_text("a file")
     _, problems = read_catalog_leniently(tmp_path / "components")
     assert [problem.what for problem in problems] == ["cannot be read: Not a directory"]
+
+
+def test_pods_of_projects_get_tokens_for_the_chosen_components_that_they_reach(tmp_path: Path) -> None:
+    for name, reached in (("tracker", "true"), ("store", "true"), ("hidden", "false"), ("open", "true")):
+        token = "" if name == "open" else f"token: {name}, "
+        write(
+            tmp_path,
+            name,
+            f"serves: {{http: {{port: 80, projects: {reached}}}}}\nprojects: {{{token}smoke: smoke.py}}\n",
+        )
+    catalog = read_catalog(tmp_path)
+    assert catalog.project_audiences(catalog.entries) == ["store", "tracker"]
+    assert catalog.project_audiences(["open", "tracker"]) == ["tracker"]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from mlops_platform.adapters.kube import KubeError
 from mlops_platform.base.errors import UsageError
-from mlops_platform.base.labels import SERVER, TRAINER
+from mlops_platform.base.labels import SERVER, TOKEN_SECONDS, TOKENS_PATH, TRAINER
 from mlops_platform.base.values import substitute
 from mlops_platform.catalogue.catalogue import Catalog
 from mlops_platform.catalogue.component import Component
@@ -19,9 +19,7 @@ if TYPE_CHECKING:
     from mlops_platform.adapters.s3 import Bucket
 
 CONFIG_NAME = "data"  # the ConfigMap in a project's namespace, for `envFrom` of pods
-TOKEN_FILE = "/run/secrets/data/token"  # noqa: S105 - where pods mount their token
 _CAPABILITY = "object-store"
-_TOKEN_SECONDS = 3600
 
 
 @dataclass(frozen=True)
@@ -61,7 +59,7 @@ class Data:
             "AWS_REGION": self.region,
             "AWS_DEFAULT_REGION": self.region,
             "AWS_ROLE_ARN": "arn:aws:iam::000000000000:role/project",  # SDKs want one; the token decides
-            "AWS_WEB_IDENTITY_TOKEN_FILE": TOKEN_FILE,
+            "AWS_WEB_IDENTITY_TOKEN_FILE": f"{TOKENS_PATH}/{self.audience}",
         }
 
 
@@ -94,7 +92,7 @@ def opened(context: Context, project: str, *, writes: bool = False) -> Iterator[
 
     def token() -> str:
         try:
-            return kube.token(project, account, data.audience, seconds=_TOKEN_SECONDS)
+            return kube.token(project, account, data.audience, seconds=TOKEN_SECONDS)
         except KubeError as error:
             if error.status != 404:
                 raise

@@ -8,6 +8,7 @@ from typing import Any
 from mlops_platform.adapters.kube.namespaces import labels_of
 from mlops_platform.base.labels import OWNED, PROJECT_LABEL, SERVER, TASKS, TRAINER
 from mlops_platform.base.quantities import to_bytes
+from mlops_platform.base.values import substitute
 from mlops_platform.catalogue.catalogue import Catalog
 from mlops_platform.catalogue.component import Component
 from mlops_platform.run.context import Context
@@ -20,6 +21,7 @@ RBAC = "rbac.authorization.k8s.io"
 GPU = "nvidia.com/gpu"
 ACCOUNTS: Mapping[str, Role] = {TRAINER: "edit", SERVER: "view", TASKS: "edit"}
 QUOTA_NAME, LIMITS_NAME = "project", "defaults"
+ENVIRONMENT_NAME = "platform"  # the ConfigMap with the variables that components give to pods of projects
 # Every kind of `objects_of` except the namespace itself.
 KINDS: Sequence[tuple[str, str]] = (
     (policies.API, policies.KIND),
@@ -76,8 +78,23 @@ def objects_of(
     environment = context.environment
     labels = {**labels_of(environment.name), PROJECT_LABEL: project.name, **(more or {})}
     return render(
-        context.catalog, environment.components, policies.base(context), project, project.name, labels
+        context.catalog,
+        environment.components,
+        policies.base(context),
+        project,
+        project.name,
+        labels,
+        _environment(context),
     )
+
+
+def _environment(context: Context) -> dict[str, str]:
+    """The variables of all components for pods of projects."""
+    found: dict[str, str] = {}
+    for each in context.resolved.values():
+        if part := each.component.projects:
+            found |= substitute(part.environment, each.variables)
+    return dict(sorted(found.items()))
 
 
 def render(
@@ -87,6 +104,7 @@ def render(
     project: Project,
     namespace: str,
     labels: Mapping[str, str],
+    environment: Mapping[str, str],
 ) -> tuple[Manifest, ...]:
     """The manifests, complete and in a fixed order, to compare with those of the cluster."""
     chosen = tuple(chosen)
@@ -105,6 +123,7 @@ def render(
         one("ResourceQuota", QUOTA_NAME, spec={"hard": _hard(project)}),
         one("LimitRange", LIMITS_NAME, spec={"limits": [_defaults(project)]}),
         *(one("ServiceAccount", n, automountServiceAccountToken=False) for n in ("default", *ACCOUNTS)),
+        one("ConfigMap", ENVIRONMENT_NAME, data=dict(environment)),
         *([one("ConfigMap", CONFIG_NAME, data=data.environment(project.name))] if data else []),
         *(one("Role", role, rules=[*_BASE[role], *_rules(catalog, chosen, role)]) for role in _BASE),
         *(

@@ -19,11 +19,12 @@ from tests import GOLDEN, ROOT
 CATALOG = read_catalog(ROOT / "tests/cases/policies")
 BASE = read_base(ROOT / "policies")
 MEMBERS = (Member("group", "data-scientists", "edit"), Member("user", "ann", "view"))
+VARIABLES = {"TRACKING": "http://tracking.tracking.svc:5000"}
 PROJECT = Project("churn", MEMBERS, Quota.of({"cpu": "2500m", "memory": "1024Mi", "gpu": "1"}))
 
 
 def objects(project: Project, *chosen: str) -> tuple[dict[str, Any], ...]:
-    return render(CATALOG, chosen or CATALOG.entries, BASE, project, project.name, {"a": "label"})
+    return render(CATALOG, chosen or CATALOG.entries, BASE, project, project.name, {"a": "label"}, VARIABLES)
 
 
 @pytest.mark.parametrize(("name", "project"), [("churn", PROJECT), ("empty", Project("empty"))])
@@ -36,8 +37,7 @@ def test_policies_come_before_any_object_that_could_run_a_pod() -> None:
     kinds = [each["kind"] for each in objects(PROJECT)]
     assert kinds[0] == "Namespace"
     assert set(kinds[1:4]) == {"NetworkPolicy"}
-    # ConfigMap: only with an object store.
-    assert {kind for _, kind in KINDS} == {*kinds[1:], "ConfigMap"}
+    assert {kind for _, kind in KINDS} == {*kinds[1:]}
 
 
 def test_gpus_are_limited_by_the_quota_and_never_by_a_limit_range() -> None:
