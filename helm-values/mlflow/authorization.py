@@ -12,9 +12,9 @@ import re
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
-from callers import TRUSTED, Callers, grouped, one
-from limits import Denied
-from reviews import Caller, Reviews
+from platform_callers import TRUSTED, Callers, grouped, one
+from platform_limits import Denied
+from platform_reviews import Caller, Reviews
 from rules import LOGIN, OPEN, REFUSED, Match, Rules
 
 Scope = MutableMapping[str, Any]

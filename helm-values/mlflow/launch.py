@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 ROUTES = Path(__file__).with_name("routes.txt")
 SECRETS = Path("/run/secrets")
+AUDIENCE, GROUP = "mlflow", "mlflow.mlops-platform.io"  # of tokens, and of the resources in rights
 PROXIED = "mlflow-artifacts:/"  # clients send artifacts here, and never see the store's keys
 
 
@@ -71,13 +72,13 @@ def authorized() -> Authorization:
     """
     from artifacts import serve_artifacts
     from authorization import Authorization
-    from callers import Callers
     from mlflow.server.fastapi_app import app
-    from reviews import ApiServer, Reviews
+    from platform_callers import Callers
+    from platform_reviews import ApiServer, Reviews
     from rules import Rules
 
     serve_artifacts(secret("bucket/uri"))
-    reviews = Reviews(ApiServer())
+    reviews = Reviews(ApiServer(), AUDIENCE, GROUP)
     return Authorization(app, Rules(ROUTES.read_text()), Callers(reviews), reviews)
 
 

@@ -11,19 +11,27 @@ import pytest
 
 from tests import ROOT
 
-FOLDER = ROOT / "helm-values/mlflow"
-NAMES = ("limits", "rules", "reviews", "callers", "authorization", "places")
+FOLDER, SHARED = ROOT / "helm-values/mlflow", ROOT / "images/python"
+NAMES = (
+    "platform_limits",
+    "platform_reviews",
+    "platform_callers",
+    "rules",
+    "authorization",
+    "places",
+)
 
 
 @pytest.fixture(scope="session")
 def scripts() -> Iterator[SimpleNamespace]:
     """The modules, by name, and the rules of routes.txt."""
-    sys.path.insert(0, str(FOLDER))
+    sys.path[:0] = [str(FOLDER), str(SHARED)]
     try:
         found = {name: importlib.import_module(name) for name in NAMES}
     finally:
-        sys.path.remove(str(FOLDER))
+        del sys.path[:2]
     table = found["rules"].Rules((FOLDER / "routes.txt").read_text())
-    yield SimpleNamespace(**found, table=table)
+    plain = {name.removeprefix("platform_"): module for name, module in found.items()}
+    yield SimpleNamespace(**plain, table=table)
     for name in NAMES:
         del sys.modules[name]

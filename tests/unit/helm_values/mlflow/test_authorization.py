@@ -99,7 +99,9 @@ class Server:
         secret.write_text(SECRET)
         self.api = Api(self.scripts.limits.Denied)
         # Time stands still: on a slow machine an answer would be asked for again.
-        reviews = self.scripts.reviews.Reviews(self.api, clock=lambda: 0.0)
+        reviews = self.scripts.reviews.Reviews(
+            self.api, "mlflow", "mlflow.mlops-platform.io", clock=lambda: 0.0
+        )
         callers = self.scripts.callers.Callers(reviews, secret, clock=lambda: 0.0)
         self._guarded = self.scripts.authorization.Authorization(
             self._app, self.scripts.table, callers, reviews

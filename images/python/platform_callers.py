@@ -1,4 +1,4 @@
-"""The caller of a request: a pod with a token for MLflow, or a person whom the gateway has signed in."""
+"""The caller of a request: a pod with a token for this server, or a person whom the gateway has signed in."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from limits import Answers, Budget, Clock, Denied
-from reviews import AUDIENCE, Caller, Reviews
+from platform_limits import Answers, Budget, Clock, Denied
+from platform_reviews import Caller, Reviews
 
 Headers = Mapping[str, tuple[bytes, ...]]
 
@@ -45,14 +45,16 @@ class Callers:
             sender = one(headers, "x-forwarded-for") if through_gateway else address
             return await self._pod(one(headers, "authorization"), sender)
         if not through_gateway:
-            raise Denied(401, "a token for MLflow is needed (docs/mlflow.md), or a login through the gateway")
+            raise Denied(
+                401, f"a token for {self._reviews.audience} is needed, or a login through the gateway"
+            )
         return _person(headers)
 
     async def _pod(self, authorization: str, sender: str) -> Caller:
         scheme, _, token = authorization.partition(" ")
         token = token.strip()
-        if scheme.lower() != "bearer" or not plausible(token, time.time()):
-            raise Denied(401, f"this is no service account token with the audience {AUDIENCE}")
+        if scheme.lower() != "bearer" or not plausible(token, self._reviews.audience, time.time()):
+            raise Denied(401, f"this is no service account token with the audience {self._reviews.audience}")
 
         async def ask() -> Caller | None:
             return await self._wrong.spend(sender, lambda: self._reviews.token(token))
@@ -82,21 +84,21 @@ def _person(headers: Headers) -> Caller:
     return Caller(user, (*(name for name in groups if ":" not in name), _SIGNED_IN))
 
 
-def plausible(token: str, now: float) -> bool:
-    """Tell whether a token looks like a service account token for MLflow; its signature is not checked.
+def plausible(token: str, audience: str, now: float) -> bool:
+    """Tell whether a token looks like a service account token for the audience; its signature is not checked.
 
     Any other text costs the API server no review.
     """
     if not 0 < len(token) <= _LONGEST_TOKEN or token.count(".") != 2:
         return False
     head, body = map(_part, token.split(".")[:2])
-    audience = body.get("aud")
-    audiences = audience if isinstance(audience, list) else [audience]
+    given = body.get("aud")
+    audiences = given if isinstance(given, list) else [given]
     ends, subject = body.get("exp"), body.get("sub")
     return (
         isinstance(head.get("alg"), str)
         and head["alg"].lower() != "none"
-        and AUDIENCE in audiences
+        and audience in audiences
         and isinstance(subject, str)
         and subject.startswith("system:serviceaccount:")
         and isinstance(ends, int | float)

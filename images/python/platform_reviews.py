@@ -1,4 +1,4 @@
-"""TokenReviews and SubjectAccessReviews at the API server, with the token of this pod."""
+"""TokenReviews and SubjectAccessReviews at the API server, with the token of this pod; needs urllib3."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import urllib3
-from limits import Answers, Budget, Clock, Denied
+from platform_limits import Answers, Budget, Clock, Denied
 
-AUDIENCE, GROUP = "mlflow", "mlflow.mlops-platform.io"
 _ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _SECONDS = 10.0  # a removed right, or a deleted pod, counts after this time
 _MOST = 4096
@@ -87,19 +86,22 @@ class ApiServer:
 
 
 class Reviews:
-    """The answers of the API server about tokens and rights, kept for ten seconds."""
+    """The answers of the API server about tokens and rights, kept for ten seconds.
 
-    def __init__(self, api: Api, clock: Clock = time.monotonic) -> None:
-        self._api = api
+    Tokens are for `audience`; rights are those on resources of the API group `group`.
+    """
+
+    def __init__(self, api: Api, audience: str, group: str, clock: Clock = time.monotonic) -> None:
+        self._api, self.audience, self._group = api, audience, group
         self._access: Answers[tuple[str, ...], bool] = Answers(_SECONDS, _MOST, clock)
         self._denied = Budget(_DENIED_AT_ONCE, _DENIED_PER_SECOND, _MOST, clock)
 
     async def token(self, token: str) -> Caller | None:
-        """Return the service account of a token for MLflow, or None; not kept: see callers.py."""
-        spec = {"token": token, "audiences": [AUDIENCE]}
+        """Return the service account of a token, or None; not kept: see platform_callers.py."""
+        spec = {"token": token, "audiences": [self.audience]}
         status = await self._api.review("authentication.k8s.io/v1", "TokenReview", spec)
         # An API server that does not know audiences answers without any.
-        if not status.get("authenticated") or AUDIENCE not in status.get("audiences", ()):
+        if not status.get("authenticated") or self.audience not in status.get("audiences", ()):
             return None
         user = status["user"]
         parts = user["username"].split(":")
@@ -110,18 +112,18 @@ class Reviews:
     async def require(self, caller: Caller, verb: str, resource: str, namespace: str = "") -> None:
         """Raise Denied (403) if the caller has not this right in the namespace; '' is the whole cluster."""
         if not await self._allowed(caller, verb, resource, namespace, limited=True):
-            where = f"in workspace {namespace}" if namespace else "in this cluster"
+            where = f"in project {namespace}" if namespace else "in this cluster"
             raise Denied(403, f"{caller.user} may not {verb} {resource} {where}")
 
     async def allowed(self, caller: Caller, verb: str, resource: str, namespace: str) -> bool:
-        """Tell whether the caller has a right, in a namespace that MLflow names and not the caller."""
+        """Tell whether the caller has a right, in a namespace that the server names and not the caller."""
         return await self._allowed(caller, verb, resource, namespace, limited=False)
 
     async def _allowed(
         self, caller: Caller, verb: str, resource: str, namespace: str, *, limited: bool
     ) -> bool:
         # Without `extra` of the token: it names the pod, and RBAC does not read it.
-        attributes = {"group": GROUP, "resource": resource, "verb": verb, "namespace": namespace}
+        attributes = {"group": self._group, "resource": resource, "verb": verb, "namespace": namespace}
         spec = {"user": caller.user, "groups": list(caller.groups), "resourceAttributes": attributes}
 
         async def ask() -> bool:

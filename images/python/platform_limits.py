@@ -13,7 +13,7 @@ Clock = Callable[[], float]
 
 
 class Denied(Exception):
-    """The answer to a request that does not reach MLflow."""
+    """The answer to a request that does not reach the server."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
