@@ -22,7 +22,7 @@ from mlops_platform.engine.graph import Graph, Lane, Part, after, chain, paralle
 from mlops_platform.run.context import Context
 from mlops_platform.run.resolved import Account, ResolvedComponent
 from mlops_platform.smoke.canary import PROBE_IMAGE, CanaryTest
-from mlops_platform.smoke.component import ComponentTest, component_tests
+from mlops_platform.smoke.component import ComponentTest, component_tests, named_tests
 from mlops_platform.smoke.identities import IdentitiesTest
 from mlops_platform.smoke.matrix import MatrixTest
 from mlops_platform.smoke.projects import ProjectsTest
@@ -73,19 +73,16 @@ def plan_up(context: Context, only: str = "") -> Graph:
 
 
 def plan_smoke(context: Context, names: Iterable[str]) -> Graph:
-    """The smoke tests of the named components, the long ones too, or all short ones without a name.
+    """The named smoke tests, those of the named components, or all short ones without a name.
 
     They keep the graph's order; no earlier result is used.
     """
     chosen = set(names) or {MATRIX, IDENTITIES, PROJECTS, *context.resolved}
-    tests = {
-        n: t
-        for n, t in component_tests(context, whole=set(names)).items()
-        if n in chosen and t.resolved.component.smoke
-    }
+    known = component_tests(context, whole=set(names))
+    tests = {n: t for n, t in known.items() if n in chosen and t.resolved.component.smoke}
     verify = {name: Part() for name in context.resolved}
-    for name, test in tests.items():
-        required = [verify[each] for each in test.resolved.requires]
+    for name, test in {**tests, **named_tests(context, known, chosen)}.items():
+        required = [verify[test.resolved.name], *(verify[each.name] for each in test.required)]
         verify[name] = after(Verify(context, test, always=True), *required)
     last = list(verify.values())
     if MATRIX in chosen:
@@ -156,6 +153,7 @@ def _component(context: Context, test: ComponentTest, ground: _Ground, built: Ma
     resolved = test.resolved
     component, needs = resolved.component, resolved.component.needs
     required = parallel(*(built[name].verified for name in resolved.requires))
+    tested = parallel(*(built[each.name].verified for each in test.required))
     vault = [built[resolved.audience].verified] if resolved.audience in resolved.requires else []
     verify = [Verify(context, test)] if component.smoke else []
     steps = chain(
@@ -176,7 +174,7 @@ def _component(context: Context, test: ComponentTest, ground: _Ground, built: Ma
         after(InstallRelease(context, resolved), required, ground.helm, ground.images(resolved.images)),
         *([ApplyObjects(context, resolved)] if component.objects else []),
         *([ConfigureVault(context, resolved)] if component == context.store else []),
-        *(after(each, ground.images(s.image for s in component.smoke)) for each in verify),
+        *(after(each, tested, ground.images(s.image for s in test.specs)) for each in verify),
     )
     verified, rotation = Part(last=steps.last), Part()
     if context.store and engine_of(component):

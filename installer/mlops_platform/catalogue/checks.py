@@ -68,6 +68,11 @@ def dangling(document: Document, component: Component) -> Iterable[Problem]:
         if job.name in names[:i]:
             yield document.problem(("jobs", i, "name"), f"{job.name}: given twice", "rename one")
     for i, smoke in enumerate(component.smoke):
+        given = [each.name for each in component.smoke[:i]]
+        if smoke.name and smoke.name in (*given, component.name, *NOT_COMPONENTS):
+            yield document.problem(
+                ("smoke", i, "name"), f"{smoke.name}: this name is taken", "take another name"
+            )
         if smoke.project and not component.kube_api:
             what = "project, but its pods may not reach the API server"
             yield document.problem(("smoke", i, "project"), what, "add kubeApi: true, or remove project")
@@ -85,17 +90,24 @@ def edge_problems(catalog: Catalog, *, complete: bool) -> list[Problem]:
     problems: list[Problem] = []
     owners: dict[tuple[str, str], str] = {}
     for name, entry in catalog.entries.items():
-        words = [(("requires", i), w) for i, w in enumerate(entry.component.requires)]
+        words: list[tuple[tuple[str | int, ...], str]] = []
+        words += [(("requires", i), w) for i, w in enumerate(entry.component.requires)]
         words += [(("optional", i), w) for i, w in enumerate(entry.component.optional)]
+        for k, smoke in enumerate(entry.component.smoke):
+            words += [(("smoke", k, "requires", i), w) for i, w in enumerate(smoke.requires)]
+            taken = smoke.name in catalog.entries and smoke.name != name
+            if smoke.name and (taken or owners.setdefault(("smoke", smoke.name), name) != name):
+                what = f"{smoke.name}: a component, or a smoke test of another one, has this name"
+                problems.append(entry.document.problem(("smoke", k, "name"), what, "take another name"))
         for place, wanted in words:
             if wanted == name or wanted in entry.component.provides:
-                what = f"{place[0]}: {wanted}: {name} itself"
+                what = f"{place[-2]}: {wanted}: {name} itself"
                 problems.append(entry.document.problem(place, what, "remove it"))
             if complete and wanted != NODE_POOLS and not catalog.providers(wanted):
                 problems.append(
                     entry.document.problem(
                         place,
-                        f"{place[0]}: {wanted}: no component has this name or provides it",
+                        f"{place[-2]}: {wanted}: no component has this name or provides it",
                         "write a component's name, or a capability from another component's `provides`",
                     )
                 )
@@ -136,6 +148,12 @@ def edge_problems(catalog: Catalog, *, complete: bool) -> list[Problem]:
     return problems
 
 
+def _tested_after(catalog: Catalog, name: str) -> list[str]:
+    """The components after which the short smoke tests of a component run."""
+    words = [word for smoke in catalog[name].smoke if not smoke.long for word in smoke.requires]
+    return [provider for word in words for provider in catalog.providers(word)]
+
+
 def _cycles(catalog: Catalog) -> list[tuple[str, ...]]:
     """Each cycle once, starting at its first component by name."""
     found: dict[frozenset[str], tuple[str, ...]] = {}
@@ -149,7 +167,7 @@ def _cycles(catalog: Catalog) -> list[tuple[str, ...]]:
             return
         if name in finished:
             return
-        for needed in catalog.edges(name, catalog.entries):
+        for needed in (*catalog.edges(name, catalog.entries), *_tested_after(catalog, name)):
             visit(needed, (*trail, name))
         finished.add(name)
 

@@ -47,7 +47,13 @@ class JobSpec(Script):
 class SmokeSpec(Script):
     """A smoke test of the component: a script that prints a JSON line per test (smoke/probes.py)."""
 
+    name: Name = Field(default="", description="`mlops-platform smoke <name>` runs this test alone")
     image: Name = Field(default="toolbox", description="Image of the script")
+    requires: list[Name] = Field(
+        default_factory=list,
+        description="Components or capabilities without which the test is left out; it runs after their "
+        "tests. With `project`, the project has what they make for projects",
+    )
     survives: list[Pods] = Field(
         default_factory=list,
         description="Pods (`db-0`, `deployment/web`) that are deleted between `write` and `read`, "
@@ -65,7 +71,9 @@ class SmokeSpec(Script):
         description="With `project`: rights in the whole cluster on the component's kinds, during the test",
     )
     long: bool = Field(
-        default=False, description="true: `up` leaves it out; `mlops-platform smoke <name>` runs it too"
+        default=False,
+        description="true: `up` leaves it out. `mlops-platform smoke <component>` runs it, or if it has a "
+        "name, `mlops-platform smoke <name>`",
     )
     grace: Annotated[int, Field(ge=1, le=3600)] | None = Field(
         default=None, description="Grace period in seconds of the deleted pods; default: their own"

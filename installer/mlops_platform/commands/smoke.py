@@ -20,7 +20,10 @@ def run(console: Console, components: Sequence[str], *, junit: str) -> int:
 
     opened = open_environment(console.environment)
     name = console.environment = opened.environment.name
-    require_known(components, (*opened.environment.installed, MATRIX, IDENTITIES, PROJECTS), name)
+    installed = opened.environment.installed
+    tests = [spec.name for each in installed for spec in opened.catalog[each].smoke if spec.name]
+    known = (*installed, MATRIX, IDENTITIES, PROJECTS, *tests)
+    require_known(components, known, name, what="component or smoke test")
     reach(read_only(opened))  # an environment that is not up gets neither a run nor a state folder
     with running(console, opened) as run:
         reach(run.context)
@@ -35,12 +38,12 @@ def run(console: Console, components: Sequence[str], *, junit: str) -> int:
     return console.done(data, screens.smoke(name, found, result))
 
 
-def require_known(wanted: Sequence[str], known: Sequence[str], name: str) -> None:
-    """Raises UsageError that lists the known components."""
+def require_known(wanted: Sequence[str], known: Sequence[str], name: str, what: str = "component") -> None:
+    """Raises UsageError that lists the known names."""
     unknown = [each for each in wanted if each not in known]
     if unknown:
         raise UsageError(
-            f"{name} has no component {', '.join(unknown)}", hint=f"it has {', '.join(sorted(known))}"
+            f"{name} has no {what} {', '.join(unknown)}", hint=f"it has {', '.join(sorted(known))}"
         )
 
 

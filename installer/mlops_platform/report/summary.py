@@ -89,12 +89,8 @@ def summary_of(context: Context) -> Summary:
 
 def smoke_result(context: Context, names: Collection[str] = ()) -> SmokeResult | None:
     """The sum of the results stored in the cluster, for all components or `names`; None without any."""
-    here = {
-        n
-        for n in (MATRIX, IDENTITIES, PROJECTS, *(c.name for c in context.components))
-        if not names or n in names
-    }
-    records = [r for name, r in read(context.clients.kube).items() if name in here]
+    chosen = set(names) or {MATRIX, IDENTITIES, PROJECTS, *(c.name for c in context.components)}
+    records = [r for name, r in read(context.clients.kube).items() if name in chosen]
     if not records:
         return None
     return SmokeResult(

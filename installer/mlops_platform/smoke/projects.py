@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +31,8 @@ from mlops_platform.smoke.answers import Report, Source, Target, results_of
 from mlops_platform.smoke.canary import PROBE_IMAGE
 from mlops_platform.smoke.component import PROBES, run_probes
 from mlops_platform.smoke.rights import MEMBERS, rights
+from mlops_platform.smoke.temporary import remove, run_all
 from mlops_platform.steps.jobs.manifest import ScriptJob, deployment_of, scripts_of
-from mlops_platform.steps.jobs.run import run_job
 from mlops_platform.steps.projects import cluster, scripts
 from mlops_platform.steps.projects.keep import LAYER
 from mlops_platform.steps.projects.model import Project
@@ -163,9 +163,10 @@ def _two_projects(context: Context, kube: Kube, progress: Progress) -> Iterator[
 
     Those of killed runs are removed first.
     """
+    parts = scripts.components_with_scripts(context)
     for old in kube.metadata("v1", "Namespace", labels=f"{PASSING}={_PURPOSE}"):
         if "deletionTimestamp" not in old["metadata"]:
-            _remove(context, kube, [Project(old["metadata"]["name"])])
+            remove(context, kube, parts, [old["metadata"]["name"]])
     pair = [Project(f"{_PURPOSE}-{secrets.token_hex(3)}", members) for members in (MEMBERS, ())]
     try:
         for project in pair:
@@ -175,37 +176,14 @@ def _two_projects(context: Context, kube: Kube, progress: Progress) -> Iterator[
         yield pair
     finally:
         progress.say("removing two projects")
-        _remove(context, kube, pair)
+        remove(context, kube, parts, [project.name for project in pair])
 
 
 def _sync(context: Context, kube: Kube, pair: Sequence[Project]) -> None:
     found = [each for each in cluster.projects(context, kube) if not each.removing]
     parts = scripts.components_with_scripts(context)
     jobs = [scripts.sync_job(part, [*found, *pair]) for part in parts]
-    _run_all(context, kube, jobs)
-
-
-def _remove(context: Context, kube: Kube, pair: Sequence[Project]) -> None:
-    """Let components remove what is of the projects, then delete the namespaces, without waiting."""
-    parts = scripts.components_with_scripts(context)
-    try:
-        _run_all(
-            context,
-            kube,
-            [scripts.remove_job(part, each.name, keep_data=False) for part in parts for each in pair],
-        )
-    finally:
-        for project in pair:
-            kube.delete("v1", "Namespace", project.name)
-
-
-def _run_all(context: Context, kube: Kube, jobs: Sequence[ScriptJob]) -> None:
-    """Run Jobs side by side. Raises the first failure, when all have ended."""
-    if not jobs:
-        return
-    run = partial(run_job, kube, progress=Silent(), cancel=context.cancel)
-    with ThreadPoolExecutor(len(jobs)) as pool:
-        list(pool.map(run, jobs))
+    run_all(context, kube, jobs)
 
 
 def _script(namespace: str, name: str, image: str, arguments: tuple[str, ...]) -> ScriptJob:

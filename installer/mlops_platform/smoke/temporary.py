@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from mlops_platform.adapters.kube import Kube
 from mlops_platform.adapters.kube.namespaces import JOBS_ACCOUNT, PASSING
+from mlops_platform.base.digest import short_digest
 from mlops_platform.base.labels import OWNED
+from mlops_platform.base.progress import Silent
 from mlops_platform.catalogue.scripts import SmokeSpec
 from mlops_platform.run.context import Context
 from mlops_platform.run.resolved import ResolvedComponent
+from mlops_platform.steps.jobs.manifest import ScriptJob
+from mlops_platform.steps.jobs.run import run_job
+from mlops_platform.steps.projects import scripts
 from mlops_platform.steps.projects.cluster import wait_for_quota
 from mlops_platform.steps.projects.model import ROLES, Project
 from mlops_platform.steps.projects.objects import RBAC, objects_of
@@ -27,24 +35,58 @@ def temporary_project(
     """A project for the duration of the block, if the test wants one; yields its name, else ''.
 
     The account of the component's Jobs may do there what `edit` may, and has the test's `rights` in the
-    cluster. Both end with the block. After a killed run, the next one deletes them with the namespace.
+    cluster. Components that the test requires make for the project what they make for all projects. All of
+    it ends with the block. After a killed run, the next one deletes it.
     """
     if not spec.project:
         yield ""
         return
-    purpose = f"smoke-{resolved.name}"
-    for old in kube.metadata("v1", "Namespace", labels=f"{PASSING}={purpose}"):
-        kube.delete("v1", "Namespace", old["metadata"]["name"])
+    purpose = f"smoke-{spec.name or resolved.name}"
+    parts = _parts(context, spec)
+    left = [o["metadata"] for o in kube.metadata("v1", "Namespace", labels=f"{PASSING}={purpose}")]
+    remove(context, kube, parts, [each["name"] for each in left if "deletionTimestamp" not in each])
     name = f"{purpose}-{secrets.token_hex(3)}"
     try:
         kube.apply(*objects_of(context, Project(name), {PASSING: purpose}))
         kube.apply(*_rights(kube, name, resolved, spec))
         wait_for_quota(context, kube, name)
+        run_all(context, kube, [_sync_job(each, name) for each in parts])
         yield name
     finally:
         for kind in ("ClusterRoleBinding", "ClusterRole") if spec.rights else ():
             kube.delete(_API, kind, name)
-        kube.delete("v1", "Namespace", name)
+        remove(context, kube, parts, [name])
+
+
+def remove(context: Context, kube: Kube, parts: Sequence[ResolvedComponent], names: Sequence[str]) -> None:
+    """Let components remove what is of the projects, then delete the namespaces, without waiting."""
+    try:
+        jobs = [scripts.remove_job(part, name, keep_data=False) for part in parts for name in names]
+        run_all(context, kube, jobs)
+    finally:
+        for name in names:
+            kube.delete("v1", "Namespace", name)
+
+
+def run_all(context: Context, kube: Kube, jobs: Sequence[ScriptJob]) -> None:
+    """Run Jobs side by side. Raises the first failure, when all have ended."""
+    if not jobs:
+        return
+    run = partial(run_job, kube, progress=Silent(), cancel=context.cancel)
+    with ThreadPoolExecutor(len(jobs)) as pool:
+        list(pool.map(run, jobs))
+
+
+def _parts(context: Context, spec: SmokeSpec) -> list[ResolvedComponent]:
+    """The components that a test requires and that do something for each project."""
+    names = {name for word in spec.requires for name in context.catalog.providers(word)}
+    return [each for each in scripts.components_with_scripts(context) if each.name in names] if names else []
+
+
+def _sync_job(part: ResolvedComponent, name: str) -> ScriptJob:
+    """A Job of its own name: the one for all projects may run at the same time."""
+    job = scripts.sync_job(part, [Project(name)])
+    return replace(job, name=f"{job.name}-{short_digest(name)[:8]}")
 
 
 def _rights(kube: Kube, name: str, resolved: ResolvedComponent, spec: SmokeSpec) -> Iterator[dict[str, Any]]:
