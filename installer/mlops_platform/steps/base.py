@@ -1,4 +1,4 @@
-"""The base class of all steps of one component."""
+"""The base classes of steps: of one component, and of the environment."""
 
 from __future__ import annotations
 
@@ -25,3 +25,21 @@ class ComponentStep:
     @property
     def layer(self) -> str:
         return self.resolved.layer
+
+
+@dataclass(frozen=True)
+class EnvironmentStep:
+    """A step of no component.
+
+    `path` is its id. A step on one object of several names a field in it, with {0} for the step:
+    "image/{0.name}".
+    """
+
+    context: Context
+
+    path: ClassVar[str]
+    layer: ClassVar[str]
+
+    @property
+    def id(self) -> str:
+        return self.path.format(self)

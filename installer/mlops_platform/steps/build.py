@@ -7,22 +7,19 @@ from dataclasses import dataclass
 from mlops_platform.adapters.programs import Program
 from mlops_platform.base.progress import Progress
 from mlops_platform.engine.graph import Difference
-from mlops_platform.run.context import Context
+from mlops_platform.steps.base import EnvironmentStep
 
 PROGRAMS, IMAGES = "programs", "images"
 
 
 @dataclass(frozen=True)
-class BuildProgram:
+class BuildProgram(EnvironmentStep):
     """Go tools of one pinned module, built once into the cache."""
 
-    context: Context
     program: Program
-    layer: str = PROGRAMS
 
-    @property
-    def id(self) -> str:
-        return f"program/{self.program.name}"
+    path = "program/{0.program.name}"
+    layer = PROGRAMS
 
     def observe(self) -> Difference | None:
         programs = self.context.programs
@@ -35,16 +32,13 @@ class BuildProgram:
 
 
 @dataclass(frozen=True)
-class BuildImage:
+class BuildImage(EnvironmentStep):
     """One recipe's image, rebuilt only when the recipe's digest changes."""
 
-    context: Context
     name: str
-    layer: str = IMAGES
 
-    @property
-    def id(self) -> str:
-        return f"image/{self.name}"
+    path = "image/{0.name}"
+    layer = IMAGES
 
     def observe(self) -> Difference | None:
         return None if self.context.images.built(self.name) else Difference("build")

@@ -10,19 +10,18 @@ from mlops_platform.adapters.kube.readiness import wait_ready
 from mlops_platform.base.labels import PLATFORM_NAMESPACE
 from mlops_platform.base.progress import Progress
 from mlops_platform.engine.graph import Difference
-from mlops_platform.run.context import Context
+from mlops_platform.steps.base import EnvironmentStep
 
 CLUSTER = "cluster"
 ADDONS_RECORD = "mlops-platform-addons"
 
 
 @dataclass(frozen=True)
-class CreateCluster:
+class CreateCluster(EnvironmentStep):
     """Apply Terraform; with unchanged inputs and state, Terraform is not even started."""
 
-    context: Context
-    id: str = "cluster/terraform"
-    layer: str = CLUSTER
+    path = "cluster/terraform"
+    layer = CLUSTER
 
     def observe(self) -> Difference | None:
         terraform, cluster = self.context.terraform, self.context.cluster
@@ -40,12 +39,11 @@ class CreateCluster:
 
 
 @dataclass(frozen=True)
-class ReviveCluster:
+class ReviveCluster(EnvironmentStep):
     """Start what Terraform made and what has died since: a killed node restarts with its data."""
 
-    context: Context
-    id: str = "cluster/node"
-    layer: str = CLUSTER
+    path = "cluster/node"
+    layer = CLUSTER
 
     def observe(self) -> Difference | None:
         self.context.access.get()
@@ -57,16 +55,13 @@ class ReviveCluster:
 
 
 @dataclass(frozen=True)
-class LoadImage:
+class LoadImage(EnvironmentStep):
     """Put one built image on the nodes, or into the registry that they pull from."""
 
-    context: Context
     name: str
-    layer: str = CLUSTER
 
-    @property
-    def id(self) -> str:
-        return f"cluster/image-{self.name}"
+    path = "cluster/image-{0.name}"
+    layer = CLUSTER
 
     def observe(self) -> Difference | None:
         reference = self.context.images.reference(self.name)
@@ -80,12 +75,11 @@ class LoadImage:
 
 
 @dataclass(frozen=True)
-class ApplyAddons:
+class ApplyAddons(EnvironmentStep):
     """Apply the manifests that every cluster of this kind needs; with a recorded digest, a no-op is free."""
 
-    context: Context
-    id: str = "cluster/addons"
-    layer: str = CLUSTER
+    path = "cluster/addons"
+    layer = CLUSTER
 
     def _record(self) -> dict[str, object]:
         text = json.dumps(list(self.context.cluster.addons()), sort_keys=True)

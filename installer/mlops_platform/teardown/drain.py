@@ -9,8 +9,8 @@ from mlops_platform.adapters.kube.client import Object
 from mlops_platform.base.progress import Progress
 from mlops_platform.catalogue.component import Component
 from mlops_platform.engine.graph import Difference
-from mlops_platform.run.context import Context
 from mlops_platform.run.lock import NAMESPACE as LOCK_NAMESPACE
+from mlops_platform.steps.base import EnvironmentStep
 from mlops_platform.teardown.objects import (
     counted,
     custom_resources,
@@ -24,16 +24,13 @@ from mlops_platform.teardown.operators import finalizer_remover
 
 
 @dataclass(frozen=True)
-class Uninstall:
+class Uninstall(EnvironmentStep):
     """Uninstall a component's release, after those of its dependents."""
 
-    context: Context
     component: Component
-    layer: str = "releases"
 
-    @property
-    def id(self) -> str:
-        return f"{self.component.name}/uninstall"
+    path = "{0.component.name}/uninstall"
+    layer = "releases"
 
     def observe(self) -> Difference | None:
         key = (self.component.namespace, self.component.name)
@@ -45,15 +42,14 @@ class Uninstall:
 
 
 @dataclass(frozen=True)
-class UninstallOthers:
+class UninstallOthers(EnvironmentStep):
     """Uninstall releases in our namespaces that no component of the catalogue has: its folder is gone.
 
     Before the others: a user's component may stand on a shipped one, and its edges are not known.
     """
 
-    context: Context
-    id: str = "drain/other-releases"
-    layer: str = "releases"
+    path = "drain/other-releases"
+    layer = "releases"
 
     def observe(self) -> Difference | None:
         names = [name for _, name in self._found()]
@@ -72,12 +68,11 @@ class UninstallOthers:
 
 
 @dataclass(frozen=True)
-class SuspendCronJobs:
+class SuspendCronJobs(EnvironmentStep):
     """Suspend CronJobs, so that they start nothing during the drain."""
 
-    context: Context
-    id: str = "drain/schedules"
-    layer: str = "drain"
+    path = "drain/schedules"
+    layer = "drain"
 
     def _running(self) -> list[Object]:
         jobs = ours(self.context, self.context.clients.kube.list("batch/v1", "CronJob"))
@@ -96,17 +91,17 @@ class SuspendCronJobs:
 
 
 @dataclass(frozen=True)
-class DeleteCustomResources:
+class DeleteCustomResources(EnvironmentStep):
     """Delete users' custom resources while the controllers of their kinds still run.
 
     Objects of a chart go with its release, and objects with an owner go with that. `kept` are API groups
     that are left alone. Finalizers of an operator of ours that does not run are removed.
     """
 
-    context: Context
     kept: frozenset[str] = frozenset()
-    id: str = "drain/custom"
-    layer: str = "drain"
+
+    path = "drain/custom"
+    layer = "drain"
 
     def observe(self) -> Difference | None:
         found = self._found()
@@ -122,12 +117,11 @@ class DeleteCustomResources:
 
 
 @dataclass(frozen=True)
-class DeleteLoadBalancers:
+class DeleteLoadBalancers(EnvironmentStep):
     """Delete Gateways, Ingresses and Services of type LoadBalancer, with their load balancers outside."""
 
-    context: Context
-    id: str = "drain/entrances"
-    layer: str = "drain"
+    path = "drain/entrances"
+    layer = "drain"
 
     def observe(self) -> Difference | None:
         found = load_balancers(self.context)
@@ -139,16 +133,16 @@ class DeleteLoadBalancers:
 
 
 @dataclass(frozen=True)
-class DeleteVolumes:
+class DeleteVolumes(EnvironmentStep):
     """Delete claims while the provisioner still runs, then wait until the volumes are gone.
 
     A retained volume gets the reclaim policy Retain: its disk stays until a user deletes it.
     """
 
-    context: Context
     retain: bool = False
-    id: str = "drain/volumes"
-    layer: str = "drain"
+
+    path = "drain/volumes"
+    layer = "drain"
 
     def observe(self) -> Difference | None:
         volumes = len(self._volumes())
@@ -200,15 +194,14 @@ class DeleteVolumes:
 
 
 @dataclass(frozen=True)
-class DeleteNamespaces:
+class DeleteNamespaces(EnvironmentStep):
     """Delete the components' namespaces of a shared cluster, with everything still in them.
 
     The namespace of the lock stays: this run holds the lock until its end.
     """
 
-    context: Context
-    id: str = "drain/namespaces"
-    layer: str = "drain"
+    path = "drain/namespaces"
+    layer = "drain"
 
     def observe(self) -> Difference | None:
         found = self._found()

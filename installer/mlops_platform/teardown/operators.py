@@ -19,6 +19,7 @@ from mlops_platform.base.labels import COMPONENT_LABEL
 from mlops_platform.base.progress import Progress
 from mlops_platform.engine.graph import Difference
 from mlops_platform.run.context import Context
+from mlops_platform.steps.base import EnvironmentStep
 from mlops_platform.teardown.objects import namespaces_of, objects_of, title, wait_gone
 
 DEFINITIONS = ("apiextensions.k8s.io/v1", "CustomResourceDefinition")
@@ -33,12 +34,11 @@ def own_definitions(context: Context) -> list[Object]:
 
 
 @dataclass(frozen=True)
-class SilenceWebhooks:
+class SilenceWebhooks(EnvironmentStep):
     """Delete webhooks and APIServices of our namespaces that no pod serves, and end such conversions."""
 
-    context: Context
-    id: str = "drain/webhooks"
-    layer: str = "drain"
+    path = "drain/webhooks"
+    layer = "drain"
 
     def observe(self) -> Difference | None:
         found = self._found()
@@ -139,12 +139,11 @@ def remove_finalizers(kube: Kube, each: Object, operator: str, progress: Progres
 
 
 @dataclass(frozen=True)
-class DeleteDefinitions:
+class DeleteDefinitions(EnvironmentStep):
     """Delete the kinds of our operators after the operators, with the objects that are left of them."""
 
-    context: Context
-    id: str = "drain/definitions"
-    layer: str = "drain"
+    path = "drain/definitions"
+    layer = "drain"
 
     def observe(self) -> Difference | None:
         found = own_definitions(self.context)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from mlops_platform.adapters.kube.client import Object
 from mlops_platform.base.progress import Progress
 from mlops_platform.engine.graph import Difference
-from mlops_platform.run.context import Context
+from mlops_platform.steps.base import EnvironmentStep
 from mlops_platform.teardown.objects import namespaces_of
 
 _GROUP = "snapshot.storage.k8s.io"
@@ -17,12 +17,11 @@ GROUPS = frozenset({_GROUP, f"group{_GROUP}"})
 
 
 @dataclass(frozen=True)
-class KeepSnapshots:
+class KeepSnapshots(EnvironmentStep):
     """Set each snapshot to Retain: it stays when a chart or a namespace deletes its VolumeSnapshot."""
 
-    context: Context
-    id: str = "drain/snapshots"
-    layer: str = "drain"
+    path = "drain/snapshots"
+    layer = "drain"
 
     def observe(self) -> Difference | None:
         found = len(self._held())

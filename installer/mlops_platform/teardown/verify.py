@@ -12,6 +12,7 @@ from mlops_platform.base.progress import Progress
 from mlops_platform.clusters.leftovers import Leftover
 from mlops_platform.engine.graph import Difference, Slot
 from mlops_platform.run.context import Context
+from mlops_platform.steps.base import EnvironmentStep
 
 # The record identifies the owner of every object, so it goes last.
 KEPT = ("runs", "environment.yaml", "lock", "record.json")
@@ -41,13 +42,13 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Retain:
+class Retain(EnvironmentStep):
     """Remove retained objects from Terraform's state, and mark them for later inventories."""
 
-    context: Context
     options: DownOptions
-    id: str = "cluster/retain"
-    layer: str = "cluster"
+
+    path = "cluster/retain"
+    layer = "cluster"
 
     def observe(self) -> Difference | None:
         words = ", ".join(sorted(self.options.retain))
@@ -62,17 +63,17 @@ class Retain:
 
 
 @dataclass(frozen=True)
-class RemoveBlockers:
+class RemoveBlockers(EnvironmentStep):
     """Delete objects of controllers, which a dead cluster cannot remove and Terraform would wait for.
 
     Only those that are ours and not in Terraform's state.
     """
 
-    context: Context
     outcome: Outcome
     blocking: Slot[list[Leftover]] = field(default_factory=lambda: Slot("objects that block Terraform"))
-    id: str = "cluster/unblock"
-    layer: str = "sweep"
+
+    path = "cluster/unblock"
+    layer = "sweep"
 
     def observe(self) -> Difference | None:
         found = self.context.cluster.teardown.inventory()
@@ -92,16 +93,15 @@ def _blocking(context: Context, found: Sequence[Leftover]) -> list[Leftover]:
 
 
 @dataclass(frozen=True)
-class DestroyCluster:
+class DestroyCluster(EnvironmentStep):
     """Run `terraform destroy`, also after an `up` that died at any point.
 
     It ends the nodes, which may leave network interfaces behind; so after a failure, blocking objects are
     looked for a second time (hashicorp/terraform-provider-aws#11473).
     """
 
-    context: Context
-    id: str = "cluster/destroy"
-    layer: str = "cluster"
+    path = "cluster/destroy"
+    layer = "cluster"
 
     def observe(self) -> Difference | None:
         resources = self.context.terraform.resources()
@@ -135,15 +135,15 @@ class DestroyCluster:
 
 
 @dataclass(frozen=True)
-class Sweep:
+class Sweep(EnvironmentStep):
     """Delete what Terraform does not know of, by the provider's inventory."""
 
-    context: Context
     options: DownOptions
     outcome: Outcome
     found: Slot[list[Leftover]] = field(default_factory=lambda: Slot("objects to sweep"))
-    id: str = "cluster/sweep"
-    layer: str = "sweep"
+
+    path = "cluster/sweep"
+    layer = "sweep"
 
     def observe(self) -> Difference | None:
         found = _everything(self.context)
@@ -202,14 +202,14 @@ def _everything(context: Context) -> list[Leftover]:
 
 
 @dataclass(frozen=True)
-class VerifyDestroyed:
+class VerifyDestroyed(EnvironmentStep):
     """Take the inventory again. Every object found is a leftover, and leftovers are exit 7."""
 
-    context: Context
     options: DownOptions
     outcome: Outcome
-    id: str = "cluster/proof"
-    layer: str = "verify"
+
+    path = "cluster/proof"
+    layer = "verify"
 
     def observe(self) -> Difference | None:
         return Difference("look for leftovers")
@@ -236,12 +236,11 @@ def _left(context: Context, left: Sequence[Leftover]) -> LeftoversError:
 
 
 @dataclass(frozen=True)
-class RemoveRecord:
+class RemoveRecord(EnvironmentStep):
     """Remove the record outside of this machine: last, since it identifies all other objects."""
 
-    context: Context
-    id: str = "cluster/record"
-    layer: str = "verify"
+    path = "cluster/record"
+    layer = "verify"
 
     def observe(self) -> Difference | None:
         where = self.context.cluster.teardown.record_location()

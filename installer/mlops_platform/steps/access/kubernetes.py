@@ -24,6 +24,7 @@ from mlops_platform.environment.issuer import addresses, provider
 from mlops_platform.environment.uis import gateway
 from mlops_platform.run.context import Context
 from mlops_platform.steps.access.certificate import authority_file
+from mlops_platform.steps.base import EnvironmentStep
 
 CLIENT = "kubernetes"
 SERVICE = "issuer"  # the Service through which the API server reaches the issuer's public address
@@ -54,12 +55,11 @@ def require_sign_in(context: Context) -> None:
 
 
 @dataclass(frozen=True)
-class TrustIssuer:
+class TrustIssuer(EnvironmentStep):
     """Let the API server accept logins of the platform's users."""
 
-    context: Context
-    id: str = "access/kubernetes"
-    layer: str = "access"
+    path = "access/kubernetes"
+    layer = "access"
 
     def observe(self) -> Difference | None:
         known = self.context.cluster.trusted_issuer()

@@ -7,19 +7,18 @@ from dataclasses import dataclass
 from mlops_platform.base.labels import PLATFORM_NAMESPACE
 from mlops_platform.base.progress import Progress
 from mlops_platform.engine.graph import Difference
-from mlops_platform.run.context import Context
+from mlops_platform.steps.base import EnvironmentStep
 from mlops_platform.steps.network import policies
 
 LAYER = "policies"
 
 
 @dataclass(frozen=True)
-class ClosePlatformNamespace:
+class ClosePlatformNamespace(EnvironmentStep):
     """Apply the policies of every namespace to the platform's own."""
 
-    context: Context
-    id: str = "policies/platform"
-    layer: str = LAYER
+    path = "policies/platform"
+    layer = LAYER
 
     def _wanted(self) -> tuple[policies.Manifest, ...]:
         return policies.placed(policies.base(self.context), PLATFORM_NAMESPACE)

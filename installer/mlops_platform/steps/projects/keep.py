@@ -10,6 +10,7 @@ from mlops_platform.base.progress import Progress
 from mlops_platform.engine.graph import Difference, Slot
 from mlops_platform.run.context import Context
 from mlops_platform.run.resolved import ResolvedComponent
+from mlops_platform.steps.base import EnvironmentStep
 from mlops_platform.steps.jobs.run import run_job
 from mlops_platform.steps.projects import cluster, scripts
 from mlops_platform.steps.projects.model import Project
@@ -19,16 +20,13 @@ _SHOWN = 3  # names in one line of the screen
 
 
 @dataclass(frozen=True)
-class MakeProject:
+class MakeProject(EnvironmentStep):
     """Make a project, or set the members and quota of one that exists."""
 
-    context: Context
     project: Project
-    layer: str = LAYER
 
-    @property
-    def id(self) -> str:
-        return f"{self.project.name}/namespace"
+    path = "{0.project.name}/namespace"
+    layer = LAYER
 
     def observe(self) -> Difference | None:
         kube, name = self.context.clients.kube, self.project.name
@@ -43,13 +41,13 @@ class MakeProject:
 
 
 @dataclass(frozen=True)
-class KeepProjects:
+class KeepProjects(EnvironmentStep):
     """Set the objects of every project to those of this version of the program."""
 
-    context: Context
-    id: str = "projects/namespaces"
-    layer: str = LAYER
     found: Slot[list[Project]] = field(default_factory=lambda: Slot("the projects"))
+
+    path = "projects/namespaces"
+    layer = LAYER
 
     def observe(self) -> Difference | None:
         every = cluster.projects(self.context, self.context.clients.kube)
@@ -68,16 +66,13 @@ class KeepProjects:
 
 
 @dataclass(frozen=True)
-class SyncProjects:
+class SyncProjects(EnvironmentStep):
     """Run a component's script for projects, if its input for any of them has changed."""
 
-    context: Context
     resolved: ResolvedComponent
-    layer: str = LAYER
 
-    @property
-    def id(self) -> str:
-        return f"{self.resolved.name}/projects"
+    path = "{0.resolved.name}/projects"
+    layer = LAYER
 
     def _projects(self) -> list[Project]:
         every = cluster.projects(self.context, self.context.clients.kube)

@@ -15,6 +15,7 @@ from mlops_platform.base.progress import Progress
 from mlops_platform.engine.graph import Difference
 from mlops_platform.run.context import Context
 from mlops_platform.run.resolved import ResolvedComponent
+from mlops_platform.steps.base import EnvironmentStep
 from mlops_platform.steps.jobs.run import run_job
 from mlops_platform.steps.projects import scripts
 from mlops_platform.steps.projects.keep import LAYER
@@ -28,16 +29,13 @@ _REMAINING = re.compile(r"([a-z0-9]+)\.([-a-z0-9.]*) has [0-9]+ resource instanc
 
 
 @dataclass(frozen=True)
-class StopWorkloads:
+class StopWorkloads(EnvironmentStep):
     """Record that the project is being removed, then delete what runs in it."""
 
-    context: Context
     name: str
-    layer: str = LAYER
 
-    @property
-    def id(self) -> str:
-        return f"{self.name}/workloads"
+    path = "{0.name}/workloads"
+    layer = LAYER
 
     def observe(self) -> Difference | None:
         kube = self.context.clients.kube
@@ -69,18 +67,15 @@ class StopWorkloads:
 
 
 @dataclass(frozen=True)
-class RemovePart:
+class RemovePart(EnvironmentStep):
     """Run a component's script, which removes what it has of the project."""
 
-    context: Context
     resolved: ResolvedComponent
     name: str
     keep_data: bool
-    layer: str = LAYER
 
-    @property
-    def id(self) -> str:
-        return f"{self.resolved.name}/projects"
+    path = "{0.resolved.name}/projects"
+    layer = LAYER
 
     def observe(self) -> Difference | None:
         return Difference(f"remove what is {self.name}'s" + (", except data" if self.keep_data else ""))
@@ -93,16 +88,13 @@ class RemovePart:
 
 
 @dataclass(frozen=True)
-class RemoveNamespace:
+class RemoveNamespace(EnvironmentStep):
     """Delete the namespace, and wait until it is gone."""
 
-    context: Context
     name: str
-    layer: str = LAYER
 
-    @property
-    def id(self) -> str:
-        return f"{self.name}/namespace"
+    path = "{0.name}/namespace"
+    layer = LAYER
 
     def observe(self) -> Difference | None:
         found = self.context.clients.kube.get("v1", "Namespace", self.name)
