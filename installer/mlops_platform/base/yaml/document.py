@@ -12,7 +12,7 @@ from typing import Any
 
 from mlops_platform.base.errors import ConfigurationError, Problem, StepError
 from mlops_platform.base.yaml import parse as parsing
-from mlops_platform.base.yaml.parse import Key, Place, Tree
+from mlops_platform.base.yaml.tree import Key, Place, Tree
 
 MOST_BYTES = 1024 * 1024
 _RENDERED = 5_000_000  # values in what Helm or kustomize print: all of Kubeflow's objects have 300,000

@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mlops_platform.base.errors import Problem
 from mlops_platform.base.yaml.document import Document
-from mlops_platform.base.yaml.parse import MOST_PROBLEMS, Place
 from mlops_platform.base.yaml.scalars import shown
+from mlops_platform.base.yaml.tree import MOST_PROBLEMS, Place
 
 Model = TypeVar("Model", bound=BaseModel)
 RENAMED = "x-renamed"  # in a model's JSON schema: {old name of a key: its name now}
