@@ -1,38 +1,30 @@
-"""Requests to the API server: objects as dictionaries, refusals as KubeError with the server's message."""
+"""Objects of the API server, as dictionaries."""
 
 from __future__ import annotations
 
-import json
-import shlex
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
-import urllib3
-
 from mlops_platform.adapters.kube.connection import Connection
 from mlops_platform.adapters.kube.definitions import wait_served
-from mlops_platform.adapters.kube.errors import KubeError, rejected, unreachable
-from mlops_platform.adapters.kube.package import ApiException
+from mlops_platform.adapters.kube.errors import KubeError
 from mlops_platform.adapters.kube.resources import Resources, Served, root
+from mlops_platform.adapters.kube.transport import FIELD_MANAGER, JSON, Transport
 
-FIELD_MANAGER = "mlops-platform"
 _APPLY = "application/apply-patch+yaml"  # JSON is YAML
 _MERGE = "application/merge-patch+json"
-_JSON = "application/json"
-_METADATA = f"{_JSON};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+_METADATA = f"{JSON};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _PAGE = 500
-_CONNECT_SECONDS = 5.0
 _READY_SECONDS = 10.0
 TOKEN_SECONDS = 600  # the shortest that the API server gives
-_REDIRECTED = 300  # the API server sends no client elsewhere: an answer from 300 on is a refusal
 
 Object = dict[str, Any]
 Objects = list[Object]  # inside the class, `list` is a method
 
 
-class Kube:
+class Kube(Transport):
     """A client for one cluster; thread-safe, connections are kept. Every call may raise KubeError."""
 
     def __init__(
@@ -48,29 +40,8 @@ class Kube:
         `token` gives a valid token in place of the user's login. `scratch` is the folder for key files, by
         default the kubeconfig's.
         """
-        self.kubeconfig = kubeconfig
-        self.connection = Connection(kubeconfig, context, token, scratch)
+        super().__init__(kubeconfig, Connection(kubeconfig, context, token, scratch))
         self._resources = Resources(lambda path: self._get(path))
-
-    def kubectl(self, *arguments: str) -> str:
-        """A kubectl command for the same cluster, to be pasted into a shell."""
-        return shlex.join(["kubectl", "--kubeconfig", str(self.kubeconfig), *arguments])
-
-    def raw(
-        self,
-        method: str,
-        path: str,
-        body: object = None,
-        *,
-        content_type: str = _JSON,
-        accept: str = _JSON,
-        seconds: float = 30,
-    ) -> Any:
-        """Send a request, return the parsed answer; text when it is not JSON, such as /readyz's."""
-        response = self._send(method, path, body, content_type=content_type, accept=accept, seconds=seconds)
-        if response.headers.get("Content-Type", "").startswith(_JSON):
-            return json.loads(response.data)
-        return response.data.decode(errors="replace")
 
     def get(self, api_version: str, kind: str, name: str, namespace: str = "") -> Object | None:
         """Return an object; None if it does not exist, or if its kind is not served."""
@@ -83,7 +54,7 @@ class Kube:
     ) -> Objects:
         """List objects of one namespace, or of all. `labels` and `fields` are selectors as in kubectl."""
         path = self._path(api_version, kind, namespace)
-        found = self._pages(path, _JSON, labels, fields)
+        found = self._pages(path, JSON, labels, fields)
         # Items of a list have neither field.
         return [{"apiVersion": api_version, "kind": kind, **item} for item in found]
 
@@ -184,30 +155,15 @@ class Kube:
         self, namespace: str, pod: str, *, container: str = "", tail: int = 0, previous: bool = False
     ) -> str:
         """Read a container's log, or that before its restart (`previous`). `tail` in lines, 0: all."""
-        path = _log_path(namespace, pod, container, tail, previous=previous)
-        text: str = self._send("GET", path, accept="*/*").data.decode(errors="replace")
-        return text
+        return self.text(_log_path(namespace, pod, container, tail, previous=previous))
 
     def metrics(self) -> str:
         """The metrics of the API server itself, in the text format of Prometheus."""
-        text: str = self._send("GET", "/metrics", accept="*/*").data.decode(errors="replace")
-        return text
+        return self.text("/metrics")
 
     def follow_logs(self, namespace: str, pod: str, *, container: str = "", tail: int = 0) -> Iterator[str]:
         """Yield lines of a log as they are written, until the container ends or the caller stops."""
-        path = _log_path(namespace, pod, container, tail, follow="true")
-        response = self._send("GET", path, accept="*/*", seconds=None, preload=False)
-        rest = b""
-        try:
-            for chunk in response.stream(65536):
-                *lines, rest = (rest + chunk).split(b"\n")
-                yield from (line.decode(errors="replace") for line in lines)
-        except urllib3.exceptions.HTTPError as error:
-            raise self._unreachable(error) from error
-        finally:
-            response.close()
-        if rest:
-            yield rest.decode(errors="replace")
+        return self.lines(_log_path(namespace, pod, container, tail, follow="true"))
 
     def served(self, group: str) -> dict[str, Served]:
         """The namespaced kinds of an API group ('': the core) by plural; none if the group is not served."""
@@ -266,41 +222,6 @@ class Kube:
 
         command = self.kubectl("describe", "crd", definition["metadata"]["name"])
         wait_served(definition, self._resources, ask, command)
-
-    def _send(
-        self,
-        method: str,
-        path: str,
-        body: object = None,
-        *,
-        content_type: str = _JSON,
-        accept: str = _JSON,
-        seconds: float | None = 30,
-        preload: bool = True,
-    ) -> urllib3.BaseHTTPResponse:
-        headers = {"Accept": accept, "User-Agent": FIELD_MANAGER}
-        if body is not None:
-            headers["Content-Type"] = content_type
-        # A kept connection may have died with a restarted server; reading twice does no harm.
-        tries = 2 if method == "GET" else 1
-        while True:
-            tries -= 1
-            try:
-                response = self.connection.request(method, path, body, headers, (_CONNECT_SECONDS, seconds))
-                if preload or response.status >= _REDIRECTED:
-                    response.read(cache_content=True)
-                break
-            except (urllib3.exceptions.ProtocolError, urllib3.exceptions.ReadTimeoutError) as error:
-                if not tries:
-                    raise self._unreachable(error) from error
-            except (urllib3.exceptions.HTTPError, ApiException) as error:
-                raise self._unreachable(error) from error
-        if response.status >= _REDIRECTED:
-            raise rejected(method, path, response)
-        return response
-
-    def _unreachable(self, error: Exception) -> KubeError:
-        return unreachable(str(self.connection), error, self.kubectl("get", "--raw", "/readyz"))
 
 
 def _log_path(namespace: str, pod: str, container: str, tail: int, **more: str | bool) -> str:

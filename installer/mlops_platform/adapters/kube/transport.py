@@ -1,0 +1,102 @@
+"""Requests to the API server, and its answers; an answer from 300 on is a KubeError with its message."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import urllib3
+
+from mlops_platform.adapters.kube.connection import Connection
+from mlops_platform.adapters.kube.errors import KubeError, rejected, unreachable
+from mlops_platform.adapters.kube.package import ApiException
+
+FIELD_MANAGER = "mlops-platform"
+JSON = "application/json"
+_CONNECT_SECONDS = 5.0
+_REDIRECTED = 300  # the API server sends no client elsewhere: an answer from 300 on is a refusal
+
+
+class Transport:
+    """The connection to one API server; thread-safe, connections are kept."""
+
+    def __init__(self, kubeconfig: Path, connection: Connection) -> None:
+        self.kubeconfig = kubeconfig
+        self.connection = connection
+
+    def kubectl(self, *arguments: str) -> str:
+        """A kubectl command for the same cluster, to be pasted into a shell."""
+        return shlex.join(["kubectl", "--kubeconfig", str(self.kubeconfig), *arguments])
+
+    def raw(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        content_type: str = JSON,
+        accept: str = JSON,
+        seconds: float = 30,
+    ) -> Any:
+        """Send a request, return the parsed answer; text when it is not JSON, such as /readyz's."""
+        response = self._send(method, path, body, content_type=content_type, accept=accept, seconds=seconds)
+        if response.headers.get("Content-Type", "").startswith(JSON):
+            return json.loads(response.data)
+        return response.data.decode(errors="replace")
+
+    def text(self, path: str) -> str:
+        """Read a text, such as a log."""
+        return self._send("GET", path, accept="*/*").data.decode(errors="replace")
+
+    def lines(self, path: str) -> Iterator[str]:
+        """Yield lines of a text as they are written, until it ends or the caller stops."""
+        response = self._send("GET", path, accept="*/*", seconds=None, preload=False)
+        rest = b""
+        try:
+            for chunk in response.stream(65536):
+                *lines, rest = (rest + chunk).split(b"\n")
+                yield from (line.decode(errors="replace") for line in lines)
+        except urllib3.exceptions.HTTPError as error:
+            raise self._unreachable(error) from error
+        finally:
+            response.close()
+        if rest:
+            yield rest.decode(errors="replace")
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        content_type: str = JSON,
+        accept: str = JSON,
+        seconds: float | None = 30,
+        preload: bool = True,
+    ) -> urllib3.BaseHTTPResponse:
+        headers = {"Accept": accept, "User-Agent": FIELD_MANAGER}
+        if body is not None:
+            headers["Content-Type"] = content_type
+        # A kept connection may have died with a restarted server; reading twice does no harm.
+        tries = 2 if method == "GET" else 1
+        while True:
+            tries -= 1
+            try:
+                response = self.connection.request(method, path, body, headers, (_CONNECT_SECONDS, seconds))
+                if preload or response.status >= _REDIRECTED:
+                    response.read(cache_content=True)
+                break
+            except (urllib3.exceptions.ProtocolError, urllib3.exceptions.ReadTimeoutError) as error:
+                if not tries:
+                    raise self._unreachable(error) from error
+            except (urllib3.exceptions.HTTPError, ApiException) as error:
+                raise self._unreachable(error) from error
+        if response.status >= _REDIRECTED:
+            raise rejected(method, path, response)
+        return response
+
+    def _unreachable(self, error: Exception) -> KubeError:
+        return unreachable(str(self.connection), error, self.kubectl("get", "--raw", "/readyz"))
