@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 
 from mlops_platform.cli.errors import end
-from mlops_platform.cli.options import Env, Out, Project, Verbose
+from mlops_platform.cli.options import Env, Out, Project, Verbose, group
 from mlops_platform.console import Console, Output
 
-app = typer.Typer(help="DAGs of projects: push, list, remove.", no_args_is_help=True, rich_markup_mode=None)
+app = group("DAGs of projects: push, list, remove.")
 
 
 @app.command("push")

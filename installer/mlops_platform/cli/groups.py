@@ -11,12 +11,14 @@ from mlops_platform.cli.errors import end
 from mlops_platform.cli.options import (
     Component,
     Env,
+    EnvArgument,
+    Groups,
     Out,
     Region,
     Stdin,
     UserName,
     Verbose,
-    complete_environment,
+    group,
 )
 from mlops_platform.cli.project import app as project_app
 from mlops_platform.console import Console, Output
@@ -25,7 +27,7 @@ app = typer.Typer()
 
 
 def _group(name: str, about: str) -> typer.Typer:
-    made = typer.Typer(help=about, no_args_is_help=True, rich_markup_mode=None)
+    made = group(about)
     app.add_typer(made, name=name)
     return made
 
@@ -42,11 +44,9 @@ cache_app = _group("cache", "What was built on this machine: show, prune.")
 
 @env_app.command("list")
 def env_list(
-    output: Out = Output.TEXT,
-    remote: Annotated[
-        bool, typer.Option("--remote", help="Environments found by their tags in the cloud.")
-    ] = False,
+    remote: Annotated[bool, typer.Option("--remote", help="Those found by their tags in the cloud.")] = False,
     region: Region = "",
+    output: Out = Output.TEXT,
 ) -> None:
     """List environments, and whether they are up."""
     from mlops_platform.commands import env as command
@@ -59,7 +59,7 @@ def env_list(
 
 @env_app.command("show")
 def env_show(
-    env: Annotated[str, typer.Argument(autocompletion=complete_environment)] = "local",
+    env: EnvArgument = "local",
     output: Out = Output.TEXT,
     verbose: Verbose = False,
 ) -> None:
@@ -79,9 +79,9 @@ def env_schema(output: Out = Output.TEXT) -> None:
 
 @policies_app.command("show")
 def policies_show(
+    yaml: Annotated[bool, typer.Option("--yaml", help="Print the NetworkPolicy objects.")] = False,
     env: Env = "local",
     output: Out = Output.TEXT,
-    yaml: Annotated[bool, typer.Option("--yaml", help="Print the NetworkPolicy objects.")] = False,
 ) -> None:
     """Show the allowed connections. Needs no cluster."""
     from mlops_platform.commands import policies as command
@@ -99,10 +99,8 @@ def cache_show(output: Out = Output.TEXT) -> None:
 
 @cache_app.command("prune")
 def cache_prune(
+    everything: Annotated[bool, typer.Option("--all", help="Also what is in use.")] = False,
     output: Out = Output.TEXT,
-    everything: Annotated[
-        bool, typer.Option("--all", help="Also what is in use; it is built again.")
-    ] = False,
 ) -> None:
     """Remove build caches and old versions."""
     from mlops_platform.commands import cache as command
@@ -151,14 +149,9 @@ def secrets_list(env: Env = "local", output: Out = Output.TEXT, verbose: Verbose
 @user_app.command("add")
 def user_add(
     name: UserName,
-    group: Annotated[
-        list[str] | None,
-        typer.Option("--group", "-g", help="platform-admins, data-scientists or viewers; may be repeated."),
-    ] = None,
+    groups: Groups = None,
     email: Annotated[str, typer.Option("--email", help="Default: NAME@domain.")] = "",
-    machine: Annotated[
-        bool, typer.Option("--machine", help="A machine: no password, it uses tokens.")
-    ] = False,
+    machine: Annotated[bool, typer.Option("--machine", help="A machine: no password, only tokens.")] = False,
     password_stdin: Stdin = False,
     env: Env = "local",
     output: Out = Output.TEXT,
@@ -169,7 +162,7 @@ def user_add(
     end(
         Console("user add", env, output),
         lambda console: command.add(
-            console, name, tuple(group or ()), email, machine=machine, stdin=password_stdin
+            console, name, tuple(groups or ()), email, machine=machine, stdin=password_stdin
         ),
     )
 

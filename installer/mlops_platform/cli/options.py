@@ -1,4 +1,7 @@
-"""Options and arguments of several commands, and their completion."""
+"""Groups of commands, their options and arguments, and completion.
+
+An option stands here if several commands have it, or if it needs more than one line.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,11 @@ class Only(StrEnum):
     """Parts of `up` that can run alone."""
 
     CLUSTER = "cluster"
+
+
+def group(about: str) -> typer.Typer:
+    """A group of commands; without a command it shows its help."""
+    return typer.Typer(help=about, no_args_is_help=True, rich_markup_mode=None)
 
 
 def complete_environment(incomplete: str) -> list[str]:
@@ -60,10 +68,33 @@ AllowDataLoss = Annotated[
 Component = Annotated[str, typer.Argument(autocompletion=complete_component, help="Name of a component.")]
 Junit = Annotated[str, typer.Option("--junit", help="Also write the results as JUnit XML to this file.")]
 
+EnvArgument = Annotated[str, typer.Argument(autocompletion=complete_environment)]
 
 UserName = Annotated[str, typer.Argument(help="Login name.")]
+Stdin = Annotated[bool, typer.Option("--password-stdin", help="Read the password from stdin.")]
+Groups = Annotated[
+    list[str] | None,
+    typer.Option("--group", "-g", help="platform-admins, data-scientists or viewers; may be repeated."),
+]
+
 ProjectName = Annotated[
     str, typer.Argument(help="Name: 2 to 30 lower-case letters, digits, dashes; that of its namespace.")
 ]
 Project = Annotated[str, typer.Option("--project", "-p", help="Name of a project.")]
-Stdin = Annotated[bool, typer.Option("--password-stdin", help="Read the password from stdin.")]
+Members = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--member",
+        "-m",
+        help="GROUP:view, GROUP:edit, user/NAME:view or user/NAME:edit; may be repeated. "
+        "Of an existing project: all members.",
+    ),
+]
+Quota = Annotated[
+    list[str] | None,
+    typer.Option("--quota", help="Such as cpu=4,memory=8Gi,gpu=1,storage=50Gi,pods=50."),
+]
+KeepProjectData = Annotated[
+    bool, typer.Option("--keep-data", help="Keep what components have of it: runs, models, data.")
+]
+DataKey = Annotated[str, typer.Argument(metavar="FILE|DIR", help="Name in the data: a file or a folder.")]

@@ -7,34 +7,31 @@ from typing import Annotated
 import typer
 
 from mlops_platform.cli.errors import end
-from mlops_platform.cli.options import Env, Out, Project, ProjectName, Verbose, Yes
+from mlops_platform.cli.options import (
+    DataKey,
+    Env,
+    KeepProjectData,
+    Members,
+    Out,
+    Project,
+    ProjectName,
+    Quota,
+    Verbose,
+    Yes,
+    group,
+)
 from mlops_platform.console import Console, Output
 
-app = typer.Typer(
-    help="Projects of teams: add, list, show, remove.", no_args_is_help=True, rich_markup_mode=None
-)
-data_app = typer.Typer(
-    help="Data of a project: put, list, get files.", no_args_is_help=True, rich_markup_mode=None
-)
+app = group("Projects of teams: add, list, show, remove.")
+data_app = group("Data of a project: put, list, get files.")
 app.add_typer(data_app, name="data")
 
 
 @app.command("add")
 def project_add(
     name: ProjectName,
-    member: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--member",
-            "-m",
-            help="GROUP:view, GROUP:edit, user/NAME:view or user/NAME:edit; may be repeated. "
-            "Of an existing project: all members.",
-        ),
-    ] = None,
-    quota: Annotated[
-        list[str] | None,
-        typer.Option("--quota", help="Such as cpu=4,memory=8Gi,gpu=1,storage=50Gi,pods=50."),
-    ] = None,
+    member: Members = None,
+    quota: Quota = None,
     env: Env = "local",
     output: Out = Output.TEXT,
     verbose: Verbose = False,
@@ -68,9 +65,7 @@ def project_show(name: ProjectName, env: Env = "local", output: Out = Output.TEX
 def project_remove(
     name: ProjectName,
     force: Annotated[bool, typer.Option("--force", help="Also while workloads run in it.")] = False,
-    keep_data: Annotated[
-        bool, typer.Option("--keep-data", help="Keep what components have of it: runs, models, data.")
-    ] = False,
+    keep_data: KeepProjectData = False,
     yes: Yes = False,
     env: Env = "local",
     output: Out = Output.TEXT,
@@ -118,7 +113,7 @@ def project_data_list(
 
 @data_app.command("get")
 def project_data_get(
-    key: Annotated[str, typer.Argument(metavar="FILE|DIR", help="Name in the data: a file or a folder.")],
+    key: DataKey,
     project: Project,
     to: Annotated[str, typer.Option("--to", help="Folder in which files are written.")] = ".",
     env: Env = "local",
