@@ -68,7 +68,7 @@ def _present(context: Context) -> list[Row]:
     if not context.present:
         return []
     groups = {name: resolved.component.api_group for name, resolved in context.present.items()}
-    found = context.cluster.operators(groups.values())
+    found = context.operators
     rows = []
     for name, group in groups.items():
         layer, there = context.present[name].layer, found.get(group)

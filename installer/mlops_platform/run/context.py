@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from mlops_platform.adapters.helm import Helm
     from mlops_platform.adapters.kube import Kube
     from mlops_platform.adapters.kube.endpoints import Address
+    from mlops_platform.adapters.kube.operators import Operator
     from mlops_platform.adapters.vault import VaultConnection
     from mlops_platform.run.redaction import WatchedSecrets
     from mlops_platform.run.secrets import SecretSource
@@ -119,6 +120,14 @@ class Context:
         """The operators that the cluster has already, and that this environment uses."""
         operators = [self.catalog[name] for name in self.environment.present]
         return resolve(self.environment, self.catalog, self._around, operators)
+
+    @cached_property
+    def operators(self) -> Mapping[str, Operator]:
+        """The operators that the cluster had at the first call, by API group: several steps ask, before any
+        of them is installed. Raises KubeError; the next call asks again."""
+        every = (*self.resolved.values(), *self.present.values())
+        groups = [each.component.api_group for each in every if each.component.api_group]
+        return self.cluster.operators(groups) if groups else {}
 
     @property
     def _around(self) -> Surroundings:

@@ -11,18 +11,18 @@ from mlops_platform.base.progress import Progress
 from mlops_platform.clusters.base import Check
 from mlops_platform.engine.graph import Difference
 from mlops_platform.run.context import Context
+from mlops_platform.steps.base import EnvironmentStep
 
 
 @dataclass(frozen=True)
-class CheckOperators:
+class CheckOperators(EnvironmentStep):
     """Check, before anything is installed, that each operator is the platform's or chosen as present.
 
     Two operators for the same kinds would undo each other's changes.
     """
 
-    context: Context
-    id: str = "check/operators"
-    layer: str = "check"
+    path = "check/operators"
+    layer = "check"
 
     def observe(self) -> Difference | None:
         failures = [check for check in checks_of(self.context) if check.status == "failure"]
@@ -53,7 +53,7 @@ def checks_of(context: Context) -> list[Check]:
     present = {name: resolved.component.api_group for name, resolved in context.present.items()}
     if not (installed or present):
         return []
-    found = context.cluster.operators([*installed.values(), *present.values()])
+    found = context.operators
     checks = [_foreign(context, name, found[group]) for name, group in installed.items() if group in found]
     checks += [_present(name, group, found) for name, group in present.items()]
     return [check for check in checks if check]

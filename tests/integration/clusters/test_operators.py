@@ -51,6 +51,12 @@ def context(apiserver: ApiServer, folder: Path, **spec: Any) -> Context:
     return read_only(open_environment(str(folder / "shared.yaml")))
 
 
+def unreachable(made: Context, apiserver: ApiServer) -> None:
+    """Let the user's kubeconfig name a port at which no server listens."""
+    file = Path(made.cluster.options.kubeconfig)  # type: ignore[attr-defined]
+    file.write_text(file.read_text().replace(f":{apiserver.port}", ":9"))
+
+
 def test_operator_of_another_owner_is_refused_or_used(apiserver: ApiServer, kube: Kube, folder: Path) -> None:
     missing = context(apiserver, folder, source="present")
     assert [(c.name, c.status, c.seen) for c in checks_of(missing)] == [("fans", "failure", "missing")]
@@ -79,13 +85,20 @@ def test_operator_of_this_environment_is_no_obstacle_and_of_another_one_is(
     assert CheckOperators(made).observe() is None
     kube.apply(definition(GROUP, "wheels", labels={ENVIRONMENT_LABEL: "other"}))
     with pytest.raises(PreflightError, match="operators in the cluster: fans") as caught:
-        CheckOperators(made).observe()
+        CheckOperators(context(apiserver, folder)).observe()
     assert "of environment other" in caught.value.why
+
+
+def test_cluster_is_asked_once_in_a_run(apiserver: ApiServer, kube: Kube, folder: Path) -> None:
+    kube.apply(definition(GROUP, "belts"))
+    made = context(apiserver, folder, source="present")
+    assert [c.status for c in machine_checks(made) if c.name == "fans"] == ["ok"]
+    unreachable(made, apiserver)
+    assert CheckOperators(made).observe() is None, "the answer of the check before is used"
 
 
 def test_cluster_that_does_not_answer_is_one_skipped_check(apiserver: ApiServer, folder: Path) -> None:
     made = context(apiserver, folder)
-    file = Path(made.cluster.options.kubeconfig)  # type: ignore[attr-defined]
-    file.write_text(file.read_text().replace(f":{apiserver.port}", ":9"))
+    unreachable(made, apiserver)
     found = {check.name: check.status for check in machine_checks(made)}
     assert found["operators"] == "skipped" and found["cluster"] == "failure"
