@@ -1,28 +1,24 @@
-"""The contract of a cluster provider: a cluster, with its capabilities, its cost and its teardown.
-
-The defaults are those of a cluster that costs nothing, and that has nothing outside of itself.
-"""
+"""The contract of a cluster provider: a cluster and its capabilities; see also cost.py and teardown.py."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from mlops_platform.base.cancel import Cancel
 from mlops_platform.base.progress import Progress
-from mlops_platform.clusters.leftovers import Leftover, Retain
+from mlops_platform.clusters.cost import NO_COST, Cost
+from mlops_platform.clusters.teardown import Teardown
 
 if TYPE_CHECKING:
     from mlops_platform.adapters.kube import Kube
     from mlops_platform.adapters.kube.operators import Operator
     from mlops_platform.adapters.programs import Program
     from mlops_platform.adapters.registry import Registry
-    from mlops_platform.adapters.terraform.changes import Change
     from mlops_platform.adapters.terraform.remote import Remote
-    from mlops_platform.clusters.bill import Bill
     from mlops_platform.clusters.managed import ManagedServer, ManagedService
 
 
@@ -72,6 +68,19 @@ class Check:
 
 
 @dataclass(frozen=True)
+class Machine:
+    """The machine that carries a whole cluster; memory in bytes.
+
+    `own_cores` and `own_memory` are those of the cluster's own programs, of its add-ons, and of the system.
+    """
+
+    cores: int
+    memory: int
+    own_cores: float
+    own_memory: int
+
+
+@dataclass(frozen=True)
 class Capabilities:
     """The differences between clusters. Code reads these fields, never the provider's name."""
 
@@ -100,78 +109,6 @@ class TrustedIssuer:
     name_claim: str
     groups_claim: str
     address: str
-
-
-class Cost(Protocol):
-    """The price of an environment, and the data in its objects."""
-
-    def bill(self, volumes: float) -> Bill | None:
-        """The price of the cluster with `volumes` GiB of disks for components; None: nothing. No request."""
-
-    def data_loss(self, change: Change) -> str:
-        """The data that is lost with an object that Terraform destroys, in words; '' when none is."""
-
-    def created_at(self) -> str:
-        """The start of the environment's costs, RFC 3339; '' when it costs nothing or is unknown."""
-
-
-class _NoCost:
-    def bill(self, volumes: float) -> None:
-        return None
-
-    def data_loss(self, change: Change) -> str:
-        return ""
-
-    def created_at(self) -> str:
-        return ""
-
-
-NO_COST: Cost = _NoCost()
-
-
-class Teardown(ABC):
-    """Finds, keeps and deletes what an environment has outside of Terraform's state."""
-
-    @property
-    def retainable(self) -> Mapping[str, Retain]:
-        """The words of `down --retain`."""
-        return {}
-
-    @abstractmethod
-    def inventory(self) -> Sequence[Leftover]:
-        """Everything of this environment that exists outside the state folder, and state files."""
-
-    @abstractmethod
-    def sweep(self, found: Sequence[Leftover], progress: Progress, cancel: Cancel | None = None) -> None:
-        """Delete what Terraform does not know of, if it certainly belongs to the environment."""
-
-    @abstractmethod
-    def destroy_files(self, *, keep_data: bool, progress: Progress) -> None:
-        """Remove the cluster's own files; with `keep_data` all but those that bring the data back."""
-
-    def data(self) -> Sequence[Leftover]:
-        """Stores that are meant to outlive a cluster, and that `down` would delete."""
-        return ()
-
-    def retain(self, words: Collection[str]) -> None:
-        """Mark what these words of `retainable` name as kept, for later inventories too."""
-        return
-
-    def with_reasons(self, left: Sequence[Leftover]) -> Sequence[Leftover]:
-        """The same leftovers; the detail of each names what uses it, where that is known."""
-        return left
-
-    def expire(self, when: str) -> None:
-        """Allow `reap` to take this environment down after `when`, RFC 3339."""
-        raise NotImplementedError("needs the capability `expires`")
-
-    def record_location(self) -> str:
-        """The place of the environment's record outside of this machine; '' without one."""
-        return ""
-
-    def remove_record(self, progress: Progress) -> None:
-        """Remove that record. The last action of `down`, once nothing is left."""
-        return
 
 
 class Cluster(ABC):
@@ -241,6 +178,10 @@ class Cluster(ABC):
     def managed_servers(self) -> Mapping[str, ManagedServer]:
         """The same, for servers in which accounts are created."""
         return {}
+
+    def machine(self) -> Machine | None:
+        """The machine whose memory and cores are all that the cluster has; None where nodes come and go."""
+        return None
 
     def operators(self, groups: Iterable[str]) -> Mapping[str, Operator]:
         """Operators for these API groups; none on a cluster that belongs to the environment. May ask it."""

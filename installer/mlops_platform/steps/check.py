@@ -18,7 +18,9 @@ from mlops_platform.base.quantities import human
 from mlops_platform.clusters.base import Check
 from mlops_platform.engine.graph import Difference
 from mlops_platform.run.context import Context
+from mlops_platform.steps.base import EnvironmentStep
 from mlops_platform.steps.operators import operator_checks
+from mlops_platform.steps.room import room_checks, volumes
 
 GIGABYTE = 10**9
 # Measured peaks: Go's own caches while Kubernetes is built (removed after the last build), the programs
@@ -31,6 +33,7 @@ def machine_checks(context: Context) -> tuple[Check, ...]:
     """All checks; a failed one does not stop the others."""
     groups: tuple[Callable[[], Sequence[Check]], ...] = (
         context.cluster.checks,
+        lambda: room_checks(context),
         lambda: (_terraform(),),
         lambda: _disks(context),
         lambda: (_helm(context),),
@@ -84,12 +87,17 @@ def _disks(context: Context) -> list[Check]:
         disk = there.stat().st_dev
         needed[disk] = needed.get(disk, 0) + size
         named.setdefault(disk, there)
-    return [_disk(place, needed[disk]) for disk, place in named.items()]
+    # The state comes last: its disk has the volumes.
+    later = {disk: volumes(context)} if context.cluster.machine() else {}
+    return [_disk(place, needed[disk], later.get(disk, 0)) for disk, place in named.items()]
 
 
-def _disk(place: Path, needed: int) -> Check:
+def _disk(place: Path, needed: int, later: int) -> Check:
+    """The check of one disk; `later` are bytes that full volumes take in addition, for information."""
     free = shutil.disk_usage(place).free
-    seen = f"{human(free)} free"
+    seen = f"needs {human(needed)} of {human(free)}" + (
+        f", full volumes {human(later)} more" if later else ""
+    )
     if free >= needed:
         return Check("disk", "ok", seen)
     fix = "mlops-platform cache prune, or set MLOPS_PLATFORM_CACHE and MLOPS_PLATFORM_HOME to a larger disk"
@@ -97,12 +105,11 @@ def _disk(place: Path, needed: int) -> Check:
 
 
 @dataclass(frozen=True)
-class CheckMachine:
+class CheckMachine(EnvironmentStep):
     """Checks the machine only if something must be built or made: a platform that is up has passed."""
 
-    context: Context
-    id: str = "check/machine"
-    layer: str = "check"
+    path = "check/machine"
+    layer = "check"
 
     def observe(self) -> Difference | None:
         context = self.context

@@ -23,8 +23,9 @@ from mlops_platform.base.errors import CommandFailed, Interrupted, UsageError
 from mlops_platform.base.paths import Paths
 from mlops_platform.base.progress import Progress, Silent
 from mlops_platform.catalogue.read import read_catalog
-from mlops_platform.clusters.base import Capabilities, Cost
+from mlops_platform.clusters.base import Capabilities
 from mlops_platform.clusters.bill import Bill, Charge, Span
+from mlops_platform.clusters.cost import Cost
 from mlops_platform.commands import _confirm as consent
 from mlops_platform.commands._confirm import agreed
 from mlops_platform.console import Console

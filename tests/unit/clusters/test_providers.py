@@ -10,7 +10,8 @@ from mlops_platform import clusters
 from mlops_platform.adapters.programs import Programs
 from mlops_platform.base.errors import PlatformError
 from mlops_platform.base.progress import Silent
-from mlops_platform.clusters.base import NO_COST, Capabilities, Cluster
+from mlops_platform.clusters.base import Capabilities, Cluster
+from mlops_platform.clusters.cost import NO_COST
 
 KUBECONFIG = {"kubeconfig": "/nonexistent/config", "context": "c", "storage_class": "s"}
 OPTIONS: dict[str, dict[str, Any]] = {"aws": {"region": "eu-central-1"}, "existing": KUBECONFIG, "host": {}}

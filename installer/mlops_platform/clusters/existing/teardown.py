@@ -11,8 +11,8 @@ from mlops_platform.adapters.kube.namespaces import ENVIRONMENT_LABEL
 from mlops_platform.base.cancel import Cancel
 from mlops_platform.base.labels import PLATFORM_NAMESPACE
 from mlops_platform.base.progress import Progress
-from mlops_platform.clusters.base import Teardown
 from mlops_platform.clusters.leftovers import Leftover
+from mlops_platform.clusters.teardown import Teardown
 
 if TYPE_CHECKING:
     from mlops_platform.adapters.kube import Kube

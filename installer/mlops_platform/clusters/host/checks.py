@@ -7,7 +7,6 @@ import platform
 import re
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Protocol
@@ -15,8 +14,7 @@ from typing import Protocol
 from mlops_platform.adapters import process
 from mlops_platform.adapters.programs import ARCHITECTURE, Program, find_go
 from mlops_platform.base.errors import CommandFailed, PlatformError
-from mlops_platform.base.quantities import human
-from mlops_platform.clusters.base import Check
+from mlops_platform.clusters.base import Check, Machine
 from mlops_platform.clusters.host import addresses
 from mlops_platform.clusters.host.layout import Node, Place
 from mlops_platform.clusters.host.node import cgroups
@@ -62,23 +60,16 @@ class ProgramStore(Protocol):
     def folder(self, program: Program) -> Path: ...
 
 
-@dataclass(frozen=True)
-class Requirements:
-    """The minimum of cores, and of memory in bytes. Below `good_memory` is a warning."""
-
-    cores: int = 2
-    memory: int = 4 * GIBIBYTE
-    good_memory: int = 8 * GIBIBYTE
-
-
-MINIMUM = Requirements()
+MINIMUM_CORES = 2
+# The node's programs with the definitions of all operators, CoreDNS, and the system (docs/performance.md).
+_OWN_CORES, _OWN_MEMORY = 0.3, 2 * GIBIBYTE
 
 
 def all_checks(
-    place: Place, minimum: Requirements, programs: Sequence[Program], store: ProgramStore
+    place: Place, programs: Sequence[Program], store: ProgramStore, minimum_cores: int = MINIMUM_CORES
 ) -> tuple[Check, ...]:
     """Run all checks. Changes nothing on the machine."""
-    checks: list[Check] = [_root(), _processor(), _cores(minimum), _memory(minimum)]
+    checks: list[Check] = [_root(), _processor(), _cores(minimum_cores)]
     checks += _debian_programs()
     checks += (_cni_plugins(), _cgroups(), _file_systems(), _network(), _firewall(), _addresses(place))
     checks.append(_go(programs, store))
@@ -106,25 +97,18 @@ def _processor() -> Check:
     return Check("processor", "failure", seen, "the node runs only on Linux on x86-64 or ARM64", "")
 
 
-def _cores(minimum: Requirements) -> Check:
-    cores = len(os.sched_getaffinity(0))
-    if cores >= minimum.cores:
+def machine() -> Machine:
+    """This machine: its whole memory, because the used part may belong to this very node."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return Machine(len(os.sched_getaffinity(0)), memory, _OWN_CORES, _OWN_MEMORY)
+
+
+def _cores(minimum: int) -> Check:
+    cores = machine().cores
+    if cores >= minimum:
         return Check("cores", "ok", f"{cores} cores")
-    why = f"the node needs {minimum.cores} cores"
+    why = f"the node needs {minimum} cores"
     return Check("cores", "failure", f"{cores} cores", why, "use a machine with more cores")
-
-
-def _memory(minimum: Requirements) -> Check:
-    """Check the memory of the whole machine: the used part may belong to this very node."""
-    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    seen = f"{human(total)} memory"
-    if total < minimum.memory:
-        why = f"the node needs {human(minimum.memory)}"
-        return Check("memory", "failure", seen, why, "use a machine with more memory")
-    if total < minimum.good_memory:
-        why = f"below {human(minimum.good_memory)} some components do not fit together"
-        return Check("memory", "warning", seen, why, "use a machine with more memory")
-    return Check("memory", "ok", seen)
 
 
 def _debian_programs() -> Iterator[Check]:

@@ -22,7 +22,15 @@ from mlops_platform.base.cancel import Cancel
 from mlops_platform.base.errors import StepError
 from mlops_platform.base.paths import Paths
 from mlops_platform.base.progress import Progress
-from mlops_platform.clusters.base import Capabilities, Check, Cluster, ClusterAccess, Network, TrustedIssuer
+from mlops_platform.clusters.base import (
+    Capabilities,
+    Check,
+    Cluster,
+    ClusterAccess,
+    Machine,
+    Network,
+    TrustedIssuer,
+)
 from mlops_platform.clusters.host import addons, addresses, checks, config, renewal, sign_in
 from mlops_platform.clusters.host.containerd import Socket
 from mlops_platform.clusters.host.daemons import daemons, etcd_binary, interpreter
@@ -57,7 +65,6 @@ class HostCluster(Cluster):
     state: Path
     built_programs: checks.ProgramStore
     built_images: ImageStore
-    minimum: checks.Requirements = checks.MINIMUM
     name = "host"
     where = "this machine"
     root = Paths.default().assets / "terraform" / "host"
@@ -86,7 +93,10 @@ class HostCluster(Cluster):
         return HostTeardown(self.place, self.kubeconfig)
 
     def checks(self) -> Sequence[Check]:
-        return checks.all_checks(self.place, self.minimum, self.programs, self.built_programs)
+        return checks.all_checks(self.place, self.programs, self.built_programs)
+
+    def machine(self) -> Machine:
+        return checks.machine()
 
     def variables(self) -> Mapping[str, Any]:
         """Before `prepare` the certificate authority is '', and the addresses are candidates."""

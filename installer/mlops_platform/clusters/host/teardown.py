@@ -12,13 +12,13 @@ from mlops_platform.adapters import process
 from mlops_platform.base.cancel import Cancel
 from mlops_platform.base.errors import StepError
 from mlops_platform.base.progress import Progress
-from mlops_platform.clusters.base import Teardown
 from mlops_platform.clusters.host import inventory
 from mlops_platform.clusters.host.layout import NODE_FILE, Place
 from mlops_platform.clusters.host.node import cgroups
 from mlops_platform.clusters.host.node.start import clear, command
 from mlops_platform.clusters.host.node.supervision import Supervision
 from mlops_platform.clusters.leftovers import Leftover
+from mlops_platform.clusters.teardown import Teardown
 
 # Enough to bring the data back: etcd, the volumes, the keys that both need, the addresses; and the images:
 # pods that start before theirs are loaded wait 20 s until kubelet tries again.

@@ -21,8 +21,8 @@ from mlops_platform.clusters.aws.teardown.sweeps import DATA, KINDS, RETAIN
 from mlops_platform.clusters.aws.teardown.sweeps.index import partition
 from mlops_platform.clusters.aws.teardown.sweeps.rest import LOG_GROUPS, control_plane_log
 from mlops_platform.clusters.aws.teardown.sweeps.stores import DATABASES
-from mlops_platform.clusters.base import Teardown
 from mlops_platform.clusters.leftovers import Leftover
+from mlops_platform.clusters.teardown import Teardown
 
 RETAINED_TAG = "mlops-platform/retained"
 STATE_BUCKET = "state bucket"
