@@ -216,7 +216,8 @@ class Component(Strict):
     )
     objects: list[FileName] = Field(
         default_factory=list,
-        description="Files of custom resources, applied when the release is ready and its webhooks answer",
+        description="Files of custom resources and admission policies, applied when the release is ready and "
+        "its webhooks answer",
     )
     bundles: FileName = Field(
         default="", description="File with values for each kind of bundle: people's own code that it runs"

@@ -1,4 +1,4 @@
-"""Files of custom resources that a component applies after its release."""
+"""Files of custom resources and admission policies that a component applies after its release."""
 
 from __future__ import annotations
 
@@ -8,10 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from mlops_platform.base.errors import ConfigurationError, Problem
+from mlops_platform.base.labels import PROJECT_LABEL
 from mlops_platform.base.paths import shown
 from mlops_platform.base.yaml import Document, load_documents
 from mlops_platform.catalogue import variables
 from mlops_platform.catalogue.component import Component
+
+# Kinds of Kubernetes that may be among them; the bindings decide for which namespaces a policy is.
+POLICY_API = "admissionregistration.k8s.io/v1"
+POLICIES = ("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
 
 
 def objects_of(folder: Path, component: Component) -> list[dict[str, Any]]:
@@ -50,7 +55,9 @@ def _object(document: Document, index: int, each: Any, component: Component) -> 
         return
     title = f"{each['kind']} {name}"
     group = str(each.get("apiVersion", "")).rpartition("/")[0]
-    if is_builtin(group):
+    if each["kind"] in POLICIES and each.get("apiVersion") == POLICY_API:
+        yield from _policy(document, index, each, title)
+    elif is_builtin(group):
         what = f"{title}: not a custom resource"
         yield document.problem(
             (index, "apiVersion"), what, "objects of Kubernetes itself belong to the chart"
@@ -59,6 +66,29 @@ def _object(document: Document, index: int, each: Any, component: Component) -> 
     if meta.get("namespace", component.namespace) not in (component.namespace, "${namespace}"):
         what = f"{title}: in another namespace"
         yield document.problem((index, "metadata", "namespace"), what, f"write {component.namespace}")
+
+
+def _policy(document: Document, index: int, each: Any, title: str) -> Iterator[Problem]:
+    """Find a binding that is not for namespaces of projects only."""
+    if not each["kind"].endswith("Binding"):
+        return
+    if not _selected(each):
+        place = (index, "spec")
+        hint = f"select them with matchResources.namespaceSelector and the label {PROJECT_LABEL}"
+        yield document.problem(place, f"{title}: not for namespaces of projects only", hint)
+
+
+def _selected(binding: Any) -> bool:
+    """Return whether a binding selects namespaces by the label of projects."""
+    node = binding
+    for key in ("spec", "matchResources", "namespaceSelector"):
+        node = node.get(key) if isinstance(node, dict) else None
+    if not isinstance(node, dict):
+        return False
+    expressions = node.get("matchExpressions")
+    keys = [e.get("key") for e in expressions if isinstance(e, dict)] if isinstance(expressions, list) else []
+    labels = node.get("matchLabels")
+    return PROJECT_LABEL in [*keys, *(labels if isinstance(labels, dict) else {})]
 
 
 def _document(path: Path) -> Document:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Any
 
-from mlops_platform.adapters.kube import Kube
+from mlops_platform.adapters.kube import Kube, KubeError
 from mlops_platform.adapters.kube.client import Object
 from mlops_platform.adapters.kube.namespaces import ENVIRONMENT_LABEL
 from mlops_platform.adapters.wait import Pending, wait_until
 from mlops_platform.base.progress import Progress
+from mlops_platform.catalogue.custom_objects import POLICIES, POLICY_API
 from mlops_platform.run.context import Context
 
 _SECONDS = 300
@@ -37,7 +38,7 @@ def custom_resources(context: Context, kept: Collection[str] = ()) -> list[Objec
 
     In a shared cluster: those in our namespaces, those that we applied, and all of the kinds of our
     operators, in every namespace and cluster-scoped: nothing serves them after `down`. In a dedicated
-    cluster cluster-scoped ones go with it.
+    cluster cluster-scoped ones go with it. Admission policies that we applied are among them.
     """
     kube, dedicated = context.clients.kube, context.cluster.capabilities.dedicated
     environment = context.environment.name
@@ -53,7 +54,21 @@ def custom_resources(context: Context, kept: Collection[str] = ()) -> list[Objec
             found += ours(context, objects_of(kube, definition))
         else:
             found += objects_of(kube, definition, labels=f"{ENVIRONMENT_LABEL}={environment}")
+    if not dedicated:
+        found += _policies(kube, environment)
     return [each for each in found if not _owned(each)]
+
+
+def _policies(kube: Kube, environment: str) -> list[Object]:
+    """Admission policies of the environment; none before Kubernetes 1.30, which has no such kinds."""
+    found: list[Object] = []
+    for kind in POLICIES:
+        try:
+            found += kube.list(POLICY_API, kind, labels=f"{ENVIRONMENT_LABEL}={environment}")
+        except KubeError as error:
+            if error.status != 404:
+                raise
+    return found
 
 
 def objects_of(kube: Kube, definition: Object, *, labels: str = "") -> list[Object]:
