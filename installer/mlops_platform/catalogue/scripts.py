@@ -116,6 +116,10 @@ class ProjectsPart(Script):
         description="true: its account runs pods in projects: creates, reads and deletes pods, reads logs, "
         "creates Secrets",
     )
+    logs: bool = Field(default=False, description="true: its account reads the logs of pods in projects")
+    account: list[Rule] = Field(
+        default_factory=list, description="Further rights of its account in every project"
+    )
     dags: DagsPart | None = Field(default=None, description="How it runs the DAGs of projects")
     environment: dict[EnvName, str] = Field(
         default_factory=dict,
@@ -147,9 +151,10 @@ class ProjectsPart(Script):
 
     @model_validator(mode="after")
     def _whole(self) -> ProjectsPart:
-        given = (self.script, self.smoke, self.view, self.edit, self.pods, self.environment)
+        rights = (self.view, self.edit, self.pods, self.logs, self.account)
+        given = (self.script, self.smoke, self.environment, *rights)
         if not any(given):
-            what = "empty | give a script, a smoke test, pods, an environment, or rights in view or edit"
+            what = "empty | give a script, a smoke test, an environment, or rights"
             raise ValueError(what)
         if not self.script and (self.secrets or self.identity or self.holds or self.files or self.dags):
             raise ValueError("no script | secrets, identity, holds, files and dags are for a script")

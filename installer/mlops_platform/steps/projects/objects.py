@@ -34,10 +34,11 @@ KINDS: Sequence[tuple[str, str]] = (
 )
 _REQUEST, _LIMIT = "256Mi", "2Gi"  # memory of a container that names none
 _READ, _WRITE = ["get", "list", "watch"], ["create", "update", "patch", "delete"]
+_LOGS: Manifest = {"apiGroups": [""], "resources": ["pods/log"], "verbs": ["get"]}
 # What a component needs that runs pods in projects. It can create Secrets, but not read them.
 _PODS: Sequence[Manifest] = [
     {"apiGroups": [""], "resources": ["pods"], "verbs": ["create", "get", "list", "delete"]},
-    {"apiGroups": [""], "resources": ["pods/log"], "verbs": ["get"]},
+    _LOGS,
     {"apiGroups": [""], "resources": ["secrets"], "verbs": ["create"]},
 ]
 # No right on Secrets, policies, roles, quotas or accounts: those rights would be rights of the platform.
@@ -136,27 +137,32 @@ def render(
             for role in _BASE
         ),
         *(
-            one(kind, f"pods-{component.name}", **content)
-            for component in _running_pods(catalog, chosen)
-            for kind, content in _pods(component)
+            one(kind, _role_of(component), **content)
+            for component, rules in _with_rights(catalog, chosen)
+            for kind, content in _rights(component, rules)
         ),
     )
 
 
-def _running_pods(catalog: Catalog, chosen: Iterable[str]) -> Iterator[Component]:
-    """The chosen components that run pods in projects."""
+def _with_rights(catalog: Catalog, chosen: Iterable[str]) -> Iterator[tuple[Component, list[Manifest]]]:
+    """The chosen components whose accounts have rights in projects, with these rights."""
     names = set(chosen)
     for name, entry in catalog.entries.items():
-        if name in names and entry.component.projects and entry.component.projects.pods:
-            yield entry.component
+        part = entry.component.projects if name in names else None
+        if part and (part.pods or part.logs or part.account):
+            rules = [*(_PODS if part.pods else []), *([_LOGS] if part.logs and not part.pods else [])]
+            yield entry.component, [*rules, *(rule.manifest for rule in part.account)]
 
 
-def _pods(component: Component) -> Iterator[tuple[str, Manifest]]:
-    """The role of a component that runs pods here, and its binding to the account of the component."""
-    name = f"pods-{component.name}"
+def _role_of(component: Component) -> str:
+    return f"pods-{component.name}"
+
+
+def _rights(component: Component, rules: Sequence[Manifest]) -> Iterator[tuple[str, Manifest]]:
+    """The role of a component's account here, and its binding."""
     account = {"kind": "ServiceAccount", "name": component.name, "namespace": component.namespace}
-    yield "Role", {"rules": list(_PODS)}
-    role = {"apiGroup": RBAC, "kind": "Role", "name": name}
+    yield "Role", {"rules": list(rules)}
+    role = {"apiGroup": RBAC, "kind": "Role", "name": _role_of(component)}
     yield "RoleBinding", {"roleRef": role, "subjects": [account]}
 
 

@@ -72,6 +72,14 @@ def test_a_component_that_runs_pods_has_a_role_for_its_account_only() -> None:
     assert [o for o in objects(PROJECT, "idle") if o["metadata"]["name"].startswith("pods-")] == []
 
 
+def test_account_of_a_component_has_the_listed_rights_only() -> None:
+    (role,) = [o for o in objects(PROJECT, "operator") if o["metadata"]["name"] == "pods-operator"][:1]
+    assert role["rules"] == [
+        {"apiGroups": [""], "resources": ["pods/log"], "verbs": ["get"]},
+        {"apiGroups": ["models.example.com"], "resources": ["models"], "verbs": ["list", "delete"]},
+    ]
+
+
 def test_no_account_mounts_a_token_of_the_api_server() -> None:
     accounts = [each for each in objects(PROJECT) if each["kind"] == "ServiceAccount"]
     assert [each["metadata"]["name"] for each in accounts] == ["default", "trainer", "server", "airflow"]
