@@ -5,6 +5,9 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 LOCK := $(BIN)/uv pip compile -q pyproject.toml --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url --no-emit-find-links
 
+# Compiled modules of one run are used by the next, also by the programs that tests start.
+unexport PYTHONDONTWRITEBYTECODE
+
 # Tests that start their own nodes; all others share one node.
 ON_NODES := tests/integration/host tests/integration/firewall
 

@@ -21,6 +21,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from tests.fakes.served import in_thread, served
+
 
 @dataclass(frozen=True)
 class Seen:
@@ -91,7 +93,7 @@ def fake_api(folder: Path, *, alternative: str = "127.0.0.1", clients: str = "")
         api = FakeApi(server.server_port, certificate)
         server.RequestHandlerClass = _handler(api, context)
         server.daemon_threads = True
-        with _serving(server.serve_forever, server.shutdown):
+        with served(server):
             yield api
 
 
@@ -177,16 +179,5 @@ def fake_proxy(target: int) -> Iterator[FakeProxy]:
                 sink.sendall(data)
             sink.shutdown(socket.SHUT_WR)
 
-    with listener, _serving(accept, lambda: listener.shutdown(socket.SHUT_RDWR)):
+    with listener, in_thread(accept, lambda: listener.shutdown(socket.SHUT_RDWR)):
         yield proxy
-
-
-@contextmanager
-def _serving(run: Callable[[], None], stop: Callable[[], None]) -> Iterator[None]:
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop()
-        thread.join()

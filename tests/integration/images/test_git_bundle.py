@@ -6,7 +6,6 @@ import base64
 import json
 import os
 import stat
-import threading
 from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -18,6 +17,7 @@ from mlops_platform.base.paths import Paths
 from mlops_platform.catalogue.read import read_catalog
 from mlops_platform.steps.release import bundle as bundled
 
+from tests.fakes.served import served
 from tests.integration.images.test_shipped import Root
 from tests.unit.steps.release.test_bundle import resolved
 
@@ -89,12 +89,8 @@ def server(root: Root) -> Iterator[str]:
     def handler(*args: Any) -> Asked:
         return Asked(*args, directory=folder)
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as made:
-        thread = threading.Thread(target=made.serve_forever)
-        thread.start()
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as made, served(made):
         yield f"http://127.0.0.1:{made.server_address[1]}/dags.git"
-        made.shutdown()
-        thread.join()
 
 
 def committed(root: Root, script: str) -> None:

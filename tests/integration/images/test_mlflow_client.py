@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -17,6 +16,7 @@ import pytest
 import yaml
 
 from tests import ROOT
+from tests.fakes.served import served
 
 pytestmark = pytest.mark.integration
 
@@ -52,14 +52,8 @@ def server() -> Iterator[tuple[str, list[tuple[str, str]]]]:
         def log_message(self, format: str, *args: object) -> None:
             """Log nothing."""
 
-    with HTTPServer(("127.0.0.1", 0), Handler) as made:
-        thread = threading.Thread(target=made.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{made.server_port}", seen
-        finally:
-            made.shutdown()
-            thread.join()
+    with HTTPServer(("127.0.0.1", 0), Handler) as made, served(made):
+        yield f"http://127.0.0.1:{made.server_port}", seen
 
 
 def installed(folder: Path) -> Path:

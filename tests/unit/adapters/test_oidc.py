@@ -19,6 +19,8 @@ from mlops_platform.adapters.oidc import Flow, Issuer, in_browser
 from mlops_platform.base import certificates
 from mlops_platform.base.errors import StepError
 
+from tests.fakes.served import served
+
 DOMAIN, CLIENT = "test.localhost", "client"
 AUTHORITY = certificates.authority("test")
 
@@ -84,11 +86,8 @@ def server(tmp_path: Path) -> Iterator[Server]:
     with Server(("127.0.0.1", 0), Handler) as running:
         running.changes, running.configuration, running.forms = {}, {}, []
         running.socket = context.wrap_socket(running.socket, server_side=True)
-        thread = threading.Thread(target=running.serve_forever)
-        thread.start()
-        yield running
-        running.shutdown()
-        thread.join()
+        with served(running):
+            yield running
 
 
 @pytest.fixture

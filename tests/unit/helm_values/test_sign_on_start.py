@@ -11,6 +11,8 @@ from pathlib import Path
 from mlops_platform.adapters.wait import Pending, wait_until
 from mlops_platform.base.paths import Paths
 
+from tests.fakes.served import served
+
 SCRIPT = Paths.default().assets / "helm-values" / "oauth2-proxy" / "start.sh"
 ISSUER = "/v1/identity/oidc"
 
@@ -50,15 +52,11 @@ def test_sign_on_starts_only_after_the_issuer_answers(tmp_path: Path) -> None:
             self.asked.set()
 
     try:
-        with HTTPServer(("127.0.0.1", port), Issuer) as server:
-            thread = threading.Thread(target=server.serve_forever)
-            thread.start()
+        with HTTPServer(("127.0.0.1", port), Issuer) as server, served(server):
             wait_until("a question", lambda: Issuer.asked.is_set() or Pending("none"), seconds=20)
             assert started.poll() is None, "the issuer has not answered yet"
             Issuer.sealed = False
             out, _ = started.communicate(timeout=20)
-            server.shutdown()
-            thread.join()
     finally:
         started.kill()
     assert out == f"--extra-jwt-issuers={pairs} --last\n"
