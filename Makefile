@@ -39,8 +39,11 @@ check-code:
 	$(BIN)/mypy
 	MYPY=$(BIN)/mypy sh scripts/check-scripts
 
-check-terraform:
+check-terraform: $(VENV)/.terraform
+
+$(VENV)/.terraform: scripts/terraform-check $(shell find terraform -type f)  # again only after a change
 	sh scripts/terraform-check
+	touch $@
 
 fix: $(VENV)/.ready-dev    ## formats the code and fixes lint findings
 	$(BIN)/ruff format .

@@ -55,22 +55,23 @@ def ends(tmp_path: Path) -> Iterator[tuple[ssl.SSLSocket, ssl.SSLSocket]]:
         yield client, server
 
 
-@pytest.mark.parametrize("step", [1, 3, 1000, 1 << 20])
+@pytest.mark.parametrize(("step", "size"), [(1, 7_001), (3, 7_001), (1000, 70_001), (1 << 20, 70_001)])
 def test_data_arrives_exactly_however_the_stream_is_cut(
-    ends: tuple[ssl.SSLSocket, ssl.SSLSocket], step: int
+    ends: tuple[ssl.SSLSocket, ssl.SSLSocket], step: int, size: int
 ) -> None:
     near, far = ends
-    content = bytes(index * 7 & 0xFF for index in range(70001))
+    content = bytes(index * 7 & 0xFF for index in range(size))
+    one, two, three = size // 70, size * 4 // 7, size * 6 // 7
     server = WebSocket(SERVER)
     stream = b"".join(
         (
             server.send(BytesMessage(b"\0" + PORT)),
             server.send(BytesMessage(b"\1" + PORT)),
-            server.send(BytesMessage(b"\0" + content[:1000], message_finished=False)),
+            server.send(BytesMessage(b"\0" + content[:one], message_finished=False)),
             server.send(Ping(b"there?")),
-            server.send(BytesMessage(content[1000:40000], message_finished=False)),
-            server.send(BytesMessage(content[40000:60000])),
-            server.send(BytesMessage(b"\0" + content[60000:])),
+            server.send(BytesMessage(content[one:two], message_finished=False)),
+            server.send(BytesMessage(content[two:three])),
+            server.send(BytesMessage(b"\0" + content[three:])),
         )
     )
     pod, client = connected()
