@@ -9,6 +9,8 @@ COMPONENT_LABEL = "mlops-platform/component"
 TRAINER, SERVER, TASKS = "trainer", "server", "airflow"
 # The volume of tokens in pods of projects: a token is a file with the name of its audience.
 TOKENS_PATH, TOKEN_SECONDS = "/var/run/secrets/tokens", 3600
+# On a served model: the registered model (a label only where the name is a valid value), and the version.
+MODEL, MODEL_VERSION = "mlops-platform/model", "mlops-platform/model-version"
 OWNED = {"app.kubernetes.io/part-of": "mlops-platform"}
 
 

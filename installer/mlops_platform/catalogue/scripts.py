@@ -14,7 +14,9 @@ from mlops_platform.catalogue.fields import (
     Memory,
     Name,
     Pods,
+    PortName,
     ScriptName,
+    UrlPath,
 )
 from mlops_platform.catalogue.rules import Rule
 
@@ -95,6 +97,37 @@ class DagsPart(Strict):
     parse: ScriptName = Field(description="File in the component's folder")
 
 
+class ScoreSpec(Script):
+    """The script of `model score`: it runs in a project as its account of training jobs.
+
+    It gets the URI of the model in MODEL (`models:/NAME/VERSION`), and INPUT and OUTPUT, keys in the data of
+    the project. Its last line is the result; on an error its last line is the reason.
+    """
+
+    image: Name = Field(default="toolbox", description="Image of the script")
+
+
+class ModelsPart(Strict):
+    """The registry of the models of projects, in the REST API of MLflow's model registry.
+
+    The commands `model` ask it with a token of the project, with the audience `token`.
+    """
+
+    port: PortName = Field(description="One of `serves`: the port of the API")
+    api: UrlPath = Field(description="Path of the API, such as /api/2.0/registry")
+    uri: str = Field(
+        description="storageUri of a version in an InferenceService, with `${model}` and `${version}`"
+    )
+    format: Name = Field(description="Model format of the serving runtime that loads such a URI")
+    score: ScoreSpec | None = Field(default=None, description="How a batch is scored")
+
+    @model_validator(mode="after")
+    def _named(self) -> ModelsPart:
+        if self.uri.count("${model}") != 1 or self.uri.count("${version}") != 1:
+            raise ValueError("uri | it contains ${model} and ${version} once each")
+        return self
+
+
 class ProjectsPart(Script):
     """The component's part in projects: rights in their namespaces, and a script that makes things for them.
 
@@ -132,6 +165,9 @@ class ProjectsPart(Script):
     reserved: list[Name] = Field(
         default_factory=list, description="Names that a project cannot have, because the program uses them"
     )
+    models: ModelsPart | None = Field(
+        default=None, description="The registry of the models of projects; needs `token`"
+    )
     data: str = Field(
         default="",
         description="Of an object store: the bucket of a project, with `${project}`. Accounts get "
@@ -158,6 +194,8 @@ class ProjectsPart(Script):
             raise ValueError(what)
         if not self.script and (self.secrets or self.identity or self.holds or self.files or self.dags):
             raise ValueError("no script | secrets, identity, holds, files and dags are for a script")
+        if self.models and not self.token:
+            raise ValueError("models without token | give the audience of its tokens")
         if self.data and not (self.script and self.token and self.data.count("${project}") == 1):
             raise ValueError("data | it contains ${project} once, and needs script and token")
         return self

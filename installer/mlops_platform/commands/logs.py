@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from mlops_platform.base.errors import Exit, StepError, UsageError
@@ -34,7 +34,7 @@ def run(console: Console, component: str, *, tail: int, follow: bool, previous: 
             hint=f"`mlops-platform up --env {name}` installs it",
         )
     if follow:
-        return _follow(console, kube, namespace, pods, tail)
+        return follow_all(console, {pod: kube.follow_logs(namespace, pod, tail=tail) for pod in pods})
     texts = {pod: kube.logs(namespace, pod, tail=tail, previous=previous) for pod in pods}
     if console.json:
         return console.done({"pods": texts})
@@ -50,25 +50,24 @@ def _pods(kube: Kube, namespace: str, matching: Iterable[str]) -> list[str]:
     )
 
 
-def _follow(console: Console, kube: Kube, namespace: str, pods: list[str], tail: int) -> int:
-    """Follow all pods at the same time, until each has ended or Ctrl-C."""
+def follow_all(console: Console, sources: Mapping[str, Iterator[str]]) -> int:
+    """Follow logs at the same time, until each has ended or Ctrl-C; several have their names before lines."""
     import queue
     import threading
 
     lines: queue.SimpleQueue[str | BaseException | None] = queue.SimpleQueue()
 
-    def read(pod: str, source: Iterator[str]) -> None:
+    def read(name: str, source: Iterator[str]) -> None:
         try:
             for line in source:
-                lines.put(f"{pod}  {line}\n" if len(pods) > 1 else f"{line}\n")
+                lines.put(f"{name}  {line}\n" if len(sources) > 1 else f"{line}\n")
             lines.put(None)
         except StepError as error:
             lines.put(error)
 
-    for pod in pods:
-        source = kube.follow_logs(namespace, pod, tail=tail)
-        threading.Thread(target=read, args=(pod, source), name=pod, daemon=True).start()
-    left = len(pods)
+    for name, source in sources.items():
+        threading.Thread(target=read, args=(name, source), name=name, daemon=True).start()
+    left = len(sources)
     try:
         while left:
             line = lines.get()

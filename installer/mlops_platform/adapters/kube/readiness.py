@@ -101,7 +101,7 @@ def wait_ready(
             command=kube.kubectl("--namespace", namespace, "describe", "pods"),
         )
     except WaitTimedOut as error:
-        error.why = "\n".join(filter(None, (error.why, _log_end(kube, namespace, last[0]))))
+        error.why = "\n".join(filter(None, (error.why, log_end(kube, namespace, last[0]))))
         raise
 
 
@@ -125,7 +125,7 @@ def _unready(kube: Kube, namespace: str, name: str) -> Iterator[State]:
             continue
         states = [state for pod in _current(kube, workload, own) if (state := pod_state(pod))]
         if states:
-            yield from (_explained(kube, namespace, state) for state in states)
+            yield from (explained(kube, namespace, state) for state in states)
         else:
             yield _podless(kube, namespace, workload, text)
 
@@ -150,7 +150,7 @@ def _expected(kube: Kube, namespace: str, name: str) -> int:
     return max((int(r["metadata"]["labels"].get(WORKLOADS_LABEL, 0)) for r in records), default=0)
 
 
-def _explained(kube: Kube, namespace: str, state: State) -> State:
+def explained(kube: Kube, namespace: str, state: State) -> State:
     """The state with the reason from the pod's events: only these have it while containers are created."""
     if state.reason not in ("ContainerCreating", "PodInitializing", "Pending"):
         return state
@@ -186,13 +186,13 @@ def _podless(kube: Kube, namespace: str, workload: Object, text: str) -> State:
 def _given_up(kube: Kube, namespace: str, state: State) -> StepError:
     return StepError(
         f"{state.kind} {state.name}: {state.reason}, and waiting will not change it",
-        why="\n".join(filter(None, (state.detail, _log_end(kube, namespace, state)))),
+        why="\n".join(filter(None, (state.detail, log_end(kube, namespace, state)))),
         hint="correct the cause, then run the same command again",
         command=kube.kubectl("--namespace", namespace, "describe", state.kind, state.name),
     )
 
 
-def _log_end(kube: Kube, namespace: str, state: State) -> str:
+def log_end(kube: Kube, namespace: str, state: State) -> str:
     """The end of the container's log, else of the log before its restart; '' if both are empty.
 
     The log of a container that is not running is that of its last run.

@@ -1,0 +1,78 @@
+"""The commands of models of projects."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mlops_platform.cli.errors import end
+from mlops_platform.cli.options import Env, Out, Project, Verbose
+from mlops_platform.console import Console, Output
+
+app = typer.Typer(
+    help="Models of projects: serve, list, show, stop, score.", no_args_is_help=True, rich_markup_mode=None
+)
+
+Reference = Annotated[
+    str,
+    typer.Argument(metavar="MODEL[/VERSION|@ALIAS]", help="A registered model; default: its newest version."),
+]
+Name = Annotated[str, typer.Argument(help="Name of a served model.")]
+
+
+@app.command("serve")
+def model_serve(
+    model: Reference,
+    project: Project,
+    name: Annotated[
+        str, typer.Option("--name", help="Name of the service; default: the model's, as a DNS label.")
+    ] = "",
+    replicas: Annotated[
+        str, typer.Option("--replicas", metavar="MIN[-MAX]", help="Pods: 2, or 1-4 by load; default 1.")
+    ] = "",
+    cpu: Annotated[str, typer.Option("--cpu", help="CPU request of a pod, such as 250m.")] = "",
+    memory: Annotated[str, typer.Option("--memory", help="Memory of a pod, such as 1Gi.")] = "",
+    env: Env = "local",
+    output: Out = Output.TEXT,
+    verbose: Verbose = False,
+) -> None:
+    """Serve a version of a model, or another version in its place, and wait until it answers."""
+    from mlops_platform.commands import model as command
+
+    end(
+        Console("model serve", env, output, verbose),
+        lambda console: command.serve(
+            console, model, project, name=name, replicas=replicas, cpu=cpu, memory=memory
+        ),
+    )
+
+
+@app.command("list")
+def model_list(project: Project, env: Env = "local", output: Out = Output.TEXT) -> None:
+    """List the served models of a project: version, state, pods."""
+    from mlops_platform.commands import model as command
+
+    end(Console("model list", env, output), lambda console: command.list_(console, project))
+
+
+@app.command("show")
+def model_show(name: Name, project: Project, env: Env = "local", output: Out = Output.TEXT) -> None:
+    """Show a served model: version, pods, traffic, addresses, the reason of a failed load."""
+    from mlops_platform.commands import model as command
+
+    end(Console("model show", env, output), lambda console: command.show(console, name, project))
+
+
+@app.command("stop")
+def model_stop(
+    name: Name,
+    project: Project,
+    env: Env = "local",
+    output: Out = Output.TEXT,
+    verbose: Verbose = False,
+) -> None:
+    """Delete a served model, and wait until its pods are gone."""
+    from mlops_platform.commands import model as command
+
+    end(Console("model stop", env, output, verbose), lambda console: command.stop(console, name, project))

@@ -1,0 +1,39 @@
+"""Commands that change objects of a project's members: without a run, journal and lock of the environment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from mlops_platform.base.errors import Interrupted
+from mlops_platform.console import Console
+
+if TYPE_CHECKING:
+    from mlops_platform.run.context import Context
+
+
+def context_of_project(console: Console, project: str) -> Context:
+    """The context of a project that exists and is not being removed. Raises UsageError."""
+    from mlops_platform.commands.project import require_project
+    from mlops_platform.run.connect import reach, read_only
+    from mlops_platform.run.open import open_environment
+    from mlops_platform.steps.projects.keep import being_removed
+
+    opened = open_environment(console.environment)
+    console.environment = opened.environment.name
+    context = read_only(opened)
+    reach(context)
+    if require_project(context, project).removing:
+        raise being_removed(context, project)
+    return context
+
+
+@contextmanager
+def interruptible(command: str) -> Iterator[None]:
+    """Name the command that shows how it went on, if the block is interrupted."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        hint = "what has started goes on in the cluster; look at it again"
+        raise Interrupted("interrupted", hint=hint, command=command) from error

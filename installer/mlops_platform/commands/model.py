@@ -1,0 +1,139 @@
+"""`model`: models of projects, served and scored.
+
+These commands change objects that belong to the members of a project, as kubectl does: without the lock of
+the environment, because `up` never writes these objects.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from mlops_platform.base.errors import UsageError
+from mlops_platform.commands._project import context_of_project, interruptible
+from mlops_platform.console import Console
+
+if TYPE_CHECKING:
+    from mlops_platform.report.models import Row
+    from mlops_platform.run.context import Context
+
+
+def serve(
+    console: Console, reference: str, project: str, *, name: str, replicas: str, cpu: str, memory: str
+) -> int:
+    """Serve a version of a model, and wait until it answers."""
+    from mlops_platform.adapters.kube.inference import API, KIND
+    from mlops_platform.console import models as screens
+    from mlops_platform.console.waiting import waiting
+    from mlops_platform.steps.models.manifest import manifest
+    from mlops_platform.steps.models.options import parse
+    from mlops_platform.steps.models.registry import opened, registry_of, resolve
+    from mlops_platform.steps.models.serve import LoadFailed, Target, apply, wait
+
+    started = time.monotonic()
+    wanted = parse(reference, name, replicas, cpu, memory)
+    context = context_of_project(console, project)
+    kube = context.clients.kube
+    with opened(context, project) as registry:
+        found = resolve(registry, wanted.reference, project)
+    if found.note:
+        console.say(f"! {found.note}")
+    existing = kube.get(API, KIND, wanted.name, project)
+    if existing and not wanted.named:
+        _require_same_model(console, existing, found.model, project)
+    target = Target(console.environment, project, wanted.name, found.model, found.version)
+    _, part = registry_of(context)
+    applied = apply(kube, manifest(part, project, wanted.name, found, wanted.sizes, existing), existing)
+    try:
+        with interruptible(target.command(f"show {target.name}")), waiting(console) as say:
+            wait(kube, target, say)
+    except LoadFailed:
+        console.add({"model": _row(console, context, wanted.name, project).data})
+        raise
+    row = _row(console, context, wanted.name, project)
+    seconds = time.monotonic() - started
+    data = {"model": row.data, "before": applied.before, "changed": applied.changed}
+    text = screens.served(
+        row,
+        applied.before,
+        changed=applied.changed,
+        seconds=seconds,
+        example=screens.example(row, console.environment, _authority(context)),
+        next_=target.command(f"show {target.name}"),
+    )
+    return console.done(data, text)
+
+
+def list_(console: Console, project: str) -> int:
+    from mlops_platform.console import models as screens
+    from mlops_platform.report.models import rows_of
+
+    rows = rows_of(context_of_project(console, project), project)
+    return console.done({"models": [row.data for row in rows]}, screens.list_(rows, project))
+
+
+def show(console: Console, name: str, project: str) -> int:
+    from mlops_platform.console import models as screens
+
+    row = _row(console, context_of_project(console, project), name, project)
+    return console.done({"model": row.data}, screens.show(row, project))
+
+
+def stop(console: Console, name: str, project: str) -> int:
+    """Delete a served model, and wait until its pods are gone."""
+    from mlops_platform.console import models as screens
+    from mlops_platform.console.waiting import waiting
+    from mlops_platform.steps.models.serve import stop as delete
+
+    started = time.monotonic()
+    context = context_of_project(console, project)
+    with (
+        interruptible(f"mlops-platform model list --project {project} --env {console.environment}"),
+        waiting(console) as say,
+    ):
+        if not delete(context.clients.kube, project, name, say):
+            raise _unknown(console, context, name, project)
+    text = screens.stopped(name, project, time.monotonic() - started)
+    return console.done({"project": project, "stopped": name}, text)
+
+
+def _row(console: Console, context: Context, name: str, project: str) -> Row:
+    from mlops_platform.report.models import rows_of
+
+    rows = rows_of(context, project, name)
+    if not rows:
+        raise _unknown(console, context, name, project)
+    return rows[0]
+
+
+def _unknown(console: Console, context: Context, name: str, project: str) -> UsageError:
+    from mlops_platform.report.models import rows_of
+
+    known = ", ".join(row.name for row in rows_of(context, project)) or "none yet"
+    return UsageError(
+        f"no model {name} is served in {project}",
+        why=f"served: {known}",
+        command=f"mlops-platform model list --project {project} --env {console.environment}",
+    )
+
+
+def _require_same_model(console: Console, existing: object, model: str, project: str) -> None:
+    """Raise UsageError if the name is that of another model's service, and was not given."""
+    from mlops_platform.adapters.kube.inference import model_of
+
+    assert isinstance(existing, dict)
+    name, other = existing["metadata"]["name"], model_of(existing)
+    if other != model:
+        raise UsageError(
+            f"{name} serves {other or 'an object of its own'}; nothing was changed",
+            why=f"the name of the service of {model} is {name} as well",
+            hint="give another name, or this one to replace what it serves",
+            command=f"mlops-platform model serve {model} --name NAME --project {project} "
+            f"--env {console.environment}",
+        )
+
+
+def _authority(context: Context) -> str:
+    """The path of the certificate of the environment's authority; '' if it has none."""
+    file = context.state / "authority.crt"
+    return str(file) if file.is_file() else ""

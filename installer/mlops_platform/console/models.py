@@ -1,0 +1,92 @@
+"""The screens of served models, as text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from mlops_platform.base.humanize import WIDTH, age, duration, labelled, plural, shorten, table
+
+if TYPE_CHECKING:
+    from mlops_platform.report.models import Row
+
+
+def served(row: Row, before: str, *, changed: bool, seconds: float, example: str, next_: str) -> str:
+    """The model that serves, its address, and a request to paste."""
+    what = f"{row.name}: version {row.version} of {row.model} serves, {row.pods} pods ready"
+    lines = [f"{what} · {duration(seconds)}" if changed else f"{what} (unchanged)"]
+    if before and before != row.version:
+        lines += labelled("before", f"version {before}")
+    lines += _addresses(row)
+    lines += labelled("try", example, wrap=False)
+    lines += labelled("next", next_, wrap=False)
+    return "\n".join(lines)
+
+
+def list_(rows: Sequence[Row], project: str, now: datetime | None = None) -> str:
+    if not rows:
+        return (
+            f"no models are served in {project} yet; `mlops-platform model serve MODEL --project {project}`"
+        )
+    cells = [
+        (r.name, r.model, r.version, r.state, r.pods, age(datetime.fromisoformat(r.since), now)) for r in rows
+    ]
+    lines = table(("name", "model", "version", "state", "ready", "age"), cells).splitlines()
+    notes = ["", *(_note(row) for row in rows)]
+    width = max(map(len, lines))
+    room = max(16, WIDTH - width - 2)
+    return "\n".join(
+        f"{line:<{width}}  {shorten(note, room)}".rstrip() for line, note in zip(lines, notes, strict=True)
+    )
+
+
+def show(row: Row, project: str, now: datetime | None = None) -> str:
+    old = age(datetime.fromisoformat(row.since), now)
+    lines = [f"{row.name}: version {row.version} of {row.model} in {project}, {row.state}, {old} old"]
+    lines += labelled("pods", f"{row.ready} of {row.wanted} of this version ready")
+    lines += labelled("traffic", _traffic(row))
+    lines += labelled("canary", _shares(row)) if row.canary else []
+    if row.reason:
+        lines += labelled("reason", row.reason)
+    return "\n".join([*lines, *_addresses(row)])
+
+
+def stopped(name: str, project: str, seconds: float) -> str:
+    return f"{name} is stopped, its pods in {project} are gone · {duration(seconds)}"
+
+
+def example(row: Row, environment: str, authority: str) -> str:
+    """A request with curl: the model answers with the inputs that it takes."""
+    path = f"/v2/models/{row.name}"
+    if not row.address:
+        return f"curl {row.inside}{path}    # in a pod of the project"
+    token = f'"Authorization: Bearer $(mlops-platform token NAME --env {environment})"'
+    certificate = f"--cacert {authority} " if authority else ""
+    return f"curl {certificate}--header {token} {row.address}{path}"
+
+
+def _addresses(row: Row) -> list[str]:
+    lines = labelled("address", row.address, wrap=False) if row.address else []
+    return lines + labelled("inside", row.inside, wrap=False)
+
+
+def _traffic(row: Row) -> str:
+    if not row.serves:
+        return "none: no pod is ready"
+    total = sum(row.serves.values())
+    parts = [f"version {v}: {plural(n, 'pod')} ({100 * n // total} %)" for v, n in row.serves.items()]
+    return ", ".join(parts)
+
+
+def _shares(row: Row) -> str:
+    return ", ".join(f"{name} {percent} %" for name, percent in row.canary.items())
+
+
+def _note(row: Row) -> str:
+    """Why a model is not ready, and which version serves meanwhile."""
+    others = ", ".join(version for version in row.serves if version != row.version)
+    if row.state == "ready":
+        return f"canary {_shares(row)}" if row.canary else ""
+    text = f"version {others} serves; " if others else ""
+    return f"{text}{row.reason}"

@@ -1,0 +1,1 @@
+"""Models of projects: found in the registry, served, scored."""
