@@ -77,6 +77,14 @@ def labelled(label: str, text: str, width: int = 12, wrap: bool = True) -> list[
     return [((below if number else start) + line).rstrip() for number, line in enumerate(lines)]
 
 
+def with_notes(text: str, notes: Sequence[tuple[str, str]]) -> str:
+    """A table, and below it the notes of its rows, by name."""
+    if not notes:
+        return text
+    width = max(12, *(len(name) + 2 for name, _ in notes))
+    return "\n".join([text, "", *(line for name, note in notes for line in labelled(name, note, width))])
+
+
 def shorten(text: str, room: int) -> str:
     """Shorten a text to one line of at most `room` characters."""
     line = " ".join(text.split())

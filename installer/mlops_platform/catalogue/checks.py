@@ -35,6 +35,10 @@ def dangling(document: Document, component: Component) -> Iterable[Problem]:
             yield document.problem(
                 ("provides", name), f"{name} without a script", "add a script that makes accounts"
             )
+    models = component.projects.models if component.projects else None
+    if models and models.port not in component.serves:
+        place = ("projects", "models", "port")
+        yield document.problem(place, f"{models.port} is not served", "a key of serves")
     for name, served in component.serves.items():
         if served.proxy_secret and served.proxy_secret not in component.needs.secrets:
             what = f"no secret {served.proxy_secret}"

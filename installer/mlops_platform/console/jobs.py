@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from mlops_platform.base.humanize import WIDTH, age, duration, shorten, table
+from mlops_platform.base.humanize import age, duration, table, with_notes
 
 if TYPE_CHECKING:
     from mlops_platform.report.jobs import Row
@@ -16,13 +16,8 @@ def list_(rows: Sequence[Row], project: str, now: datetime | None = None) -> str
     if not rows:
         return f"no jobs in {project}"
     cells = [(r.name, r.kind, r.words, age(datetime.fromisoformat(r.since), now)) for r in rows]
-    lines = table(("name", "kind", "state", "age"), cells).splitlines()
-    width = max(map(len, lines))
-    room = max(16, WIDTH - width - 2)
-    reasons = ["", *(row.reason for row in rows)]
-    return "\n".join(
-        f"{line:<{width}}  {shorten(text, room)}".rstrip() for line, text in zip(lines, reasons, strict=True)
-    )
+    notes = [(row.name, row.reason) for row in rows if row.reason]
+    return with_notes(table(("name", "kind", "state", "age"), cells), notes)
 
 
 def stopped(kind: str, name: str, project: str, seconds: float) -> str:

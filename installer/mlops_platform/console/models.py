@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from mlops_platform.base.humanize import WIDTH, age, duration, labelled, plural, shorten, table
+from mlops_platform.base.humanize import age, duration, labelled, plural, table, with_notes
 
 if TYPE_CHECKING:
     from mlops_platform.report.models import Row
@@ -32,13 +32,8 @@ def list_(rows: Sequence[Row], project: str, now: datetime | None = None) -> str
     cells = [
         (r.name, r.model, r.version, r.state, r.pods, age(datetime.fromisoformat(r.since), now)) for r in rows
     ]
-    lines = table(("name", "model", "version", "state", "ready", "age"), cells).splitlines()
-    notes = ["", *(_note(row) for row in rows)]
-    width = max(map(len, lines))
-    room = max(16, WIDTH - width - 2)
-    return "\n".join(
-        f"{line:<{width}}  {shorten(note, room)}".rstrip() for line, note in zip(lines, notes, strict=True)
-    )
+    notes = [(row.name, note) for row in rows if (note := _note(row))]
+    return with_notes(table(("name", "model", "version", "state", "ready", "age"), cells), notes)
 
 
 def show(row: Row, project: str, now: datetime | None = None) -> str:
@@ -88,5 +83,5 @@ def _note(row: Row) -> str:
     others = ", ".join(version for version in row.serves if version != row.version)
     if row.state == "ready":
         return f"canary {_shares(row)}" if row.canary else ""
-    text = f"version {others} serves; " if others else ""
-    return f"{text}{row.reason}"
+    serves = f"version {others} serves meanwhile" if others else ""
+    return "; ".join(filter(None, (row.reason, serves)))

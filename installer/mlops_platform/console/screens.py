@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from mlops_platform.base.humanize import WIDTH, age, ago, duration, labelled, plural, table
+from mlops_platform.base.humanize import WIDTH, age, ago, duration, labelled, plural, table, with_notes
 from mlops_platform.base.quantities import human
 from mlops_platform.console.projects import one_line
 
@@ -146,10 +146,7 @@ def status(name: str, rows: Sequence[Row], projects: Sequence[str] = ()) -> str:
     if projects:
         lines += ["", *labelled("projects", one_line(projects))]
     notes = [(r.component, r.note) for r in rows if r.note]
-    if notes:
-        lines.append("")
-        width = max(12, *(len(component) + 2 for component, _ in notes))
-        lines += [line for component, note in notes for line in labelled(component, note, width)]
+    lines = [with_notes("\n".join(lines), notes)]
     broken = [r.component for r in rows if not r.good and r.drift == "-"]
     drifted = [r.component for r in rows if r.drift != "-"]
     next_ = [f"logs {component}" for component in broken[:1]] + ["plan"] * bool(drifted)

@@ -28,13 +28,16 @@ SHIPPED = sorted(
     }
 )
 PACKAGE = ROOT / "installer/mlops_platform"
-# The same word for another thing: a word of networks, a kind of Kubernetes, accounts of projects.
+# The same word for another thing: of networks, a kind or API group of Kubernetes, accounts of projects.
 ELSEWHERE = {
     ("gateway", "clusters/host/addresses.py"),
     ("gateway", "clusters/aws/teardown/sweeps/ec2.py"),
     ("gateway", "teardown/objects.py"),
     ("airflow", "base/labels.py"),
     ("trainer", "base/labels.py"),
+    ("kserve", "adapters/kube/inference.py"),
+    ("jobset", "adapters/kube/batch.py"),
+    ("trainer", "adapters/kube/batch.py"),
 }
 BEGIN, END = "<!-- components: begin", "<!-- components: end -->"
 

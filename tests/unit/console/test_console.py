@@ -30,6 +30,8 @@ from mlops_platform.clusters.base import Check
 from mlops_platform.clusters.leftovers import Leftover, RemoteEnvironment
 from mlops_platform.console import Console, Output, screens
 from mlops_platform.console import dags as dag_screens
+from mlops_platform.console import jobs as job_screens
+from mlops_platform.console import models as model_screens
 from mlops_platform.console import projects as project_screens
 from mlops_platform.console.estimate import remaining
 from mlops_platform.console.failure import FailureContext
@@ -37,6 +39,8 @@ from mlops_platform.console.plain import Plain
 from mlops_platform.console.tree import Tree
 from mlops_platform.engine.engine import RunResult
 from mlops_platform.report.cost import Spent
+from mlops_platform.report.jobs import Row as JobRow
+from mlops_platform.report.models import Row as ModelRow
 from mlops_platform.report.projects import Details
 from mlops_platform.report.projects import Row as ProjectRow
 from mlops_platform.report.status import Row
@@ -216,7 +220,42 @@ STORED = [
     ),
     Stored("fraud", "9bd21e", "2026-11-22T11:00:00+00:00", {"fraud.daily": "daily.py"}),
 ]
+IRIS = ModelRow(
+    "iris", "iris", "2", "ready", 1, 1, {"2": 1}, "", "2026-11-21T12:00:00+00:00",
+    "https://models.mlops.localhost:8443/churn/iris", "http://iris-predictor.churn.svc",
+)  # fmt: skip
+NOT_FOUND = "model not found: iris version 99"
+FAILING = replace(
+    IRIS, name="flowers", version="99", state="failed", ready=0, serves={"2": 1}, reason=NOT_FOUND
+)
+UPDATING = replace(
+    IRIS, name="fraud", model="Fraud detection", version="14", state="updating", ready=1, wanted=4,
+    serves={"13": 4, "14": 1}, reason="the storage container fetches the model", address="",
+    since="2026-11-24T11:00:00+00:00",
+)  # fmt: skip
+SHORT = "quota of queue default: insufficient unused quota for cpu in flavor default, 100m more needed"
+JOBS = (
+    JobRow("fit", "TrainJob", "running", 1, 2, "its containers start", "2026-11-24T11:57:00+00:00"),
+    JobRow("wide", "TrainJob", "waiting", 0, 1, SHORT, "2026-11-24T11:00:00+00:00"),
+    JobRow("fit-old", "TrainJob", "failed", 0, 1, "exit 1: ValueError: no column", "2026-11-23T12:00:00Z"),
+    JobRow("report", "Job", "complete", 0, 1, "", "2026-11-20T12:00:00+00:00"),
+)  # fmt: skip
+CURL = model_screens.example(IRIS, "local", "/state/local/authority.crt")
+SHOW_IRIS = "mlops-platform model show iris --project churn --env local"
 SCREENS: dict[str, str] = {
+    "model-serve": model_screens.served(IRIS, "1", changed=True, seconds=9.1, example=CURL, next_=SHOW_IRIS),
+    "model-serve-again": model_screens.served(
+        replace(IRIS, address=""), "2", changed=False, seconds=0.9,
+        example=model_screens.example(replace(IRIS, address=""), "local", ""), next_=SHOW_IRIS,
+    ),
+    "model-list": model_screens.list_((FAILING, UPDATING, IRIS), "churn", THEN),
+    "model-list-none": model_screens.list_((), "churn"),
+    "model-show": model_screens.show(replace(IRIS, canary={"v3": 10}), "churn", THEN),
+    "model-show-failed": model_screens.show(FAILING, "churn", THEN),
+    "model-stop": model_screens.stopped("iris", "churn", 6.2),
+    "job-list": job_screens.list_(JOBS, "churn", THEN),
+    "job-list-none": job_screens.list_((), "churn"),
+    "job-stop": job_screens.stopped("TrainJob", "fit", "churn", 3.1),
     "project-add": project_screens.added(DETAILS, "4 CPU, 8 GiB", "local", 2.7),
     "project-list": project_screens.list_((PROJECT, LEAVING), THEN),
     "project-show": project_screens.show(DETAILS, "4 CPU, 8 GiB", THEN),
@@ -298,7 +337,7 @@ SCREENS: dict[str, str] = {
 
 @pytest.mark.parametrize("name", SCREENS)
 def test_screen_matches_golden(golden: Golden, name: str) -> None:
-    golden(GOLDEN / f"screen-{name}.txt", narrow(SCREENS[name]))
+    golden(GOLDEN / f"screen-{name}.txt", narrow(SCREENS[name], "curl "))
 
 
 @pytest.mark.parametrize(
