@@ -274,6 +274,8 @@ def _images_of(context: Context, resolved: ResolvedComponent) -> list[str]:
     images = [*own, *(job.image for job in component.jobs), *(test.image for test in component.smoke)]
     if component.projects and (component.projects.script or component.projects.smoke):
         images.append(component.projects.image)
+    if component.score:
+        images.append(component.score.image)
     images += [provided.image for provided in component.provides.values() if provided.script]
     elsewhere = [a for a in resolved.accounts if a.capability in context.cluster.managed_servers]
     images += [context.catalog[a.provider].provides[a.capability].image for a in elsewhere]

@@ -25,7 +25,7 @@ from mlops_platform.catalogue.fields import (
 )
 from mlops_platform.catalogue.needs import Needs, Provided, renamed
 from mlops_platform.catalogue.operator import ClusterRight, Module, WebhookCertificate
-from mlops_platform.catalogue.scripts import JobSpec, ProjectsPart, Script, SmokeSpec
+from mlops_platform.catalogue.scripts import JobSpec, ProjectsPart, ScoreSpec, Script, SmokeSpec
 
 # In the order of installation, as screens list them.
 Layer = Literal[
@@ -251,7 +251,17 @@ class Component(Strict):
             (("jobs", i), job) for i, job in enumerate(self.jobs)
         ]
         found += [(("smoke", i), smoke) for i, smoke in enumerate(self.smoke)]
-        return [*found, *([(("projects",), self.projects)] if self.projects else [])]
+        if self.projects:
+            found.append((("projects",), self.projects))
+        if self.score:
+            found.append((("projects", "models", "score"), self.score))
+        return found
+
+    @property
+    def score(self) -> ScoreSpec | None:
+        """The script that scores a batch with a model of its registry."""
+        models = self.projects.models if self.projects else None
+        return models.score if models else None
 
     @property
     def secret_keys(self) -> tuple[str, ...]:

@@ -59,6 +59,8 @@ def _named(component: Component) -> Iterator[tuple[Place, str]]:
         yield ("smoke", i, "script"), smoke.script
         yield from ((("smoke", i, "files", k), file) for k, file in enumerate(smoke.files))
     yield from ((("jobs", i, "script"), job.script) for i, job in enumerate(component.jobs))
+    if component.score:
+        yield ("projects", "models", "score", "script"), component.score.script
     if component.projects:
         yield ("projects", "script"), component.projects.script
         yield ("projects", "smoke"), component.projects.smoke
@@ -159,6 +161,8 @@ def _images(component: Component) -> Iterator[tuple[Place, str]]:
     yield from ((("provides", n, "image"), p.image) for n, p in component.provides.items() if p.script)
     if component.projects and (component.projects.script or component.projects.smoke):
         yield ("projects", "image"), component.projects.image
+    if component.score:
+        yield ("projects", "models", "score", "image"), component.score.image
     for name, need in component.needs.secrets.items():
         if need.rotate:
             yield ("needs", "secrets", name, "image"), need.image

@@ -98,13 +98,19 @@ class DagsPart(Strict):
 
 
 class ScoreSpec(Script):
-    """The script of `model score`: it runs in a project as its account of training jobs.
+    """The script of `model score`: a Job in a project, as its account of training jobs.
 
-    It gets the URI of the model in MODEL (`models:/NAME/VERSION`), and INPUT and OUTPUT, keys in the data of
-    the project. Its last line is the result; on an error its last line is the reason.
+    It gets the URI of the model in MODEL, and in INPUT and OUTPUT keys in the data of the project. It has
+    the variables and tokens of pods of projects. Its last line is the result, or the reason of its failure.
     """
 
     image: Name = Field(default="toolbox", description="Image of the script")
+
+    @model_validator(mode="after")
+    def _outside(self) -> ScoreSpec:
+        if self.secrets or self.identity or self.token:
+            raise ValueError("secrets, identity or token | it runs in a project, which has its own tokens")
+        return self
 
 
 class ModelsPart(Strict):

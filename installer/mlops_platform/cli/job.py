@@ -7,10 +7,10 @@ from typing import Annotated
 import typer
 
 from mlops_platform.cli.errors import end
-from mlops_platform.cli.options import Env, Out, Project, Verbose
+from mlops_platform.cli.options import Env, Out, Project, Verbose, group
 from mlops_platform.console import Console, Output
 
-app = typer.Typer(help="Jobs of projects: list, logs, stop.", no_args_is_help=True, rich_markup_mode=None)
+app = group("Jobs of projects: list, logs, stop.")
 
 Name = Annotated[
     str, typer.Argument(help="Name of a job; trainjob/NAME or job/NAME if there are two of one name.")

@@ -7,12 +7,10 @@ from typing import Annotated
 import typer
 
 from mlops_platform.cli.errors import end
-from mlops_platform.cli.options import Env, Out, Project, Verbose
+from mlops_platform.cli.options import Env, Out, Project, Verbose, group
 from mlops_platform.console import Console, Output
 
-app = typer.Typer(
-    help="Models of projects: serve, list, show, stop, score.", no_args_is_help=True, rich_markup_mode=None
-)
+app = group("Models of projects: serve, list, show, stop, score.")
 
 Reference = Annotated[
     str,
@@ -76,3 +74,35 @@ def model_stop(
     from mlops_platform.commands import model as command
 
     end(Console("model stop", env, output, verbose), lambda console: command.stop(console, name, project))
+
+
+@app.command("score")
+def model_score(
+    model: Reference,
+    project: Project,
+    source: Annotated[
+        str, typer.Option("--input", metavar="FILE", help="CSV or Parquet file in the data of the project.")
+    ],
+    output: Annotated[
+        list[str],
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="File in the data that gets the predictions; again with json: one JSON object on stdout.",
+        ),
+    ],
+    memory: Annotated[str, typer.Option("--memory", help="Memory of the Job; default: 1Gi.")] = "",
+    env: Env = "local",
+    verbose: Verbose = False,
+) -> None:
+    """Score a file in the data of a project with a Job."""
+    from mlops_platform.commands import model as command
+
+    # Other commands have the format in this option; a file ends in .csv or .parquet.
+    formats = [Output(each) for each in output if each in set(Output)]
+    files = [each for each in output if each not in set(Output)]
+    end(
+        Console("model score", env, formats[-1] if formats else Output.TEXT, verbose),
+        lambda console: command.score(console, model, project, source, files, memory),
+    )

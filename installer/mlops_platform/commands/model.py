@@ -7,6 +7,7 @@ the environment, because `up` never writes these objects.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mlops_platform.base.errors import UsageError
@@ -95,6 +96,35 @@ def stop(console: Console, name: str, project: str) -> int:
             raise _unknown(console, context, name, project)
     text = screens.stopped(name, project, time.monotonic() - started)
     return console.done({"project": project, "stopped": name}, text)
+
+
+def score(
+    console: Console, reference: str, project: str, source: str, targets: Sequence[str], memory: str
+) -> int:
+    """Score a file in the data of a project."""
+    from mlops_platform.base.humanize import duration
+    from mlops_platform.console.waiting import waiting
+    from mlops_platform.steps.models.options import check_memory, reference_of
+    from mlops_platform.steps.models.registry import opened, resolve
+    from mlops_platform.steps.models.score import batch_of
+    from mlops_platform.steps.models.score import score as run
+
+    started = time.monotonic()
+    wanted = reference_of(reference)
+    check_memory(memory)
+    if len(targets) != 1:
+        raise UsageError(f"model score: {len(targets)} files in --output", hint="give one")
+    context = context_of_project(console, project)
+    batch = batch_of(context, project, source, targets[0])
+    with opened(context, project) as registry:
+        found = resolve(registry, wanted, project)
+    if found.note:
+        console.say(f"! {found.note}")
+    with waiting(console) as say:
+        last = run(context, project, found, batch, memory, say)
+    data = {"model": found.model, "version": found.version, "input": batch.source, "output": batch.target}
+    text = f"{found.model} version {found.version}: {last} · {duration(time.monotonic() - started)}"
+    return console.done({**data, "result": last}, text)
 
 
 def _row(console: Console, context: Context, name: str, project: str) -> Row:

@@ -26,9 +26,8 @@ def served(row: Row, before: str, *, changed: bool, seconds: float, example: str
 
 def list_(rows: Sequence[Row], project: str, now: datetime | None = None) -> str:
     if not rows:
-        return (
-            f"no models are served in {project} yet; `mlops-platform model serve MODEL --project {project}`"
-        )
+        command = f"mlops-platform model serve MODEL --project {project}"
+        return "\n".join([f"no models are served in {project}", *labelled("next", command, wrap=False)])
     cells = [
         (r.name, r.model, r.version, r.state, r.pods, age(datetime.fromisoformat(r.since), now)) for r in rows
     ]

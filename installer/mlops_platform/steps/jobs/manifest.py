@@ -8,7 +8,7 @@ from typing import Any
 
 from mlops_platform.adapters.kube.namespaces import JOBS_ACCOUNT
 from mlops_platform.base.digest import short_digest
-from mlops_platform.base.labels import OWNED
+from mlops_platform.base.labels import OWNED, TOKENS_PATH
 
 USER = 10001
 DIGEST = "mlops-platform/digest"
@@ -43,11 +43,21 @@ class ScriptJob:
     token: str = ""  # audience of a token of the account at /run/secrets/token/token
     account: str = JOBS_ACCOUNT
     api: bool = False  # the account's token for the API server, at the usual place
+    # Of a pod in a project: ConfigMaps with variables, and the sources of its volume of tokens.
+    maps: tuple[str, ...] = ()
+    tokens: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def digest(self) -> str:
         # Younger fields count only if they are set: else every Job that has run would run again.
-        younger = {"files": {}, "token": "", "account": JOBS_ACCOUNT, "api": False}
+        younger = {
+            "files": {},
+            "token": "",
+            "account": JOBS_ACCOUNT,
+            "api": False,
+            "maps": (),
+            "tokens": (),
+        }
         unset = {name for name, default in younger.items() if getattr(self, name) == default}
         return short_digest({key: value for key, value in asdict(self).items() if key not in unset})
 
@@ -110,6 +120,11 @@ def pod_spec(job: ScriptJob) -> dict[str, Any]:
             projected = {"defaultMode": 0o440, "sources": [{"serviceAccountToken": token}]}
             mounts.append({"name": folder, "mountPath": f"{_SECRETS}/{folder}", "readOnly": True})
             volumes.append({"name": folder, "projected": projected})
+    if job.tokens:
+        projected = {"defaultMode": 0o440, "sources": [dict(each) for each in job.tokens]}
+        mounts.append({"name": "tokens", "mountPath": TOKENS_PATH, "readOnly": True})
+        volumes.append({"name": "tokens", "projected": projected})
+    maps = [{"configMapRef": {"name": name, "optional": True}} for name in job.maps]
     return {
         "restartPolicy": "Never",
         "serviceAccountName": job.account,
@@ -129,6 +144,7 @@ def pod_spec(job: ScriptJob) -> dict[str, Any]:
                 "image": job.image,
                 "imagePullPolicy": "IfNotPresent",
                 "command": ["python3", f"{_SCRIPTS}/{main}", *job.arguments],
+                **({"envFrom": maps} if maps else {}),
                 "env": [{"name": "HOME", "value": "/tmp"}, _NODE]  # noqa: S108
                 + [{"name": name, "value": value} for name, value in job.env.items()],
                 "resources": {

@@ -22,7 +22,7 @@ from mlops_platform.steps.base import ComponentStep
 from mlops_platform.steps.jobs.manifest import DIGEST, ScriptJob, job_of, scripts_of
 
 _GOING_SECONDS = 60.0
-_LONGEST_POLL = 0.25
+_LONGEST_POLL, _FOLLOW_POLL = 0.25, 1.0
 
 
 class JobFailed(StepError):
@@ -31,10 +31,19 @@ class JobFailed(StepError):
     log = ""
 
 
-def run_job(kube: Kube, job: ScriptJob, progress: Progress, cancel: Cancel, *, keep: bool = False) -> str:
+def run_job(
+    kube: Kube,
+    job: ScriptJob,
+    progress: Progress,
+    cancel: Cancel,
+    *,
+    keep: bool = False,
+    follow: bool = False,
+) -> str:
     """Run the Job and return its log. Raises JobFailed with the log's end, WaitTimedOut, Interrupted.
 
-    With `keep` a successful Job stays as the record that it ran; it has its digest.
+    With `keep` a successful Job stays as the record that it ran; it has its digest. With `follow` the last
+    line of its log is its progress.
     """
     _clear(kube, job, cancel)
     kube.apply(scripts_of(job))
@@ -43,11 +52,11 @@ def run_job(kube: Kube, job: ScriptJob, progress: Progress, cancel: Cancel, *, k
     try:
         pod = wait_until(
             f"job {job.name}",
-            lambda: _finished(kube, job, created, patience),
+            lambda: _finished(kube, job, created, patience, follow=follow),
             seconds=job.seconds + _GOING_SECONDS,
             cancel=cancel,
             on_seen=progress.say,
-            longest_delay=_LONGEST_POLL,
+            longest_delay=_FOLLOW_POLL if follow else _LONGEST_POLL,
             command=kube.kubectl("--namespace", job.namespace, "describe", "job", job.name),
         )
         log = _log(kube, job, pod)
@@ -120,7 +129,7 @@ def _delete(kube: Kube, job: ScriptJob, propagation: str) -> bool:
 
 
 def _finished(
-    kube: Kube, job: ScriptJob, created: Mapping[str, Any], patience: Patience
+    kube: Kube, job: ScriptJob, created: Mapping[str, Any], patience: Patience, *, follow: bool
 ) -> dict[str, Any] | Pending:
     """The pod once its container has ended: the phase of the pod shows it a second later, the Job two.
 
@@ -134,6 +143,8 @@ def _finished(
         state = pod_state(pod)
         if state and patience.exhausted([state]):
             raise _unstartable(kube, job, str(state))
+        if state is None and follow:
+            return Pending(kube.logs(job.namespace, pod["metadata"]["name"], tail=1).strip() or "running")
         return Pending(str(state) if state else "running")
     return Pending(_podless(kube, job))
 

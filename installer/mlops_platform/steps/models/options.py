@@ -81,6 +81,12 @@ def reference_of(text: str) -> Reference:
     return found
 
 
+def check_memory(text: str) -> None:
+    """Raises UsageError if --memory is no amount."""
+    if problems := list(_quantities("", text)):
+        raise UsageError(problems[0])
+
+
 def label_of(model: str) -> str:
     """The name of a model's service: a DNS label, '' if none can be made."""
     label = re.sub(r"[^a-z0-9]+", "-", model.lower()).strip("-")[:LONGEST_NAME].rstrip("-")
