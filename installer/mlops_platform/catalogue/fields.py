@@ -115,6 +115,15 @@ def _omission(value: str) -> str:
     return value
 
 
+def _label_key(value: str) -> str:
+    """Check the key of a label: https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/."""
+    prefix, slash, name = value.rpartition("/")
+    right = re.fullmatch(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?", name)
+    if not right or (slash and not re.fullmatch(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?", prefix)):
+        raise ValueError("not the key of a label | such as queues.example.com/name")
+    return value
+
+
 def _variable(value: str) -> str:
     if len(value) > 30 or not re.fullmatch(r"[a-z][a-z0-9_]*", value):
         raise ValueError("not a variable's name | lower-case letters, digits and _, a letter first")
@@ -137,6 +146,7 @@ GoModule = Annotated[str, AfterValidator(_go_module)]
 FolderPath = Annotated[str, AfterValidator(_folder)]
 ObjectName = Annotated[str, AfterValidator(_object_name)]
 Omission = Annotated[str, AfterValidator(_omission)]
+LabelKey = Annotated[str, AfterValidator(_label_key)]
 VariableName = Annotated[str, AfterValidator(_variable)]
 Why = Annotated[str, Field(min_length=12)]
 Port = Annotated[int, Field(ge=1, le=65535)]

@@ -8,12 +8,44 @@ from mlops_platform.base.yaml import Strict
 from mlops_platform.catalogue.fields import (
     FolderPath,
     GoModule,
+    LabelKey,
     Name,
     ObjectName,
     Omission,
     VariableName,
     Why,
 )
+
+
+class WebhookLimit(Strict):
+    """A narrower choice of the objects that webhooks of the charts see, added to the choice of the charts.
+
+    While an operator is stopped, the API server refuses what its webhooks would see: they must see no object
+    that does not need the operator.
+    """
+
+    names: list[ObjectName] = Field(min_length=1, description="Names of webhooks in their configurations")
+    labels: list[LabelKey] = Field(
+        default_factory=list, description="Only objects that have all these labels, with any value"
+    )
+    condition: str = Field(
+        default="", description="Only objects for which this CEL expression is true, as in matchConditions"
+    )
+    why: Why = Field(description="Reason, one line")
+
+    @model_validator(mode="after")
+    def _some(self) -> WebhookLimit:
+        if not (self.labels or self.condition):
+            raise ValueError("no limit | give labels or a condition")
+        return self
+
+
+class OmittedRight(Strict):
+    """A right that is taken out of every role of the charts."""
+
+    groups: list[str] = Field(min_length=1, description='API groups; "" is the core group')
+    resources: list[str] = Field(default_factory=list, description="Resources; default: all of these groups")
+    verbs: list[str] = Field(default_factory=list, description="Verbs; default: all")
 
 
 class Module(Strict):
@@ -32,6 +64,15 @@ class Module(Strict):
     )
     omit_containers: list[ObjectName] = Field(
         default_factory=list, alias="omitContainers", description="Containers that are left out"
+    )
+    omit_webhooks: list[ObjectName] = Field(
+        default_factory=list, alias="omitWebhooks", description="Webhooks that are left out, by their names"
+    )
+    limit_webhooks: list[WebhookLimit] = Field(
+        default_factory=list, alias="limitWebhooks", description="Webhooks that see fewer objects"
+    )
+    omit_rights: list[OmittedRight] = Field(
+        default_factory=list, alias="omitRights", description="Rights that its roles do not get"
     )
     images: dict[VariableName, Name] = Field(
         default_factory=dict, description="Image recipes, by their name in template variables"

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from mlops_platform.adapters.helm import Certificate, Helm, ModuleCharts, Release
+from mlops_platform.adapters.helm import Certificate, Helm, ModuleCharts, Release, Rules
 from mlops_platform.adapters.helm.rendered import Rendered
 from mlops_platform.adapters.kube import Kube
 from mlops_platform.base.cancel import Cancel
@@ -77,7 +77,7 @@ def source(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> Module
     monkeypatch.setenv("GONOSUMDB", "*")
     sums = publish(proxy, MODULE, "v1.0.0", files)
     charts = ("charts/definitions", "charts/operator")
-    return ModuleCharts(MODULE, "v1.0.0", sums, charts, omit=("Certificate", "ConfigMap/left-out"))
+    return ModuleCharts(MODULE, "v1.0.0", sums, charts, Rules(omit=("Certificate", "ConfigMap/left-out")))
 
 
 def release(namespace: str, source: ModuleCharts) -> Release:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from mlops_platform.adapters.helm.helm import Helm
 from mlops_platform.adapters.helm.release import Certificate, Installed, Release
+from mlops_platform.adapters.helm.rules import OmittedRight, Rules, WebhookLimit
 from mlops_platform.adapters.helm.sources import (
     ChartSource,
     InTreeChart,
@@ -43,6 +44,9 @@ __all__ = [
     "Installed",
     "KustomizeTree",
     "ModuleCharts",
+    "OmittedRight",
     "Release",
     "RepositoryChart",
+    "Rules",
+    "WebhookLimit",
 ]

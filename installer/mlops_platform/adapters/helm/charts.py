@@ -104,7 +104,7 @@ class Charts:
             kubernetes=self._kubernetes(),
             cancel=cancel,
         )
-        found = changed(objects, release, source.omit, source.omit_containers)
+        found = changed(objects, release, source.rules)
         return self._wrapped(found, release, check, source.digest, source.version)
 
     def _wrapped(

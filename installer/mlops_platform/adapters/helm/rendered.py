@@ -14,6 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from mlops_platform.adapters.helm.release import Certificate, Release
+from mlops_platform.adapters.helm.rules import (
+    NO_RULES,
+    Place,
+    Rules,
+    change_webhooks,
+    kept_containers,
+    omitted,
+    take_rights,
+)
 from mlops_platform.base.digest import short_digest
 from mlops_platform.base.yaml import dump
 
@@ -27,41 +36,31 @@ _WEBHOOKS = ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration")
 class Rendered:
     """The objects of a release, CustomResourceDefinitions included.
 
-    `unmatched` are the entries of `omit` and `omit_containers` for which there was nothing to leave out.
+    `unmatched` are the entries of rules for which there was nothing to change: place, and what is missing.
     """
 
     objects: tuple[Object, ...]
-    unmatched: tuple[str, ...] = ()
+    unmatched: tuple[tuple[Place, str], ...] = ()
 
 
-def changed(
-    objects: Sequence[Object],
-    release: Release,
-    omit: Sequence[str] = (),
-    omit_containers: Sequence[str] = (),
-) -> Rendered:
-    """Leave out objects and containers, put in the authority, and let pods restart with what they mount."""
-    used: set[str] = set()
-    kept = [copy.deepcopy(dict(each)) for each in objects if not _omitted(each, omit, used)]
+def changed(objects: Sequence[Object], release: Release, rules: Rules = NO_RULES) -> Rendered:
+    """Apply the rules, put in the authority, and let pods restart with what they mount."""
+    used: set[Place] = set()
+    copies = [copy.deepcopy(dict(each)) for each in objects]
+    kept = [each for each in copies if not omitted(each, rules, used)]
     for each in kept:
         if pod := pod_template(each):
             for key in ("containers", "initContainers"):
-                found = pod["spec"].get(key) or []
-                used |= {c["name"] for c in found} & set(omit_containers)
-                if found:
-                    pod["spec"][key] = [c for c in found if c["name"] not in omit_containers]
+                if found := pod["spec"].get(key):
+                    pod["spec"][key] = kept_containers(found, rules, used)
+        if each["kind"] in _WEBHOOKS:
+            change_webhooks(each, rules, used)
+        take_rights(each, rules, used)
         if release.certificate:
             _trust(each, release.namespace, release.certificate.authority)
     for each in kept:
         _restart_with_inputs(each, kept, release.certificate)
-    wanted = (*omit, *omit_containers)
-    return Rendered(tuple(kept), tuple(entry for entry in wanted if entry not in used))
-
-
-def _omitted(each: Object, omit: Sequence[str], used: set[str]) -> bool:
-    names = {each["kind"], f"{each['kind']}/{each['metadata']['name']}"} & set(omit)
-    used |= names
-    return bool(names)
+    return Rendered(tuple(kept), tuple(entry for entry in rules.entries() if entry[0] not in used))
 
 
 def pod_template(each: Object) -> dict[str, Any] | None:

@@ -6,6 +6,8 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from mlops_platform.adapters.helm.rules import NO_RULES, Rules
+
 
 @dataclass(frozen=True)
 class InTreeChart:
@@ -64,23 +66,17 @@ class KustomizeTree:
 class ModuleCharts:
     """Charts in a Go module at a version; `sums` are the module's lines of go.sum.
 
-    The objects of all charts are one release. `omit` are kinds, or 'Kind/name', and `omit_containers` names
-    of containers that are left out of it.
+    The objects of all charts, changed by `rules`, are one release.
     """
 
     module: str
     version: str
     sums: tuple[str, ...]
     charts: tuple[str, ...]
-    omit: tuple[str, ...] = ()
-    omit_containers: tuple[str, ...] = ()
+    rules: Rules = NO_RULES
 
     def identity(self) -> tuple[str, ...]:
-        rules = (
-            *(f"-{each}" for each in self.omit),
-            *(f"-container/{each}" for each in self.omit_containers),
-        )
-        return ("module", *self.sums, *self.charts, *rules)
+        return ("module", *self.sums, *self.charts, *self.rules.identity())
 
     @property
     def digest(self) -> str:

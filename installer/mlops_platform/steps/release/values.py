@@ -13,8 +13,11 @@ from mlops_platform.adapters.helm import (
     InTreeChart,
     KustomizeTree,
     ModuleCharts,
+    OmittedRight,
     Release,
     RepositoryChart,
+    Rules,
+    WebhookLimit,
 )
 from mlops_platform.adapters.kube.namespaces import ENVIRONMENT_LABEL
 from mlops_platform.adapters.programs import ARCHITECTURE
@@ -25,6 +28,7 @@ from mlops_platform.base.quantities import to_bytes, to_cores
 from mlops_platform.base.values import merge, substitute
 from mlops_platform.catalogue.component import Component
 from mlops_platform.catalogue.documents import values_file
+from mlops_platform.catalogue.operator import Module
 from mlops_platform.catalogue.pins import pin_of
 from mlops_platform.catalogue.service import CHARTS, complete
 from mlops_platform.catalogue.variables import IMAGE, file_variable, image_values
@@ -76,9 +80,25 @@ def source_of(resolved: ResolvedComponent) -> ChartSource:
         return KustomizeTree(tree.repo, tree.ref, tree.path, tree.digest)
     if component.module:
         module, pin = component.module, pin_of(resolved.folder, component.module)
-        rules = (tuple(module.omit), tuple(module.omit_containers))
-        return ModuleCharts(module.name, pin.version, pin.lines, tuple(module.charts), *rules)
+        return ModuleCharts(module.name, pin.version, pin.lines, tuple(module.charts), rules_of(module))
     raise ConfigurationError((_no_source(component),))
+
+
+def rules_of(module: Module) -> Rules:
+    """The rules for the objects of a module's charts."""
+    return Rules(
+        omit=tuple(module.omit),
+        omit_containers=tuple(module.omit_containers),
+        omit_webhooks=tuple(module.omit_webhooks),
+        limit_webhooks=tuple(
+            WebhookLimit(tuple(each.names), tuple(each.labels), each.condition)
+            for each in module.limit_webhooks
+        ),
+        omit_rights=tuple(
+            OmittedRight(tuple(each.groups), tuple(each.resources), tuple(each.verbs))
+            for each in module.omit_rights
+        ),
+    )
 
 
 def check_runnable(context: Context) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from mlops_platform.adapters.gomodules import _require_pinned
-from mlops_platform.adapters.helm import Certificate, ModuleCharts, Release
+from mlops_platform.adapters.helm import Certificate, ModuleCharts, Release, Rules
 from mlops_platform.adapters.helm.rendered import INPUTS, changed, webhook_clients
 from mlops_platform.base.errors import StepError
 
@@ -32,13 +32,14 @@ def deployment(*volumes: dict[str, Any], **meta: Any) -> dict[str, Any]:
 
 def test_omitted_kinds_objects_and_containers_are_left_out() -> None:
     objects = [each("Issuer", "a"), each("Service", "a"), each("Service", "b"), deployment()]
-    found = changed(objects, release(), ("Issuer", "Service/b", "Secret/gone"), ("kube-rbac-proxy", "none"))
+    rules = Rules(("Issuer", "Service/b", "Secret/gone"), ("kube-rbac-proxy", "none"))
+    found = changed(objects, release(), rules)
     assert [(o["kind"], o["metadata"]["name"]) for o in found.objects] == [
         ("Service", "a"),
         ("Deployment", "m"),
     ]
     assert found.objects[1]["spec"]["template"]["spec"]["containers"] == [{"name": "manager"}]
-    assert found.unmatched == ("Secret/gone", "none")
+    assert [place for place, _ in found.unmatched] == [("omit", 2), ("omitContainers", 1)]
     assert len(objects[3]["spec"]["template"]["spec"]["containers"]) == 2, "the input is not changed"
 
 
@@ -49,12 +50,18 @@ def client(namespace: str, **more: Any) -> dict[str, Any]:
 def test_authority_is_put_into_own_clients_of_all_kinds_and_into_no_other() -> None:
     conversion = {"strategy": "Webhook", "webhook": {"clientConfig": client("m")}}
     objects = [
-        each("MutatingWebhookConfiguration", "a", webhooks=[{"clientConfig": client("m")}]),
-        each("ValidatingWebhookConfiguration", "b", webhooks=[{"clientConfig": client("other")}]),
+        each("MutatingWebhookConfiguration", "a", webhooks=[{"name": "x", "clientConfig": client("m")}]),
+        each(
+            "ValidatingWebhookConfiguration", "b", webhooks=[{"name": "x", "clientConfig": client("other")}]
+        ),
         each("APIService", "c", spec={"group": "x", **client("m", insecureSkipTLSVerify=False)}),
         each("CustomResourceDefinition", "d", spec={"conversion": conversion}),
         each("CustomResourceDefinition", "e", spec={"conversion": {"strategy": "None"}}),
-        each("ValidatingWebhookConfiguration", "f", webhooks=[{"clientConfig": {"url": "https://x"}}]),
+        each(
+            "ValidatingWebhookConfiguration",
+            "f",
+            webhooks=[{"name": "x", "clientConfig": {"url": "https://x"}}],
+        ),
     ]
     found = changed(objects, release()).objects
     bundles = [[c.get("caBundle") for c in webhook_clients(o)] for o in found]

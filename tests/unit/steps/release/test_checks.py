@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from mlops_platform.adapters.helm import Certificate, ModuleCharts, Release
+from mlops_platform.adapters.helm import Certificate, ModuleCharts, Release, Rules
 from mlops_platform.adapters.helm.rendered import changed
 from mlops_platform.base.errors import ConfigurationError, Exit
 from mlops_platform.base.yaml import load
@@ -16,6 +16,7 @@ from mlops_platform.catalogue.operator import ClusterRight
 from mlops_platform.steps.release.checks.findings import Bounds
 from mlops_platform.steps.release.checks.release import require_bounds
 from mlops_platform.steps.release.checks.rights import short
+from mlops_platform.steps.release.values import rules_of
 
 import tests
 
@@ -37,12 +38,12 @@ def check(keys: dict[str, Any], objects: list[dict[str, Any]], folder: Path) -> 
     component = Component.model_validate({**COMPONENT, **keys})
     module = component.module
     source = ModuleCharts("m", "v1", (), ())
-    rules = (module.omit, module.omit_containers) if module else ()
+    rules = rules_of(module) if module else Rules()
     release = Release("operator", "operator", source, {}, certificate=None)
     level = component.pod_security.level if component.pod_security else "restricted"
     images = frozenset({"local/operator:1"}) if module else frozenset[str]()
     require_bounds(
-        changed(objects, release, *rules), Bounds(component, level, images), load(file, "component.yaml")
+        changed(objects, release, rules), Bounds(component, level, images), load(file, "component.yaml")
     )
 
 

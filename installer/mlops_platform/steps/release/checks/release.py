@@ -60,9 +60,8 @@ def require_bounds(rendered: Rendered, bounds: Bounds, document: Document) -> No
 
 def findings(rendered: Rendered, bounds: Bounds) -> Iterator[Finding]:
     """Every finding about the objects of one release."""
-    for entry in rendered.unmatched:
-        key, what = ("omitContainers", "container") if entry[:1].islower() else ("omit", "object")
-        yield Finding((*bounds.source, key), f"{entry}: the charts have no such {what}", "remove the entry")
+    for place, what in rendered.unmatched:
+        yield Finding((*bounds.source, *place), what, "remove the entry")
     objects = [each for each in rendered.objects if not is_namespace(each, bounds.namespace)]
     yield from _places(objects, bounds)
     yield from rights.findings(objects, bounds)

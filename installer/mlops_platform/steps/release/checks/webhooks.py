@@ -25,8 +25,7 @@ def findings(objects: Sequence[Object], bounds: Bounds) -> Iterator[Finding]:
         for hook in each.get("webhooks") or []:
             if problem := _unlimited(hook):
                 what = f"{title(each)}: webhook {hook['name']} intercepts all {problem}"
-                hint = f"limit it by an objectSelector or namespaceSelector in {bounds.settings}, or omit it"
-                yield Finding(bounds.source, what, f"{hint}; else its failure stops the whole cluster")
+                yield Finding(bounds.source, what, _hint(hook["name"], bounds))
         if wanted and each["kind"] == "Secret" and each["metadata"]["name"] in wanted.secrets:
             what = f"{title(each)}: in the chart too"
             yield Finding((*_KEY, "secrets"), what, f"add Secret/{each['metadata']['name']} to omit")
@@ -44,15 +43,20 @@ def _client(each: Object, client: Mapping[str, Any], services: set[str], bounds:
         yield Finding(_KEY, what, "add `webhookCertificate`, and turn off the chart's own certificates")
 
 
+def _hint(name: str, bounds: Bounds) -> str:
+    act = f"limit {name} in limitWebhooks" if bounds.component.module else "choose a tree that limits it"
+    return f"{act}, or omit it; else none of them can be created while its pods are gone"
+
+
 def _unlimited(hook: Mapping[str, Any]) -> str:
     """The resources of Kubernetes itself that a webhook intercepts without a selector; '' if there are none.
 
     With failurePolicy Fail, such a webhook stops the start of every pod while its own pods are gone; with
-    Ignore it delays each by its timeout. A selector limits only if it names what it wants: `NotIn` and
-    `DoesNotExist` match nearly everything.
+    Ignore it delays each by its timeout. A selector of namespaces does not limit enough: projects have pods
+    of many kinds. A selector of objects limits only if it names what it wants: `NotIn` and `DoesNotExist`
+    match nearly everything.
     """
-    selectors = (hook.get("objectSelector"), hook.get("namespaceSelector"))
-    if any(_limits(selector or {}) for selector in selectors):
+    if _limits(hook.get("objectSelector") or {}) or hook.get("matchConditions"):
         return ""
     found = [
         resource
