@@ -1,4 +1,7 @@
-"""Smoke test of Kueue: of two Jobs in a queue with room for one, the second waits until the first is gone."""
+"""Smoke test of Kueue: in the queue of a project, a Job over its quota waits, says why, and starts later.
+
+The first Job reserves nearly all CPU of the project. It need not fit on a node: reserved quota is enough.
+"""
 
 from __future__ import annotations
 
@@ -19,42 +22,20 @@ from apiserver import (
 from probes import Probes, patiently
 
 API = "kueue.x-k8s.io/v1beta2"
-QUEUE = "smoke"
-NAME = "kubernetes.io/metadata.name"
+LABEL = "kueue.x-k8s.io/queue-name"
+QUEUE = "project"
 
 
-def cluster_queue(name: str, cpu: str) -> dict[str, Any]:
-    """A queue for this project only, with so much CPU in all."""
-    flavor = {"name": PROJECT, "resources": [{"name": "cpu", "nominalQuota": cpu}]}
-    spec = {
-        "namespaceSelector": {"matchLabels": {NAME: PROJECT}},
-        "resourceGroups": [{"coveredResources": ["cpu"], "flavors": [flavor]}],
+def job(name: str, cpu: str, queue: str = QUEUE) -> dict[str, Any]:
+    resources = {"requests": {"cpu": cpu, "memory": "32Mi"}, "limits": {"memory": "64Mi"}}
+    pod = {
+        **pod_spec("work", "python3", "-c", "print('done')", resources=resources),
+        "restartPolicy": "Never",
     }
-    return {"kind": "ClusterQueue", "metadata": {"name": name}, "spec": spec}
-
-
-def open_queue() -> None:
-    flavor = {"kind": "ResourceFlavor", "metadata": {"name": PROJECT}, "spec": {}}
-    # The webhooks of a pod that has just started may not be at every node's rules yet.
-    patiently(lambda: create(API, "resourceflavors", flavor, ""), Refused)
-    create(API, "clusterqueues", cluster_queue(PROJECT, "30m"), "")
-    local = {"kind": "LocalQueue", "metadata": {"name": QUEUE}, "spec": {"clusterQueue": PROJECT}}
-    create(API, "localqueues", local)
-    patiently(lambda: require_condition(get(API, "clusterqueues", PROJECT, ""), "Active"), NotYetError)
-
-
-def close_queue() -> None:
-    delete(API, "localqueues", QUEUE)
-    delete(API, "clusterqueues", PROJECT, "")
-    delete(API, "resourceflavors", PROJECT, "")
-
-
-def job(name: str, script: str) -> dict[str, Any]:
-    """A Job that takes most of the queue's CPU."""
-    pod = {**pod_spec("work", "python3", "-c", script), "restartPolicy": "Never"}
+    labels = {LABEL: queue} if queue else {}
     return {
         "kind": "Job",
-        "metadata": {"name": name, "labels": {"kueue.x-k8s.io/queue-name": QUEUE}},
+        "metadata": {"name": name, "labels": labels},
         "spec": {"backoffLimit": 0, "template": {"spec": pod}},
     }
 
@@ -64,35 +45,55 @@ def started(name: str) -> None:
         raise NotYetError(f"{name} is suspended")
 
 
-def waits(name: str) -> None:
-    """Raise NotYetError until Kueue has said that there is no room for the Job."""
+def reason(name: str) -> str:
+    """Why the Job waits, as Kueue says it. Raises NotYetError before that."""
     found = [w for w in items(API, "workloads") if w["metadata"]["ownerReferences"][0]["name"] == name]
     conditions = [c for w in found for c in w.get("status", {}).get("conditions") or []]
-    if not any((c["type"], c["status"]) == ("QuotaReserved", "False") for c in conditions):
-        raise NotYetError(f"{name}: {conditions}")
+    for each in conditions:
+        if (each["type"], each["status"]) == ("QuotaReserved", "False"):
+            return str(each["message"])
+    raise NotYetError(f"{name}: {conditions}")
+
+
+def active() -> None:
+    require_condition(get(API, "clusterqueues", PROJECT, ""), "Active")
 
 
 def one_after_the_other(probes: Probes) -> None:
-    with probes.works("a Job starts when its queue has room"):
-        open_queue()
-        create("batch/v1", "jobs", job("first", "import threading; threading.Event().wait()"))
+    with probes.works("a Job starts when the queue of the project has room"):
+        patiently(active, NotYetError)
+        # The webhooks of a pod that has just started may not be at every node's rules yet.
+        patiently(lambda: create("batch/v1", "jobs", job("first", "3900m")), Refused)
         patiently(lambda: started("first"), NotYetError)
-    with probes.works("a second Job waits, and no pod of it is made"):
-        create("batch/v1", "jobs", job("second", "print('done')"))
-        patiently(lambda: waits("second"), NotYetError)
+    with probes.works("a second Job waits, says why, and has no pod"):
+        create("batch/v1", "jobs", job("second", "200m"))
+        said = patiently(lambda: reason("second"), NotYetError)
+        assert "insufficient unused quota for cpu" in said, said
         assert get("batch/v1", "jobs", "second")["spec"]["suspend"] is True
         assert not items("v1", "pods", "batch.kubernetes.io/job-name=second")
     with probes.works("it runs to its end when the first is gone"):
         delete("batch/v1", "jobs", "first")
         patiently(lambda: require_condition(get("batch/v1", "jobs", "second"), "Complete"), NotYetError)
         delete("batch/v1", "jobs", "second")
-        close_queue()
 
 
 def probe(probes: Probes) -> None:
     one_after_the_other(probes)
+    with probes.works("a Job without a queue starts beside it"):
+        create("batch/v1", "jobs", job("free", "20m", queue=""))
+        patiently(lambda: require_condition(get("batch/v1", "jobs", "free"), "Complete"), NotYetError)
+        delete("batch/v1", "jobs", "free")
     with probes.refused("a queue with less than no CPU", Refused, "denied the request"):
-        create(API, "clusterqueues", cluster_queue("wrong", "-1"), "")
+        flavor = {"name": "nodes", "resources": [{"name": "cpu", "nominalQuota": "-1"}]}
+        spec = {"resourceGroups": [{"coveredResources": ["cpu"], "flavors": [flavor]}]}
+        create(
+            API, "clusterqueues", {"kind": "ClusterQueue", "metadata": {"name": "wrong"}, "spec": spec}, ""
+        )
+    with probes.refused("more quota, for a member of the project", Refused, "403"):
+        delete(API, "clusterqueues", PROJECT, "")
+    with probes.refused("a queue of their own, for a member of the project", Refused, "403"):
+        other = {"kind": "LocalQueue", "metadata": {"name": "own"}, "spec": {"clusterQueue": PROJECT}}
+        create(API, "localqueues", other)
     with probes.refused("Secrets, to the account of the test", Refused, "403"):
         items("v1", "secrets")
 

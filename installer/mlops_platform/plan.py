@@ -39,6 +39,7 @@ from mlops_platform.steps.jobs.run import RunJob
 from mlops_platform.steps.namespace import PrepareNamespace
 from mlops_platform.steps.network.platform import ClosePlatformNamespace
 from mlops_platform.steps.operators import CheckOperators
+from mlops_platform.steps.projects.custom import ApplyProjectObjects, components_with_objects
 from mlops_platform.steps.projects.keep import KeepProjects, SyncProjects
 from mlops_platform.steps.projects.scripts import components_with_scripts
 from mlops_platform.steps.release.bundle import PutBundle
@@ -216,6 +217,9 @@ def _projects(context: Context, ground: _Ground, built: Mapping[str, _Built]) ->
         after(SyncProjects(context, each), keep, built[each.name].verified)
         for each in components_with_scripts(context)
     ]
+    for each in components_with_objects(context):
+        ready = built[each.name].verified if each.name in built else Part()
+        parts.append(after(ApplyProjectObjects(context, each), keep, ready))
     verified = (each.verified for each in built.values())
     test = Verify(context, ProjectsTest(context))
     return parallel(keep, *parts, after(test, keep, *parts, *verified, ground.images([PROBE_IMAGE])))

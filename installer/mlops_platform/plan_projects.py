@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from mlops_platform.engine.graph import Graph, chain, parallel
 from mlops_platform.run.context import Context
+from mlops_platform.steps.projects.custom import (
+    ApplyProjectObjects,
+    RemoveProjectObjects,
+    components_with_objects,
+)
 from mlops_platform.steps.projects.keep import MakeProject, SyncProjects
 from mlops_platform.steps.projects.model import Project
 from mlops_platform.steps.projects.remove import RemoveNamespace, RemovePart, StopWorkloads
@@ -12,11 +17,15 @@ from mlops_platform.steps.projects.scripts import components_with_scripts
 
 def plan_project(context: Context, project: Project) -> Graph:
     """The namespace with its policies and rights, then what each component makes for the project."""
-    parts = (SyncProjects(context, each) for each in components_with_scripts(context))
-    return Graph.of(chain(MakeProject(context, project), parallel(*parts)))
+    parts = [SyncProjects(context, each) for each in components_with_scripts(context)]
+    objects = [ApplyProjectObjects(context, each) for each in components_with_objects(context)]
+    return Graph.of(chain(MakeProject(context, project), parallel(*parts, *objects)))
 
 
 def plan_removal(context: Context, name: str, *, keep_data: bool) -> Graph:
     """Workloads first, so that nothing writes; the namespace last, so that a killed removal is continued."""
-    parts = (RemovePart(context, each, name, keep_data) for each in components_with_scripts(context))
-    return Graph.of(chain(StopWorkloads(context, name), parallel(*parts), RemoveNamespace(context, name)))
+    parts = [RemovePart(context, each, name, keep_data) for each in components_with_scripts(context)]
+    objects = [RemoveProjectObjects(context, each, name) for each in components_with_objects(context)]
+    return Graph.of(
+        chain(StopWorkloads(context, name), parallel(*parts, *objects), RemoveNamespace(context, name))
+    )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from mlops_platform.base.errors import ConfigurationError, Problem
 from mlops_platform.base.labels import PROJECT_LABEL
@@ -19,10 +19,13 @@ POLICY_API = "admissionregistration.k8s.io/v1"
 POLICIES = ("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
 
 
-def objects_of(folder: Path, component: Component) -> list[dict[str, Any]]:
+def objects_of(
+    folder: Path, component: Component, of: Literal["release", "projects"] = "release"
+) -> list[dict[str, Any]]:
     """All objects of the component's files, with template variables. Raises ConfigurationError."""
     found: list[dict[str, Any]] = []
-    for name in component.objects:
+    own = component.projects.objects if component.projects else []
+    for name in component.objects if of == "release" else own:
         document = _document(folder / name)
         if document.problems:
             raise ConfigurationError(document.problems)
@@ -30,13 +33,16 @@ def objects_of(folder: Path, component: Component) -> list[dict[str, Any]]:
     return found
 
 
-def problems(path: Path, component: Component, known: Collection[str]) -> Iterator[Problem]:
-    """Find what the API server would refuse, and objects that belong into the chart."""
+def problems(path: Path, known: Collection[str], *namespaces: str) -> Iterator[Problem]:
+    """Find what the API server would refuse, and objects that belong into the chart.
+
+    Objects are in one of the `namespaces`, or in none.
+    """
     document = _document(path)
     yield from document.problems
     yield from (document.problem(*each) for each in variables.wrong(document.data, known))
     for index, each in enumerate(document.data or ()):
-        yield from _object(document, index, each, component)
+        yield from _object(document, index, each, namespaces)
 
 
 def is_builtin(group: str) -> bool:
@@ -47,7 +53,7 @@ def is_builtin(group: str) -> bool:
     return "." not in group or group.endswith(".k8s.io")
 
 
-def _object(document: Document, index: int, each: Any, component: Component) -> Iterator[Problem]:
+def _object(document: Document, index: int, each: Any, namespaces: Sequence[str]) -> Iterator[Problem]:
     meta = each.get("metadata") if isinstance(each, dict) else None
     name = meta.get("name") if isinstance(meta, dict) else None
     if not (isinstance(name, str) and isinstance(each.get("kind"), str)):
@@ -63,9 +69,9 @@ def _object(document: Document, index: int, each: Any, component: Component) -> 
             (index, "apiVersion"), what, "objects of Kubernetes itself belong to the chart"
         )
     assert isinstance(meta, dict)
-    if meta.get("namespace", component.namespace) not in (component.namespace, "${namespace}"):
+    if meta.get("namespace", namespaces[0]) not in namespaces:
         what = f"{title}: in another namespace"
-        yield document.problem((index, "metadata", "namespace"), what, f"write {component.namespace}")
+        yield document.problem((index, "metadata", "namespace"), what, f"write {namespaces[0]}")
 
 
 def _policy(document: Document, index: int, each: Any, title: str) -> Iterator[Problem]:

@@ -79,6 +79,8 @@ def _named(component: Component) -> Iterator[tuple[Place, str]]:
         if getattr(component, key):
             yield (key,), "values.yaml"
     yield from ((("objects", i), file) for i, file in enumerate(component.objects))
+    if component.projects:
+        yield from ((("projects", "objects", i), f) for i, f in enumerate(component.projects.objects))
 
 
 def _text(document: Document, place: Place, folder: Path, name: str) -> str:
@@ -207,4 +209,9 @@ def _variables(
             yield from (values.problem(*each) for each in variables.wrong(values.data, known))
     for name in component.objects:
         if name in texts:
-            yield from custom_objects.problems(folder / name, component, common | images)
+            own = (component.namespace, "${namespace}")
+            yield from custom_objects.problems(folder / name, common | images, *own)
+    for name in component.projects.objects if component.projects else ():
+        if name in texts:
+            every = common | images | set(variables.PROJECT)
+            yield from custom_objects.problems(folder / name, every, "${project}")

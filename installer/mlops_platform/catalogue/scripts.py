@@ -168,6 +168,11 @@ class ProjectsPart(Script):
     holds: Annotated[str, Field(max_length=60)] = Field(
         default="", description="What it has of a project, such as `runs and models`; `remove` deletes it"
     )
+    objects: list[FileName] = Field(
+        default_factory=list,
+        description="Files of its custom resources for each project, with `${project}` and the quota; an "
+        "object without a namespace belongs to the project too",
+    )
     reserved: list[Name] = Field(
         default_factory=list, description="Names that a project cannot have, because the program uses them"
     )
@@ -194,9 +199,9 @@ class ProjectsPart(Script):
     @model_validator(mode="after")
     def _whole(self) -> ProjectsPart:
         rights = (self.view, self.edit, self.pods, self.logs, self.account)
-        given = (self.script, self.smoke, self.environment, *rights)
+        given = (self.script, self.smoke, self.environment, self.objects, *rights)
         if not any(given):
-            what = "empty | give a script, a smoke test, an environment, or rights"
+            what = "empty | give a script, a smoke test, objects, an environment, or rights"
             raise ValueError(what)
         if not self.script and (self.secrets or self.identity or self.holds or self.files or self.dags):
             raise ValueError("no script | secrets, identity, holds, files and dags are for a script")

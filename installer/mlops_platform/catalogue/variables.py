@@ -28,6 +28,8 @@ COMMON = (
 ACCOUNT = ("host", "port", "user", "password", "name")  # in `keys` of what a component provides
 ENGINE = ("host", "port")  # in `url` of an engine
 IMAGE = "image"  # of its pods, in the values of the in-tree chart
+# In `projects.objects`, with COMMON: the project's name, and its quota.
+PROJECT = ("project", "quota_cpu", "quota_memory", "quota_gpu", "quota_storage", "quota_pods")
 BUNDLE = ("url", "ref", "path", "secret", "repository", "tag", "items")  # in a bundle's values, with COMMON
 
 

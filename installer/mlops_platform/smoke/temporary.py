@@ -22,6 +22,7 @@ from mlops_platform.steps.jobs.manifest import ScriptJob
 from mlops_platform.steps.jobs.run import run_job
 from mlops_platform.steps.projects import scripts
 from mlops_platform.steps.projects.cluster import wait_for_quota
+from mlops_platform.steps.projects.custom import make_objects
 from mlops_platform.steps.projects.model import ROLES, Project
 from mlops_platform.steps.projects.objects import RBAC, objects_of
 
@@ -50,6 +51,8 @@ def temporary_project(
         kube.apply(*objects_of(context, Project(name), {PASSING: purpose}))
         kube.apply(*_rights(kube, name, resolved, spec))
         wait_for_quota(context, kube, name)
+        for each in (resolved, *_required(context, spec)):
+            make_objects(kube, each, Project(name))
         run_all(context, kube, [_sync_job(each, name) for each in parts])
         yield name
     finally:
@@ -77,10 +80,19 @@ def run_all(context: Context, kube: Kube, jobs: Sequence[ScriptJob]) -> None:
         list(pool.map(run, jobs))
 
 
-def _parts(context: Context, spec: SmokeSpec) -> list[ResolvedComponent]:
-    """The components that a test requires and that do something for each project."""
+def _required(context: Context, spec: SmokeSpec) -> list[ResolvedComponent]:
+    """The components that a test requires."""
     names = {name for word in spec.requires for name in context.catalog.providers(word)}
-    return [each for each in scripts.components_with_scripts(context) if each.name in names] if names else []
+    return [each for name, each in context.resolved.items() if name in names] if names else []
+
+
+def _parts(context: Context, spec: SmokeSpec) -> list[ResolvedComponent]:
+    """The required components that do something for each project."""
+    return [
+        each
+        for each in _required(context, spec)
+        if each.component.projects and each.component.projects.script
+    ]
 
 
 def _sync_job(part: ResolvedComponent, name: str) -> ScriptJob:

@@ -16,7 +16,10 @@ from mlops_platform.smoke.temporary import temporary_project
 from mlops_platform.steps.jobs.manifest import ScriptJob, pod_spec
 
 RIGHT = {"apiGroups": ["example.com"], "resources": ["things"], "verbs": ["get"]}
-RESOLVED = cast(ResolvedComponent, SimpleNamespace(name="operator", namespace="operators"))
+COMPONENT = SimpleNamespace(projects=None)
+RESOLVED = cast(
+    ResolvedComponent, SimpleNamespace(name="operator", namespace="operators", component=COMPONENT)
+)
 CONTEXT = cast(Context, None)
 
 

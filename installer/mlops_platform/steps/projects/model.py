@@ -84,6 +84,11 @@ class Project:
         members = [asdict(member) for member in self.members]
         return {MEMBERS: json.dumps(members), QUOTA: json.dumps(asdict(self.quota))}
 
+    @property
+    def variables(self) -> dict[str, str]:
+        """The template variables of objects that components have for each project."""
+        return {"project": self.name, **{f"quota_{key}": value for key, value in asdict(self.quota).items()}}
+
     def changed(self, members: tuple[Member, ...] | None, quota: Mapping[str, str]) -> Project:
         """The project with the given members, if any, and the given keys of the quota."""
         return replace(

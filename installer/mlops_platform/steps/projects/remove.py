@@ -53,7 +53,7 @@ class StopWorkloads(EnvironmentStep):
         kube.patch("v1", "Namespace", self.name, body=mark)
         for each in workloads(self.context, kube, self.name):
             kube.delete(each["apiVersion"], each["kind"], each["metadata"]["name"], self.name)
-        _wait_gone(self.context, kube, self.name, self._left, progress)
+        wait_gone(self.context, kube, self.name, self._left, progress)
 
     def _left(self, kube: Kube) -> list[Object]:
         """Workloads and pods that are left. Pods get a short grace period: their work is lost anyway."""
@@ -103,7 +103,7 @@ class RemoveNamespace(EnvironmentStep):
     def run(self, progress: Progress) -> None:
         kube = self.context.clients.kube_for_write()
         kube.delete("v1", "Namespace", self.name)
-        _wait_gone(self.context, kube, self.name, self._left, progress)
+        wait_gone(self.context, kube, self.name, self._left, progress)
 
     def _left(self, kube: Kube) -> list[Object]:
         """The namespace, and the objects in it that still exist, as its conditions name them."""
@@ -119,7 +119,7 @@ class RemoveNamespace(EnvironmentStep):
         return [found, *inside]
 
 
-def _wait_gone(
+def wait_gone(
     context: Context, kube: Kube, name: str, left: Callable[[Kube], list[Object]], progress: Progress
 ) -> None:
     """Wait until nothing is left. Raises StepError if only finalizers remain, and none of them is done."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from mlops_platform.adapters.kube import Kube, KubeError
 from mlops_platform.adapters.kube.namespaces import ENVIRONMENT_LABEL
 from mlops_platform.base.digest import short_digest
-from mlops_platform.base.labels import COMPONENT_LABEL, OWNED
+from mlops_platform.base.labels import COMPONENT_LABEL, OWNED, PROJECT_LABEL
 from mlops_platform.base.progress import Progress
 from mlops_platform.base.values import substitute
 from mlops_platform.catalogue.custom_objects import objects_of
@@ -79,24 +79,34 @@ def _marked(each: Object, resolved: ResolvedComponent) -> Object:
 
 def compare(kube: Kube, resolved: ResolvedComponent) -> Changes:
     """Compare with the cluster: one request for each kind."""
-    objects = wanted(resolved)
-    there = {_key(each, resolved): each for each in _there(kube, resolved, objects)}
-    keys = {_key(each, resolved) for each in objects}
-    found = [(each, there.get(_key(each, resolved))) for each in objects]
+    labels = f"{COMPONENT_LABEL}={resolved.name},!{PROJECT_LABEL}"
+    return changes(kube, wanted(resolved), labels, resolved.namespace)
+
+
+def changes(kube: Kube, objects: Sequence[Object], labels: str, namespace: str = "") -> Changes:
+    """Compare objects with all of their kinds that have the labels. `namespace` is of objects without one."""
+
+    def key(each: Object) -> tuple[str, str, str]:
+        meta = each["metadata"]
+        return each["kind"], meta.get("namespace", namespace), meta["name"]
+
+    live = {key(each): each for each in there(kube, objects, labels)}
+    keys = {key(each) for each in objects}
+    found = [(each, live.get(key(each))) for each in objects]
     return Changes(
-        missing=tuple(each for each, live in found if live is None),
-        different=tuple(each for each, live in found if live is not None and not holds(live, each)),
-        dropped=tuple(each for key, each in there.items() if key not in keys),
+        missing=tuple(each for each, it in found if it is None),
+        different=tuple(each for each, it in found if it is not None and not holds(it, each)),
+        dropped=tuple(each for own, each in live.items() if own not in keys),
     )
 
 
-def _there(kube: Kube, resolved: ResolvedComponent, objects: Iterable[Object]) -> list[Object]:
-    """All objects of these kinds that were applied for the component; none of a kind that is not served."""
+def there(kube: Kube, objects: Iterable[Object], labels: str) -> list[Object]:
+    """All objects of the same kinds with these labels; none of a kind that is not served."""
     kinds = dict.fromkeys((each["apiVersion"], each["kind"]) for each in objects)
     found: list[Object] = []
     for api_version, kind in kinds:
         try:
-            found += kube.list(api_version, kind, labels=f"{COMPONENT_LABEL}={resolved.name}")
+            found += kube.list(api_version, kind, labels=labels)
         except KubeError as error:
             if error.status != 404:
                 raise
@@ -115,12 +125,6 @@ def holds(live: Any, each: Any) -> bool:
         same = isinstance(live, list) and len(live) == len(each)
         return same and all(holds(there, here) for there, here in zip(live, each, strict=True))
     return bool(live == each)
-
-
-def _key(each: Object, resolved: ResolvedComponent) -> tuple[str, str, str]:
-    """Kind, namespace and name; cluster-scoped objects have the component's namespace in both."""
-    meta = each["metadata"]
-    return each["kind"], meta.get("namespace", resolved.namespace), meta["name"]
 
 
 def _title(each: Object) -> str:
