@@ -17,12 +17,13 @@ from dataclasses import dataclass
 from mlops_platform.adapters.helm import HELM
 from mlops_platform.adapters.programs import builds_at_once
 from mlops_platform.adapters.registry import ORAS
-from mlops_platform.catalogue.checks import IDENTITIES, MATRIX, PROJECTS
+from mlops_platform.catalogue.checks import GPUS, IDENTITIES, MATRIX, PROJECTS
 from mlops_platform.engine.graph import Graph, Lane, Part, after, chain, parallel
 from mlops_platform.run.context import Context
 from mlops_platform.run.resolved import Account, ResolvedComponent
 from mlops_platform.smoke.canary import PROBE_IMAGE, CanaryTest
 from mlops_platform.smoke.component import ComponentTest, component_tests, named_tests
+from mlops_platform.smoke.gpus import GpusTest
 from mlops_platform.smoke.identities import IdentitiesTest
 from mlops_platform.smoke.matrix import MatrixTest
 from mlops_platform.smoke.projects import ProjectsTest
@@ -67,18 +68,19 @@ def plan_up(context: Context, only: str = "") -> Graph:
         ),
         _network(context, ground, verified),
         *([after(Verify(context, IdentitiesTest(context)), *verified)] if context.store else []),
+        _gpus(context, ground),
         _projects(context, ground, built),
         lanes=ground.lanes,
     )
     return graph.up_to(ground.node.last[0]) if only else graph
 
 
-def plan_smoke(context: Context, names: Iterable[str]) -> Graph:
+def plan_smoke(context: Context, names: Iterable[str], *, wake_gpus: bool = False) -> Graph:
     """The named smoke tests, those of the named components, or all short ones without a name.
 
-    They keep the graph's order; no earlier result is used.
+    They keep the graph's order; no earlier result is used. `wake_gpus` may start a node of an empty pool.
     """
-    chosen = set(names) or {MATRIX, IDENTITIES, PROJECTS, *context.resolved}
+    chosen = set(names) or {MATRIX, IDENTITIES, PROJECTS, GPUS, *context.resolved}
     known = component_tests(context, whole=set(names))
     tests = {n: t for n, t in known.items() if n in chosen and t.resolved.component.smoke}
     verify = {name: Part() for name in context.resolved}
@@ -92,6 +94,8 @@ def plan_smoke(context: Context, names: Iterable[str]) -> Graph:
         last.append(after(Verify(context, IdentitiesTest(context), always=True), *verify.values()))
     if PROJECTS in chosen:
         last.append(after(Verify(context, ProjectsTest(context), always=True), *verify.values()))
+    if GPUS in chosen and context.cluster.has_gpus:
+        last.append(after(Verify(context, GpusTest(context, wake_gpus), always=True), *verify.values()))
     return Graph.of(*last)
 
 
@@ -208,6 +212,12 @@ def _network(context: Context, ground: _Ground, verified: Iterable[Part]) -> Par
         after(Verify(context, CanaryTest(context)), probe),
         after(Verify(context, MatrixTest(context)), *verified),
     )
+
+
+def _gpus(context: Context, ground: _Ground) -> Part:
+    """The test of GPUs, where nodes have some."""
+    test = Verify(context, GpusTest(context))
+    return after(test, ground.addons, ground.images([PROBE_IMAGE])) if context.cluster.has_gpus else Part()
 
 
 def _projects(context: Context, ground: _Ground, built: Mapping[str, _Built]) -> Part:

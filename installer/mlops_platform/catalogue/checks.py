@@ -14,9 +14,9 @@ from mlops_platform.catalogue.component import Component
 NODE_POOLS = "node-pools"  # no component provides it, some clusters do
 CAPABILITIES = {"database": "sql", "bucket": "object-store", "pools": NODE_POOLS}
 # Smoke results that belong to no single component.
-MATRIX, CANARY, IDENTITIES, PROJECTS = "matrix", "canary", "identities", "projects"
+MATRIX, CANARY, IDENTITIES, PROJECTS, GPUS = "matrix", "canary", "identities", "projects", "gpus"
 # Names that a component cannot have: these results, and namespaces with several uses.
-NOT_COMPONENTS = frozenset({MATRIX, CANARY, IDENTITIES, PROJECTS, "default", PLATFORM_NAMESPACE})
+NOT_COMPONENTS = frozenset({MATRIX, CANARY, IDENTITIES, PROJECTS, GPUS, "default", PLATFORM_NAMESPACE})
 
 
 def dangling(document: Document, component: Component) -> Iterable[Problem]:

@@ -136,14 +136,17 @@ def smoke(
     output: Out = Output.TEXT,
     verbose: Verbose = False,
     junit: Junit = "",
+    wake_gpus: Annotated[
+        bool, typer.Option("--wake-gpus", help="Start a node of an empty GPU pool for the test of GPUs.")
+    ] = False,
 ) -> None:
     """Run the smoke tests: positive and negative; the long ones of named components too."""
     from mlops_platform.commands import smoke as command
 
-    end(
-        Console("smoke", env, output, verbose),
-        lambda console: command.run(console, tuple(components or ()), junit=junit),
-    )
+    def act(console: Console) -> int:
+        return command.run(console, tuple(components or ()), junit=junit, wake_gpus=wake_gpus)
+
+    end(Console("smoke", env, output, verbose), act)
 
 
 @app.command()

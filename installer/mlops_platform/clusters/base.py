@@ -125,6 +125,16 @@ class Cluster(ABC):
         """The location of the cluster, for users, without a request."""
 
     @property
+    def has_gpus(self) -> bool:
+        """True if nodes have GPUs, or can have them once a pod needs one."""
+        return bool(self.simulated)
+
+    @property
+    def simulated(self) -> str:
+        """Hardware that the nodes advertise and do not have, in words: '4 simulated GPUs'."""
+        return ""
+
+    @property
     @abstractmethod
     def capabilities(self) -> Capabilities:
         """The capabilities of this cluster."""

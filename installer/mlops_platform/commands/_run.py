@@ -93,7 +93,8 @@ def header(context: Context, journal: Journal) -> str:
     """The line above the list of steps."""
     components = plural(len(context.components), "component")
     where = journal.folder.relative_to(context.state)
-    return f"{context.environment.name} · {context.cluster.name} cluster · {components} · journal {where}"
+    cluster = " · ".join(filter(None, (f"{context.cluster.name} cluster", context.cluster.simulated)))
+    return f"{context.environment.name} · {cluster} · {components} · journal {where}"
 
 
 def counts(result: RunResult) -> dict[str, Any]:

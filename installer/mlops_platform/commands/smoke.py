@@ -9,8 +9,8 @@ from mlops_platform.base.errors import UsageError
 from mlops_platform.console import Console
 
 
-def run(console: Console, components: Sequence[str], *, junit: str) -> int:
-    from mlops_platform.catalogue.checks import IDENTITIES, MATRIX, PROJECTS
+def run(console: Console, components: Sequence[str], *, junit: str, wake_gpus: bool = False) -> int:
+    from mlops_platform.catalogue.checks import GPUS, IDENTITIES, MATRIX, PROJECTS
     from mlops_platform.commands._run import counts, running
     from mlops_platform.console import screens
     from mlops_platform.plan import plan_smoke
@@ -22,13 +22,13 @@ def run(console: Console, components: Sequence[str], *, junit: str) -> int:
     name = console.environment = opened.environment.name
     installed = opened.environment.installed
     tests = [spec.name for each in installed for spec in opened.catalog[each].smoke if spec.name]
-    known = (*installed, MATRIX, IDENTITIES, PROJECTS, *tests)
+    known = (*installed, MATRIX, IDENTITIES, PROJECTS, GPUS, *tests)
     require_known(components, known, name, what="component or smoke test")
     reach(read_only(opened))  # an environment that is not up gets neither a run nor a state folder
     with running(console, opened) as run:
         reach(run.context)
         try:
-            result = run.engine(plan_smoke(run.context, components))
+            result = run.engine(plan_smoke(run.context, components, wake_gpus=wake_gpus))
         finally:
             console.add({"probes": probes_of(run.context.run_folder)})
             if junit:

@@ -30,5 +30,6 @@ def run(console: Console) -> int:
         "healthy": all(r.good for r in rows),
         "rows": [asdict(r) | {"good": r.good} for r in rows],
         "projects": projects,
+        "simulated": context.cluster.simulated,
     }
-    return console.done(data, screens.status(name, rows, projects))
+    return console.done(data, screens.status(name, rows, projects, context.cluster.simulated))

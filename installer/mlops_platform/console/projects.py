@@ -78,6 +78,8 @@ def _about(details: Details) -> list[str]:
     lines += _held("stores", details.holds)
     lines += labelled("accounts", ", ".join(details.accounts))
     lines += labelled("network", ", ".join([*details.reaches, "its own pods", "DNS"]))
+    if details.simulated and row.quota["gpu"] != "0":
+        lines += labelled("gpu", f"simulated: the node advertises {details.simulated}, without hardware")
     return lines
 
 

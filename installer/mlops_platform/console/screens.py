@@ -139,12 +139,14 @@ def _expiry(each: RemoteEnvironment, now: datetime) -> str:
     return f"in {age(now, when)}" if when > now else f"expired {ago(when, now)}"
 
 
-def status(name: str, rows: Sequence[Row], projects: Sequence[str] = ()) -> str:
+def status(name: str, rows: Sequence[Row], projects: Sequence[str] = (), simulated: str = "") -> str:
     headers = ("layer", "component", "version", "ready", "smoke", "drift", "since")
     cells = [(r.layer, r.component, r.version, r.ready, r.smoke, r.drift, r.since) for r in rows]
     lines = [table(headers, cells)]
     if projects:
         lines += ["", *labelled("projects", one_line(projects))]
+    if simulated:
+        lines += ["", *labelled("simulated", f"{simulated}: no hardware is behind them")]
     notes = [(r.component, r.note) for r in rows if r.note]
     lines = [with_notes("\n".join(lines), notes)]
     broken = [r.component for r in rows if not r.good and r.drift == "-"]

@@ -82,7 +82,7 @@ def of(
     cluster = work.cluster
     return Preview(
         environment=work.environment.name,
-        where=cluster.where,
+        where=", ".join(filter(None, (cluster.where, cluster.simulated))),
         planned=planned,
         changes=changes,
         losses=losses(cluster, changes) if changes else (),

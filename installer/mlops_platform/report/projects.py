@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from mlops_platform.base.labels import PROJECT_LABEL
+from mlops_platform.base.labels import GPU, PROJECT_LABEL
 from mlops_platform.run.context import Context
 from mlops_platform.steps.projects import cluster
 from mlops_platform.steps.projects.model import Project
-from mlops_platform.steps.projects.objects import ACCOUNTS, GPU, QUOTA_NAME
+from mlops_platform.steps.projects.objects import ACCOUNTS, QUOTA_NAME
 from mlops_platform.steps.projects.workloads import running, workloads
 
 READY, REMOVING = "ready", "removing"
@@ -48,6 +48,7 @@ class Details:
     reaches: Sequence[str]
     holds: Mapping[str, str]
     running: Sequence[str]
+    simulated: str = ""
 
     @property
     def data(self) -> dict[str, Any]:
@@ -80,6 +81,7 @@ def details_of(context: Context, project: Project) -> Details:
             f"{each['kind']} {each['metadata']['name']}"
             for each in running(workloads(context, kube, project.name))
         ],
+        simulated=context.cluster.simulated,
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from mlops_platform.catalogue.checks import IDENTITIES, MATRIX, PROJECTS
+from mlops_platform.catalogue.checks import GPUS, IDENTITIES, MATRIX, PROJECTS
 from mlops_platform.engine.stored_results import read
 from mlops_platform.environment.issuer import origin
 from mlops_platform.environment.uis import exposed_uis, gateway
@@ -89,7 +89,7 @@ def summary_of(context: Context) -> Summary:
 
 def smoke_result(context: Context, names: Collection[str] = ()) -> SmokeResult | None:
     """The sum of the results stored in the cluster, for all components or `names`; None without any."""
-    chosen = set(names) or {MATRIX, IDENTITIES, PROJECTS, *(c.name for c in context.components)}
+    chosen = set(names) or {MATRIX, IDENTITIES, PROJECTS, GPUS, *(c.name for c in context.components)}
     records = [r for name, r in read(context.clients.kube).items() if name in chosen]
     if not records:
         return None

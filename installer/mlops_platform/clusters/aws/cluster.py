@@ -122,6 +122,10 @@ class AwsCluster(Cluster):
         return self.state.absolute() / "kubeconfig"
 
     @property
+    def has_gpus(self) -> bool:
+        return bool(self.options.gpu_pools)
+
+    @property
     def where(self) -> str:
         return where(self.options.region, self.session.asked)
 

@@ -20,6 +20,7 @@ from mlops_platform.adapters.programs import Program, Programs
 from mlops_platform.adapters.wait import Pending, wait_until
 from mlops_platform.base.cancel import Cancel
 from mlops_platform.base.errors import StepError
+from mlops_platform.base.humanize import plural
 from mlops_platform.base.paths import Paths
 from mlops_platform.base.progress import Progress
 from mlops_platform.clusters.base import (
@@ -37,6 +38,7 @@ from mlops_platform.clusters.host.daemons import daemons, etcd_binary, interpret
 from mlops_platform.clusters.host.layout import Node, Place
 from mlops_platform.clusters.host.node.start import wrong
 from mlops_platform.clusters.host.node.supervision import Supervision
+from mlops_platform.clusters.host.options import Options
 from mlops_platform.clusters.host.teardown import HostTeardown, start_or_stop
 from mlops_platform.clusters.host.version import KUBERNETES, require_pinned_version
 from mlops_platform.environment.model import ClusterSpec
@@ -46,6 +48,7 @@ RECIPES = HERE / "images"
 ETCD = Program("etcd", HERE / "programs" / "etcd")
 COREDNS = Program("coredns", HERE / "programs" / "coredns")
 PAUSE = Program("pause", HERE / "programs" / "pause")
+GPUS = Program("gpus", HERE / "programs" / "gpus")
 STORAGE_CLASS = addons.STORAGE_CLASS
 _PODS_SECONDS = 120
 
@@ -65,15 +68,23 @@ class HostCluster(Cluster):
     state: Path
     built_programs: checks.ProgramStore
     built_images: ImageStore
+    simulated_gpus: int = 0
     name = "host"
     where = "this machine"
     root = Paths.default().assets / "terraform" / "host"
     capabilities = Capabilities(
         embedded=True, takes_images=True, external_resources=False, keeps_data=True, trusts_issuers=True
     )
-    programs = (KUBERNETES, ETCD, COREDNS, PAUSE)
     recipe_folders = (RECIPES,)
     images = ("pause", "coredns")
+
+    @property
+    def programs(self) -> tuple[Program, ...]:
+        return (KUBERNETES, ETCD, COREDNS, PAUSE, *([GPUS] if self.simulated_gpus else []))
+
+    @property
+    def simulated(self) -> str:
+        return plural(self.simulated_gpus, "simulated GPU") if self.simulated_gpus else ""
 
     @property
     def folder(self) -> Path:
@@ -212,6 +223,8 @@ class HostCluster(Cluster):
             plugins=checks.plugins() or Path("/usr/lib/cni"),
             pause_image=self.built_images.reference("pause"),
             pause_archive=Path(),
+            simulated_gpus=self.simulated_gpus,
+            gpus=self.built_programs.folder(GPUS) if self.simulated_gpus else Path(),
         )
 
     def _socket(self) -> Socket:
@@ -254,4 +267,6 @@ def _one_at_a_time(home: Path) -> Iterator[None]:
 def make(spec: ClusterSpec, environment: str, state: Path, programs: Programs, _run: str) -> HostCluster:
     """Make the cluster object. Raises ConfigurationError for a Kubernetes version that is not pinned here."""
     require_pinned_version(spec.version, environment)
-    return HostCluster(environment, state, programs, Images(programs.cache, programs, find_recipes(RECIPES)))
+    images = Images(programs.cache, programs, find_recipes(RECIPES))
+    gpus = spec.simulated_gpus if isinstance(spec, Options) else 0
+    return HostCluster(environment, state, programs, images, gpus)

@@ -6,6 +6,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from mlops_platform.base.labels import GPU
 from mlops_platform.clusters.host.layout import API_PORT, FIREWALL_SOCKET, INSIDE, INSIDE_PROGRAMS, Node
 
 # The name that `go build` gives to go.etcd.io/etcd/server/v3 depends on the call: the last element of
@@ -42,6 +43,7 @@ def daemons(node: Node) -> tuple[Daemon, ...]:
         _scheduler(),
         _proxy(),
         _volumes(node),
+        *([_gpus(node)] if node.simulated_gpus else []),
     )
 
 
@@ -166,6 +168,12 @@ def _proxy() -> Daemon:
 
 def _volumes(node: Node) -> Daemon:
     return Daemon("volumes", _own("volumes", node), needs_api=True)
+
+
+def _gpus(node: Node) -> Daemon:
+    """The device plugin of simulated GPUs. It ends when the kubelet starts again: then it registers again."""
+    flags = _flags(resource=GPU, count=node.simulated_gpus)
+    return Daemon("gpus", (str(INSIDE_PROGRAMS / "gpus" / "gpus"), *flags), needs_api=True)
 
 
 def _firewall(node: Node) -> Daemon:

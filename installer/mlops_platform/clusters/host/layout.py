@@ -92,6 +92,8 @@ class Node(Place):
     plugins: Path
     pause_image: str
     pause_archive: Path
+    simulated_gpus: int = 0
+    gpus: Path = Path()  # the folder of their device plugin, if there are any
 
     @property
     def link(self) -> IPv4Network:
@@ -148,6 +150,8 @@ class Node(Place):
                 plugins=Path(data["plugins"]),
                 pause_image=data["pause_image"],
                 pause_archive=Path(data["pause_archive"]),
+                simulated_gpus=data.get("simulated_gpus", 0),
+                gpus=Path(data.get("gpus", "")),
             )
         except FileNotFoundError as error:
             raise StepError(

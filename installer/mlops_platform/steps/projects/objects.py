@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from mlops_platform.adapters.kube.namespaces import labels_of
-from mlops_platform.base.labels import OWNED, PROJECT_LABEL, SERVER, TASKS, TRAINER
+from mlops_platform.base.labels import GPU, OWNED, PROJECT_LABEL, SERVER, TASKS, TRAINER
 from mlops_platform.base.quantities import to_bytes
 from mlops_platform.base.values import substitute
 from mlops_platform.catalogue.catalogue import Catalog
@@ -18,7 +18,6 @@ from mlops_platform.steps.projects.model import Project, Role
 
 Manifest = dict[str, Any]
 RBAC = "rbac.authorization.k8s.io"
-GPU = "nvidia.com/gpu"
 ACCOUNTS: Mapping[str, Role] = {TRAINER: "edit", SERVER: "view", TASKS: "edit"}
 QUOTA_NAME, LIMITS_NAME = "project", "defaults"
 ENVIRONMENT_NAME = "platform"  # the ConfigMap with the variables that components give to pods of projects

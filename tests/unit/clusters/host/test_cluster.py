@@ -12,6 +12,7 @@ from mlops_platform.base.errors import ConfigurationError
 from mlops_platform.base.progress import Silent
 from mlops_platform.clusters.base import Cluster
 from mlops_platform.clusters.host.cluster import _fingerprint
+from mlops_platform.clusters.host.daemons import daemons
 from mlops_platform.clusters.host.layout import Node
 from mlops_platform.clusters.host.version import KUBERNETES, kubernetes_version, require_pinned_version
 
@@ -49,6 +50,29 @@ def test_fingerprint_changes_with_the_inputs_of_the_node() -> None:
         replace(node, range=IPv4Network("10.78.0.0/16")),
     ):
         assert _fingerprint(other) != _fingerprint(node)
+
+
+def test_simulated_gpus_are_said_and_have_a_device_plugin(tmp_path: Path) -> None:
+    without, simulating = a_provider(tmp_path), replace(a_provider(tmp_path), simulated_gpus=4)
+    assert (without.simulated, without.has_gpus) == ("", False)
+    assert (simulating.simulated, simulating.has_gpus) == ("4 simulated GPUs", True)
+    assert [p.name for p in simulating.programs if p not in without.programs] == ["gpus"]
+    plain = {daemon.name for daemon in daemons(a_node())}
+    node = replace(a_node(), simulated_gpus=4, gpus=Path("/cache/programs/gpus-1"))
+    (plugin,) = [daemon for daemon in daemons(node) if daemon.name not in plain]
+    assert plugin.argv == ("/run/programs/gpus/gpus", "--resource=nvidia.com/gpu", "--count=4")
+    assert plugin.needs_api
+    assert _fingerprint(node) != _fingerprint(a_node()), "the node restarts"
+
+
+def test_node_file_of_an_older_version_has_no_simulated_gpus(tmp_path: Path) -> None:
+    node = replace(a_node(tmp_path), simulated_gpus=2, gpus=Path("/cache/programs/gpus-1"))
+    node.write()
+    assert Node.read(node.file) == node
+    older = json.loads(node.file.read_text())
+    del older["simulated_gpus"], older["gpus"]
+    node.file.write_text(json.dumps(older))
+    assert Node.read(node.file) == replace(node, simulated_gpus=0, gpus=Path())
 
 
 def test_second_prepare_keeps_addresses_and_keys(tmp_path: Path) -> None:

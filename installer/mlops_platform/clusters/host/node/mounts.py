@@ -51,7 +51,9 @@ _libc = ctypes.CDLL(None, use_errno=True)
 def build(node: Node, hierarchies: Sequence[Hierarchy]) -> None:
     """Turn a private copy of the host's mounts into the node's. Raises OSError that names the mount."""
     state = _open(node.folder)
-    programs = {"kubernetes": _open(node.kubernetes), "etcd": _open(node.etcd.parent)}
+    folders = {"kubernetes": node.kubernetes, "etcd": node.etcd.parent}
+    folders |= {"gpus": node.gpus} if node.simulated_gpus else {}
+    programs = {name: _open(folder) for name, folder in folders.items()}
     _kernel(hierarchies)
     mount("tmpfs", Path("/run"), "tmpfs", _NOSUID | _NODEV, "mode=755")
     mount("tmpfs", Path("/dev/shm"), "tmpfs", _NOSUID | _NODEV, "mode=1777")  # noqa: S108
