@@ -25,6 +25,7 @@ domain: mlops.localhost
 port: {port}
 cluster:
   provider: host
+  {cluster}
 components: {components}
 smoke:
   disruptive: {disruptive}
@@ -58,15 +59,24 @@ class Platform:
 
     @classmethod
     def make(
-        cls, name: str, folder: Path, *, disruptive: bool = True, components: Sequence[str] = FEW
+        cls,
+        name: str,
+        folder: Path,
+        *,
+        disruptive: bool = True,
+        components: Sequence[str] = FEW,
+        cluster: str = "",
     ) -> Platform:
+        """`cluster` is another line of the section `cluster:`."""
         environments = folder / "environments"
         environments.mkdir(parents=True, exist_ok=True)
         chosen = json.dumps({component: {} for component in components})
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
-        text = ENVIRONMENT.format(name=name, disruptive=str(disruptive).lower(), components=chosen, port=port)
+        text = ENVIRONMENT.format(
+            name=name, disruptive=str(disruptive).lower(), components=chosen, port=port, cluster=cluster
+        )
         (environments / f"{name}.yaml").write_text(text)
         return cls(name, folder / "home", folder)
 
