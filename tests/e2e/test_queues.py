@@ -75,7 +75,7 @@ def _wait(what: str, seen: Callable[[], bool | Pending]) -> None:
 def _image(kube: Kube) -> str:
     """The image of the smoke tests, as the node has it."""
     (node,) = kube.list("v1", "Node")
-    names = [name for image in node["status"]["images"] for name in image["names"]]
+    names: list[str] = [name for image in node["status"]["images"] for name in image["names"]]
     return next(name for name in names if f"/{PROBE_IMAGE}:" in name)
 
 

@@ -186,11 +186,17 @@ def _in_tree(component: Component, around: Surroundings) -> bool:
 
 
 def _project_tokens(catalog: Catalog, chosen: Sequence[str]) -> list[dict[str, Any]]:
-    """The sources of the volume of tokens in pods of projects: a file for each audience."""
-    return [
+    """The sources of the volume of tokens in pods of projects: a file for each audience.
+
+    Without an audience there is a file with the namespace: Trainer writes an empty list as null, and no
+    JobSet has a volume without sources.
+    """
+    tokens = [
         {"serviceAccountToken": {"audience": each, "path": each, "expirationSeconds": TOKEN_SECONDS}}
         for each in catalog.project_audiences(chosen)
     ]
+    namespace = {"path": "namespace", "fieldRef": {"fieldPath": "metadata.namespace"}}
+    return tokens or [{"downwardAPI": {"items": [namespace]}}]
 
 
 def _variables(
