@@ -57,15 +57,15 @@ def stopped(kube: Kube) -> Iterator[None]:
     _scale(kube, 1)
 
 
-def _scale(kube: Kube, replicas: int) -> None:
-    kube.patch(*OPERATOR, body={"spec": {"replicas": replicas}})
+def _scale(kube: Kube, replicas: int, deployment: tuple[str, str, str, str] = OPERATOR) -> None:
+    kube.patch(*deployment, body={"spec": {"replicas": replicas}})
 
     def done() -> bool | Pending:
-        status = (kube.get(*OPERATOR) or {})["status"]
+        status = (kube.get(*deployment) or {})["status"]
         seen = status.get("readyReplicas", 0), status.get("replicas", 0)
         return seen == (replicas, replicas) or Pending(f"{seen[0]} of {seen[1]} ready")
 
-    _wait("Kueue", done)
+    _wait(deployment[2], done)
 
 
 def _wait(what: str, seen: Callable[[], bool | Pending]) -> None:
@@ -100,6 +100,13 @@ def _job(kube: Kube, name: str, queue: str = "", **pod: Any) -> dict[str, Any]:
         "metadata": {"name": name, "namespace": PROJECT, "labels": labels},
         "spec": {"backoffLimit": 0, "template": {"spec": _pod(kube, **pod)}},
     }
+
+
+def _jobset(name: str, template: dict[str, Any]) -> dict[str, Any]:
+    jobs = [{"name": "work", "replicas": 1, "template": template}]
+    meta = {"name": name, "namespace": PROJECT}
+    spec = {"replicatedJobs": jobs}
+    return {"apiVersion": "jobset.x-k8s.io/v1alpha2", "kind": "JobSet", "metadata": meta, "spec": spec}
 
 
 def _complete(kube: Kube, name: str) -> None:
@@ -146,17 +153,33 @@ def test_job_for_a_queue_is_refused_while_kueue_is_stopped(kube: Kube, project: 
 
 def test_pod_of_a_jobset_runs_while_kueue_is_stopped(kube: Kube, project: str, stopped: None) -> None:
     template = {"spec": {"backoffLimit": 0, "template": {"spec": _pod(kube)}}}
-    jobs = [{"name": "work", "replicas": 1, "template": template}]
-    meta = {"name": "free-set", "namespace": project}
-    kube.create(
-        {
-            "apiVersion": "jobset.x-k8s.io/v1alpha2",
-            "kind": "JobSet",
-            "metadata": meta,
-            "spec": {"replicatedJobs": jobs},
-        }
-    )
+    kube.create(_jobset("free-set", template))
     _complete(kube, "free-set-work-0")
+
+
+def test_pod_of_a_running_jobset_starts_again_while_jobset_is_stopped(kube: Kube, project: str) -> None:
+    """A pod with exclusive placement would need JobSet's webhook; others do not."""
+    pod = _pod(kube)
+    pod["containers"][0]["command"] = ["python3", "-c", "import threading; threading.Event().wait()"]
+    template = {"spec": {"backoffLimit": 3, "template": {"spec": pod}}}
+    kube.create(_jobset("lasting", template))
+    selector = "jobset.sigs.k8s.io/jobset-name=lasting"
+
+    def running(*but: str) -> bool | Pending:
+        found = kube.list("v1", "Pod", project, labels=selector)
+        states = {o["metadata"]["name"]: o["status"].get("phase") for o in found}
+        return any(s == "Running" and n not in but for n, s in states.items()) or Pending(str(states))
+
+    _wait("the pod of the JobSet", running)
+    (first,) = (o["metadata"]["name"] for o in kube.list("v1", "Pod", project, labels=selector))
+    jobset = ("apps/v1", "Deployment", "jobset-controller", "jobset")
+    _scale(kube, 0, jobset)
+    try:
+        kube.delete("v1", "Pod", first, project)
+        _wait("another pod", lambda: running(first))
+    finally:
+        _scale(kube, 1, jobset)
+    kube.delete("jobset.x-k8s.io/v1alpha2", "JobSet", "lasting", project)
 
 
 def test_job_over_the_quota_of_gpus_waits_and_says_why(kube: Kube, project: str) -> None:
