@@ -25,8 +25,8 @@ _HEALTH = "http://0.0.0.0:8081/healthz"
 async def start(settings: kopf.OperatorSettings, memo: kopf.Memo, **_: Any) -> None:
     settings.posting.enabled = False
     settings.scanning.disabled = True
-    settings.watching.label_selectors["pods"] = JOB_LABELS[-1]  # pods of Jobs only, at the API server
-    settings.watching.label_selectors["namespaces"] = _PROJECT
+    settings.watching.label_selectors["v1", "pods"] = JOB_LABELS[-1]  # pods of Jobs only, at the API server
+    settings.watching.label_selectors["v1", "namespaces"] = _PROJECT
     memo.api = ApiServer()
     bucket = await asyncio.to_thread(Bucket)
     memo.collector = Collector(memo.api, bucket, os.environ)
@@ -46,20 +46,20 @@ def login(**given: Any) -> kopf.ConnectionInfo | None:
     return kopf.login_with_service_account(**given)
 
 
-@kopf.index("namespaces", labels={_PROJECT: kopf.PRESENT})
+@kopf.index("v1", "namespaces", labels={_PROJECT: kopf.PRESENT})
 def projects(name: str, memo: kopf.Memo, **_: Any) -> dict[str, bool]:
     """The namespaces of projects; kopf fills an index before it calls other handlers."""
     memo.projects.add(name)
     return {name: True}
 
 
-@kopf.on.event("namespaces", labels={_PROJECT: kopf.PRESENT})
+@kopf.on.event("v1", "namespaces", labels={_PROJECT: kopf.PRESENT})
 def forget(type: str, name: str, memo: kopf.Memo, **_: Any) -> None:
     if type == "DELETED":
         memo.projects.discard(name)
 
 
-@kopf.on.event("pods", labels={JOB_LABELS[-1]: kopf.PRESENT})
+@kopf.on.event("v1", "pods", labels={JOB_LABELS[-1]: kopf.PRESENT})
 async def pod_changed(
     event: Mapping[str, Any], namespace: str, memo: kopf.Memo, projects: kopf.Index, **_: Any
 ) -> None:

@@ -2,50 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import itertools
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
-from tests.unit.helm_values.job_logs.conftest import load
+from tests.unit.helm_values.job_logs.conftest import Objects, load
 
 stored = load("stored")
 PREFIX = "churn/train/train-node-0-0-abcde/node/"
-
-
-@dataclass
-class Objects:
-    """A bucket in memory, with the calls of boto3 that are used."""
-
-    objects: dict[str, bytes] = field(default_factory=dict)
-
-    def put_object(self, *, Bucket: str, Key: str, Body: bytes) -> None:
-        self.objects[Key] = Body
-
-    def get_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:
-        if Key not in self.objects:
-            raise ClientError({"Error": {"Code": "NoSuchKey"}}, "GetObject")
-        return {"Body": io.BytesIO(self.objects[Key])}
-
-    def delete_objects(self, *, Bucket: str, Delete: dict[str, Any]) -> dict[str, Any]:
-        for each in Delete["Objects"]:
-            self.objects.pop(each["Key"], None)
-        return {}
-
-    def get_paginator(self, _: str) -> Objects:
-        return self
-
-    def paginate(self, *, Bucket: str, Prefix: str) -> list[dict[str, Any]]:
-        keys = sorted(key for key in self.objects if key.startswith(Prefix))
-        return [{"Contents": [{"Key": key, "Size": len(self.objects[key])} for key in keys]}]
-
-
-@pytest.fixture
-def store() -> Objects:
-    return Objects()
 
 
 def log_of(store: Objects, limit: int = 1 << 30) -> Any:
@@ -57,10 +22,6 @@ def log_of(store: Objects, limit: int = 1 << 30) -> Any:
 
 def line(second: int, text: str = "x", nano: int = 0) -> bytes:
     return f"2026-11-29T17:{second // 60 % 60:02}:{second % 60:02}.{nano:09}Z {text}\n".encode()
-
-
-def text_of(store: Objects) -> bytes:
-    return b"".join(body for key, body in sorted(store.objects.items()) if key.endswith(".log"))
 
 
 def stream(log: Any, data: bytes, *, size: int = 1000) -> None:
@@ -91,7 +52,7 @@ def test_killed_collector_continues_without_loss_or_repetition(
     again = log_of(store)
     begin = next((i for i, each in enumerate(LINES) if each[:19].decode() >= again.since[:19]), 0)
     stream(again, b"".join(LINES[begin:]), size=size)
-    assert text_of(store) == data
+    assert store.text == data
 
 
 def test_time_to_continue_from_is_one_that_the_api_server_reads(store: Objects) -> None:
@@ -108,7 +69,7 @@ def test_log_of_many_parts_is_continued_in_its_last_part(store: Objects) -> None
     stream(log_of(store), b"".join(long[:500]))
     assert len(store.objects) > 1
     stream(log_of(store), b"".join(long[490:]))
-    assert text_of(store) == b"".join(long)
+    assert store.text == b"".join(long)
     offsets = [offset for offset, _ in stored.parts(stored.Bucket(client=store), PREFIX)]
     sizes = [size for _, size in stored.parts(stored.Bucket(client=store), PREFIX)]
     assert offsets == [sum(sizes[:i]) for i in range(len(sizes))]
@@ -122,7 +83,7 @@ def test_log_over_its_limit_keeps_beginning_and_end(store: Objects) -> None:
         if log.full:
             log.write()
     log.write()
-    kept = text_of(store)
+    kept = store.text
     assert len(kept) <= 9 * stored.PART + 2000
     assert kept.startswith(b"".join(lines[: stored.HEAD * 200]))
     assert kept.endswith(b"".join(lines[-500:]))
@@ -135,14 +96,14 @@ def test_log_over_its_limit_keeps_beginning_and_end(store: Objects) -> None:
 def test_very_long_line_is_stored_in_pieces(store: Objects) -> None:
     data = line(1, "before") + line(2, "y" * 3 * stored.PART) + line(3, "after")
     stream(log_of(store), data, size=65536)
-    assert text_of(store) == data
+    assert store.text == data
     stream(log_of(store), line(3, "after") + line(4, "more"))
-    assert text_of(store) == data + line(4, "more")
+    assert store.text == data + line(4, "more")
 
 
 def test_last_line_without_its_end_is_stored(store: Objects) -> None:
     stream(log_of(store), line(1) + line(2, "no end").rstrip(b"\n"))
-    assert text_of(store) == line(1) + line(2, "no end")
+    assert store.text == line(1) + line(2, "no end")
 
 
 def test_finished_log_is_not_read_again(store: Objects) -> None:
