@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Literal, get_args
 
 from pydantic import Field, model_validator
@@ -24,7 +25,7 @@ from mlops_platform.catalogue.fields import (
     Why,
 )
 from mlops_platform.catalogue.needs import Needs, Provided, renamed
-from mlops_platform.catalogue.operator import ClusterRight, Module, WebhookCertificate
+from mlops_platform.catalogue.operator import ClusterRight, Extra, Module, WebhookCertificate
 from mlops_platform.catalogue.scripts import JobSpec, ProjectsPart, ScoreSpec, Script, SmokeSpec
 
 # In the order of installation, as screens list them.
@@ -219,6 +220,9 @@ class Component(Strict):
         description="Files of custom resources and admission policies, applied when the release is ready and "
         "its webhooks answer",
     )
+    extras: dict[Name, Extra] = Field(
+        default_factory=dict, description="Optional parts that an environment may choose, by name"
+    )
     bundles: FileName = Field(
         default="", description="File with values for each kind of bundle: people's own code that it runs"
     )
@@ -238,11 +242,24 @@ class Component(Strict):
             raise ValueError("both module and embedded | a module is the same on every cluster")
         if not (official or self.embedded):
             raise ValueError("no source | give chart, kustomize, module or embedded")
+        if self.extras and not self.module:
+            raise ValueError("extras without module | they are objects of an operator")
         if self.webhook_certificate and not self.module:
             raise ValueError("webhookCertificate without module | an official chart makes its own")
         if self.cluster_rights and not (self.module or self.kustomize):
             raise ValueError("clusterRights without module or kustomize | only these releases are checked")
         return self
+
+    def with_extras(self, names: Iterable[str]) -> Component:
+        """The component with the objects, images and smoke tests of these extras."""
+        chosen = [self.extras[name] for name in names]
+        if not (chosen and self.module):
+            return self
+        images = self.module.images | {key: recipe for each in chosen for key, recipe in each.images.items()}
+        objects = [*self.objects, *(file for each in chosen for file in each.objects)]
+        module = self.module.model_copy(update={"images": images})
+        smoke = [*self.smoke, *(test for each in chosen for test in each.smoke)]
+        return self.model_copy(update={"objects": objects, "module": module, "smoke": smoke})
 
     @property
     def scripts(self) -> list[tuple[tuple[str | int, ...], Script]]:

@@ -29,10 +29,11 @@ def problems(
 
     With `parse`, scripts are parsed: that takes longer than everything else here.
     """
+    own, component = component, component.with_extras(component.extras)
     texts: dict[str, str] = {}
     for place, name in _named(component):
         try:
-            texts[name] = _text(document, place, folder, name)
+            texts[name] = _text(document, _origin(own, place), folder, name)
         except ConfigurationError as error:
             yield from error.problems
     if parse:
@@ -44,10 +45,26 @@ def problems(
         for place, image in _images(component):
             if image not in images:
                 what, hint = f"no image {image}", f"known: {', '.join(sorted(images))}"
-                yield document.problem(place, what, hint)
+                yield document.problem(_origin(own, place), what, hint)
     yield from _variables(document, component, folder, texts)
     if component.embedded and component.embedded.values in texts:
         yield from service.problems(document_of(folder / component.embedded.values), component)
+
+
+def _origin(component: Component, place: Place) -> Place:
+    """The place in the file of a key that `with_extras` has added to the component's own."""
+    key = place[0]
+    if key == "module":  # an image of an extra
+        owners = [name for name, extra in component.extras.items() if place[-1] in extra.images]
+        return ("extras", owners[0], "images", place[-1]) if owners else place
+    if key not in ("objects", "smoke") or not isinstance(place[1], int):
+        return place
+    index = place[1] - len(getattr(component, key))
+    for name, extra in component.extras.items() if index >= 0 else ():
+        if index < len(found := getattr(extra, key)):
+            return ("extras", name, key, index, *place[2:])
+        index -= len(found)
+    return place
 
 
 def _named(component: Component) -> Iterator[tuple[Place, str]]:

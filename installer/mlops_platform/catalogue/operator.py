@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from mlops_platform.base.yaml import Strict
 from mlops_platform.catalogue.fields import (
+    FileName,
     FolderPath,
     GoModule,
     LabelKey,
@@ -15,6 +16,7 @@ from mlops_platform.catalogue.fields import (
     VariableName,
     Why,
 )
+from mlops_platform.catalogue.scripts import SmokeSpec
 
 
 class WebhookLimit(Strict):
@@ -77,6 +79,18 @@ class Module(Strict):
     images: dict[VariableName, Name] = Field(
         default_factory=dict, description="Image recipes, by their name in template variables"
     )
+
+
+class Extra(Strict):
+    """An optional part of a module's component: objects, and the images that they name.
+
+    An environment has it if it lists it in `components.<name>.extras`; only then its images are built.
+    """
+
+    summary: Why = Field(description="One line, with the size of its images")
+    objects: list[FileName] = Field(min_length=1, description="As the component's `objects`")
+    images: dict[VariableName, Name] = Field(default_factory=dict, description="As `module.images`")
+    smoke: list[SmokeSpec] = Field(default_factory=list, description="Smoke tests of this part")
 
 
 class WebhookCertificate(Strict):

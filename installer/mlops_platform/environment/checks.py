@@ -63,6 +63,7 @@ def cross_problems(
         given_spec = spec if isinstance(spec, dict) else {}
         problems += _size_problems(document, catalog[name], given_spec)
         problems += _source_problems(document, catalog[name], given_spec)
+        problems += _extra_problems(document, catalog[name], given_spec)
     return problems
 
 
@@ -123,10 +124,25 @@ def _source_problems(document: Document, component: Component, spec: Mapping[str
     if not component.api_group:
         what = f"source: present is for operators; {component.name} has no apiGroup"
         return [document.problem((*place, "source"), what, "remove source")]
-    unused = [key for key in spec if key != "source"]
+    unused = [key for key in spec if key not in ("source", "extras")]
     return [
         document.problem((*place, key), f"{key}: the cluster's own operator is not changed", f"remove {key}")
         for key in unused
+    ]
+
+
+def _extra_problems(document: Document, component: Component, spec: Mapping[str, Any]) -> list[Problem]:
+    """Find extras that the component does not have."""
+    given = spec.get("extras")
+    known = ", ".join(component.extras) or "none"
+    return [
+        document.problem(
+            ("components", component.name, "extras", i),
+            f"{component.name} has no extra {name}",
+            f"it has {known}",
+        )
+        for i, name in enumerate(given if isinstance(given, list) else ())
+        if isinstance(name, str) and name not in component.extras
     ]
 
 

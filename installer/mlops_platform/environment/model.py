@@ -57,6 +57,7 @@ class ComponentSpec(Strict):
     egress: list[Outside] = Field(
         default_factory=list, description="addresses outside the cluster that its pods may reach"
     )
+    extras: list[Name] = Field(default_factory=list, description="optional parts of the component, by name")
     values: dict[str, Any] = Field(default_factory=dict, description="chart values, merged last")
     source: Literal["present"] | None = Field(
         default=None,

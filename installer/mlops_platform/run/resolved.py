@@ -155,7 +155,7 @@ def resolve(
         needed = [c for kind, c in CAPABILITIES.items() if getattr(component.needs, kind)]
         bundle = spec.bundle.folder if spec.bundle else None
         found[component.name] = ResolvedComponent(
-            component=component,
+            component=component.with_extras(spec.extras),
             folder=catalog.folder(component.name),
             spec=spec,
             environment=environment.name,
