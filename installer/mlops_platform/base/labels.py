@@ -12,6 +12,8 @@ TOKENS_PATH, TOKEN_SECONDS = "/var/run/secrets/tokens", 3600
 # On a served model: the registered model (a label only where the name is a valid value), and the version.
 MODEL, MODEL_VERSION = "mlops-platform/model", "mlops-platform/model-version"
 GPU = "nvidia.com/gpu"  # the extended resource of device plugins, and the taint of nodes with GPUs
+# The digest of what an object was made from.
+DIGEST = "mlops-platform/digest"
 OWNED = {"app.kubernetes.io/part-of": "mlops-platform"}
 
 

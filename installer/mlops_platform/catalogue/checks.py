@@ -35,10 +35,9 @@ def dangling(document: Document, component: Component) -> Iterable[Problem]:
             yield document.problem(
                 ("provides", name), f"{name} without a script", "add a script that makes accounts"
             )
-    models = component.projects.models if component.projects else None
-    if models and models.port not in component.serves:
-        place = ("projects", "models", "port")
-        yield document.problem(place, f"{models.port} is not served", "a key of serves")
+    for keys, port in _asked(component):
+        if port not in component.serves:
+            yield document.problem(("projects", *keys), f"{port} is not served", "a key of serves")
     for name, served in component.serves.items():
         if served.proxy_secret and served.proxy_secret not in component.needs.secrets:
             what = f"no secret {served.proxy_secret}"
@@ -87,6 +86,15 @@ def dangling(document: Document, component: Component) -> Iterable[Problem]:
         for j, secret in enumerate(script.secrets):
             if secret not in made:
                 yield document.problem((*of, "secrets", j), f"no secret {secret}", known)
+
+
+def _asked(component: Component) -> Iterable[tuple[tuple[str, ...], str]]:
+    """The ports that commands ask about a project, each with its place in `projects`."""
+    projects = component.projects
+    if projects and projects.models:
+        yield ("models", "port"), projects.models.port
+    if projects and projects.job_logs:
+        yield ("jobLogs",), projects.job_logs
 
 
 def edge_problems(catalog: Catalog, *, complete: bool) -> list[Problem]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -179,6 +179,11 @@ class ProjectsPart(Script):
     models: ModelsPart | None = Field(
         default=None, description="The registry of the models of projects; needs `token`"
     )
+    job_logs: PortName | Literal[""] = Field(
+        default="",
+        alias="jobLogs",
+        description="One of `serves`: the reader of stored logs of jobs (docs/training.md); needs `token`",
+    )
     data: str = Field(
         default="",
         description="Of an object store: the bucket of a project, with `${project}`. Accounts get "
@@ -205,8 +210,9 @@ class ProjectsPart(Script):
             raise ValueError(what)
         if not self.script and (self.secrets or self.identity or self.holds or self.files or self.dags):
             raise ValueError("no script | secrets, identity, holds, files and dags are for a script")
-        if self.models and not self.token:
-            raise ValueError("models without token | give the audience of its tokens")
+        if (self.models or self.job_logs) and not self.token:
+            key = "models" if self.models else "jobLogs"
+            raise ValueError(f"{key} without token | give the audience of its tokens")
         if self.data and not (self.script and self.token and self.data.count("${project}") == 1):
             raise ValueError("data | it contains ${project} once, and needs script and token")
         return self

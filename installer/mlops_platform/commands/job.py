@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mlops_platform.base.errors import Exit, UsageError
@@ -11,6 +11,7 @@ from mlops_platform.commands._project import context_of_project, interruptible
 from mlops_platform.console import Console
 
 if TYPE_CHECKING:
+    from mlops_platform.adapters.kube import Kube
     from mlops_platform.run.context import Context
 
 
@@ -23,32 +24,67 @@ def list_(console: Console, project: str) -> int:
 
 
 def logs(console: Console, name: str, project: str, *, tail: int, follow: bool) -> int:
-    """Print the logs of a job's pods; with several, each line starts with its pod and container."""
-    from mlops_platform.commands.logs import follow_all
-    from mlops_platform.console.waiting import waiting
-    from mlops_platform.steps.projects.jobs import lines, sources, wait_started
+    """Print the logs of a job's pods, or the stored ones if its pods are gone."""
+    from mlops_platform.steps.projects.jobs import find, lines, sources
 
     if follow and console.json:
         raise UsageError("--follow cannot be combined with --output json")
     context = context_of_project(console, project)
     kube = context.clients.kube
-    job = _job(console, context, name, project)
-    if follow:
-        with waiting(console) as say:
-            found = wait_started(kube, project, job, say)
-        logs_ = {
+    job = find(kube, project, name)
+    if job and follow:
+        return _follow(console, kube, project, job, tail)
+    found = sources(kube, project, job) if job else []
+    if not found:
+        return _stored(console, context, job, name, project, tail)
+    texts = {str(each): lines(kube, project, each, tail) for each in found}
+    return _print(console, texts, name, project, stored=False)
+
+
+def _follow(console: Console, kube: Kube, project: str, job: Mapping[str, Any], tail: int) -> int:
+    """Wait until a pod of the job has started, and print its lines until it ends."""
+    from mlops_platform.commands.logs import follow_all
+    from mlops_platform.console.waiting import waiting
+    from mlops_platform.steps.projects.jobs import wait_started
+
+    with waiting(console) as say:
+        found = wait_started(kube, project, job, say)
+    return follow_all(
+        console,
+        {
             str(each): kube.follow_logs(project, each.pod, container=each.container, tail=tail)
             for each in found
-        }
-        return follow_all(console, logs_)
-    found = sources(kube, project, job)
-    texts = {str(source): list(lines(kube, project, source, tail)) for source in found}
+        },
+    )
+
+
+def _stored(
+    console: Console, context: Context, job: Mapping[str, Any] | None, name: str, project: str, tail: int
+) -> int:
+    """Print the stored logs. Raises UsageError if there is neither such a job nor a log of one."""
+    from mlops_platform.steps.projects.jobs import bare, stored
+
+    with stored(context, project) as kept:
+        found = kept.logs(bare(name)) if kept else []
+        if not found and job is None:
+            raise _unknown(console, context, name, project, kept.jobs() if kept else [])
+        texts = {str(each): kept.lines(bare(name), each, tail) for each in found} if kept else {}
+        return _print(console, texts, name, project, stored=True)
+
+
+def _print(
+    console: Console, texts: Mapping[str, Iterator[str]], name: str, project: str, *, stored: bool
+) -> int:
+    """Print the lines of each log; with several, each line starts with its pod and container."""
     if console.json:
-        return console.done({"project": project, "job": name, "logs": texts})
+        logs = {source: list(text) for source, text in texts.items()}
+        return console.done({"project": project, "job": name, "stored": stored, "logs": logs})
+    empty = True
     for source, text in texts.items():
         for line in text:
             console.raw(console.redact(f"{source}  {line}\n" if len(texts) > 1 else f"{line}\n"))
-    if not any(texts.values()):
+            empty = False
+    if empty:
         console.say(f"! {name} has written nothing yet")
     return Exit.DONE
 
@@ -71,15 +107,24 @@ def stop(console: Console, name: str, project: str) -> int:
 
 
 def _job(console: Console, context: Context, name: str, project: str) -> Mapping[str, Any]:
-    from mlops_platform.adapters.kube.batch import find as find_all
     from mlops_platform.steps.projects.jobs import find
 
     job = find(context.clients.kube, project, name)
     if job is None:
-        known = sorted(each["metadata"]["name"] for each in find_all(context.clients.kube, project).jobs)
-        raise UsageError(
-            f"project {project} has no job {name}",
-            why=f"its jobs: {', '.join(known) or 'none'}",
-            command=f"mlops-platform job list --project {project} --env {console.environment}",
-        )
+        raise _unknown(console, context, name, project, ())
     return job
+
+
+def _unknown(
+    console: Console, context: Context, name: str, project: str, stored: Sequence[str]
+) -> UsageError:
+    from mlops_platform.adapters.kube.batch import find
+
+    known = sorted(each["metadata"]["name"] for each in find(context.clients.kube, project).jobs)
+    others = [each for each in stored if each not in known]
+    why = f"its jobs: {', '.join(known) or 'none'}"
+    return UsageError(
+        f"project {project} has no job {name}",
+        why=why + (f"; with stored logs only: {', '.join(others)}" if others else ""),
+        command=f"mlops-platform job list --project {project} --env {console.environment}",
+    )

@@ -230,7 +230,7 @@ FAILING = replace(
 )
 UPDATING = replace(
     IRIS, name="fraud", model="Fraud detection", version="14", state="updating", ready=1, wanted=4,
-    serves={"13": 4, "14": 1}, reason="the storage container fetches the model", address="",
+    serves={"13": 4, "14": 1}, reason="fetching the model", address="",
     since="2026-11-24T11:00:00+00:00",
 )  # fmt: skip
 SHORT = "quota of queue default: insufficient unused quota for cpu in flavor default, 100m more needed"

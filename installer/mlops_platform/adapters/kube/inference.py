@@ -13,7 +13,7 @@ from typing import Any, Literal
 from mlops_platform.adapters.kube.client import Kube
 from mlops_platform.adapters.kube.rollout import State, newest, pod_state, pods_of, refused
 from mlops_platform.adapters.kube.troubles import Failure, failure_of, quota_words, unscheduled, waiting_words
-from mlops_platform.base.labels import MODEL, MODEL_VERSION
+from mlops_platform.base.labels import DIGEST, MODEL, MODEL_VERSION
 
 Object = Mapping[str, Any]
 ServingState = Literal["starting", "ready", "updating", "failed", "stopping"]
@@ -25,7 +25,7 @@ AUTOSCALER = f"{GROUP}/autoscalerClass"
 _SOURCE = f"internal.{GROUP}/storage-initializer-sourceuri"  # annotation of a pod: the URI that it loads
 STARTS = "its containers start"
 _LOADER = "storage-initializer"
-_SLOW_SECONDS = 30.0  # the controller makes a Deployment within a second
+_SLOW_SECONDS = 60.0  # the controller makes a Deployment within a second; more on a busy machine
 _NO_SPEC = ("InvalidSpec", "BlockedByFailedLoad")
 
 
@@ -135,11 +135,17 @@ def _owned(each: Object, owner: Object) -> bool:
 
 
 def _seen(service: Object, deployment: Object) -> bool:
-    """Return whether the Deployment has the model that the InferenceService names, and its pods are made."""
-    status, meta = deployment.get("status", {}), deployment["metadata"]
-    template = deployment["spec"]["template"]["metadata"].get("annotations") or {}
-    current = status.get("observedGeneration", 0) >= meta.get("generation", 0)
-    return bool(current) and template.get(_SOURCE, "") == uri_of(service)
+    """Return whether the Deployment has what the InferenceService names, and its controller has seen it."""
+    meta, spec, predictor = deployment["metadata"], deployment["spec"], service["spec"]["predictor"]
+    template = spec["template"]["metadata"].get("annotations") or {}
+    digest = (service["metadata"].get("annotations") or {}).get(DIGEST, "")
+    observed = int(deployment.get("status", {}).get("observedGeneration", 0))
+    return bool(
+        observed >= int(meta.get("generation", 0))
+        and template.get(_SOURCE, "") == uri_of(service)
+        and template.get(DIGEST, "") == digest
+        and spec.get("replicas", 1) >= int(predictor.get("minReplicas") or 0)
+    )
 
 
 def _versions(pods: Sequence[Object]) -> dict[str, int]:
@@ -190,7 +196,7 @@ def _pod_trouble(pod: Object) -> tuple[str, Failure | None] | None:
     for container in _containers(status):
         failure = failure_of(container)
         if failure:
-            return failure.text or str(failure), failure
+            return failure.line or str(failure), failure
         if text := waiting_words(container):
             return text, None
     return _phase(status), None
@@ -205,7 +211,7 @@ def _phase(status: Object) -> str:
     """What a pod without a failure does."""
     loaders = {each["name"]: each.get("state") or {} for each in status.get("initContainerStatuses") or []}
     if "running" in loaders.get(_LOADER, {}):
-        return "the storage container fetches the model"
+        return "fetching the model"
     if any("running" in (each.get("state") or {}) for each in status.get("containerStatuses") or []):
-        return "the server loads the model"
+        return "loading the model"
     return STARTS

@@ -24,10 +24,15 @@ class Failure:
     text: str
     tries: int
 
+    @property
+    def line(self) -> str:
+        """The last line of the message: of a traceback, the error."""
+        return (self.text.splitlines() or [""])[-1].strip()
+
     def __str__(self) -> str:
         if self.how == "OOMKilled":
             return "it needs more memory than its limit"
-        return f"{self.how}: {self.text}" if self.text else self.how
+        return f"{self.how}: {self.line}" if self.line else self.how
 
 
 def failure_of(status: Object) -> Failure | None:
@@ -59,7 +64,8 @@ def unscheduled(pod: Object) -> str:
     """'' if the pod has a node, else why no node takes it."""
     for each in pod.get("status", {}).get("conditions") or []:
         if each["type"] == "PodScheduled" and each["status"] == "False":
-            return f"no node has room: {each.get('message') or each.get('reason', '')}"
+            text = str(each.get("message") or each.get("reason", ""))
+            return f"no node has room: {text.partition(' preemption: ')[0].partition(' no new claims')[0]}"
     return ""
 
 

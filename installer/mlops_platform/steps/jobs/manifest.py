@@ -8,10 +8,9 @@ from typing import Any
 
 from mlops_platform.adapters.kube.namespaces import JOBS_ACCOUNT
 from mlops_platform.base.digest import short_digest
-from mlops_platform.base.labels import OWNED, TOKENS_PATH
+from mlops_platform.base.labels import DIGEST, OWNED, TOKENS_PATH
 
 USER = 10001
-DIGEST = "mlops-platform/digest"
 _SCRIPTS, _FILES, _SECRETS = "/scripts", "/files", "/run/secrets"
 _KEPT_SECONDS = 600  # lifetime of a finished Job whose run was killed before it could delete the Job
 # Not a field of ScriptJob: it would change the digest of every Job that has run, and run it again.

@@ -13,13 +13,14 @@ from mlops_platform.adapters.process import tail
 from mlops_platform.adapters.wait import Pending, wait_until
 from mlops_platform.base.cancel import Cancel
 from mlops_platform.base.errors import StepError
+from mlops_platform.base.labels import DIGEST
 from mlops_platform.base.progress import Progress
 from mlops_platform.base.values import substitute
 from mlops_platform.catalogue.scripts import JobSpec
 from mlops_platform.engine.graph import Difference
 from mlops_platform.run.resolved import ResolvedComponent
 from mlops_platform.steps.base import ComponentStep
-from mlops_platform.steps.jobs.manifest import DIGEST, ScriptJob, job_of, scripts_of
+from mlops_platform.steps.jobs.manifest import ScriptJob, job_of, scripts_of
 
 _GOING_SECONDS = 60.0
 _LONGEST_POLL, _FOLLOW_POLL = 0.25, 1.0

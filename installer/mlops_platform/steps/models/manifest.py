@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from mlops_platform.adapters.kube.inference import API, AUTOSCALER, KIND
-from mlops_platform.base.labels import MODEL, MODEL_VERSION, SERVER
+from mlops_platform.base.digest import short_digest
+from mlops_platform.base.labels import DIGEST, MODEL, MODEL_VERSION, SERVER
 from mlops_platform.base.quantities import to_cores
 from mlops_platform.catalogue.scripts import ModelsPart
 from mlops_platform.steps.models.options import Sizes
@@ -27,14 +28,17 @@ def manifest(
     """The fields that are applied. Sizes that are not given stay those of the `existing` object."""
     before = existing["spec"]["predictor"] if existing else {}
     least, most = _replicas(sizes, before)
+    resources = _resources(sizes, (before.get("model") or {}).get("resources") or {})
+    source = uri(part, model.model, model.version)
     labels = {MODEL: model.model} if re.fullmatch(_LABEL_VALUE, model.model) else {}
     notes = {
         MODEL: model.model,
         MODEL_VERSION: model.version,
         # An autoscaler of a fixed number of pods would only ask for metrics.
         AUTOSCALER: "none" if least == most else "hpa",
+        # The controller copies it to the pods: those with another one are of an earlier version.
+        DIGEST: short_digest([source, resources]),
     }
-    resources = _resources(sizes, (before.get("model") or {}).get("resources") or {})
     return {
         "apiVersion": API,
         "kind": KIND,
@@ -52,7 +56,7 @@ def manifest(
                 "model": {
                     "modelFormat": {"name": part.format},
                     "protocolVersion": "v2",
-                    "storageUri": uri(part, model.model, model.version),
+                    "storageUri": source,
                     **({"resources": resources} if resources else {}),
                 },
             }

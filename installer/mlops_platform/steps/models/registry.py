@@ -7,15 +7,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from mlops_platform.adapters.kube import KubeError
 from mlops_platform.adapters.models import READY, RegisteredModel, Registry
 from mlops_platform.base.errors import UsageError
-from mlops_platform.base.labels import SERVER
 from mlops_platform.base.values import substitute
 from mlops_platform.catalogue.scripts import ModelsPart
 from mlops_platform.run.context import Context
 from mlops_platform.run.resolved import ResolvedComponent
 from mlops_platform.steps.models.options import Reference
+from mlops_platform.steps.projects.servers import reached
 
 
 @dataclass(frozen=True)
@@ -44,27 +43,10 @@ def registry_of(context: Context) -> tuple[ResolvedComponent, ModelsPart]:
 
 @contextmanager
 def opened(context: Context, project: str) -> Iterator[Registry]:
-    """Open the registry for the block, as the account of the project that serves models.
-
-    As for data: the token comes from the API server, and the server is reached by a port-forward.
-    """
-    from mlops_platform.adapters.kube.forward import forward  # loads wsproto: imported at use
-
+    """Open the registry for the block. Raises UsageError, StepError."""
     resolved, part = registry_of(context)
-    component, kube = resolved.component, context.clients.kube
-    assert component.projects, "registry_of found its part"
-    try:
-        token = kube.token(project, SERVER, component.projects.token)
-    except KubeError as error:
-        if error.status != 404:
-            raise
-        raise UsageError(
-            f"{context.environment.name} has no project {project}",
-            command=f"mlops-platform project list --env {context.environment.name}",
-        ) from error
-    port = component.serves[part.port].port
-    with forward(kube, component.namespace, f"service/{component.name}", port) as address:
-        yield Registry(f"http://{address}", part.api, token)
+    with reached(context, project, resolved, part.port) as (url, token):
+        yield Registry(url, part.api, token)
 
 
 def uri(part: ModelsPart, model: str, version: str) -> str:

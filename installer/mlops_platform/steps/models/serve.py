@@ -25,6 +25,7 @@ from mlops_platform.adapters.kube.rollout import State
 from mlops_platform.adapters.wait import Pending, wait_until
 from mlops_platform.base.errors import StepError
 from mlops_platform.base.humanize import plural
+from mlops_platform.steps.models.options import label_of
 
 READY_SECONDS = 900.0  # a model of many gigabytes is fetched first
 _GONE_SECONDS = 180.0
@@ -136,14 +137,15 @@ def _seen(kube: Kube, target: Target, found: Serving) -> str:
     """'0 of 1 pods of version 2 ready: the server loads the model'"""
     reason = found.reason
     if found.states and found.reason == STARTS:
-        reason = explained(kube, target.project, found.states[0]).detail or reason
+        seen = explained(kube, target.project, found.states[0]).detail
+        reason = seen if seen != found.states[0].detail else reason
     text = f"{found.ready} of {found.wanted or 1} pods of version {target.version} ready"
     return f"{text}: {reason}" if reason else text
 
 
 def _failed(kube: Kube, target: Target, found: Serving) -> LoadFailed:
     failure = found.failure
-    why = [found.reason]
+    why = [failure.text or found.reason if failure else found.reason]
     if failure:
         if not failure.text:
             state = State("pod", found.pod, "", failure.how, "", failure.container, failure.tries - 1)
@@ -151,7 +153,8 @@ def _failed(kube: Kube, target: Target, found: Serving) -> LoadFailed:
         why.append(f"pod {found.pod}, container {failure.container}: {failure.how}, {failure.tries} tries")
     earlier = next((v for v in found.versions if v != target.version and v.isdigit()), "")
     hint = _hint(found) + ("; or serve the earlier version again" if earlier else "")
-    again = f"serve {shlex.quote(f'{target.model}/{earlier}')} --name {target.name}"
+    named = "" if label_of(target.model) == target.name else f" --name {target.name}"
+    again = f"serve {shlex.quote(f'{target.model}/{earlier}')}{named}"
     return LoadFailed(
         f"{target.name}: version {target.version} does not serve; {still(found)}",
         found,

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from mlops_platform.adapters.kube import Kube, KubeError
 from mlops_platform.adapters.kube.batch import JOB, TRAIN, pods_of, work
 from mlops_platform.adapters.kube.batch import find as find_all
+from mlops_platform.adapters.stored_logs import StoredLogs
 from mlops_platform.adapters.wait import Pending, wait_until
 from mlops_platform.base.errors import StepError, UsageError
 from mlops_platform.base.humanize import plural
+from mlops_platform.run.context import Context
+from mlops_platform.steps.projects.servers import reached
 
 Object = Mapping[str, Any]
 
@@ -83,6 +87,23 @@ def lines(kube: Kube, project: str, source: Source, tail: int) -> Iterator[str]:
     except KubeError as error:
         if error.status not in _NOT_YET:
             raise
+
+
+@contextmanager
+def stored(context: Context, project: str) -> Iterator[StoredLogs | None]:
+    """The stored logs of a project for the block; None if no component keeps logs. Raises StepError."""
+    for each in context.resolved.values():
+        projects = each.component.projects
+        if projects and projects.job_logs:
+            with reached(context, project, each, projects.job_logs) as (url, token):
+                yield StoredLogs(url, project, token)
+            return
+    yield None
+
+
+def bare(name: str) -> str:
+    """The name without `trainjob/` or `job/`."""
+    return name.rpartition("/")[2]
 
 
 def stop(kube: Kube, project: str, job: Object, say: Callable[[str], None]) -> None:

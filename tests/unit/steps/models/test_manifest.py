@@ -19,7 +19,9 @@ def made(sizes: Sizes, existing: Any = None, model: str = "iris") -> dict[str, A
 
 def test_object_names_a_version_and_keeps_every_pod_during_a_rollout() -> None:
     each = made(Sizes())
-    assert each["metadata"]["annotations"] == {
+    notes = each["metadata"]["annotations"]
+    assert len(notes.pop("mlops-platform/digest")) > 8
+    assert notes == {
         "mlops-platform/model": "iris",
         "mlops-platform/model-version": "2",
         "serving.kserve.io/autoscalerClass": "none",
@@ -57,6 +59,14 @@ def test_sizes_that_are_not_given_stay() -> None:
         2,
         {"cpu": "250m", "memory": "2Gi"},
     )
+
+
+def test_digest_changes_with_what_pods_have_and_not_with_their_number() -> None:
+    def digest(sizes: Sizes) -> str:
+        return str(made(sizes)["metadata"]["annotations"]["mlops-platform/digest"])
+
+    assert digest(Sizes()) == digest(Sizes(2, 4))
+    assert digest(Sizes()) != digest(Sizes(memory="1Gi"))
 
 
 def test_model_whose_name_is_no_label_value_is_an_annotation_only() -> None:
