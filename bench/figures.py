@@ -36,7 +36,18 @@ class Figure:
         return f"| {self.name} | {self.value:.3g} {self.unit} | {target} | {mark} |"
 
 
-def write(figures: list[Figure], steps: dict[str, float], cold: dict[str, float]) -> None:
+@dataclass(frozen=True)
+class Cost:
+    """The build time of one program from an empty cache, beside other builds, and its size in MB."""
+
+    program: str
+    seconds: float
+    size: float
+
+
+def write(
+    figures: list[Figure], steps: dict[str, float], cold: dict[str, float], programs: list[Cost]
+) -> None:
     """Replace results.json and the part of the page between its markers."""
     when = datetime.now(UTC).strftime("%Y-%m-%d")
     machine = f"{os.cpu_count()} cores, {platform.machine()}, Linux {platform.release()}"
@@ -50,6 +61,7 @@ def write(figures: list[Figure], steps: dict[str, float], cold: dict[str, float]
                 "figures": [asdict(figure) for figure in figures],
                 "warm_up_steps": steps,
                 "cold_up_steps": cold,
+                "programs": [asdict(cost) for cost in programs],
             },
             indent=1,
             ensure_ascii=False,
@@ -67,6 +79,9 @@ def write(figures: list[Figure], steps: dict[str, float], cold: dict[str, float]
         if each:
             lines += ["", f"{title}, seconds by step (steps of half a second and more):", ""]
             lines += [f"    {seconds:7.1f}  {step}" for step, seconds in _longest(each)]
+    if programs:
+        lines += ["", "| program | build | size |", "| --- | --- | --- |"]
+        lines += [f"| {cost.program} | {cost.seconds:.0f} s | {cost.size:.0f} MB |" for cost in programs]
     before, _, rest = PAGE.read_text().partition(BEGIN)
     after = rest.partition(END)[2]
     PAGE.write_text(f"{before}{BEGIN}\n" + "\n".join(lines) + f"\n{END}{after}")
