@@ -1,0 +1,107 @@
+"""Operators on an existing cluster: `down` removes those of the environment and leaves those of others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from mlops_platform.adapters.wait import Pending, wait_until
+from mlops_platform.catalogue.scaffold import new_component
+
+from tests.integration.kube.test_operators import RELEASE, definition
+from tests.integration.node import Node
+from tests.integration.registry.conftest import Person
+
+pytestmark = pytest.mark.integration
+
+FANS = "fans.example.com"
+_RBAC, _ADMISSION = "rbac.authorization.k8s.io/v1", "admissionregistration.k8s.io/v1"
+KINDS = [
+    ("v1", "Namespace"),
+    ("v1", "PersistentVolume"),
+    ("apiextensions.k8s.io/v1", "CustomResourceDefinition"),
+    ("apiregistration.k8s.io/v1", "APIService"),
+    *((_RBAC, kind) for kind in ("ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding")),
+    *((_ADMISSION, f"{kind}WebhookConfiguration") for kind in ("Validating", "Mutating")),
+    *((_ADMISSION, f"ValidatingAdmissionPolicy{kind}") for kind in ("", "Binding")),
+    (f"{FANS}/v1", "Blade"),
+    (f"{FANS}/v1", "Wheel"),
+]
+
+
+def everything(node: Node) -> set[str]:
+    """The objects that operators and their users may leave in a cluster."""
+    names = {
+        f"{kind} {each['metadata'].get('namespace', '')}/{each['metadata']['name']}"
+        for version, kind in KINDS
+        for each in node.kube.list(version, kind)
+    }
+    return names - {"Namespace /mlops-platform"}
+
+
+def operator_of_another_owner(node: Node) -> None:
+    """Two kinds with an object of each; its controller is stopped, so its finalizer would stay."""
+    for plural, scope in (("blades", "Cluster"), ("wheels", "Namespaced")):
+        kind = definition(FANS, plural, annotations=RELEASE)
+        kind["spec"]["scope"] = scope
+        schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+        kind["spec"]["versions"][0]["schema"] = {"openAPIV3Schema": schema}
+        node.kube.apply(kind)
+    meta = {"name": "theirs", "finalizers": [f"{FANS}/held"]}
+    node.kube.apply({"apiVersion": f"{FANS}/v1", "kind": "Blade", "metadata": meta})
+    node.kube.apply(
+        {"apiVersion": f"{FANS}/v1", "kind": "Wheel", "metadata": {**meta, "namespace": "default"}}
+    )
+
+
+def component_for_it(person: Person) -> None:
+    """The component of that operator, which applies an object of its own."""
+    new_component("fans", person.components)
+    file = person.components / "fans/component.yaml"
+    file.write_text(f"{file.read_text()}apiGroup: {FANS}\nobjects: [blades.yaml]\n")
+    blade = f"apiVersion: {FANS}/v1\nkind: Blade\nmetadata: {{name: ours}}\n"
+    (person.components / "fans/blades.yaml").write_text(blade)
+
+
+def jobset(project: str) -> dict[str, Any]:
+    """A JobSet that never starts, as a user leaves it."""
+    pod = {"restartPolicy": "Never", "containers": [{"name": "work", "image": "example.com/none"}]}
+    job = {"name": "work", "template": {"spec": {"template": {"spec": pod}}}}
+    return {
+        "apiVersion": "jobset.x-k8s.io/v1alpha2",
+        "kind": "JobSet",
+        "metadata": {"name": "left", "namespace": project},
+        "spec": {"suspend": True, "replicatedJobs": [job]},
+    }
+
+
+def test_down_removes_operators_of_ours_and_leaves_those_of_others(node: Node, person: Person) -> None:
+    operator_of_another_owner(node)
+    before = everything(node)
+    component_for_it(person)
+    person.choose(fans={}, jobset={})
+    code, said = person.says("up", "--yes")
+    assert code == 4 and "owner: Helm release fans" in str(said), said
+
+    person.choose(fans={"source": "present"}, jobset={})
+    code, said = person.says("up", "--yes")
+    assert code == 0, said
+    assert node.kube.get(f"{FANS}/v1", "Blade", "ours")
+    code, said = person.says("project", "add", "team")
+    assert code == 0, said
+    node.kube.apply(jobset("team"))
+
+    code, said = person.says("down", "--yes")
+    assert (code, said["data"]["left"]) == (0, []), said
+    wait_until(
+        "nothing of the environment is left",
+        lambda: everything(node) == before or Pending(str(everything(node) ^ before)),
+        seconds=60,
+    )
+    for kind, namespace in (("Blade", ""), ("Wheel", "default")):
+        theirs = node.kube.get(f"{FANS}/v1", kind, "theirs", namespace)
+        assert theirs and theirs["metadata"]["finalizers"] == [f"{FANS}/held"]
+        free = {"metadata": {"finalizers": None}}
+        node.kube.patch(f"{FANS}/v1", kind, "theirs", namespace, body=free)
+    for plural in ("blades", "wheels"):
+        node.kube.delete("apiextensions.k8s.io/v1", "CustomResourceDefinition", f"{plural}.{FANS}")
