@@ -38,9 +38,13 @@ if TYPE_CHECKING:
 class Clients:
     """Clients of a cluster that exists; made on first use, shared by all threads."""
 
-    def __init__(self, access: Slot[ClusterAccess], before_change: Callable[[Kube], None]) -> None:
+    def __init__(
+        self, access: Slot[ClusterAccess], before_change: Callable[[Kube], None], *, ahead: bool = False
+    ) -> None:
+        """`ahead`: read whole kinds until the first change; for a cluster that belongs to the environment."""
         self._access = access
         self._before_change = before_change
+        self._ahead = ahead
         self._lock = threading.Lock()
         self._writing = False
         self._images: frozenset[str] | None = None
@@ -48,9 +52,11 @@ class Clients:
     @cached_property
     def kube(self) -> Kube:
         from mlops_platform.adapters.kube import Kube  # imported at use: start-up time
+        from mlops_platform.adapters.kube.ahead import ReadAhead  # imported at use: start-up time
 
         access = self._access.get()
-        return Kube(access.kubeconfig, access.token)
+        made = ReadAhead if self._ahead else Kube
+        return made(access.kubeconfig, access.token)
 
     @cached_property
     def api_addresses(self) -> tuple[Address, ...]:
@@ -77,6 +83,7 @@ class Clients:
         """The client for a step that changes the cluster; takes the environment's lease first."""
         with self._lock:
             if not self._writing:
+                self.kube.changes()
                 self._before_change(self.kube)
                 self._writing = True
         return self.kube
@@ -215,7 +222,7 @@ def context_of(
         cancel=cancel,
         run_folder=run_folder,
         access=access,
-        clients=Clients(access, before_change),
+        clients=Clients(access, before_change, ahead=cluster.capabilities.dedicated),
         beside=opened.beside or Path(),
         redact=redact,
     )

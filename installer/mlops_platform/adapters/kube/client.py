@@ -43,6 +43,9 @@ class Kube(Transport):
         super().__init__(kubeconfig, Connection(kubeconfig, context, token, scratch))
         self._resources = Resources(lambda path: self._get(path))
 
+    def changes(self) -> None:
+        """Objects are changed from now on: a client that has read some ahead reads them again."""
+
     def get(self, api_version: str, kind: str, name: str, namespace: str = "") -> Object | None:
         """Return an object; None if it does not exist, or if its kind is not served."""
         path = self._path(api_version, kind, namespace, name, missing="")
