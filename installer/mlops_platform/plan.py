@@ -169,7 +169,11 @@ def _component(context: Context, test: ComponentTest, ground: _Ground, built: Ma
             *([after(MakeClient(context, resolved), required)] if needs.client else []),
             *([after(MakeCertificate(context, resolved), required)] if needs.certificate else []),
             *([MakeWebhookCertificate(context, resolved)] if component.webhook_certificate else []),
-            *([after(CollectProxySecrets(context, resolved), required)] if component.ingress else []),
+            *(
+                [after(CollectProxySecrets(context, resolved), required, _late(context))]
+                if component.ingress
+                else []
+            ),
             *([PutBundle(context, resolved)] if resolved.bundle else []),
         ),
         *(
@@ -186,6 +190,12 @@ def _component(context: Context, test: ComponentTest, ground: _Ground, built: Ma
         vault_ready = built[context.store.name].verified
         rotation = after(ConfigureDatabaseEngine(context, resolved), verified, vault_ready)
     return _Built(parallel(steps, rotation), verified, Part(last=rotation.last))
+
+
+def _late(context: Context) -> Part:
+    """The steps that make the proxy secrets of the UIs that are installed after the ingress."""
+    late = context.catalog.late_uis(context.resolved)
+    return Part(last=tuple(PrepareNamespace(context, context.resolved[n]).id for n in sorted(late)))
 
 
 def _account(
@@ -267,7 +277,9 @@ def _component_images(context: Context) -> list[str]:
 def _behind_uis(context: Context) -> set[str]:
     """The components with a UI, the ingress, and all that they require."""
     components = {name: resolved.component for name, resolved in context.resolved.items()}
+    late = context.catalog.late_uis(components)
     found = [n for n, c in components.items() if c.ingress or any(s.ui for s in c.serves.values())]
+    found = [n for n in found if n not in late]
     for name in found:
         found += [needed for needed in context.resolved[name].requires if needed not in found]
     return set(found)

@@ -13,6 +13,7 @@ from mlops_platform.run.context import Context
 from mlops_platform.run.open import open_environment
 
 BEHIND_UIS = ["vault", "postgres", "minio", "mlflow", "oauth2-proxy", "gateway"]
+LATE = "model-routes"  # its UI is behind the gateway, and it requires the gateway
 OPERATORS = ["jobset", "trainer", "kserve", "metrics-server"]
 
 
@@ -20,7 +21,7 @@ OPERATORS = ["jobset", "trainer", "kserve", "metrics-server"]
 def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Context:
     """An environment that lists its operators first."""
     monkeypatch.setenv("MLOPS_PLATFORM_HOME", str(tmp_path / "home"))
-    components: dict[str, object] = {name: {} for name in [*OPERATORS, *BEHIND_UIS]}
+    components: dict[str, object] = {name: {} for name in [*OPERATORS, LATE, *BEHIND_UIS]}
     text = {
         "name": "ordered",
         "domain": "mlops.test",
@@ -33,12 +34,27 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Context:
 
 def test_images_of_operators_are_built_after_those_behind_uis(work: Context) -> None:
     names = image_names(work)
-    first = min(names.index(name) for name in OPERATORS)
+    first = min(names.index(name) for name in [*OPERATORS, LATE])
     assert all(names.index(name) < first for name in BEHIND_UIS)
     programs = [id_ for id_ in plan_up(work).requires if id_.startswith("program/")]
     assert programs.index("program/oauth2-proxy") < programs.index("program/kserve")
 
 
 def test_uis_are_announced_when_the_ingress_is_verified(work: Context) -> None:
-    assert news(work) == {"gateway/smoke": ["✔ mlflow answers: https://mlflow.mlops.test"]}
+    assert news(work) == {
+        "gateway/smoke": ["✔ mlflow answers: https://mlflow.mlops.test"],
+        "model-routes/smoke": ["✔ model-routes answers: https://models.mlops.test"],
+    }
     assert "gateway/smoke" in plan_up(work).requires
+
+
+def test_ingress_does_not_wait_for_a_ui_that_requires_it_but_has_its_secret(work: Context) -> None:
+    requires = plan_up(work).requires
+    before = set[str]()
+    left = ["gateway/smoke"]
+    while left:
+        left += (more := set(requires[left.pop()]) - before)
+        before |= more
+    assert f"{LATE}/namespace" in before  # its Secrets are made there
+    assert not {f"{LATE}/release", "kserve/release"} & before
+    assert "gateway/smoke" in requires[f"{LATE}/release"]

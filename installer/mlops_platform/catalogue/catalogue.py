@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mlops_platform.base.yaml import Document
 from mlops_platform.catalogue.component import Component, Outside
+from mlops_platform.catalogue.rules import PodCalls
 
 # Installed before every component for which a Secret is made.
 SECRET_STORE = "secret-store"  # noqa: S105
@@ -63,15 +64,28 @@ class Catalog:
     def edges(self, name: str, chosen: Iterable[str]) -> tuple[str, ...]:
         """The chosen components that are installed before this one, in catalogue order.
 
-        Besides `requires`: the secret store, if a Secret is made for it, and for an ingress its UIs.
+        Besides `requires`: the secret store, if a Secret is made for it, and for an ingress its UIs, except
+        those that require the ingress.
         """
         pool, component = set(chosen), self[name]
         found = self._resolved(component.requires, pool)
         if component.needs.anything:
             found |= self._resolved([SECRET_STORE], pool)
         if component.ingress:
-            found |= {n for n in pool if any(s.ui for s in self[n].serves.values())}
+            uis = {n for n in pool if any(s.ui for s in self[n].serves.values())}
+            found |= uis - self.late_uis(pool)
         return tuple(n for n in self.entries if n in found - {name})
+
+    def late_uis(self, chosen: Iterable[str]) -> set[str]:
+        """The chosen components with a UI that are installed after the ingress, because they require it."""
+        pool = set(chosen)
+        ingresses = {n for n in pool if self[n].ingress}
+        return {
+            n
+            for n in pool
+            if any(s.ui for s in self[n].serves.values())
+            and ingresses & self._resolved(self[n].requires, pool)
+        }
 
     def flows(self, chosen: Iterable[str]) -> frozenset[Flow]:
         """Every permitted connection between the chosen components; all others are denied.
@@ -103,6 +117,12 @@ class Catalog:
         reached = self.project_ports(chosen)
         parts = (self[name].projects for name in reached)
         return sorted({part.token for part in parts if part and part.token})
+
+    def callers_of_projects(self, chosen: Iterable[str]) -> list[tuple[Component, PodCalls]]:
+        """The chosen components that connect to pods of projects."""
+        pool = set(chosen)
+        found = [entry.component for name, entry in self.entries.items() if name in pool]
+        return [(each, each.projects.calls) for each in found if each.projects and each.projects.calls]
 
     def _resolved(self, wanted: Iterable[str], pool: set[str]) -> set[str]:
         return {p for word in wanted for p in self.providers(word) if p in pool}

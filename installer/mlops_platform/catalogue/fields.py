@@ -51,6 +51,12 @@ def _file(value: str) -> str:
     return value
 
 
+def _label(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9]([-A-Za-z0-9._/]{0,61}[A-Za-z0-9])?", value):
+        raise ValueError("not a label | letters, digits and -._ only, at most 63; a key may have one /")
+    return value
+
+
 def _script(value: str) -> str:
     if not _file(value).endswith(".py"):
         raise ValueError("not a Python script | its name ends in .py")
@@ -140,6 +146,7 @@ ScriptName = Annotated[str, AfterValidator(_script)]
 Pods = Annotated[str, AfterValidator(_pods)]
 EnvName = Annotated[str, AfterValidator(_env)]
 PortName = Annotated[str, AfterValidator(_port_name)]
+Label = Annotated[str, AfterValidator(_label)]
 Audience = Annotated[str, AfterValidator(_audience)]
 ApiGroup = Annotated[str, AfterValidator(_api_group)]
 GoModule = Annotated[str, AfterValidator(_go_module)]

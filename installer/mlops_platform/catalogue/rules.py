@@ -1,4 +1,4 @@
-"""Rights that a component gives to the members and accounts of projects, on objects of its own kinds."""
+"""What components and projects may do with each other: rights on objects, and calls of pods."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from mlops_platform.base.yaml import Strict
+from mlops_platform.catalogue.fields import Label, Port
 
 Verb = Literal["get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"]
 # Rights on objects of these groups are rights on the platform's own rules.
@@ -55,3 +56,16 @@ class Rule(Strict):
     def manifest(self) -> dict[str, list[str]]:
         """The rule as a Role has it."""
         return {"apiGroups": self.groups, "resources": self.resources, "verbs": list(self.verbs)}
+
+
+class PodCalls(Strict):
+    """Pods of projects that the pods of a component connect to: policies of both sides allow it."""
+
+    port: Port = Field(description="Number in the container")
+    service: Port | None = Field(default=None, description="Number in the Service of the pods, if another")
+    labels: dict[Label, Label] = Field(min_length=1, description="Labels of the pods")
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """The numbers that egress needs: network plugins see that of the Service or of the container."""
+        return tuple(dict.fromkeys((self.port, self.service or self.port)))

@@ -18,7 +18,7 @@ from mlops_platform.catalogue.fields import (
     ScriptName,
     UrlPath,
 )
-from mlops_platform.catalogue.rules import Rule
+from mlops_platform.catalogue.rules import PodCalls, Rule
 
 
 class Script(Strict):
@@ -159,6 +159,7 @@ class ProjectsPart(Script):
     account: list[Rule] = Field(
         default_factory=list, description="Further rights of its account in every project"
     )
+    calls: PodCalls | None = Field(default=None, description="Pods of every project that it connects to")
     dags: DagsPart | None = Field(default=None, description="How it runs the DAGs of projects")
     environment: dict[EnvName, str] = Field(
         default_factory=dict,
@@ -204,9 +205,9 @@ class ProjectsPart(Script):
     @model_validator(mode="after")
     def _whole(self) -> ProjectsPart:
         rights = (self.view, self.edit, self.pods, self.logs, self.account)
-        given = (self.script, self.smoke, self.environment, self.objects, *rights)
+        given = (self.script, self.smoke, self.environment, self.objects, self.calls, *rights)
         if not any(given):
-            what = "empty | give a script, a smoke test, objects, an environment, or rights"
+            what = "empty | give a script, a smoke test, objects, an environment, calls, or rights"
             raise ValueError(what)
         if not self.script and (self.secrets or self.identity or self.holds or self.files or self.dags):
             raise ValueError("no script | secrets, identity, holds, files and dags are for a script")

@@ -35,12 +35,16 @@ def routes(environment: Environment, catalog: Catalog) -> dict[str, Any]:
     """The contents of routes.json."""
     sign_on = chosen_provider(environment, catalog, SIGN_ON)
     assert sign_on, "an ingress requires sign-on"
+    late = catalog.late_uis(component.name for component in chosen_components(environment, catalog))
     return {
         "domain": environment.domain,
         "site": environment.site,
         "groups": list(GROUPS),
         "sign_on": _address(sign_on, sign_on.serves[sign_on.provides[SIGN_ON].port]),
-        "routes": [_route(catalog, component, ui) for component, ui in exposed_uis(environment, catalog)],
+        "routes": [
+            {**_route(catalog, component, ui), "late": component.name in late}
+            for component, ui in exposed_uis(environment, catalog)
+        ],
     }
 
 

@@ -57,8 +57,9 @@ def news(context: Context) -> dict[str, list[str]]:
     """
     ingress = gateway(context.environment, context.catalog)
     found: dict[str, list[str]] = {}
+    late = context.catalog.late_uis(context.resolved)
     for endpoint in _uis(context):
-        step = f"{ingress[0].name if ingress else endpoint.what}/smoke"
+        step = f"{ingress[0].name if ingress and endpoint.what not in late else endpoint.what}/smoke"
         found.setdefault(step, []).append(f"✔ {endpoint.what} answers: {endpoint.where}")
     return found
 

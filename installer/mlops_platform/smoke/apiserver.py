@@ -35,7 +35,8 @@ class NotYetError(Exception):
 def call(method: str, path: str, body: Object | None = None, *, token: bool = True) -> Object:
     """Send one request and return the answer. Raises Refused."""
     host, port = os.environ["KUBERNETES_SERVICE_HOST"], os.environ["KUBERNETES_SERVICE_PORT"]
-    headers = {"Content-Type": "application/json"}
+    kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
+    headers = {"Content-Type": kind}
     if token:
         headers["Authorization"] = f"Bearer {(_ACCOUNT / 'token').read_text()}"
     data = json.dumps(body).encode() if body else None
@@ -71,6 +72,11 @@ def items(api_version: str, plural: str, selector: str = "", namespace: str = PR
         "GET", f"{path_of(api_version, plural, namespace=namespace)}?labelSelector={selector}"
     )["items"]
     return found
+
+
+def patch(api_version: str, plural: str, name: str, change: Object, namespace: str = PROJECT) -> Object:
+    """Merge `change` into an object; None removes a key."""
+    return call("PATCH", path_of(api_version, plural, name, namespace), change)
 
 
 def delete(api_version: str, plural: str, name: str, namespace: str = PROJECT) -> None:

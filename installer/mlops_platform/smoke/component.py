@@ -32,6 +32,7 @@ from mlops_platform.run.context import Context
 from mlops_platform.run.resolved import ResolvedComponent
 from mlops_platform.smoke.evidence import collect
 from mlops_platform.smoke.temporary import temporary_project
+from mlops_platform.steps.access.certificate import authority
 from mlops_platform.steps.access.users import PEOPLE, trial
 from mlops_platform.steps.jobs.manifest import ScriptJob
 from mlops_platform.steps.jobs.run import JobFailed, run_job
@@ -41,6 +42,8 @@ from mlops_platform.steps.release.values import source_of, values_of
 _BACK_SECONDS = 180
 PROBES = Path(__file__).with_name("probes.py")
 _API = Path(__file__).with_name("apiserver.py")
+# Beside the scripts of a component that requires the ingress: its smoke test may send requests through it.
+AUTHORITY = "authority.crt"
 
 
 @dataclass(frozen=True)
@@ -254,6 +257,9 @@ class _Run:
         resolved, spec = self._resolved, self._spec
         keys = (*spec.secrets, *([PEOPLE] if spec.people else []))
         image = resolved.reference(spec.image)
+        scripts = scripts_of(resolved, spec)
+        if resolved.name in self._context.catalog.late_uis(self._context.resolved):
+            scripts[AUTHORITY] = authority(self._context)
         env = {**substitute(spec.env, resolved.variables), "RUN": self._run}
         if spec.project:
             env |= {"PROJECT": self._project, "IMAGE": image}
@@ -261,7 +267,7 @@ class _Run:
             name=f"{resolved.name}-{spec.script.removesuffix('.py')}-{phase}",
             namespace=resolved.namespace,
             image=image,
-            scripts=scripts_of(resolved, spec),
+            scripts=scripts,
             arguments=acts,
             secrets={resolved.secret(key): key for key in keys},
             env=env,

@@ -122,6 +122,15 @@ def test_order_has_implied_edges_and_no_optional_ones(network: Catalog) -> None:
     assert network.edges("store", without) == ()
 
 
+def test_ingress_comes_before_a_ui_that_requires_it(network: Catalog, tmp_path: Path) -> None:
+    write(tmp_path, "late", "requires: [front]\nserves: {web: {port: 80, ui: true}}\n")
+    catalog = read_catalog(tmp_path)
+    assert catalog.late_uis(catalog.entries) == {"late"}
+    assert catalog.edges("front", catalog.entries) == ("album", "page")
+    assert catalog.edges("late", catalog.entries) == ("front",)
+    assert Flow("front", "late", 80) in catalog.flows(catalog.entries)
+
+
 def test_flows_reach_ports_of_required_components_and_uis_of_the_ingress(
     network: Catalog,
 ) -> None:

@@ -39,6 +39,13 @@ def domain_certificate(context: Context, resolved: ResolvedComponent) -> Wanted:
 
 def authority_file(context: Context) -> Path:
     """Write the authority's certificate to the state folder. Raises StepError if there is none."""
+    file = context.state / "authority.crt"
+    file.write_text(authority(context))
+    return file
+
+
+def authority(context: Context) -> str:
+    """The certificate of the environment's authority. Raises StepError if there is none."""
     ingress = gateway(context.environment, context.catalog)
     stored: Mapping[str, str] = {}
     if ingress:
@@ -51,6 +58,4 @@ def authority_file(context: Context) -> Path:
             why="no certificate was made",
             command=f"mlops-platform up --env {name}",
         )
-    file = context.state / "authority.crt"
-    file.write_text(stored["ca.crt"])
-    return file
+    return stored["ca.crt"]

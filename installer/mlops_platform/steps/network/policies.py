@@ -7,7 +7,7 @@ which only the installer can set.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -119,7 +119,19 @@ def render_project(
     outgoing = [(t, n) for t, found in ports.items() for port in found for n in served[t, port].numbers]
     rules = {"ingress": [{"from": [own]}], "egress": [{"to": [own]}, *_between(catalog, outgoing, "to")]}
     flows = {"metadata": {"name": FLOWS}, "spec": {**EVERY_POD, **rules}}
-    return placed((*base, flows), namespace, labels)
+    return placed((*base, flows, *_callers(catalog, chosen)), namespace, labels)
+
+
+def _callers(catalog: Catalog, chosen: Iterable[str]) -> Iterator[Manifest]:
+    """Policies that admit components to those pods of a project that they call."""
+    for component, calls in catalog.callers_of_projects(chosen):
+        rule = {"from": [namespace_peer(component.namespace)], "ports": _ports([calls.port])}
+        spec = {
+            "podSelector": {"matchLabels": dict(calls.labels)},
+            "policyTypes": ["Ingress"],
+            "ingress": [rule],
+        }
+        yield {"metadata": {"name": f"from-{component.name}"}, "spec": spec}
 
 
 def placed(
@@ -163,6 +175,9 @@ def _flows(catalog: Catalog, component: Component, chosen: Iterable[str], addres
     egress = _between(catalog, outgoing, "to")
     if open_to_projects := {s.container for s in component.serves.values() if s.projects}:
         ingress.append({"from": [_PROJECTS], "ports": _ports(open_to_projects)})
+    if component.projects and (calls := component.projects.calls):
+        pods = {**_PROJECTS, "podSelector": {"matchLabels": dict(calls.labels)}}
+        egress.append({"to": [pods], "ports": _ports(calls.numbers)})
     # Traffic from outside of the cluster and from the API server is from no pod: no selector matches it.
     load_balancers = {s.container for s in component.serves.values()} if component.ingress else set[int]()
     for ports in filter(None, (load_balancers, set(component.webhooks))):

@@ -87,15 +87,31 @@ def test_both_sides_allow_exactly_the_flows(catalog: Any) -> None:
     assert out == into | flows
 
 
+CALLED = {
+    "namespaceSelector": {"matchExpressions": [{"key": "mlops-platform/project", "operator": "Exists"}]},
+    "podSelector": {"matchLabels": {"component": "predictor"}},
+}
+
+
+def test_only_the_component_that_calls_pods_of_projects_reaches_them() -> None:
+    reaching = {
+        name: [p["port"] for p in rule["ports"]]
+        for name in CATALOG.entries
+        for rule in policies(name)[-1]["spec"]["egress"]
+        if CALLED in rule["to"]
+    }
+    assert reaching == {"front": [80, 9000]}
+
+
 @pytest.mark.parametrize("name", CATALOG.entries)
-def test_only_dns_is_selected_by_pod_labels(name: str) -> None:
-    """A pod can have any labels; the name of a namespace is unique."""
+def test_only_dns_and_called_pods_are_selected_by_pod_labels(name: str) -> None:
+    """A pod can have any labels; the name of a namespace is unique. Labels only narrow a call to projects."""
     for policy in policies(name):
         assert policy["spec"]["podSelector"] == {}
         for rule in [*policy["spec"].get("ingress", []), *policy["spec"].get("egress", [])]:
             peers = rule.get("from") or rule.get("to")
             assert peers and rule["ports"], "a rule without peers or ports allows all"
-            labelled = [p for p in peers if "podSelector" in p]
+            labelled = [p for p in peers if "podSelector" in p and p != CALLED]
             assert all(p["podSelector"]["matchLabels"] == {"k8s-app": "kube-dns"} for p in labelled)
 
 

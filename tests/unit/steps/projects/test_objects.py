@@ -36,7 +36,7 @@ def test_objects_match_golden_file(name: str, project: Project, golden: Callable
 def test_policies_come_before_any_object_that_could_run_a_pod() -> None:
     kinds = [each["kind"] for each in objects(PROJECT)]
     assert kinds[0] == "Namespace"
-    assert set(kinds[1:4]) == {"NetworkPolicy"}
+    assert set(kinds[1:5]) == {"NetworkPolicy"}
     assert {kind for _, kind in KINDS} == {*kinds[1:]}
 
 
@@ -94,6 +94,15 @@ def test_only_ports_of_chosen_components_are_open() -> None:
 
     assert egress("idle") == [{"to": [{"podSelector": {}}]}]
     assert len(egress("idle", "page")) == 2
+
+
+def test_called_pods_admit_the_caller_at_the_port_of_the_container_only() -> None:
+    (policy,) = [each for each in objects(PROJECT) if each["metadata"]["name"] == "from-front"]
+    assert policy["spec"]["podSelector"] == {"matchLabels": {"component": "predictor"}}
+    (rule,) = policy["spec"]["ingress"]
+    assert rule["from"] == [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "front"}}}]
+    assert rule["ports"] == [{"protocol": "TCP", "port": 9000}]
+    assert not [each for each in objects(PROJECT, "page") if each["metadata"]["name"] == "from-front"]
 
 
 def test_record_is_read_back() -> None:
