@@ -27,7 +27,7 @@ server {{
   set $upstream {upstream};
   set $sign_on {sign_on};
   set $secret_of_host '{proxy_secret}';
-  set $who ''; set $email ''; set $groups ''; set $proxy_secret '';
+  set $login ''; set $email ''; set $groups ''; set $proxy_secret '';
 {locations}\
 }}
 """
@@ -87,7 +87,7 @@ _OWN_TOKENS = """\
   location @own-token {
     if ($foreign) { return 403; }
     if ($http_authorization = '') { return 403; }
-    set $who ''; set $email ''; set $groups ''; set $proxy_secret $secret_of_host;
+    set $login ''; set $email ''; set $groups ''; set $proxy_secret $secret_of_host;
     include /files/headers.conf;
     include /files/upstream.conf;
     proxy_set_header Cookie "";
@@ -139,7 +139,7 @@ server {{
   return 200 "{lines}";
 }}
 """
-_FAREWELL = """\
+_LOGOUT_PAGE = """\
   location = /sign-out {{
     include /files/headers.conf;
     add_header Content-Security-Policy "default-src 'none'; connect-src 'self'; script-src '{script}'" always;
@@ -160,11 +160,11 @@ def written(plan: Mapping[str, Any], resolv: str, proxy_secrets: Mapping[str, st
     common = {"sign_on": f"{plan['sign_on']['service']}.{suffix}:{plan['sign_on']['port']}"}
     last = quote(logout_page or f"https://{OWN}.{site}/signed-out", safe="")
     blocks = [f"resolver {server} valid=10s ipv6=off;\n"]
-    everybody = _SIGN_ON.format(groups=",".join(plan["groups"]))
+    sign_on = _SIGN_ON.format(groups=",".join(plan["groups"]))
     own = {
         "upstream": MIRROR,
         "proxy_secret": "",
-        "locations": everybody + _OWN_LOCATIONS.format(logout_page=last),
+        "locations": sign_on + _OWN_LOCATIONS.format(logout_page=last),
     }
     blocks += [_mirror(), _SERVER.format(host=f"{OWN}.{domain}", **own, **common)]
     for route in routes:
@@ -173,7 +173,7 @@ def written(plan: Mapping[str, Any], resolv: str, proxy_secrets: Mapping[str, st
             _SERVER.format(
                 host=f"{route['host']}.{domain}",
                 upstream=f"{route['service']}.{suffix}:{route['port']}",
-                proxy_secret=_harmless(proxy_secrets.get(route["component"], "")),
+                proxy_secret=_require_plain(proxy_secrets.get(route["component"], "")),
                 locations=locations,
                 **common,
             )
@@ -203,7 +203,7 @@ def _public(route: Route, pages: Path) -> str:
         file.write_text(route["logoutPage"])
         script = re.search(r"<script>(.*?)</script>", route["logoutPage"], re.DOTALL)
         digest = hashlib.sha256((script[1] if script else "").encode()).digest()
-        parts.append(_FAREWELL.format(file=file, script=f"sha256-{base64.b64encode(digest).decode()}"))
+        parts.append(_LOGOUT_PAGE.format(file=file, script=f"sha256-{base64.b64encode(digest).decode()}"))
     return "".join([*parts, "  location / { return 404; }\n"])
 
 
@@ -221,7 +221,7 @@ def _cluster_dns(resolv: str) -> tuple[str, str]:
     return (f"[{server[1]}]" if ":" in server[1] else server[1]), domain[1]
 
 
-def _harmless(secret: str) -> str:
+def _require_plain(secret: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9_-]*", secret):
         raise SystemExit("a proxy secret has characters with a meaning in nginx.conf")
     return secret

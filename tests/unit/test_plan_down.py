@@ -13,8 +13,8 @@ from mlops_platform.run.open import open_environment
 from mlops_platform.teardown.ignore_errors import IgnoreErrors
 from mlops_platform.teardown.verify import DownOptions
 
-LAST = ["cluster/retain", "cluster/unblock", "cluster/destroy", "cluster/sweep", "cluster/proof"]
-DRAIN = ["drain/webhooks", "drain/schedules", "drain/custom", "drain/entrances", "drain/volumes"]
+LAST = ["cluster/retain", "cluster/unblock", "cluster/destroy", "cluster/sweep", "cluster/verify"]
+DRAIN = ["drain/webhooks", "drain/schedules", "drain/custom", "drain/load-balancers", "drain/volumes"]
 COMPONENTS = ("airflow", "gateway", "minio", "mlflow", "oauth2-proxy", "postgres", "vault")
 RELEASES = ["drain/other-releases", *(f"{name}/uninstall" for name in COMPONENTS)]
 
@@ -60,24 +60,24 @@ def test_external_resources_go_before_their_controllers() -> None:
 def test_releases_of_host_cluster_go_before_their_volumes() -> None:
     found = graph("local")
     assert "cluster/record" not in ids(found)
-    chain = ["mlflow/uninstall", "postgres/uninstall", "drain/volumes", "cluster/destroy", "cluster/proof"]
+    chain = ["mlflow/uninstall", "postgres/uninstall", "drain/volumes", "cluster/destroy", "cluster/verify"]
     for first, second in pairwise(chain):
         assert before(found, first, second), (first, second)
 
 
 def test_dead_cluster_is_swept_and_verified() -> None:
     assert ids(graph("ephemeral", alive=False)) == [*LAST, "cluster/record"]
-    assert ids(graph("ephemeral", sweep_only=True)) == ["cluster/sweep", "cluster/proof", "cluster/record"]
+    assert ids(graph("ephemeral", sweep_only=True)) == ["cluster/sweep", "cluster/verify", "cluster/record"]
 
 
 def test_force_ignores_errors_except_in_sweep_and_verification() -> None:
     found = graph("ephemeral", force=True)
     unforced = {step.id for step in found.steps if not isinstance(step, IgnoreErrors)}
-    assert unforced == {"cluster/sweep", "cluster/proof", "cluster/record"}
+    assert unforced == {"cluster/sweep", "cluster/verify", "cluster/record"}
 
 
 def test_snapshots_are_retained_before_their_owners_are_deleted() -> None:
     found = graph("ephemeral", retain=frozenset({"snapshots"}))
-    chain = ["drain/schedules", "drain/snapshots", "drain/custom", "drain/entrances"]
+    chain = ["drain/schedules", "drain/snapshots", "drain/custom", "drain/load-balancers"]
     for first, second in pairwise(chain):
         assert before(found, first, second), (first, second)

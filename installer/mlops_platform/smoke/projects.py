@@ -71,10 +71,11 @@ class ProjectsTest:
         with _two_projects(self.context, kube, progress) as pair:
             with ThreadPoolExecutor() as pool:
                 asked = pool.submit(self._network, kube, progress, pair)
+                reviewed = pool.submit(lambda: list(rights(kube, *(project.name for project in pair))))
                 _sync(self.context, kube, pair)
                 from_components = list(pool.map(lambda job: self._component(kube, job), self._jobs(pair)))
             results = asked.result() + [result for results in from_components for result in results]
-            return results + list(rights(kube, *(project.name for project in pair)))
+            return results + reviewed.result()
 
     def error(self, results: Sequence[Result]) -> SmokeError:
         failed = [result for result in results if not result.ok]

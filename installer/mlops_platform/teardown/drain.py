@@ -120,7 +120,7 @@ class DeleteCustomResources(EnvironmentStep):
 class DeleteLoadBalancers(EnvironmentStep):
     """Delete Gateways, Ingresses and Services of type LoadBalancer, with their load balancers outside."""
 
-    path = "drain/entrances"
+    path = "drain/load-balancers"
     layer = "drain"
 
     def observe(self) -> Difference | None:

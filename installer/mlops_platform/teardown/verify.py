@@ -208,7 +208,7 @@ class VerifyDestroyed(EnvironmentStep):
     options: DownOptions
     outcome: Outcome
 
-    path = "cluster/proof"
+    path = "cluster/verify"
     layer = "verify"
 
     def observe(self) -> Difference | None:
