@@ -68,7 +68,7 @@ func serve(folder, resource string, count int) error {
 		p.devices = append(p.devices, &api.Device{ID: id, Health: api.Healthy})
 	}
 	kubelet := filepath.Join(folder, filepath.Base(api.KubeletSocket))
-	for !exists(kubelet) {
+	for !answers(kubelet) { // the socket of a node that was stopped is left
 		time.Sleep(pause)
 	}
 	socket := filepath.Join(folder, "simulated-gpus.sock")
@@ -108,6 +108,15 @@ func register(kubelet, endpoint, resource string) error {
 	request := &api.RegisterRequest{Version: api.Version, Endpoint: endpoint, ResourceName: resource}
 	_, err = api.NewRegistrationClient(connection).Register(ctx, request)
 	return err
+}
+
+func answers(path string) bool {
+	connection, err := net.Dial("unix", path)
+	if err != nil {
+		return false
+	}
+	connection.Close()
+	return true
 }
 
 func exists(path string) bool {
