@@ -31,19 +31,32 @@ def model_serve(
     ] = "",
     cpu: Annotated[str, typer.Option("--cpu", help="CPU request of a pod, such as 250m.")] = "",
     memory: Annotated[str, typer.Option("--memory", help="Memory of a pod, such as 1Gi.")] = "",
+    canary: Annotated[
+        int | None,
+        typer.Option("--canary", min=0, max=100, metavar="PERCENT", help="Share beside the stable version."),
+    ] = None,
+    promote: Annotated[bool, typer.Option("--promote", help="Make the canary the stable version.")] = False,
     env: Env = "local",
     output: Out = Output.TEXT,
     verbose: Verbose = False,
 ) -> None:
     """Serve a version of a model, or another version in its place, and wait until it answers."""
+    from mlops_platform.base.errors import UsageError
     from mlops_platform.commands import model as command
+    from mlops_platform.commands._canary import canary as act_on_canary
 
-    end(
-        Console("model serve", env, output, verbose),
-        lambda console: command.serve(
-            console, model, project, name=name, replicas=replicas, cpu=cpu, memory=memory
-        ),
-    )
+    def act(console: Console) -> int:
+        if canary is None and not promote:
+            return command.serve(
+                console, model, project, name=name, replicas=replicas, cpu=cpu, memory=memory
+            )
+        if replicas or cpu or memory or (promote and canary is not None):
+            raise UsageError(
+                "--canary and --promote go with --name only", hint="change sizes before or after"
+            )
+        return act_on_canary(console, model, project, name, percent=canary, promote=promote)
+
+    end(Console("model serve", env, output, verbose), act)
 
 
 @app.command("list")

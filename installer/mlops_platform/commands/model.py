@@ -11,11 +11,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mlops_platform.base.errors import UsageError
+from mlops_platform.commands._canary import end_canary
+from mlops_platform.commands._models import require_same_model, row_of, unknown
 from mlops_platform.commands._project import context_of_project, interruptible
 from mlops_platform.console import Console
 
 if TYPE_CHECKING:
-    from mlops_platform.report.models import Row
     from mlops_platform.run.context import Context
 
 
@@ -23,7 +24,7 @@ def serve(
     console: Console, reference: str, project: str, *, name: str, replicas: str, cpu: str, memory: str
 ) -> int:
     """Serve a version of a model, and wait until it answers."""
-    from mlops_platform.adapters.kube.inference import API, KIND
+    from mlops_platform.adapters.kube.inference import API, KIND, canaries_of
     from mlops_platform.console import models as screens
     from mlops_platform.console.waiting import waiting
     from mlops_platform.steps.models.manifest import manifest
@@ -41,7 +42,10 @@ def serve(
         console.say(f"! {found.note}")
     existing = kube.get(API, KIND, wanted.name, project)
     if existing and not wanted.named:
-        _require_same_model(console, existing, found.model, project)
+        require_same_model(console, existing, found.model, project)
+    if existing and canaries_of(existing):
+        end_canary(console, context, existing, wanted.name, found, project)
+        existing = kube.get(API, KIND, wanted.name, project)
     target = Target(console.environment, project, wanted.name, found.model, found.version)
     _, part = registry_of(context)
     applied = apply(kube, manifest(part, project, wanted.name, found, wanted.sizes, existing), existing)
@@ -49,9 +53,9 @@ def serve(
         with interruptible(target.command(f"show {target.name}")), waiting(console) as say:
             wait(kube, target, say)
     except LoadFailed:
-        console.add({"model": _row(console, context, wanted.name, project).data})
+        console.add({"model": row_of(console, context, wanted.name, project).data})
         raise
-    row = _row(console, context, wanted.name, project)
+    row = row_of(console, context, wanted.name, project)
     seconds = time.monotonic() - started
     data = {"model": row.data, "before": applied.before, "changed": applied.changed}
     text = screens.served(
@@ -76,7 +80,7 @@ def list_(console: Console, project: str) -> int:
 def show(console: Console, name: str, project: str) -> int:
     from mlops_platform.console import models as screens
 
-    row = _row(console, context_of_project(console, project), name, project)
+    row = row_of(console, context_of_project(console, project), name, project)
     return console.done({"model": row.data}, screens.show(row, project))
 
 
@@ -93,7 +97,7 @@ def stop(console: Console, name: str, project: str) -> int:
         waiting(console) as say,
     ):
         if not delete(context.clients.kube, project, name, say):
-            raise _unknown(console, context, name, project)
+            raise unknown(console, context, name, project)
     text = screens.stopped(name, project, time.monotonic() - started)
     return console.done({"project": project, "stopped": name}, text)
 
@@ -125,42 +129,6 @@ def score(
     data = {"model": found.model, "version": found.version, "input": batch.source, "output": batch.target}
     text = f"{found.model} version {found.version}: {last} · {duration(time.monotonic() - started)}"
     return console.done({**data, "result": last}, text)
-
-
-def _row(console: Console, context: Context, name: str, project: str) -> Row:
-    from mlops_platform.report.models import rows_of
-
-    rows = rows_of(context, project, name)
-    if not rows:
-        raise _unknown(console, context, name, project)
-    return rows[0]
-
-
-def _unknown(console: Console, context: Context, name: str, project: str) -> UsageError:
-    from mlops_platform.report.models import rows_of
-
-    known = ", ".join(row.name for row in rows_of(context, project)) or "none yet"
-    return UsageError(
-        f"no model {name} is served in {project}",
-        why=f"served: {known}",
-        command=f"mlops-platform model list --project {project} --env {console.environment}",
-    )
-
-
-def _require_same_model(console: Console, existing: object, model: str, project: str) -> None:
-    """Raise UsageError if the name is that of another model's service, and was not given."""
-    from mlops_platform.adapters.kube.inference import model_of
-
-    assert isinstance(existing, dict)
-    name, other = existing["metadata"]["name"], model_of(existing)
-    if other != model:
-        raise UsageError(
-            f"{name} serves {other or 'an object of its own'}; nothing was changed",
-            why=f"the name of the service of {model} is {name} as well",
-            hint="give another name, or this one to replace what it serves",
-            command=f"mlops-platform model serve {model} --name NAME --project {project} "
-            f"--env {console.environment}",
-        )
 
 
 def _authority(context: Context) -> str:

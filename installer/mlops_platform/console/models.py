@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,19 @@ def served(row: Row, before: str, *, changed: bool, seconds: float, example: str
     lines += _addresses(row)
     lines += labelled("try", example, wrap=False)
     lines += labelled("next", next_, wrap=False)
+    return "\n".join(lines)
+
+
+def canary(row: Row, version: str, percent: int | None, seconds: float, again: Callable[[str], str]) -> str:
+    """The canary with its share, or the version that was promoted, and the next commands."""
+    if percent is None:
+        lines = [f"{row.name}: version {version} of {row.model} is promoted · {duration(seconds)}"]
+        return "\n".join([*lines, *_addresses(row)])
+    lines = [f"{row.name}: version {version} gets {percent} % of the requests · {duration(seconds)}"]
+    lines += labelled("rest", f"version {row.version}")
+    lines += _addresses(row)
+    lines += labelled("next", again(f"serve {row.model}/{version} --promote"), wrap=False)
+    lines += labelled("", again(f"serve {row.model}/{row.version}") + "    # ends it", wrap=False)
     return "\n".join(lines)
 
 

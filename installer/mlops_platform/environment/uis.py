@@ -11,6 +11,7 @@ from mlops_platform.catalogue.component import Component, Served
 from mlops_platform.environment.chosen import chosen_components, chosen_provider
 from mlops_platform.environment.model import Environment
 
+MODELS_HOST = "models"  # the name below the domain at which models of all projects answer
 ROUTES_FILE = "routes.json"
 
 
@@ -23,6 +24,15 @@ def exposed_uis(environment: Environment, catalog: Catalog) -> Iterator[tuple[Co
             )
             if served.ui and not unused:
                 yield component, served
+
+
+def models_router(environment: Environment, catalog: Catalog) -> tuple[Component, str] | None:
+    """The chosen component that routes requests to models, and its port for pods of projects, or None."""
+    for component in chosen_components(environment, catalog):
+        if any(served.host == MODELS_HOST for served in component.serves.values()):
+            port = next((name for name, served in component.serves.items() if served.projects), "")
+            return (component, port) if port else None
+    return None
 
 
 def gateway(environment: Environment, catalog: Catalog) -> tuple[Component, Served] | None:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from mlops_platform.adapters.kube.inference import Parts, model_of, parts_of, serving, uri_of, version_of
+from mlops_platform.adapters.kube.inference import (
+    Parts,
+    canaries_of,
+    model_of,
+    parts_of,
+    serving,
+    uri_of,
+    version_of,
+)
+from mlops_platform.environment.uis import MODELS_HOST
 from mlops_platform.run.context import Context
-
-HOST = "models"  # the name below the domain at which models of all projects answer
 
 
 @dataclass(frozen=True)
@@ -52,7 +59,7 @@ def address_of(context: Context, project: str, name: str) -> str:
     """The address outside of the cluster; '' if no chosen component has this host."""
     environment = context.environment
     hosts = {served.host for each in context.components for served in each.serves.values()}
-    return f"https://{HOST}.{environment.site}/{project}/{name}" if HOST in hosts else ""
+    return f"https://{MODELS_HOST}.{environment.site}/{project}/{name}" if MODELS_HOST in hosts else ""
 
 
 def inside_of(project: str, name: str) -> str:
@@ -75,10 +82,5 @@ def _row(context: Context, project: str, each: Mapping[str, Any], parts: Parts, 
         meta["creationTimestamp"],
         address_of(context, project, meta["name"]),
         inside_of(project, meta["name"]),
-        _canary(each),
+        canaries_of(each),
     )
-
-
-def _canary(each: Mapping[str, Any]) -> dict[str, int]:
-    entries: Sequence[Mapping[str, Any]] = each["spec"].get("canary") or []
-    return {c["predictor"].get("name", ""): int(c.get("trafficPercent", 0)) for c in entries}

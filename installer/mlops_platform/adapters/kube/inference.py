@@ -91,8 +91,18 @@ def model_of(service: Object) -> str:
     return str((service["metadata"].get("annotations") or {}).get(MODEL, ""))
 
 
-def serving(service: Object, parts: Parts, now: datetime) -> Serving:
-    """The state of one InferenceService."""
+def canaries_of(service: Object) -> dict[str, int]:
+    """The canaries by the name of their predictor, with their share of the requests in percent."""
+    entries: Sequence[Object] = service["spec"].get("canary") or []
+    return {each["predictor"].get("name", ""): int(each.get("trafficPercent", 0)) for each in entries}
+
+
+def serving(service: Object, parts: Parts, now: datetime, canary: str = "") -> Serving:
+    """The state of one InferenceService, or of one of its canaries."""
+    if canary:
+        entries = service["spec"].get("canary") or []
+        named = [each["predictor"] for each in entries if each["predictor"].get("name") == canary]
+        service = {**service, "spec": {"predictor": named[0] if named else {"name": canary}}}
     meta = service["metadata"]
     deployment = _predictor(service, parts)
     if deployment is None:

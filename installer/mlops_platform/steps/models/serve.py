@@ -74,15 +74,18 @@ def apply(kube: Kube, wanted: Mapping[str, Any], existing: Mapping[str, Any] | N
     return Applied(version_of(existing["metadata"]) if existing else "", changed)
 
 
-def wait(kube: Kube, target: Target, say: Callable[[str], None]) -> Serving:
-    """Wait until the version serves. Raises LoadFailed, StepError, WaitTimedOut with the reason."""
+def wait(kube: Kube, target: Target, say: Callable[[str], None], canary: str = "") -> Serving:
+    """Wait until the version serves, as the stable one or as `canary`.
+
+    Raises LoadFailed, StepError, WaitTimedOut with the reason.
+    """
     patience = Patience()
 
     def observe() -> Serving | Pending:
         parts = parts_of(kube, target.project, target.name)
         if not parts.services:
             raise StepError(f"{target.name} was deleted while its pods were waited for")
-        found = serving(parts.services[0], parts, datetime.now(UTC))
+        found = serving(parts.services[0], parts, datetime.now(UTC), canary)
         if found.state == "ready":
             return found
         hopeless = patience.exhausted(found.states)
