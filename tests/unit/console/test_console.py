@@ -248,6 +248,10 @@ SCREENS: dict[str, str] = {
         replace(IRIS, address=""), "2", changed=False, seconds=0.9,
         example=model_screens.example(replace(IRIS, address=""), "local", ""), next_=SHOW_IRIS,
     ),
+    "model-canary": model_screens.canary(
+        IRIS, "3", 10, 14.2, lambda act: f"mlops-platform model {act} --project churn --env local"
+    ),
+    "model-promote": model_screens.canary(replace(IRIS, version="3"), "3", None, 21.4, str),
     "model-list": model_screens.list_((FAILING, UPDATING, IRIS), "churn", THEN),
     "model-list-none": model_screens.list_((), "churn"),
     "model-show": model_screens.show(replace(IRIS, canary={"v3": 10}), "churn", THEN),
@@ -337,7 +341,7 @@ SCREENS: dict[str, str] = {
 
 @pytest.mark.parametrize("name", SCREENS)
 def test_screen_matches_golden(golden: Golden, name: str) -> None:
-    golden(GOLDEN / f"screen-{name}.txt", narrow(SCREENS[name], "curl "))
+    golden(GOLDEN / f"screen-{name}.txt", narrow(SCREENS[name], "curl ", "model serve iris"))
 
 
 @pytest.mark.parametrize(
