@@ -33,7 +33,18 @@ smoke:
 
 # Components of most tests, and the additional ones of the shared platform.
 FEW = ("postgres", "minio", "mlflow")
-ALL = ("vault", *FEW, "airflow", "oauth2-proxy", "gateway", "jobset", "trainer", "kserve", "metrics-server")
+ALL = (
+    "vault",
+    *FEW,
+    "airflow",
+    "oauth2-proxy",
+    "gateway",
+    "jobset",
+    "trainer",
+    "kserve",
+    "metrics-server",
+    "model-routes",
+)
 
 
 @dataclass(frozen=True)

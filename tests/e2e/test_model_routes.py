@@ -1,0 +1,206 @@
+"""Models of a project from outside: members call them, others do not, and they come and go without `up`."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import subprocess
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from threading import Event
+from typing import Any
+
+import pytest
+import urllib3
+from mlops_platform.adapters.kube import Kube
+from mlops_platform.adapters.wait import Pending, wait_until
+
+from tests.e2e.platform import Platform
+
+pytestmark = pytest.mark.e2e
+
+PROJECT, OTHER = "callers", "not-callers"
+MEMBER, STRANGER = "calls", "calls-not"
+API, KIND = "serving.kserve.io/v1beta1", "InferenceService"
+# A model without a library: it answers with its path.
+SERVER = """
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_POST(self):
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(self.path)))
+        self.end_headers()
+        self.wfile.write(self.path.encode())
+ThreadingHTTPServer(("", 8080), Handler).serve_forever()
+"""
+_READY, _ROUTE = 120.0, 30.0
+
+
+@dataclass(frozen=True)
+class Outside:
+    """A client outside of the cluster."""
+
+    port: int
+    host: str
+    authority: str
+    tokens: dict[str, str]
+
+    def ask(self, model: str, user: str = MEMBER, project: str = PROJECT) -> tuple[int, str]:
+        """The status and the text of the answer to a prediction; '' is a client without a login."""
+        headers = {"Host": f"{self.host}:{self.port}"}
+        if user:
+            headers["Authorization"] = f"Bearer {self.tokens[user]}"
+        with urllib3.HTTPSConnectionPool(
+            "127.0.0.1",
+            self.port,
+            ssl_context=ssl.create_default_context(cafile=self.authority),
+            server_hostname=self.host,
+            assert_hostname=self.host,
+            timeout=30,
+            retries=False,
+        ) as pool:
+            path = f"/{project}/{model}/v1/models/{model}:predict"
+            answer = pool.urlopen("POST", path, body=b"{}", headers=headers, redirect=False)
+            return answer.status, answer.data.decode()
+
+
+@pytest.fixture(scope="module")
+def outside(platform: Platform) -> Iterator[Outside]:
+    """Two machines, each a member of one project, and the gateway on this machine."""
+    for name, project in ((MEMBER, PROJECT), (STRANGER, OTHER)):
+        platform.ok("user", "add", name, "--machine", "--group", "data-scientists")
+        platform.ok("project", "add", project, "--member", f"user/{name}:view")
+    tokens = {name: platform.ok("token", name).out.strip() for name in (MEMBER, STRANGER)}
+    platform.ok("trust")
+    try:
+        with platform.opened("model-routes") as url:
+            host, _, port = url.removeprefix("https://").strip("/").partition(":")
+            yield Outside(int(port), host, str(platform.state / "authority.crt"), tokens)
+    finally:
+        for project in (PROJECT, OTHER):
+            platform.ok("project", "remove", project, "--yes", "--force")
+        for name in (MEMBER, STRANGER):
+            platform.ok("user", "remove", name)
+
+
+@pytest.fixture(scope="module")
+def kube(platform: Platform) -> Kube:
+    return Kube(platform.state / "kubeconfig")
+
+
+@pytest.fixture(scope="module")
+def served(kube: Kube, outside: Outside) -> str:
+    """A model that answers."""
+    serve(kube, "first")
+    answers(outside, "first", 200, _READY)
+    return "first"
+
+
+def serve(kube: Kube, name: str) -> None:
+    """Make an InferenceService with the image of the routes, which has Python."""
+    routes = kube.get("apps/v1", "Deployment", "model-routes", "model-routes")
+    assert routes
+    container = {
+        "name": "kserve-container",
+        "image": routes["spec"]["template"]["spec"]["containers"][0]["image"],
+        "imagePullPolicy": "IfNotPresent",
+        "command": ["python3", "-c", SERVER],
+        "ports": [{"containerPort": 8080}],
+        "readinessProbe": {"tcpSocket": {"port": 8080}, "periodSeconds": 1},
+        "resources": {"requests": {"cpu": "20m", "memory": "32Mi"}, "limits": {"memory": "64Mi"}},
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+    }
+    predictor = {
+        "minReplicas": 1,
+        "automountServiceAccountToken": False,
+        "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+        "containers": [container],
+    }
+    annotations = {"serving.kserve.io/autoscalerClass": "none"}
+    meta = {"name": name, "namespace": PROJECT, "annotations": annotations}
+    kube.apply({"apiVersion": API, "kind": KIND, "metadata": meta, "spec": {"predictor": predictor}})
+
+
+def answers(outside: Outside, model: str, status: int, seconds: float) -> None:
+    """Wait until a model answers a member with this status."""
+
+    def there() -> bool | Pending:
+        seen = outside.ask(model)
+        return True if seen[0] == status else Pending(str(seen))
+
+    wait_until(f"{model} answers with {status}", there, seconds=seconds)
+
+
+def test_member_gets_the_answer_of_the_model(outside: Outside, served: str) -> None:
+    assert outside.ask(served) == (200, f"/v1/models/{served}:predict")
+
+
+def test_caller_without_a_role_in_the_project_is_refused(outside: Outside, served: str) -> None:
+    assert outside.ask(served, STRANGER)[0] == 403
+    assert outside.ask(served, MEMBER, OTHER)[0] == 403
+    assert outside.ask("nothing", STRANGER)[0] == 403
+    assert outside.ask(served, "")[0] == 401
+    assert outside.ask("nothing")[0] == 404
+
+
+def test_removed_member_is_refused_within_seconds(platform: Platform, outside: Outside, served: str) -> None:
+    platform.ok("project", "add", PROJECT, "--member", f"user/{STRANGER}:view")
+    answers(outside, served, 403, _ROUTE)
+    assert outside.ask(served, STRANGER)[0] == 200
+    platform.ok("project", "add", PROJECT, "--member", f"user/{MEMBER}:view")
+    answers(outside, served, 200, _ROUTE)
+
+
+def test_model_comes_and_goes_without_up(kube: Kube, outside: Outside) -> None:
+    assert outside.ask("second")[0] == 404
+    serve(kube, "second")
+    answers(outside, "second", 200, _READY)
+    kube.delete(API, KIND, "second", PROJECT)
+    answers(outside, "second", 404, _ROUTE)
+
+
+def test_killed_controller_fails_no_request_and_writes_routes_again(
+    platform: Platform, kube: Kube, outside: Outside, served: str
+) -> None:
+    stop, failed = Event(), list[Any]()
+
+    def client() -> int:
+        count = 0
+        while not stop.wait(0.05):
+            seen = outside.ask(served)
+            count += 1
+            if seen[0] != 200:
+                failed.append(seen)
+        return count
+
+    with ThreadPoolExecutor(2) as pool:
+        clients = [pool.submit(client) for _ in range(2)]
+        try:
+            assert kill_controller(platform) == 1
+            serve(kube, "third")
+            answers(outside, "third", 200, _READY)
+        finally:
+            stop.set()
+        assert not failed and all(each.result() > 10 for each in clients), failed[:3]
+    kube.delete(API, KIND, "third", PROJECT)
+
+
+def kill_controller(platform: Platform) -> int:
+    """Kill the controller in its pod with SIGKILL; the number of processes that were killed."""
+    code = (
+        "import os,pathlib,json;"
+        "found=[int(p.parent.name) for p in pathlib.Path('/proc').glob('[0-9]*/cmdline')"
+        " if p.read_bytes().split(b'\\0')[1:2]==[b'/files/controller.py']];"
+        "[os.kill(pid,9) for pid in found];print(json.dumps(len(found)))"
+    )
+    command = ["kubectl", "--kubeconfig", str(platform.state / "kubeconfig"), "--namespace", "model-routes"]
+    command += ["exec", "deployment/model-routes", "--", "python3", "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    return int(json.loads(done.stdout))
