@@ -28,9 +28,10 @@ _SECONDS = 5.0  # a list that is older is read again, so that no wait sees an ol
 
 
 class ReadAhead(Kube):
-    """Objects are as they were at most five seconds ago, until `changes`: the first change by this process.
+    """A client with objects as they were at most five seconds ago, until the first change by this process.
 
-    For clusters that belong to one environment: lists of a shared cluster may be large, or forbidden.
+    A change is a call of `changes`, or a request that is no GET. For clusters that belong to one environment:
+    lists of a shared cluster may be large, or forbidden.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -42,6 +43,11 @@ class ReadAhead(Kube):
 
     def changes(self) -> None:
         self._ended = True
+
+    def raw(self, method: str, path: str, *args: Any, **kwargs: Any) -> Any:
+        if method != "GET":
+            self._ended = True
+        return super().raw(method, path, *args, **kwargs)
 
     def get(self, api_version: str, kind: str, name: str, namespace: str = "") -> Object | None:
         for each in self._objects(api_version, kind) or ():

@@ -105,6 +105,14 @@ def test_every_read_after_the_first_change_asks_the_server(kube: ReadAhead, api:
     assert len(api.seen) == 7
 
 
+def test_own_write_is_a_change(kube: ReadAhead, api: FakeApi) -> None:
+    kube.get("v1", "Secret", "a", "one")
+    kube.delete("v1", "Secret", "a", "one")
+    kube.list("apps/v1", "Deployment")
+    kube.list("apps/v1", "Deployment")
+    assert [each.method for each in api.seen] == ["GET", "DELETE", "GET", "GET"]
+
+
 def test_list_is_read_again_after_some_seconds(
     kube: ReadAhead, api: FakeApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
