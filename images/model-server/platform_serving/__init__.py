@@ -1,0 +1,1 @@
+"""The model server: `fetch` downloads a model, `__main__` serves it."""
