@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +90,7 @@ def remove(name: str, *, keep_data: bool) -> None:
         say(f"workspace {name} keeps its data")
         return
     _remove_workspace(name)
-    if count := _remove_artifacts(name):
+    if count := Bucket().remove(f"workspaces/{name}/"):
         say(f"{count} artifacts of workspace {name} removed")
 
 
@@ -98,7 +99,7 @@ def _remove_workspace(name: str) -> None:
 
     With its mode CASCADE the server would load each row, also all metrics, into its memory.
     """
-    with _database() as session:
+    with database() as session:
         for _ in range(_ATTEMPTS):
             _remove_rows(session, name)
             status, answer = _ask("DELETE", f"{_PATH}/{name}?mode=RESTRICT")
@@ -125,7 +126,7 @@ def _ask(method: str, path: str, body: object = None) -> tuple[int, dict[str, An
     return answer.status, json.loads(answer.data or b"{}")
 
 
-def _database() -> psycopg.Connection[Any]:
+def database() -> psycopg.Connection[Any]:
     password = secret("database/password") or database_password()
     return psycopg.connect(secret("database/uri"), password=password, autocommit=True, connect_timeout=10)
 
@@ -137,19 +138,43 @@ def _remove_rows(session: psycopg.Connection[Any], workspace: str) -> None:
                 session.execute(statement, {"workspace": workspace})
 
 
-def _remove_artifacts(workspace: str) -> int:
-    """Remove the objects of a workspace; return their number."""
-    bucket, _, root = secret("bucket/uri").removeprefix("s3://").rstrip("/").partition("/")
-    prefix = "/".join(filter(None, (root, "workspaces", workspace))) + "/"
-    store = boto3.client("s3", endpoint_url=secret("bucket/endpoint"), region_name=secret("bucket/region"))
-    count = 0
-    for page in store.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
-        if keys := [{"Key": each["Key"]} for each in page.get("Contents", ())]:
-            answer = store.delete_objects(Bucket=bucket, Delete={"Objects": keys, "Quiet": True})
-            if errors := answer.get("Errors"):
-                raise SystemExit(f"{errors[0]['Key']}: {errors[0]['Code']} {errors[0]['Message']}")
-            count += len(keys)
-    return count
+class Bucket:
+    """The artifacts of all workspaces. Keys are below the root of MLflow's artifacts."""
+
+    def __init__(self) -> None:
+        self._bucket, _, root = secret("bucket/uri").removeprefix("s3://").rstrip("/").partition("/")
+        self._root = f"{root}/" if root else ""
+        endpoint, region = secret("bucket/endpoint"), secret("bucket/region")
+        self._store = boto3.client("s3", endpoint_url=endpoint, region_name=region)
+
+    def _pages(self, prefix: str) -> Iterator[list[dict[str, Any]]]:
+        pages = self._store.get_paginator("list_objects_v2")
+        for page in pages.paginate(Bucket=self._bucket, Prefix=self._root + prefix):
+            yield page.get("Contents", [])
+
+    def objects(self, prefix: str) -> Iterator[tuple[str, int]]:
+        """Key and size of each object."""
+        for page in self._pages(prefix):
+            for each in page:
+                yield each["Key"].removeprefix(self._root), each["Size"]
+
+    def copy(self, source: str, target: str) -> None:
+        """Copy one object inside the store, also a large one, which S3 copies in parts."""
+        place = {"Bucket": self._bucket, "Key": self._root + source}
+        self._store.copy(place, self._bucket, self._root + target)
+
+    def remove(self, prefix: str) -> int:
+        """Remove objects; return their number."""
+        count = 0
+        for page in self._pages(prefix):
+            if keys := [{"Key": each["Key"]} for each in page]:
+                answer = self._store.delete_objects(
+                    Bucket=self._bucket, Delete={"Objects": keys, "Quiet": True}
+                )
+                if errors := answer.get("Errors"):
+                    raise SystemExit(f"{errors[0]['Key']}: {errors[0]['Code']} {errors[0]['Message']}")
+                count += len(keys)
+        return count
 
 
 if __name__ == "__main__":

@@ -47,6 +47,10 @@ def problems(
                 what, hint = f"no image {image}", f"known: {', '.join(sorted(images))}"
                 yield document.problem(_origin(own, place), what, hint)
     yield from _variables(document, component, folder, texts)
+    example = component.projects.dags.example if component.projects and component.projects.dags else ""
+    if example and not (folder / example).is_dir():
+        what = f"{example}: no such folder"
+        yield document.problem(("projects", "dags", "example"), what, f"add it in {folder.name}/")
     if component.embedded and component.embedded.values in texts:
         yield from service.problems(document_of(folder / component.embedded.values), component)
 
@@ -82,6 +86,9 @@ def _named(component: Component) -> Iterator[tuple[Place, str]]:
         yield ("projects", "script"), component.projects.script
         yield ("projects", "smoke"), component.projects.smoke
         yield from ((("projects", "files", k), file) for k, file in enumerate(component.projects.files))
+        if imports := component.projects.imports:
+            yield ("projects", "imports", "script"), imports.script
+            yield from ((("projects", "imports", "files", k), file) for k, file in enumerate(imports.files))
         if dags := component.projects.dags:
             yield from ((("projects", "dags", key), getattr(dags, key)) for key in ("script", "parse"))
     yield from ((("needs", "secrets", n, "rotate"), s.rotate) for n, s in component.needs.secrets.items())

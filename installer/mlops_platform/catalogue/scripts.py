@@ -68,6 +68,9 @@ class SmokeSpec(Script):
         description="true: it gets a project that exists for the test only, and may there what `edit` may "
         "(apiserver.py)",
     )
+    dags: bool = Field(
+        default=False, description="With `project`: the project has the DAGs of projects.dags.example"
+    )
     rights: list[Rule] = Field(
         default_factory=list,
         description="With `project`: rights in the whole cluster on the component's kinds, during the test",
@@ -95,6 +98,9 @@ class DagsPart(Strict):
 
     script: ScriptName = Field(description="File in the component's folder")
     parse: ScriptName = Field(description="File in the component's folder")
+    example: FileName = Field(
+        default="", description="Folder in the component's folder: an example, for `project init-example`"
+    )
 
 
 class ScoreSpec(Script):
@@ -134,6 +140,23 @@ class ModelsPart(Strict):
         return self
 
 
+class ImportsPart(Strict):
+    """A script that moves into a project what the component had before it had projects.
+
+    It runs like `script` of `projects`, with that script beside it and /files/input.json: `{"project",
+    "items": [{"kind", "name"}]}`. With the argument `list` it names what there is; with `import` it moves
+    the items, or continues an import that was killed. The last line of its output is `RESULT` and an object:
+    `items` with `kind`, `name` and `about`, `moved` with a line for each item, or `refused` with reasons;
+    then it has changed nothing.
+    """
+
+    script: ScriptName = Field(description="File in the component's folder")
+    files: list[FileName] = Field(default_factory=list, description="Files beside the script")
+    kinds: Annotated[list[Name], Field(min_length=1)] = Field(
+        description="Kinds of items: `project import NAME KIND/ITEM`"
+    )
+
+
 class ProjectsPart(Script):
     """The component's part in projects: rights in their namespaces, and a script that makes things for them.
 
@@ -161,6 +184,9 @@ class ProjectsPart(Script):
     )
     calls: PodCalls | None = Field(default=None, description="Pods of every project that it connects to")
     dags: DagsPart | None = Field(default=None, description="How it runs the DAGs of projects")
+    imports: ImportsPart | None = Field(
+        default=None, description="Moves into a project what the component had before it had projects"
+    )
     environment: dict[EnvName, str] = Field(
         default_factory=dict,
         description="Variables for pods of projects, with template variables: the ConfigMap `platform` of "
@@ -209,8 +235,9 @@ class ProjectsPart(Script):
         if not any(given):
             what = "empty | give a script, a smoke test, objects, an environment, calls, or rights"
             raise ValueError(what)
-        if not self.script and (self.secrets or self.identity or self.holds or self.files or self.dags):
-            raise ValueError("no script | secrets, identity, holds, files and dags are for a script")
+        of_script = (self.secrets, self.identity, self.holds, self.files, self.dags, self.imports)
+        if not self.script and any(of_script):
+            raise ValueError("no script | secrets, identity, holds, files, dags and imports are for a script")
         if (self.models or self.job_logs) and not self.token:
             key = "models" if self.models else "jobLogs"
             raise ValueError(f"{key} without token | give the audience of its tokens")

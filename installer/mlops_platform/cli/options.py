@@ -6,6 +6,7 @@ An option stands here if several commands have it, or if it needs more than one 
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -79,6 +80,12 @@ Groups = Annotated[
 
 ProjectName = Annotated[
     str, typer.Argument(help="Name: 2 to 30 lower-case letters, digits, dashes; that of its namespace.")
+]
+ImportItems = Annotated[
+    list[str] | None, typer.Argument(metavar="[KIND/NAME]...", help="Such as experiment/fraud, model/fraud.")
+]
+ExampleFolder = Annotated[
+    Path | None, typer.Option("--to", help="The folder; default: the project's name and -example.")
 ]
 Project = Annotated[str, typer.Option("--project", "-p", help="Name of a project.")]
 Members = Annotated[

@@ -10,6 +10,8 @@ from mlops_platform.cli.errors import end
 from mlops_platform.cli.options import (
     DataKey,
     Env,
+    ExampleFolder,
+    ImportItems,
     KeepProjectData,
     Members,
     Out,
@@ -59,6 +61,39 @@ def project_show(name: ProjectName, env: Env = "local", output: Out = Output.TEX
     from mlops_platform.commands import project as command
 
     end(Console("project show", env, output), lambda console: command.show(console, name))
+
+
+@app.command("init-example")
+def project_init_example(
+    name: ProjectName,
+    to: ExampleFolder = None,
+    env: Env = "local",
+    output: Out = Output.TEXT,
+) -> None:
+    """Write an example into a folder: a DAG that trains, registers and serves a model."""
+    from mlops_platform.commands import project as command
+
+    end(
+        Console("project init-example", env, output),
+        lambda console: command.init_example(console, name, to),
+    )
+
+
+@app.command("import")
+def project_import(
+    name: ProjectName,
+    items: ImportItems = None,
+    env: Env = "local",
+    output: Out = Output.TEXT,
+    verbose: Verbose = False,
+) -> None:
+    """Move data from before projects into a project; without items, list what there is."""
+    from mlops_platform.commands import project as command
+
+    end(
+        Console("project import", env, output, verbose),
+        lambda console: command.import_(console, name, tuple(items or ())),
+    )
 
 
 @app.command("remove")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlops_platform.base.errors import Exit, UsageError
@@ -66,6 +67,41 @@ def show(console: Console, name: str) -> int:
     reach(context)
     project, details = _found(context, name)
     return console.done({"project": details.data}, screens.show(details, str(project.quota)))
+
+
+def init_example(console: Console, name: str, folder: Path | None) -> int:
+    """Write the example of the component that runs DAGs into a folder of the user."""
+    from mlops_platform.console import projects as screens
+    from mlops_platform.steps.projects.dags import component_of, write_example
+    from mlops_platform.steps.projects.options import parse
+
+    _, context = _open(console)
+    parse(name, (), (), context.catalog, own_groups=False)
+    target = folder or Path(f"{name}-example")
+    written = write_example(component_of(context), target, name)
+    data = {"project": name, "folder": str(target), "files": written}
+    return console.done(data, screens.example(name, str(target), written))
+
+
+def import_(console: Console, name: str, items: Sequence[str]) -> int:
+    """Move into a project what components had before they had projects; without items, list it."""
+    from mlops_platform.commands._run import running
+    from mlops_platform.console import projects as screens
+    from mlops_platform.run.connect import reach
+    from mlops_platform.steps.projects.imports import Imports, by_component
+
+    opened, look = _open(console)
+    chosen = by_component(look, items)
+    reach(look)
+    require_project(look, name)
+    with running(console, opened) as run:
+        reach(run.context)
+        imports = Imports(run.context, name)
+        if not chosen:
+            found = imports.found()
+            return console.done({"project": name, "items": found}, screens.importable(name, found))
+        moved = imports.move(chosen)
+    return console.done({"project": name, "moved": moved}, "\n".join(moved))
 
 
 def remove(console: Console, name: str, *, force: bool, keep_data: bool, yes: bool) -> int:

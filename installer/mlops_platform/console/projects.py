@@ -49,6 +49,23 @@ def list_(rows: Sequence[Row], now: datetime | None = None) -> str:
     )
 
 
+def example(project: str, folder: str, files: Sequence[str]) -> str:
+    """The files of the example, and the next command."""
+    lines = [f"{folder}: {', '.join(files)}"]
+    lines += labelled("next", f"mlops-platform dag push {folder} --project {project}", wrap=False)
+    return "\n".join(lines)
+
+
+def importable(project: str, found: Sequence[Mapping[str, str]]) -> str:
+    """The data from before projects, and the next command."""
+    if not found:
+        return "there is no data from before projects"
+    items = [f"{each['kind']}/{each['name']}" for each in found]
+    lines = [table(("item", "content"), [(i, each["about"]) for i, each in zip(items, found, strict=True)])]
+    lines += labelled("next", f"mlops-platform project import {project} {items[0]} …", wrap=False)
+    return "\n".join(lines)
+
+
 def removal(details: Details, *, keep_data: bool, now: datetime | None = None) -> str:
     """What `project remove` deletes, above its question."""
     row = details.row

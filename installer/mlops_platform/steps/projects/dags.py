@@ -22,7 +22,7 @@ from mlops_platform.run.context import Context
 from mlops_platform.run.resolved import ResolvedComponent
 from mlops_platform.steps.jobs.manifest import ScriptJob
 from mlops_platform.steps.jobs.run import run_job
-from mlops_platform.steps.projects.scripts import dags_job, parse_job
+from mlops_platform.steps.projects.scripts import dags_job, parse_job, result_of
 from mlops_platform.steps.release.install import InstallRelease
 
 VERSION_LABEL = "mlops-platform/dags"
@@ -65,6 +65,29 @@ def component_of(context: Context) -> ResolvedComponent:
         hint="add such a component to the environment, and run `mlops-platform up`",
         command=f"mlops-platform env show {context.environment.name}",
     )
+
+
+def example_of(resolved: ResolvedComponent) -> Path:
+    """The folder with the component's example. Raises UsageError if it has none."""
+    part = resolved.component.projects
+    if not part or not part.dags or not part.dags.example:
+        raise UsageError(f"{resolved.name} has no example")
+    return resolved.folder / part.dags.example
+
+
+def write_example(resolved: ResolvedComponent, folder: Path, project: str) -> list[str]:
+    """Copy the example into an empty or new folder; return the names of its files. Raises UsageError."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        hint = "name another folder with --to"
+        raise UsageError(f"{folder} is there already", why="it is not an empty folder", hint=hint)
+    folder.mkdir(parents=True, exist_ok=True)
+    found = files(example_of(resolved))
+    for file in found:
+        text = file.read_text(encoding="utf-8")
+        # Only the text for people: the DAG gets the name from its pod.
+        changed = text.replace("${project}", project) if file.suffix == ".md" else text
+        (folder / file.name).write_text(changed, encoding="utf-8")
+    return sorted(file.name for file in found)
 
 
 def require_current(context: Context, resolved: ResolvedComponent) -> None:
@@ -186,7 +209,7 @@ class Dags:
 
     def _parse(self, version: Version) -> str:
         job = parse_job(self.resolved, self.project, version.files)
-        found = _result(self._run(job), "PARSED ")
+        found = result_of(self._run(job), "PARSED ")
         if errors := found.get("errors"):
             raise StepError(
                 f"{plural(len(errors), 'file')} with errors; nothing was changed",
@@ -196,7 +219,7 @@ class Dags:
         return str(found.get("packed", ""))
 
     def _ask(self, action: str, given: Mapping[str, object]) -> dict[str, Any]:
-        found = _result(self._run(dags_job(self.resolved, action, self.project, given)), "RESULT ")
+        found = result_of(self._run(dags_job(self.resolved, action, self.project, given)), "RESULT ")
         if refused := found.get("refused"):
             raise StepError(
                 f"{self.resolved.name} rejects the DAGs; nothing was changed", why="\n".join(refused)
@@ -205,18 +228,6 @@ class Dags:
 
     def _run(self, job: ScriptJob) -> str:
         return run_job(self.context.clients.kube_for_write(), job, Silent(), self.context.cancel)
-
-
-def _result(log: str, mark: str) -> dict[str, Any]:
-    """The object in the last line with the mark. Raises StepError: code of users may end the program."""
-    lines = [line for line in log.splitlines() if line.startswith(mark)]
-    try:
-        found = json.loads(lines[-1].removeprefix(mark))
-    except (IndexError, ValueError):
-        found = None
-    if not isinstance(found, dict):
-        raise StepError("the DAGs could not be read", why="\n".join(log.splitlines()[-12:]) or "no output")
-    return found
 
 
 def _config_map(project: str, version: Version) -> dict[str, Any]:

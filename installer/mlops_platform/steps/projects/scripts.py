@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from mlops_platform.base.digest import short_digest
+from mlops_platform.base.errors import StepError
 from mlops_platform.base.labels import TRAINER
 from mlops_platform.base.values import substitute
 from mlops_platform.catalogue.scripts import ProjectsPart
@@ -104,6 +106,36 @@ def dags_job(
         scripts={name: resolved.text(name) for name in (part.dags.script, *part.files)},
         files={"input.json": json.dumps(given)} if given else {},
     )
+
+
+def imports_job(
+    resolved: ResolvedComponent, action: str, project: str, items: Sequence[tuple[str, str]]
+) -> ScriptJob:
+    """The Job that lists or moves what the component had before it had projects."""
+    part = part_of(resolved)
+    assert part.imports, "asked for imports of a component without them"
+    given = {"project": project, "items": [{"kind": kind, "name": name} for kind, name in items]}
+    names = (part.imports.script, *part.imports.files, part.script, *part.files)
+    return replace(
+        _job(resolved, (action,), {}),
+        name=f"{resolved.name}-import-{short_digest(project)[:8]}",
+        scripts={name: resolved.text(name) for name in names},
+        files={"input.json": json.dumps(given)},
+    )
+
+
+def result_of(log: str, mark: str) -> dict[str, Any]:
+    """The object in the last line with the mark. Raises StepError: code of users may end the program."""
+    lines = [line for line in log.splitlines() if line.startswith(mark)]
+    try:
+        found = json.loads(lines[-1].removeprefix(mark))
+    except (IndexError, ValueError):
+        found = None
+    if not isinstance(found, dict):
+        raise StepError(
+            "the result of the Job could not be read", why="\n".join(log.splitlines()[-12:]) or "no output"
+        )
+    return found
 
 
 def parse_job(resolved: ResolvedComponent, project: str, files: Mapping[str, str]) -> ScriptJob:
