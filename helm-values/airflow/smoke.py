@@ -112,9 +112,9 @@ def _strangers(probes: Probes) -> None:
     with probes.refused("a token with a foreign signature", Refused, "401 ", "403 "):
         head, body, _ = token(secret("machine/password")).split(".")
         Api(f"{head}.{body}.{'A' * 86}")("GET", "/dags")
-    with probes.refused("a login by a header, past the gateway", Refused, "403 "):
+    with probes.refused("a login by a header, past the gateway", Refused, "401 "):
         come_in(PERSON, "platform-admins", proof=None)
-    with probes.refused("a login with a guessed proxy secret", Refused, "403 "):
+    with probes.refused("a login with a guessed proxy secret", Refused, "401 "):
         come_in(PERSON, "platform-admins", proof="guess")
     with probes.refused("a login of a user without a group that has a role", Refused, "403 "):
         come_in(PERSON, "others", proof=secret("proof/value"))

@@ -41,7 +41,7 @@ def probe(probes: Probes) -> None:
             ask(path)
         with probes.refused(f"the {name} with a forged token", Refused, "401 ", "403 "):
             ask(path, Authorization=f"Bearer {forged()}")
-    with probes.refused("a login by headers of the gateway", Refused, "403 "):
+    with probes.refused("a login by headers of the gateway", Refused, "401 "):
         ask(
             "/auth/login/",
             X_Forwarded_Preferred_Username="smoke",

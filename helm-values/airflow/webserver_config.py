@@ -15,7 +15,7 @@ from flask import abort, request
 from flask_appbuilder.const import AUTH_REMOTE_USER
 from sqlalchemy import select
 
-PROOF, MACHINE = Path("/run/secrets/proof/value"), Path("/run/secrets/machine")
+PROOF, MACHINE = Path("/run/secrets/proof"), Path("/run/secrets/machine")
 ROLES = {"platform-admins": "Admin", "data-scientists": "User", "viewers": "Viewer"}
 MEMBER = (
     "Project"  # what members of projects may do with runs and tasks; platform_auth.py decides in which DAGs
@@ -30,11 +30,10 @@ class ByGateway(FabAirflowSecurityManagerOverride):
     """
 
     def auth_user_remote_user(self, username: str) -> User | None:
-        """Return the user of a login through the gateway, with the roles of its groups, else 403."""
-        given = request.headers.get("X-Platform-Proxy", "")
-        if not hmac.compare_digest(given.encode(), PROOF.read_bytes()):
+        """Return the user of a login through the gateway, with the roles of its groups, else 401 or 403."""
+        if not _from_gateway(request.headers.get("X-Platform-Proxy", "")):
             log.warning("login as %s refused: it did not come through the gateway", username)
-            abort(403)
+            abort(401)
         groups = {each.strip() for each in request.headers.get("X-Forwarded-Groups", "").split(",")}
         roles = [self.find_role(role) for group, role in ROLES.items() if group in groups]
         if mine := self._of_projects(username, groups):
@@ -66,6 +65,13 @@ class ByGateway(FabAirflowSecurityManagerOverride):
             log.warning("a wrong password for %s", username)
             return None
         return super().auth_user_db(username, password, rotate_session_id)
+
+
+def _from_gateway(given: str) -> bool:
+    """Tell whether a header has the proxy secret; `secrets rotate` gives it a `previous` for a while."""
+    files = (PROOF / name for name in ("value", "previous"))
+    known = [file.read_bytes() for file in files if file.is_file()]
+    return any(hmac.compare_digest(given.encode(), each) for each in known if each)
 
 
 AUTH_TYPE = AUTH_REMOTE_USER

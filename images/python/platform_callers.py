@@ -22,7 +22,7 @@ _SECONDS, _MOST = 10.0, 4096
 _WRONG_AT_ONCE, _WRONG_PER_SECOND = 10, 1
 _LONGEST_TOKEN = 8192
 _EXPIRED_SECONDS = 60  # clocks differ; the API server decides about the last minute
-_PROXY_SECRET = Path("/run/secrets/proxy/value")
+_PROXY_SECRET = Path("/run/secrets/proxy")
 _SIGNED_IN = "system:authenticated"  # the API server adds it to every user, and a review does not
 TRUSTED = ("x-platform-proxy", "x-forwarded-user", "x-forwarded-preferred-username", "x-forwarded-groups")
 
@@ -68,8 +68,10 @@ class Callers:
         given = one(headers, "x-platform-proxy")
         if not given:
             return False
-        # The volume is the pod's own: the Secret is there before the pod starts.
-        return hmac.compare_digest(given.encode(), self._proxy_secret.read_bytes().strip())
+        # Read for each request: a rotation adds `previous`, until the gateway has the new value.
+        files = (self._proxy_secret / name for name in ("value", "previous"))
+        known = [file.read_bytes().strip() for file in files if file.is_file()]
+        return any(hmac.compare_digest(given.encode(), each) for each in known if each)
 
 
 def _person(headers: Headers) -> Caller:

@@ -12,6 +12,7 @@ from mlops_platform.smoke.verify import Verify
 from mlops_platform.steps.access.proxy_secrets import CollectProxySecrets
 from mlops_platform.steps.release.install import InstallRelease
 from mlops_platform.steps.secrets.rotation import ChangeSecret, EndSecret, RotatableSecret
+from mlops_platform.steps.secrets.shared import EndShared
 
 
 def plan_rotation(context: Context, name: str, secrets: Iterable[RotatableSecret], *, new: bool) -> Graph:
@@ -25,20 +26,32 @@ def plan_rotation(context: Context, name: str, secrets: Iterable[RotatableSecret
         parallel(*(ChangeSecret(context, resolved, secret, new) for secret in secrets)),
         InstallRelease(context, resolved),
     )
-    ended = parallel(*(EndSecret(context, resolved, secret) for secret in secrets if new))
+    shared = [secret for secret in secrets if secret.name in resolved.component.proxy_secrets]
+    ended = parallel(*(EndSecret(context, resolved, each) for each in secrets if new and each not in shared))
     verify = [Verify(context, tests[name], always=new)] if resolved.component.smoke else []
     verified = chain(rolled, *verify)
     parts = [chain(rolled, ended), verified]
-    proxy_secrets = {served.proxy_secret for served in resolved.component.serves.values()} - {""}
-    ingress = gateway(context.environment, context.catalog)
-    if ingress and proxy_secrets & {secret.name for secret in secrets}:
-        # The gateway authenticates to each UI with this secret. Reload the gateway too, or every login fails.
-        front = context.resolved[ingress[0].name]
+    if shared:
         parts.append(
-            chain(
-                after(CollectProxySecrets(context, front), rolled),
-                InstallRelease(context, front),
-                after(Verify(context, tests[front.name], always=True), Part(last=verified.last)),
-            )
+            _shared(context, [EndShared(context, resolved, each, new) for each in shared], rolled, verified)
         )
     return Graph.of(*parts)
+
+
+def _shared(context: Context, ends: Iterable[EndShared], rolled: Part, verified: Part) -> Part:
+    """The end of secrets with which the gateway authenticates to a UI: the gateway gets the new value first.
+
+    Until then the UI accepts both values.
+    """
+    ended = parallel(*ends)
+    ingress = gateway(context.environment, context.catalog)
+    if not ingress:
+        return chain(rolled, ended)
+    front = context.resolved[ingress[0].name]
+    test = Verify(context, component_tests(context, gentle=True)[front.name], always=True)
+    return chain(
+        after(CollectProxySecrets(context, front), rolled),
+        InstallRelease(context, front),
+        ended,
+        after(test, Part(last=verified.last)),
+    )

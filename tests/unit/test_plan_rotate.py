@@ -26,9 +26,10 @@ def ids(found: Graph) -> list[str]:
     return [step.id for step in found.steps]
 
 
-def test_gateway_gets_new_proxy_secret_before_login_test() -> None:
+def test_old_proxy_secret_ends_when_the_gateway_has_the_new_one() -> None:
     found = graph("airflow", "keys", "proof")
-    order = ["airflow/rotate-proof", "airflow/release", "gateway/proofs", "gateway/release", "gateway/smoke"]
+    order = ["airflow/rotate-proof", "airflow/release", "gateway/proofs", "gateway/release"]
+    order += ["airflow/old-proof", "gateway/smoke"]
     places = [ids(found).index(each) for each in order]
     assert places == sorted(places)
 

@@ -83,7 +83,8 @@ class Served(Strict):
     proxy_secret: Name = Field(
         default="",
         alias="proxySecret",
-        description="One of needs.secrets: the ingress sends its `value` in X-Platform-Proxy",
+        description="One of needs.secrets: the ingress sends its `value` in X-Platform-Proxy. The component "
+        "accepts `previous` as well, where the Secret has it: during a rotation",
     )
     projects: bool = Field(default=False, description="true: every pod of every project may reach it")
 
@@ -260,6 +261,11 @@ class Component(Strict):
         module = self.module.model_copy(update={"images": images})
         smoke = [*self.smoke, *(test for each in chosen for test in each.smoke)]
         return self.model_copy(update={"objects": objects, "module": module, "smoke": smoke})
+
+    @property
+    def proxy_secrets(self) -> frozenset[str]:
+        """The keys of needs.secrets that the ingress sends."""
+        return frozenset(served.proxy_secret for served in self.serves.values() if served.proxy_secret)
 
     @property
     def scripts(self) -> list[tuple[tuple[str | int, ...], Script]]:

@@ -2,7 +2,8 @@
 
 A run may be killed at any point. Vault's newest version is the desired value, the mirror (the Secret in the
 cluster) the current one: if they differ, a rotation was interrupted, and the next one, or `secrets sync`,
-completes it with that value.
+completes it with that value. A secret that the gateway sends to a UI has its old value as `previous` until
+the gateway has the new one; if it still is there, a rotation was interrupted after that.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from mlops_platform.steps.base import ComponentStep
 from mlops_platform.steps.jobs.manifest import ScriptJob
 from mlops_platform.steps.jobs.run import run_job
 from mlops_platform.steps.secrets.database import engine_of
+from mlops_platform.steps.secrets.volumes import refresh_volumes
 
 if TYPE_CHECKING:
     from mlops_platform.adapters.vault.session import Vault  # loads hvac
@@ -33,6 +35,7 @@ Values = Mapping[str, str]
 # A generated secret; an account whose password Vault does not rotate, or does; Vault's own database account.
 Kind = Literal["generated", "account", "rotated", "dbAdmin"]
 _BYTES = 24
+PREVIOUS = "previous"
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,8 @@ class ChangeSecret(ComponentStep):
         namespace, name = self.resolved.namespace, self.resolved.secret(self.secret.name)
         with self.context.vault.session() as vault:
             stored = vault.get(kv_path(namespace, name))
-        return stored is not None and stored.version != self.context.cluster_secrets.version(namespace, name)
+        version = self.context.cluster_secrets.version(namespace, name)
+        return stored is not None and (stored.version != version or PREVIOUS in stored.values)
 
     def run(self, progress: Progress) -> None:
         kube = self.context.clients.kube_for_write()
@@ -141,20 +145,29 @@ class ChangeSecret(ComponentStep):
                     hint="copy it there with `up`",
                     command=f"mlops-platform up --env {context.environment.name}",
                 )
-            if stored.version != mirrored:
+            if stored.version != mirrored or PREVIOUS in stored.values:
                 progress.note(f"{name}: completing version {stored.version}, which was interrupted")
             elif not self.new:
                 return
             else:
                 vault.put(path, self._next(stored.values))
-            now, before = _versions(vault, resolved, secret)
+            now, before = versions_of(vault, resolved, secret)
             version = vault.get(path)
         assert version, "it was written just now"
         if secret.kind == "account":
             run_account_script(context, kube, _account(resolved, secret), now, progress, "ensure")
-        elif before:
-            _run_script(context, kube, resolved, secret, now, before, "change", progress)
+        elif before and not self._shared:
+            run_script(context, kube, resolved, secret, now, before, "change", progress)
         context.cluster_secrets.write(resolved.namespace, name, now, version=version.version)
+        if PREVIOUS in now:
+            refresh_volumes(kube, resolved.namespace, name)
+            old = {**now, "value": now[PREVIOUS]}
+            run_script(context, kube, resolved, secret, now, old, "change", progress)
+
+    @property
+    def _shared(self) -> bool:
+        """True if the gateway sends it: both values are right until the gateway has the new one."""
+        return self.secret.name in self.resolved.component.proxy_secrets
 
     def _next(self, current: Values) -> dict[str, str]:
         """The next value. An account alternates between two users: the current one works until every pod has
@@ -162,6 +175,7 @@ class ChangeSecret(ComponentStep):
         context, name = self.context, self.resolved.name
         if self.secret.kind == "generated":
             made = generate(self.resolved.component.needs.secrets[self.secret.name])
+            made |= {PREVIOUS: current["value"]} if self._shared else {}
         else:
             user = f"{name}-2" if current.get("user", name) == name else name
             account = _account(self.resolved, self.secret)
@@ -190,14 +204,14 @@ class EndSecret(ComponentStep):
         if self.secret.in_vault_only:  # checked when it was changed: no pod had to restart
             return
         with self.context.vault.session() as vault:
-            now, before = _versions(vault, self.resolved, self.secret)
+            now, before = versions_of(vault, self.resolved, self.secret)
         if not before:
             return
         if self.secret.kind == "account":
             account = _account(self.resolved, self.secret)
             run_account_script(self.context, kube, account, now, progress, "retire", before)
         else:
-            _run_script(self.context, kube, self.resolved, self.secret, now, before, "prove", progress)
+            run_script(self.context, kube, self.resolved, self.secret, now, before, "prove", progress)
 
 
 def rows(context: Context) -> tuple[Row, ...]:
@@ -228,7 +242,7 @@ def _rotated_row(vault: Vault, resolved: ResolvedComponent, name: str) -> Row:
     return Row(resolved.name, name, "-", "not kept", changed, "Vault, every day")
 
 
-def _versions(
+def versions_of(
     vault: Vault, resolved: ResolvedComponent, secret: RotatableSecret
 ) -> tuple[Values, Values | None]:
     """The newest values and the previous ones."""
@@ -243,7 +257,7 @@ def _account(resolved: ResolvedComponent, secret: RotatableSecret) -> Account:
     return next(account for account in resolved.accounts if account.kind == secret.name)
 
 
-def _run_script(
+def run_script(
     context: Context,
     kube: Kube,
     resolved: ResolvedComponent,

@@ -95,14 +95,13 @@ class Server:
     got: list[Mapping[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        secret = self.folder / "value"
-        secret.write_text(SECRET)
+        (self.folder / "value").write_text(SECRET)
         self.api = Api(self.scripts.limits.Denied)
         # Time stands still: on a slow machine an answer would be asked for again.
         reviews = self.scripts.reviews.Reviews(
             self.api, "mlflow", "mlflow.mlops-platform.io", clock=lambda: 0.0
         )
-        callers = self.scripts.callers.Callers(reviews, secret, clock=lambda: 0.0)
+        callers = self.scripts.callers.Callers(reviews, self.folder, clock=lambda: 0.0)
         self._guarded = self.scripts.authorization.Authorization(
             self._app, self.scripts.table, callers, reviews
         )
@@ -227,6 +226,19 @@ def test_same_wrong_token_is_reviewed_once(server: Server) -> None:
 
     asyncio.run(run())
     assert len(server.api.asked) == 1
+
+
+def test_old_value_of_the_proxy_secret_counts_during_a_rotation_only(server: Server) -> None:
+    def status(value: str) -> int:
+        forwarded = {"x-platform-proxy": [value], "x-forwarded-user": ["ann"]}
+        return asyncio.run(server.ask("GET", "/", headers_of({"headers": forwarded})))[0]
+
+    (server.folder / "value").write_text("new")
+    assert [status(each) for each in ("new", SECRET)] == [200, 401]
+    (server.folder / "previous").write_text(SECRET)
+    assert [status(each) for each in ("new", SECRET, "guess")] == [200, 200, 401]
+    (server.folder / "previous").unlink()
+    assert [status(each) for each in ("new", SECRET)] == [200, 401]
 
 
 def test_flood_through_the_gateway_is_counted_by_its_source(server: Server) -> None:
