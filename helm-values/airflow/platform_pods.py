@@ -18,6 +18,14 @@ from airflow.utils.net import get_host_ip_address
 LABEL = "mlops-platform/dag-task"
 API_TOKEN = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 API_CERTIFICATE = API_TOKEN.with_name("ca.crt")
+# A task may do in its project what its account may, such as train. Pods with the label may connect to the API
+# server.
+API_LABEL = "mlops-platform/api"
+API_SOURCES = [
+    {"serviceAccountToken": {"path": API_TOKEN.name, "expirationSeconds": 3600}},
+    {"configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": API_CERTIFICATE.name}]}},
+    {"downwardAPI": {"items": [{"path": "namespace", "fieldRef": {"fieldPath": "metadata.namespace"}}]}},
+]
 LOGS = Path("/work/logs")
 TIMEOUT = (3, 10)
 STEP_SECONDS, LOG_SECONDS, RETRY_SECONDS = 1.0, 3.0, 5.0
@@ -114,6 +122,7 @@ def manifest(task: Task) -> dict[str, Any]:
     sources: dict[str, dict[str, Any]] = {
         "workload": {"secret": {"secretName": task.pod, "defaultMode": 0o440}},
         "tokens": {"projected": {"defaultMode": 0o440, "sources": common["tokens"]}},
+        "api": {"projected": {"defaultMode": 0o440, "sources": API_SOURCES}},
         "code": {"configMap": {"name": f"dags-{task.version}"}},
         "work": {"emptyDir": {"sizeLimit": "2Gi"}},
         "tmp": {"emptyDir": {"sizeLimit": "1Gi"}},
@@ -121,6 +130,7 @@ def manifest(task: Task) -> dict[str, Any]:
     folders = {
         "workload": "/run/secrets/workload",
         "tokens": "/var/run/secrets/tokens",
+        "api": str(API_TOKEN.parent),
         "code": "/code",
         "work": "/work",
         "tmp": "/tmp",  # noqa: S108
@@ -143,7 +153,7 @@ def manifest(task: Task) -> dict[str, Any]:
             for name, folder in folders.items()
         ],
     }
-    labels = {"app.kubernetes.io/part-of": "mlops-platform", LABEL: "true"}
+    labels = {"app.kubernetes.io/part-of": "mlops-platform", LABEL: "true", API_LABEL: "true"}
     return {
         "apiVersion": "v1",
         "kind": "Pod",

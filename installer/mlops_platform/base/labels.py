@@ -5,6 +5,8 @@ PLATFORM_NAMESPACE = "mlops-platform"
 PROJECT_LABEL = "mlops-platform/project"
 # The label of objects outside of a component's namespace that the platform applied for it.
 COMPONENT_LABEL = "mlops-platform/component"
+# The label of pods in projects that may connect to the API server, with the rights of their account.
+API_LABEL = "mlops-platform/api"
 # Accounts in a project's namespace: of training jobs, of served models, and of the tasks of DAGs.
 TRAINER, SERVER, TASKS = "trainer", "server", "airflow"
 # The volume of tokens in pods of projects: a token is a file with the name of its audience.

@@ -42,6 +42,14 @@ def dangling(document: Document, component: Component) -> Iterable[Problem]:
         if served.proxy_secret and served.proxy_secret not in component.needs.secrets:
             what = f"no secret {served.proxy_secret}"
             yield document.problem(("serves", name, "proxySecret"), what, "a key of needs.secrets")
+        elif served.proxy_secret:
+            need = component.needs.secrets[served.proxy_secret]
+            if not need.immutable and (need.restart or not need.rotate):
+                what = (
+                    f"secret {served.proxy_secret}: the ingress and the UI cannot change it at the same time"
+                )
+                hint = "read it for each request, and give it `restart: false` and a script in `rotate`"
+                yield document.problem(("needs", "secrets", served.proxy_secret), what, hint)
         if bool(served.paths) != served.public:
             what = "public and paths go together"
             yield document.problem(
@@ -79,6 +87,10 @@ def dangling(document: Document, component: Component) -> Iterable[Problem]:
         if smoke.project and not component.kube_api:
             what = "project, but its pods may not reach the API server"
             yield document.problem(("smoke", i, "project"), what, "add kubeApi: true, or remove project")
+        part = component.projects
+        if smoke.dags and not (smoke.project and part and part.dags and part.dags.example):
+            what = "dags without project and projects.dags.example"
+            yield document.problem(("smoke", i, "dags"), what, "add both, or remove dags")
         if smoke.rights and not smoke.project:
             what = "rights without project: the test calls no API server"
             yield document.problem(("smoke", i, "rights"), what, "add project: true, or remove rights")

@@ -23,6 +23,7 @@ from mlops_platform.steps.jobs.run import run_job
 from mlops_platform.steps.projects import scripts
 from mlops_platform.steps.projects.cluster import wait_for_quota
 from mlops_platform.steps.projects.custom import make_objects
+from mlops_platform.steps.projects.dags import Dags, example_of, read
 from mlops_platform.steps.projects.model import ROLES, Project
 from mlops_platform.steps.projects.objects import RBAC, objects_of
 
@@ -43,7 +44,7 @@ def temporary_project(
         yield ""
         return
     purpose = f"smoke-{spec.name or resolved.name}"
-    parts = _parts(context, spec)
+    parts = [*_parts(context, spec), *([resolved] if spec.dags else [])]
     left = [o["metadata"] for o in kube.metadata("v1", "Namespace", labels=f"{PASSING}={purpose}")]
     remove(context, kube, parts, [each["name"] for each in left if "deletionTimestamp" not in each])
     name = f"{purpose}-{secrets.token_hex(3)}"
@@ -54,6 +55,8 @@ def temporary_project(
         for each in (resolved, *_required(context, spec)):
             make_objects(kube, each, Project(name))
         run_all(context, kube, [_sync_job(each, name) for each in parts])
+        if spec.dags:
+            Dags(context, resolved, name, lambda _: None).push(read(example_of(resolved)))
         yield name
     finally:
         for kind in ("ClusterRoleBinding", "ClusterRole") if spec.rights else ():

@@ -17,7 +17,7 @@ from typing import Any
 from mlops_platform.adapters.kube import Kube
 from mlops_platform.adapters.kube.endpoints import Address
 from mlops_platform.base.errors import StepError
-from mlops_platform.base.labels import OWNED, PROJECT_LABEL
+from mlops_platform.base.labels import API_LABEL, OWNED, PROJECT_LABEL
 from mlops_platform.catalogue.catalogue import Catalog
 from mlops_platform.catalogue.component import Component, Served
 from mlops_platform.catalogue.documents import values_file
@@ -108,10 +108,12 @@ def render_project(
     chosen: Iterable[str],
     base: Sequence[Manifest],
     labels: Mapping[str, str],
+    api: Sequence[Address] = (),
 ) -> tuple[Manifest, ...]:
     """The policies of a project's namespace: its own pods, and the ports that components open to projects.
 
-    Pods of one training job connect to each other at random ports. The API server is not among the peers.
+    Pods of one training job connect to each other at random ports. `api` are the addresses of the API server
+    for pods with the label: others, such as served models, do not reach it.
     """
     own: Manifest = {"podSelector": {}}
     ports = catalog.project_ports(chosen)
@@ -119,7 +121,7 @@ def render_project(
     outgoing = [(t, n) for t, found in ports.items() for port in found for n in served[t, port].numbers]
     rules = {"ingress": [{"from": [own]}], "egress": [{"to": [own]}, *_between(catalog, outgoing, "to")]}
     flows = {"metadata": {"name": FLOWS}, "spec": {**EVERY_POD, **rules}}
-    return placed((*base, flows, *_callers(catalog, chosen)), namespace, labels)
+    return placed((*base, flows, *_callers(catalog, chosen), *_to_api(api)), namespace, labels)
 
 
 def _callers(catalog: Catalog, chosen: Iterable[str]) -> Iterator[Manifest]:
@@ -132,6 +134,14 @@ def _callers(catalog: Catalog, chosen: Iterable[str]) -> Iterator[Manifest]:
             "ingress": [rule],
         }
         yield {"metadata": {"name": f"from-{component.name}"}, "spec": spec}
+
+
+def _to_api(addresses: Sequence[Address]) -> Iterator[Manifest]:
+    """The policy of the pods that may connect to the API server."""
+    egress = [{"to": [_block(f"{each.ip}/32")], "ports": _ports([each.port])} for each in addresses]
+    selected = {"podSelector": {"matchLabels": {API_LABEL: "true"}}, "policyTypes": ["Egress"]}
+    if egress:
+        yield {"metadata": {"name": "api-server"}, "spec": {**selected, "egress": egress}}
 
 
 def placed(

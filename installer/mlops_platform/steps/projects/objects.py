@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from mlops_platform.adapters.kube.endpoints import Address
 from mlops_platform.adapters.kube.namespaces import labels_of
 from mlops_platform.base.labels import GPU, OWNED, PROJECT_LABEL, SERVER, TASKS, TRAINER
 from mlops_platform.base.quantities import to_bytes
@@ -85,7 +86,14 @@ def objects_of(
         project.name,
         labels,
         _environment(context),
+        context.clients.api_addresses if _runs_pods(context) else (),
     )
+
+
+def _runs_pods(context: Context) -> bool:
+    """True if a component runs pods in projects: they may reach the API server."""
+    parts = (each.component.projects for each in context.resolved.values())
+    return any(part and part.pods for part in parts)
 
 
 def _environment(context: Context) -> dict[str, str]:
@@ -105,6 +113,7 @@ def render(
     namespace: str,
     labels: Mapping[str, str],
     environment: Mapping[str, str],
+    api: Sequence[Address] = (),
 ) -> tuple[Manifest, ...]:
     """The manifests, complete and in a fixed order, to compare with those of the cluster."""
     chosen = tuple(chosen)
@@ -119,7 +128,7 @@ def render(
     data = data_of(catalog, chosen)
     return (
         {"apiVersion": "v1", "kind": "Namespace", "metadata": meta},
-        *policies.render_project(catalog, namespace, chosen, base, {PROJECT_LABEL: project.name}),
+        *policies.render_project(catalog, namespace, chosen, base, {PROJECT_LABEL: project.name}, api),
         one("ResourceQuota", QUOTA_NAME, spec={"hard": _hard(project)}),
         one("LimitRange", LIMITS_NAME, spec={"limits": [_defaults(project)]}),
         *(one("ServiceAccount", n, automountServiceAccountToken=False) for n in ("default", *ACCOUNTS)),

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
+from mlops_platform.adapters.kube.endpoints import Address
 from mlops_platform.base.errors import StepError
 from mlops_platform.catalogue.read import read_catalog
 from mlops_platform.steps.network.policies import read_base
@@ -20,11 +21,14 @@ CATALOG = read_catalog(ROOT / "tests/cases/policies")
 BASE = read_base(ROOT / "policies")
 MEMBERS = (Member("group", "data-scientists", "edit"), Member("user", "ann", "view"))
 VARIABLES = {"TRACKING": "http://tracking.tracking.svc:5000"}
+API = (Address("192.0.2.1", 6443),)
 PROJECT = Project("churn", MEMBERS, Quota.of({"cpu": "2500m", "memory": "1024Mi", "gpu": "1"}))
 
 
 def objects(project: Project, *chosen: str) -> tuple[dict[str, Any], ...]:
-    return render(CATALOG, chosen or CATALOG.entries, BASE, project, project.name, {"a": "label"}, VARIABLES)
+    return render(
+        CATALOG, chosen or CATALOG.entries, BASE, project, project.name, {"a": "label"}, VARIABLES, API
+    )
 
 
 @pytest.mark.parametrize(("name", "project"), [("churn", PROJECT), ("empty", Project("empty"))])
