@@ -31,11 +31,11 @@ with DAG("victim", schedule="@once", start_date=None, is_paused_upon_creation=Fa
 """
 # What a task tries: each attack ends with an exception, or it is in the result.
 ATTACKER = """
-import json, os, pathlib, urllib.error, urllib.request
+import json, os, pathlib, ssl, urllib.error, urllib.request
 
 from airflow.sdk import BaseHook, BaseXCom, DAG, Variable, task
 
-OTHER = "dags-other"
+MINE, OTHER = "dags-mine", "dags-other"
 
 
 def attempt(found, name, act):
@@ -57,8 +57,13 @@ def claims(path):
     return base64.urlsafe_b64decode(parts[1] + "===").decode(errors="replace") if len(parts) == 3 else ""
 
 
-def api_token():
-    return pathlib.Path("/var/run/secrets/kubernetes.io/serviceaccount/token").read_text()
+def api(path):
+    folder = pathlib.Path("/var/run/secrets/kubernetes.io/serviceaccount")
+    headers = {"Authorization": f"Bearer {(folder / 'token').read_text()}"}
+    host = os.environ["KUBERNETES_SERVICE_HOST"] + ":" + os.environ["KUBERNETES_SERVICE_PORT"]
+    request = urllib.request.Request(f"https://{host}{path}", headers=headers)
+    trust = ssl.create_default_context(cafile=str(folder / "ca.crt"))
+    return urllib.request.urlopen(request, timeout=10, context=trust).read().decode()
 
 
 def ask(path, method="GET", body=None):
@@ -82,7 +87,8 @@ with DAG("attacker", schedule="@once", is_paused_upon_creation=False):
         found = {}
         files = token_of_other()
         found["token of the other"] = f"WORKED: {files}" if files else "none"
-        attempt(found, "token of the API server", api_token)
+        attempt(found, "Secrets of the project", lambda: api(f"/api/v1/namespaces/{MINE}/secrets"))
+        attempt(found, "pods of the other", lambda: api(f"/api/v1/namespaces/{OTHER}/pods"))
         attempt(found, "connection of the platform", lambda: BaseHook.get_connection("platform_logs"))
         attempt(found, "variable of the other", lambda: Variable.get(f"{OTHER}.key"))
         attempt(found, "variable of the platform", lambda: Variable.get("key"))
@@ -172,7 +178,7 @@ def test_a_task_has_the_tokens_of_its_project_and_no_other(platform: Platform, p
         run = airflow.run(f"{MINE}.attacker")
         assert set(airflow.value(f"{MINE}.attacker", run, "own")) == {f"system:serviceaccount:{MINE}:airflow"}
         found = airflow.value(f"{MINE}.attacker", run, "attack")
-        assert len(found) == 8
+        assert len(found) == 9
         assert [each for each in found.items() if "WORKED" in each[1]] == []
         airflow.wait_for_log(f"{MINE}.attacker", run, "attack")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from mlops_platform.adapters.kube import Kube
+from mlops_platform.adapters.kube import Kube, KubeError
 
 _REFRESHED = "mlops-platform/refreshed"  # annotation of a pod
 
@@ -19,4 +19,8 @@ def refresh_volumes(kube: Kube, namespace: str, secret: str) -> None:
     for pod in kube.list("v1", "Pod", namespace):
         mounted = (volume.get("secret", {}).get("secretName") for volume in pod["spec"].get("volumes", ()))
         if secret in mounted:
-            kube.patch("v1", "Pod", pod["metadata"]["name"], namespace, body=body)
+            try:
+                kube.patch("v1", "Pod", pod["metadata"]["name"], namespace, body=body)
+            except KubeError as error:
+                if error.status != 404:  # 404: it ended meanwhile
+                    raise
