@@ -80,7 +80,7 @@ def test_answer_matches_the_case(scripts: SimpleNamespace, tmp_path: Path, case:
     (tmp_path / "value").write_text(SECRET)
     api = Api(scripts.platform_limits.Denied)
     reviews = scripts.platform_reviews.Reviews(api, "models", "serving.kserve.io")
-    callers = scripts.platform_callers.Callers(reviews, tmp_path / "value")
+    callers = scripts.platform_callers.Callers(reviews, tmp_path)
     status, answer = asyncio.run(scripts.authorize.Authorizer(callers, reviews).answer(headers(case)))
     assert (status, answer.get("X-Denied"), answer.get("X-Caller"), len(api.asked)) == (
         case["status"],
