@@ -44,6 +44,7 @@ ALL = (
     "kserve",
     "metrics-server",
     "model-routes",
+    "job-logs",
 )
 
 

@@ -11,6 +11,7 @@ from mlops_platform.report.summary import news
 from mlops_platform.run.connect import read_only
 from mlops_platform.run.context import Context
 from mlops_platform.run.open import open_environment
+from mlops_platform.steps.release.objects import wanted
 
 BEHIND_UIS = ["vault", "postgres", "minio", "mlflow", "oauth2-proxy", "gateway"]
 LATE = "model-routes"  # its UI is behind the gateway, and it requires the gateway
@@ -20,8 +21,12 @@ OPERATORS = ["jobset", "trainer", "kserve", "metrics-server"]
 @pytest.fixture
 def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Context:
     """An environment that lists its operators first."""
+    return opened(tmp_path, monkeypatch)
+
+
+def opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **specs: object) -> Context:
     monkeypatch.setenv("MLOPS_PLATFORM_HOME", str(tmp_path / "home"))
-    components: dict[str, object] = {name: {} for name in [*OPERATORS, LATE, *BEHIND_UIS]}
+    components: dict[str, object] = {name: {} for name in [*OPERATORS, LATE, *BEHIND_UIS]} | specs
     text = {
         "name": "ordered",
         "domain": "mlops.test",
@@ -58,3 +63,14 @@ def test_ingress_does_not_wait_for_a_ui_that_requires_it_but_has_its_secret(work
     assert f"{LATE}/namespace" in before  # its Secrets are made there
     assert not {f"{LATE}/release", "kserve/release"} & before
     assert "gateway/smoke" in requires[f"{LATE}/release"]
+
+
+def test_extra_is_built_and_tested_only_where_it_is_chosen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without, chosen = (opened(tmp_path, monkeypatch, trainer={"extras": each}) for each in ([], ["torch"]))
+    assert set(image_names(chosen)) - set(image_names(without)) == {"torch"}
+    names = [[each["metadata"]["name"] for each in wanted(c.resolved["trainer"])] for c in (without, chosen)]
+    assert [*names[0], "torch"] == names[1]
+    scripts = [spec.script for spec in chosen.resolved["trainer"].component.smoke]
+    assert "smoke_torch.py" in scripts
