@@ -13,14 +13,16 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+import pages
 from aiohttp import web
 from botocore.exceptions import BotoCoreError, ClientError
 from platform_callers import Callers, grouped
 from platform_limits import Denied
-from platform_reviews import ApiServer, Reviews
+from platform_reviews import ApiServer, Caller, Reviews
 from stored import DONE, Bucket, key_of, parts, require_names
 
 AUDIENCE, GROUP = "job-logs", "job-logs.mlops-platform.io"
+_MOST_PROJECTS = 500  # on the page; each is a review at the API server, kept for 10 s
 _AT_ONCE = 16  # requests; each holds one part in memory
 _WIDTH = 31  # of the longest timestamp in UTC, with its space
 
@@ -41,6 +43,9 @@ class Reader:
         app.router.add_get(project, self.jobs)
         app.router.add_get(f"{project}/{{job}}", self.job)
         app.router.add_get(f"{project}/{{job}}/pods/{{pod}}/containers/{{container}}", self.log)
+        app.router.add_get("/", self.projects_page)
+        app.router.add_get("/projects/{project}", self.jobs_page)
+        app.router.add_get("/projects/{project}/{job}", self.job_page)
         return app
 
     @web.middleware
@@ -49,7 +54,7 @@ class Reader:
         try:
             if "project" in request.match_info:
                 require_names(*request.match_info.values())
-                caller = await self._callers.caller(grouped(request.raw_headers), request.remote or "")
+                caller = await self._caller(request)
                 await self._reviews.require(caller, "get", "logs", request.match_info["project"])
                 async with self._free:
                     answer: web.StreamResponse = await handler(request)
@@ -63,6 +68,27 @@ class Reader:
             text = f"the object store does not answer: {type(error).__name__}"
             return web.json_response({"error": text}, status=503)
 
+    async def _caller(self, request: web.Request) -> Caller:
+        return await self._callers.caller(grouped(request.raw_headers), request.remote or "")
+
+    async def projects_page(self, request: web.Request) -> web.Response:
+        """The projects whose logs the caller may read."""
+        caller = await self._caller(request)
+        found = (await asyncio.to_thread(self._bucket.folders, ""))[:_MOST_PROJECTS]
+        may = [await self._reviews.allowed(caller, "get", "logs", project) for project in found]
+        return pages.projects([project for project, allowed in zip(found, may, strict=True) if allowed])
+
+    async def jobs_page(self, request: web.Request) -> web.Response:
+        project = request.match_info["project"]
+        return pages.jobs(project, await asyncio.to_thread(self._bucket.folders, f"{project}/"))
+
+    async def job_page(self, request: web.Request) -> web.Response:
+        project, job = request.match_info["project"], request.match_info["job"]
+        return pages.job(project, job, await asyncio.to_thread(self._logs, project, job))
+
+    def _logs(self, project: str, job: str) -> list[dict[str, Any]]:
+        return list(logs(self._bucket, f"{project}/{job}/"))
+
     async def health(self, _: web.Request) -> web.Response:
         return web.Response(text="ok\n")
 
@@ -71,8 +97,8 @@ class Reader:
         return web.json_response({"jobs": await asyncio.to_thread(self._bucket.folders, prefix)})
 
     async def job(self, request: web.Request) -> web.Response:
-        prefix = "{project}/{job}/".format(**request.match_info)
-        found = await asyncio.to_thread(lambda: list(logs(self._bucket, prefix)))
+        names = (request.match_info["project"], request.match_info["job"])
+        found = await asyncio.to_thread(self._logs, *names)
         if not found:
             return web.json_response({"error": "no logs of this job"}, status=404)
         return web.json_response({"logs": found})

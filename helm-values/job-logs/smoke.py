@@ -74,6 +74,9 @@ def probe(probes: Probes) -> None:
         read(f"{PROJECT}/jobs", token="")
     with probes.refused("logs, to a token for the API server", HTTPError, "401"):
         read(f"{PROJECT}/jobs", Path("/var/run/secrets/kubernetes.io/serviceaccount/token").read_text())
+    with probes.refused("the headers of a login, to a caller that is not the gateway", HTTPError, "401"):
+        headers = {"X-Platform-Proxy": "wrong", "X-Forwarded-User": "ann", "X-Forwarded-Groups": "viewers"}
+        urlopen(Request(URL, headers=headers), timeout=20)  # noqa: S310 - our own Service
     with probes.refused("a path out of the project", HTTPError, "400", "404"):
         read(f"{PROJECT}/jobs/..%2fother")
 

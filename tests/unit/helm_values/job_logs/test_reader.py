@@ -25,6 +25,9 @@ class Callers:
             raise limits.Denied(401, "no token")
         return SimpleNamespace(user="ann")
 
+    async def allowed(self, caller: Any, verb: str, resource: str, project: str) -> bool:
+        return project == "churn"
+
     async def require(self, caller: Any, verb: str, resource: str, project: str) -> None:
         assert (caller.user, verb, resource) == ("ann", "get", "logs")
         if project != "churn":
@@ -114,7 +117,8 @@ def test_container_without_output_has_an_empty_log(store: Objects) -> None:
         (LOG + "?tail=-1", 400),
         (LOG + "?tail=x", 400),
         ("/v1/projects", 404),
-        ("/", 404),
+        ("/projects/secret", 403),
+        ("/projects/secret/fit", 403),
     ],
 )
 def test_wrong_request_is_refused(full: Objects, path: str, status: int) -> None:
@@ -122,6 +126,17 @@ def test_wrong_request_is_refused(full: Objects, path: str, status: int) -> None
     assert (found, b"secret\n" in body) == (status, False)
 
 
+def test_pages_show_own_projects_and_escape_names(full: Objects) -> None:
+    full.objects["churn/fit/a<b>/main/done.json"] = b'{"exitCode": 1, "reason": "<Error>"}'
+    front, project, job = ask(full, "/", "/projects/churn", "/projects/churn/fit", Authorization="x")
+    assert b'<a href="/projects/churn">churn</a>' in front[1]
+    assert b"secret" not in front[1]
+    assert b'<a href="/projects/churn/other">other</a>' in project[1]
+    assert f'<a href="{LOG}">whole</a>'.encode() in job[1]
+    assert b"&lt;Error&gt; 1" in job[1]
+    assert b"<b>" not in job[1]
+
+
 def test_request_without_a_caller_is_refused(full: Objects) -> None:
-    assert {status for status, _ in ask(full, "/v1/projects/churn/jobs", LOG)} == {401}
+    assert {status for status, _ in ask(full, "/v1/projects/churn/jobs", LOG, "/")} == {401}
     assert ask(full, "/healthz") == [(200, b"ok\n")]
