@@ -7,6 +7,7 @@ collector blocks no deletion.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -70,4 +71,6 @@ async def pod_changed(
 
 if __name__ == "__main__":
     kopf.configure(verbose=False)
+    for noisy in ("kopf.objects", "aiohttp.access"):  # a line for each event, and for each probe
+        logging.getLogger(noisy).setLevel(logging.WARNING)
     kopf.run(clusterwide=True, standalone=True, liveness_endpoint=_HEALTH)
