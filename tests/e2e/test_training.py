@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 
 import pytest
-from mlops_platform.adapters.kube import Kube
+from mlops_platform.adapters.kube import Kube, KubeError
 from mlops_platform.adapters.kube.forward import forward
 from mlops_platform.adapters.wait import Pending
 
@@ -59,6 +59,17 @@ def member(kube: Kube) -> Kube:
     return Kube(kube.kubeconfig, lambda: kube.token(ONE, "trainer"))
 
 
+def started(jobs: Jobs, name: str) -> bool:
+    """Start a job; False if the webhook does not answer yet."""
+    try:
+        jobs.start(name, "print('ok')")
+    except KubeError as error:
+        if error.status != 500:
+            raise
+        return False
+    return True
+
+
 def test_two_nodes_log_and_register_a_model_without_settings(jobs: Jobs, logs: Logs) -> None:
     jobs.start("fit", TRAIN, runtime="sklearn", nodes=2)
     assert jobs.wait("fit", "Complete") <= 60, "25 s on an idle machine"
@@ -81,7 +92,8 @@ def test_failing_job_is_failed_at_once_and_never_runs_again(
     (pod,) = jobs.pods("wrong")
     jobs.restart("trainer", "trainer-controller-manager")
     jobs.restart("jobset", "jobset-controller")
-    jobs.start("after", "print('ok')")  # its end shows that both controllers are at work again
+    # Its end shows that both controllers are at work again. Nodes learn of the new pod of a webhook a moment later.
+    until("the webhook answers", lambda: started(jobs, "after") or Pending("refused"))
     jobs.wait("after", "Complete")
     assert [p["metadata"]["uid"] for p in jobs.pods("wrong")] == [pod["metadata"]["uid"]]
     assert set(jobs.conditions("wrong")) == {"Failed"}

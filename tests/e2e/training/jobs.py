@@ -80,10 +80,16 @@ class Jobs:
         until(f"{name} is gone", lambda: not self.pods(name) or Pending("pods are there"))
 
     def restart(self, namespace: str, deployment: str) -> None:
-        """Kill the pods of a controller; its Deployment starts others."""
+        """Kill the pods of a controller, and wait until others are ready: its webhook refuses until then."""
         for pod in self.kube.list("v1", "Pod", namespace):
             if pod["metadata"]["name"].startswith(f"{deployment}-"):
                 self.kube.delete("v1", "Pod", pod["metadata"]["name"], namespace, grace_seconds=0)
+
+        def ready() -> bool | Pending:
+            found = self.kube.get("apps/v1", "Deployment", deployment, namespace) or {}
+            return bool(found.get("status", {}).get("readyReplicas")) or Pending("not ready")
+
+        until(f"{deployment} is ready", ready)
 
 
 @dataclass(frozen=True)
