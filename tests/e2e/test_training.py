@@ -92,7 +92,7 @@ def test_failing_job_is_failed_at_once_and_never_runs_again(
     (pod,) = jobs.pods("wrong")
     jobs.restart("trainer", "trainer-controller-manager")
     jobs.restart("jobset", "jobset-controller")
-    # Its end shows that both controllers are at work again. Nodes learn of the new pod of a webhook a moment later.
+    # Its end shows that both controllers are at work. Nodes learn of the new pod of a webhook a moment later.
     until("the webhook answers", lambda: started(jobs, "after") or Pending("refused"))
     jobs.wait("after", "Complete")
     assert [p["metadata"]["uid"] for p in jobs.pods("wrong")] == [pod["metadata"]["uid"]]
