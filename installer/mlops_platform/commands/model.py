@@ -30,7 +30,7 @@ def serve(
     from mlops_platform.steps.models.manifest import manifest
     from mlops_platform.steps.models.options import parse
     from mlops_platform.steps.models.registry import opened, registry_of, resolve
-    from mlops_platform.steps.models.serve import LoadFailed, Target, apply, wait
+    from mlops_platform.steps.models.serve import LoadFailed, Target, apply, retry, wait
 
     started = time.monotonic()
     wanted = parse(reference, name, replicas, cpu, memory)
@@ -49,6 +49,8 @@ def serve(
     target = Target(console.environment, project, wanted.name, found.model, found.version)
     _, part = registry_of(context)
     applied = apply(kube, manifest(part, project, wanted.name, found, wanted.sizes, existing), existing)
+    if not applied.changed:
+        retry(kube, target)
     try:
         with interruptible(target.command(f"show {target.name}")), waiting(console) as say:
             wait(kube, target, say)

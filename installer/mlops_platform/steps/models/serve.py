@@ -104,6 +104,14 @@ def wait(kube: Kube, target: Target, say: Callable[[str], None], canary: str = "
     )
 
 
+def retry(kube: Kube, target: Target) -> None:
+    """Delete a pod that has failed before, so that it is tried again now and not after minutes."""
+    parts = parts_of(kube, target.project, target.name)
+    found = serving(parts.services[0], parts, datetime.now(UTC)) if parts.services else None
+    if found and found.failure:
+        kube.delete("v1", "Pod", found.pod, target.project)
+
+
 def stop(kube: Kube, project: str, name: str, say: Callable[[str], None]) -> bool:
     """Delete the object, and wait until its pods are gone; False if there is none. Raises WaitTimedOut."""
     if not kube.delete(API, KIND, name, project):
