@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import threading
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-import requests
 from mlops_platform.adapters.kube import Kube
 from mlops_platform.adapters.vault import VaultError
 from mlops_platform.adapters.wait import Pending, wait_until
@@ -98,52 +95,16 @@ def test_up_after_rotation_has_nothing_to_do(
     secret_search.assert_absent(secret_search.secret_values(platform), {"the list": text})
 
 
-@contextmanager
-def asking(platform: Platform, component: str, path: str) -> Iterator[Counter[str]]:
-    """Ask for a page as a user, through the gateway, until the block ends; yields the answers by status."""
-    seen, stop = Counter[str](), threading.Event()
-    headers = {"Authorization": f"Bearer {os.environ['MLFLOW_TRACKING_TOKEN']}", "Connection": "close"}
-    with platform.opened(component) as url:
-
-        def ask() -> None:
-            while not stop.wait(0.2):
-                try:
-                    answer = requests.get(
-                        url + path,
-                        headers=headers,
-                        verify=str(platform.state / "authority.crt"),
-                        allow_redirects=False,
-                        timeout=60,
-                    )
-                except requests.RequestException as error:
-                    seen[str(error)] += 1
-                else:
-                    seen[str(answer.status_code)] += 1
-
-        thread = threading.Thread(target=ask)
-        thread.start()
-        try:
-            yield seen
-        finally:
-            stop.set()
-            thread.join()
-
-
-@pytest.mark.parametrize(
-    ("component", "secret", "path", "status"),
-    [("mlflow", "proxy", "/", "200"), ("airflow", "proof", "/auth/login/", "302")],
-)
-def test_rotated_proxy_secret_fails_no_request(
-    platform: Platform, machine: None, component: str, secret: str, path: str, status: str
+@pytest.mark.parametrize(("component", "secret"), [("mlflow", "proxy"), ("airflow", "proof")])
+def test_rotated_proxy_secret_restarts_no_pod_of_its_ui(
+    platform: Platform, machine: None, component: str, secret: str
 ) -> None:
-    """The rotation itself checks that the UI rejects the old value at its end."""
+    """The rotation itself checks that the UI accepts both values, and rejects the old one at its end."""
     kube, name = Kube(platform.state / "kubeconfig"), f"{component}-{secret}"
     before = kube.get("v1", "Secret", name, component)
     pods = {pod["metadata"]["uid"] for pod in kube.list("v1", "Pod", component)}
-    with asking(platform, component, path) as seen:
-        platform.ok("secrets", "rotate", component, "--only", secret)
+    platform.ok("secrets", "rotate", component, "--only", secret)
     after = kube.get("v1", "Secret", name, component)
-    assert set(seen) == {status} and seen.total() > 20, seen
     assert before and after
     assert set(after["data"]) == {"value"} and after["data"] != before["data"]
     assert pods <= {pod["metadata"]["uid"] for pod in kube.list("v1", "Pod", component)}, "a pod restarted"
@@ -164,15 +125,13 @@ def test_rotation_killed_before_the_end_is_completed_with_the_same_value(
     process = platform.start("secrets", "rotate", "mlflow", "--only", "proxy")
     assert process.stderr
     for line in process.stderr:
-        if step in line:  # printed at its end
+        if f"✔ {step}" in line:  # at its end
             break
     process.kill()
     process.communicate()
     new = value()
     assert (new != old, value("previous")) == (True, old)
-    with asking(platform, "mlflow", "/") as seen:
-        platform.ok("secrets", "rotate", "mlflow", "--only", "proxy")
-    assert set(seen) == {"200"}, seen
+    platform.ok("secrets", "rotate", "mlflow", "--only", "proxy")
     assert (value(), value("previous")) == (new, "")
 
 
