@@ -105,6 +105,8 @@ def serving(service: Object, parts: Parts, now: datetime, canary: str = "") -> S
         service = {**service, "spec": {"predictor": named[0] if named else {"name": canary}}}
     meta = service["metadata"]
     deployment = _predictor(service, parts)
+    if deployment is None and canary:  # the object is old, the canary is not
+        return Serving("starting", reason="its pods are not made yet")
     if deployment is None:
         gone: ServingState = "stopping" if "deletionTimestamp" in meta else "starting"
         return _without_pods(service, gone, now)

@@ -68,6 +68,15 @@ def test_model_without_deployment_is_starting_before_it_fails() -> None:
     assert look(case, seconds_later=100).state == "failed"
 
 
+def test_new_canary_of_an_old_model_is_starting() -> None:
+    case = load("ready")
+    model = {"storageUri": "mlflow://iris/2"}
+    case["service"]["spec"]["canary"] = [{"predictor": {"name": "v2", "model": model}, "trafficPercent": 10}]
+    parts = Parts([case["service"]], case["deployments"], case["sets"], case["pods"])
+    now = datetime.fromisoformat(case["now"]) + timedelta(hours=1)
+    assert serving(case["service"], parts, now, "v2").state == "starting"
+
+
 def failing_pod(case: Case, **terminated: Any) -> Case:
     """The case with the first pod's server ended."""
     changed = deepcopy(case)
