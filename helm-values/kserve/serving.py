@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
-from apiserver import PROJECT, NotYetError, Object, call, create, delete, get, path_of, pod_spec
+from apiserver import PROJECT, NotYetError, Object, create, delete, get, items, patch, path_of, pod_spec
 
 API = "serving.kserve.io/v1beta1"
 KIND = "inferenceservices"
@@ -33,19 +33,25 @@ def inference_service(name: str, uri: str, **predictor: Any) -> Object:
 
 
 def serve(name: str, uri: str) -> None:
-    """Change the model of an InferenceService."""
-    found = get(API, KIND, name)
-    found["spec"]["predictor"]["model"]["storageUri"] = uri
-    call("PUT", path_of(API, KIND, name), found)
+    """Change the model of an InferenceService; its controller may write it at the same time."""
+    patch(API, KIND, name, {"spec": {"predictor": {"model": {"storageUri": uri}}}})
 
 
 def require_failure(name: str) -> str:
-    """The reason for which a model does not load. Raises NotYetError while there is none."""
-    status = get(API, KIND, name).get("status", {}).get("modelStatus", {})
-    found = status.get("lastFailureInfo", {}).get("message", "")
-    if not found:
-        raise NotYetError(f"no reason yet: {json.dumps(status)}")
-    return str(found)
+    """The reason for which a model does not load. Raises NotYetError while there is none.
+
+    It is that of the pods: KServe's `modelStatus` shows it only if no other version serves.
+    """
+    found = items("v1", "pods", f"serving.kserve.io/inferenceservice={name}")
+    states = [pod["status"] for pod in found]
+    kinds = ("initContainerStatuses", "containerStatuses")
+    containers = [each for state in states for kind in kinds for each in state.get(kind, [])]
+    for each in containers:
+        for key in ("state", "lastState"):
+            ended = each.get(key, {}).get("terminated", {})
+            if ended.get("exitCode") and ended.get("message"):
+                return str(ended["message"])
+    raise NotYetError(f"no reason yet: {json.dumps(containers)[:500]}")
 
 
 @contextmanager
