@@ -231,7 +231,7 @@ def content(each: Mapping[str, Any]) -> Any:
     if kind == "ServiceAccount":
         return each.get("automountServiceAccountToken")
     if kind == "ConfigMap":
-        return each.get("data")
+        return each.get("data") or {}  # the API server leaves out an empty one
     if kind == "RoleBinding":
         return each.get("roleRef"), each.get("subjects")
     return each.get("rules") if kind == "Role" else each.get("spec")

@@ -162,3 +162,8 @@ def test_content_ignores_what_the_api_server_adds() -> None:
     for each in objects(PROJECT)[1:]:
         stored = {**each, "metadata": {**each["metadata"], "uid": "1"}, "status": {"hard": {}}}
         assert content(stored) == content(each)
+
+
+def test_config_map_without_variables_is_equal_to_an_empty_one() -> None:
+    """The API server leaves out an empty mapping: each `up` would apply it again."""
+    assert content({"kind": "ConfigMap", "data": {}}) == content({"kind": "ConfigMap"})
