@@ -76,4 +76,4 @@ def test_one_login_opens_every_ui_and_sign_out_closes_all(
             assert "__Secure-mlops_platform" not in {c["name"] for c in window.driver.get_cookies()}, name
 
 
-MARKS = {"airflow": "Dags", "model-routes": "no project has this name"}
+MARKS = {"airflow": "Dags", "job-logs": "Logs of jobs", "model-routes": "no project has this name"}

@@ -179,6 +179,11 @@ def missing(context: Context, spec: SmokeSpec) -> str | None:
     return None
 
 
+def job_name(component: str, script: str, phase: str) -> str:
+    """The name of a script's Job: a file may have underscores, an object of Kubernetes may not."""
+    return f"{component}-{script.removesuffix('.py').replace('_', '-')}-{phase}"
+
+
 def scripts_of(resolved: ResolvedComponent, spec: SmokeSpec) -> dict[str, str]:
     """The files of a smoke test's Job: its script, probes.py, and the account scripts that it uses."""
     provided = (p.script for p in resolved.component.provides.values() if p.script)
@@ -264,7 +269,7 @@ class _Run:
         if spec.project:
             env |= {"PROJECT": self._project, "IMAGE": image}
         return ScriptJob(
-            name=f"{resolved.name}-{spec.script.removesuffix('.py')}-{phase}",
+            name=job_name(resolved.name, spec.script, phase),
             namespace=resolved.namespace,
             image=image,
             scripts=scripts,

@@ -125,4 +125,4 @@ def test_first_policies_wait_until_cluster_knows_its_creator(
 
 def test_every_provider_has_an_options_model() -> None:
     assert options_model("existing") is Options and "region" in options_model("aws").model_fields
-    assert set(options_model("host").model_fields) == {"provider", "version"}
+    assert set(options_model("host").model_fields) == {"provider", "version", "simulated_gpus"}
