@@ -123,13 +123,13 @@ def train(name: str, script: str, data: str, inputs: str, parameters: dict[str, 
 # MLflow: the workspace is the project's
 
 
-def mlflow(method: str, path: str, **body: Any) -> Any:
+def mlflow(method: str, where: str, **body: Any) -> Any:
     """Send a request to MLflow's REST API. None: there is no such thing."""
     token = Path(os.environ["PLATFORM_MLFLOW_TOKEN"]).read_text().strip()
     part = {"params": body} if method == "GET" else {"json": body}
     answer = requests.request(
         method,
-        os.environ["MLFLOW_TRACKING_URI"] + path,
+        os.environ["MLFLOW_TRACKING_URI"] + where,
         headers={"Authorization": f"Bearer {token}"},
         timeout=60,
         **part,
@@ -137,7 +137,7 @@ def mlflow(method: str, path: str, **body: Any) -> Any:
     if answer.status_code == 404:
         return None
     if answer.status_code >= 400:
-        raise RuntimeError(f"{method} {path}: {answer.status_code} {answer.text[:500]}")
+        raise RuntimeError(f"{method} {where}: {answer.status_code} {answer.text[:500]}")
     return answer.json()
 
 
@@ -172,10 +172,13 @@ def questions(run: str) -> dict[str, Any]:
 
 def production(model: str) -> dict[str, str] | None:
     """Version, run and inputs of the version with the alias `production`."""
-    found = mlflow("GET", f"{API}/registered-models/alias", name=model, alias="production")
-    if not found:
+    found = mlflow("GET", f"{API}/registered-models/get", name=model)
+    # Not by `registered-models/alias`: MLflow answers 400 for an alias that a model does not have.
+    aliases = found["registered_model"].get("aliases", []) if found else []
+    number = next((each["version"] for each in aliases if each["alias"] == "production"), "")
+    if not number:
         return None
-    version = found["model_version"]
+    version = mlflow("GET", f"{API}/model-versions/get", name=model, version=number)["model_version"]
     tags = {each["key"]: each["value"] for each in version.get("tags", [])}
     return {"version": version["version"], "run": version["run_id"], "inputs": tags.get("inputs", "")}
 
