@@ -15,7 +15,8 @@ from mlops_platform.smoke.gpus import allocatable
 
 from tests.e2e.platform import Platform
 
-pytestmark = pytest.mark.e2e
+# Kueue is in no shipped environment: its build takes 500 CPU-seconds, so these tests are part of `make soak`.
+pytestmark = [pytest.mark.e2e, pytest.mark.soak]
 
 COMPONENTS = ("jobset", "trainer", "kueue")
 PROJECT, GPUS = "line", 4
