@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from mlops_platform.adapters.process import ProcessId
+from mlops_platform.adapters.wait import Pending, wait_until
 from mlops_platform.base.cancel import Cancel
 from mlops_platform.base.errors import LockedError, PreflightError, StepError
 from mlops_platform.base.labels import PLATFORM_NAMESPACE
@@ -152,6 +153,8 @@ class LeaseLock:
         from mlops_platform.adapters.kube.namespaces import ensure_namespace  # imported at use: start-up time
 
         found = self._kube.get(*_KEY)
+        if (found is None or lease_holder(found) is None) and self._outlast_deletion():
+            found = None
         if found is None:
             ensure_namespace(self._kube, NAMESPACE, self._environment)
             self._kube.create(self._lease({}))
@@ -161,6 +164,22 @@ class LeaseLock:
             raise locked(self._environment, holder)
         self._write(found)
         return f"took over the lock of {holder}: its heartbeat had stopped" if holder else ""
+
+    def _outlast_deletion(self) -> bool:
+        """Wait while the namespace of the lease is being deleted, as `down` does; return whether it was.
+
+        A lease that is taken in it would be deleted in the middle of the run.
+        """
+
+        def state() -> bool | Pending:
+            found = self._kube.get("v1", "Namespace", NAMESPACE)
+            return Pending("being deleted") if found and found["metadata"].get("deletionTimestamp") else True
+
+        if state() is True:
+            return False
+        command = self._kube.kubectl("get", "namespace", NAMESPACE, "-o", "yaml")
+        wait_until(f"namespace {NAMESPACE} is gone", state, seconds=60, cancel=self._cancel, command=command)
+        return True
 
     def _holder(self) -> Holder | None:
         found = self._kube.get(*_KEY)

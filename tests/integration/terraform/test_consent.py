@@ -47,6 +47,7 @@ class Careful:
     count: int = 3
     asks: bool = True
     where: str = "a cloud"
+    simulated: str = ""
     prepared: list[str] = field(default_factory=list)
 
     @property

@@ -90,3 +90,34 @@ def test_heartbeat_survives_a_failed_login_and_notices_a_lost_lease(monkeypatch:
     lease = LeaseLock(cast(Any, Kube()), "test", "mlops-platform up", cancel)
     lease._beat()
     assert cancel.requested and lease.lost == "the lock was taken by another run"
+
+
+def test_lease_is_made_again_after_the_deletion_of_its_namespace() -> None:
+    class Kube:
+        """A cluster in which `down` has just deleted the namespace, with the free lease still in it."""
+
+        def __init__(self) -> None:
+            self.looks, self.written = 3, list[str]()
+
+        def get(self, _: str, kind: str, name: str, namespace: str = "") -> dict[str, Any] | None:
+            if kind == "Lease":
+                return {"metadata": {"name": name}, "spec": {}}
+            self.looks -= 1
+            return {"metadata": {"name": name, "deletionTimestamp": "now"}} if self.looks > 0 else None
+
+        def kubectl(self, *arguments: str) -> str:
+            return " ".join(arguments)
+
+        def apply(self, *objects: dict[str, Any]) -> None:
+            self.written += [each["kind"] for each in objects]
+
+        def create(self, made: dict[str, Any]) -> None:
+            self.written.append(f"new {made['kind']}")
+
+        def replace(self, made: dict[str, Any]) -> None:
+            self.written.append(f"old {made['kind']}")
+
+    kube = Kube()
+    held = LeaseLock(cast(Any, kube), "test", "mlops-platform up", Cancel())
+    assert held._take() == ""
+    assert kube.written == ["Namespace", "ServiceAccount", "ServiceAccount", "new Lease"]
