@@ -98,6 +98,11 @@ def test_down_removes_operators_of_ours_and_leaves_those_of_others(node: Node, p
         lambda: everything(node) == before or Pending(str(everything(node) ^ before)),
         seconds=60,
     )
+    wait_until(
+        "the namespace of the lock is gone",
+        lambda: node.kube.get("v1", "Namespace", "mlops-platform") is None or Pending("being deleted"),
+        seconds=60,
+    )
     for kind, namespace in (("Blade", ""), ("Wheel", "default")):
         theirs = node.kube.get(f"{FANS}/v1", kind, "theirs", namespace)
         assert theirs and theirs["metadata"]["finalizers"] == [f"{FANS}/held"]
