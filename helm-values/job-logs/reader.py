@@ -58,8 +58,9 @@ class Reader:
                 await self._reviews.require(caller, "get", "logs", request.match_info["project"])
                 async with self._free:
                     answer: web.StreamResponse = await handler(request)
-                    return answer
-            return await handler(request)  # type: ignore[no-any-return]
+            else:
+                answer = await handler(request)
+            return answer
         except Denied as denied:
             return web.json_response({"error": denied.message}, status=denied.status)
         except ValueError as error:

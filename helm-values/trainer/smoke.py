@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from typing import Any
 
 from apiserver import NotYetError, Refused, call, create, delete, get, items, path_of, require_condition
@@ -47,7 +48,7 @@ def probe(probes: Probes) -> None:
     with probes.works("a TrainJob is deleted with its JobSet"):
         for name in ("one", "wrong"):
             delete(API, "trainjobs", name)
-            patiently(lambda name=name: gone(name), NotYetError)
+            patiently(partial(gone, name), NotYetError)
     with probes.refused("a TrainJob on a runtime that does not exist", Refused, "denied the request"):
         create(API, "trainjobs", trainjob("none", runtime="missing"))
     with probes.refused("a runtime for all projects, from a project", Refused, "403"):

@@ -128,11 +128,11 @@ def serve(kube: Kube, name: str) -> None:
     kube.apply({"apiVersion": API, "kind": KIND, "metadata": meta, "spec": {"predictor": predictor}})
 
 
-def answers(outside: Outside, model: str, status: int, seconds: float) -> None:
-    """Wait until a model answers a member with this status."""
+def answers(outside: Outside, model: str, status: int, seconds: float, user: str = MEMBER) -> None:
+    """Wait until a model answers a user with this status: decisions are kept for some seconds."""
 
     def there() -> bool | Pending:
-        seen = outside.ask(model)
+        seen = outside.ask(model, user)
         return True if seen[0] == status else Pending(str(seen))
 
     wait_until(f"{model} answers with {status}", there, seconds=seconds)
@@ -153,7 +153,7 @@ def test_caller_without_a_role_in_the_project_is_refused(outside: Outside, serve
 def test_removed_member_is_refused_within_seconds(platform: Platform, outside: Outside, served: str) -> None:
     platform.ok("project", "add", PROJECT, "--member", f"user/{STRANGER}:view")
     answers(outside, served, 403, _ROUTE)
-    assert outside.ask(served, STRANGER)[0] == 200
+    answers(outside, served, 200, _ROUTE, STRANGER)
     platform.ok("project", "add", PROJECT, "--member", f"user/{MEMBER}:view")
     answers(outside, served, 200, _ROUTE)
 

@@ -172,8 +172,8 @@ def test_killed_collector_loses_and_repeats_no_line(jobs: Jobs, logs: Logs) -> N
     (text,) = logs.texts(ONE, "count").values()
     assert text == b"".join(b"line %d\n" % i for i in range(100))
     jobs.delete("count")
-    (tail,) = logs.texts(ONE, "count", query="?tail=2&timestamps=true").values()
-    assert [line.split(b" ", 1)[1] for line in tail.splitlines()] == [b"line 98", b"line 99"]
+    (tail,) = logs.texts(ONE, "count", query="?tail=2").values()
+    assert tail.splitlines() == [b"line 98", b"line 99"]
 
 
 def test_log_of_fifty_megabytes_keeps_its_beginning_and_its_end(jobs: Jobs, logs: Logs) -> None:
