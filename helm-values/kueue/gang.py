@@ -7,8 +7,8 @@ from typing import Any
 
 from apiserver import NotYetError, Refused, create, delete, get, items, require_condition
 from probes import Probes, patiently
+from waiting import reason
 
-API = "kueue.x-k8s.io/v1beta2"
 TRAINING = "trainer.kubeflow.org/v1alpha1"
 NODES = "jobset.sigs.k8s.io/jobset-name"
 
@@ -25,16 +25,6 @@ def trainjob(name: str, cpu: str, queue: str = "project") -> dict[str, Any]:
         "metadata": {"name": name, "labels": {"kueue.x-k8s.io/queue-name": queue}},
         "spec": {"runtimeRef": {"name": "python"}, "trainer": trainer},
     }
-
-
-def reason(name: str) -> str:
-    """Why the job waits. Raises NotYetError before Kueue has said it."""
-    found = [w for w in items(API, "workloads") if w["metadata"]["ownerReferences"][0]["name"] == name]
-    conditions = [c for w in found for c in w.get("status", {}).get("conditions") or []]
-    for each in conditions:
-        if (each["type"], each["status"]) == ("QuotaReserved", "False"):
-            return str(each["message"])
-    raise NotYetError(f"{name}: {conditions}")
 
 
 def probe(probes: Probes) -> None:

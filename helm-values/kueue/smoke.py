@@ -20,8 +20,8 @@ from apiserver import (
     require_condition,
 )
 from probes import Probes, patiently
+from waiting import API, reason
 
-API = "kueue.x-k8s.io/v1beta2"
 LABEL = "kueue.x-k8s.io/queue-name"
 QUEUE = "project"
 
@@ -43,16 +43,6 @@ def job(name: str, cpu: str, queue: str = QUEUE) -> dict[str, Any]:
 def started(name: str) -> None:
     if get("batch/v1", "jobs", name)["spec"].get("suspend"):
         raise NotYetError(f"{name} is suspended")
-
-
-def reason(name: str) -> str:
-    """Why the Job waits, as Kueue says it. Raises NotYetError before that."""
-    found = [w for w in items(API, "workloads") if w["metadata"]["ownerReferences"][0]["name"] == name]
-    conditions = [c for w in found for c in w.get("status", {}).get("conditions") or []]
-    for each in conditions:
-        if (each["type"], each["status"]) == ("QuotaReserved", "False"):
-            return str(each["message"])
-    raise NotYetError(f"{name}: {conditions}")
 
 
 def active() -> None:
