@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 from mlops_platform.adapters.stored_logs import StoredLog, StoredLogs
 from mlops_platform.base.errors import StepError
+
+from tests.fakes.answering import answering
 
 LOGS = {"logs": [{"pod": "fit-1", "container": "node"}, {"pod": "fit-0", "container": "node"}]}
 ANSWERS = {
@@ -23,34 +22,13 @@ ANSWERS = {
 }
 
 
-class Handler(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        good = self.headers.get("Authorization") == "Bearer good"
-        status, text = ANSWERS.get(self.path, (404, '{"error": "nothing"}')) if good else (401, "{}")
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(text)))
-        self.end_headers()
-        self.wfile.write(text.encode())
-
-    def log_message(self, *_: object) -> None:
-        """Silent."""
-
-
-@contextmanager
-def serving() -> Iterator[str]:
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=lambda: server.serve_forever(poll_interval=0.01))
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
+def answer(path: str, token: str) -> tuple[int, str]:
+    return ANSWERS.get(path, (404, '{"error": "nothing"}')) if token == "Bearer good" else (401, "{}")
 
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    with serving() as found:
+    with answering(answer) as found:
         yield found
 
 
@@ -89,7 +67,7 @@ def test_missing_log_is_an_error(url: str) -> None:
 
 
 def test_server_that_is_gone_is_a_transient_error() -> None:
-    with serving() as gone:
+    with answering(answer) as gone:
         pass
     with pytest.raises(StepError, match="do not answer") as caught:
         StoredLogs(gone, "churn", "good").jobs()

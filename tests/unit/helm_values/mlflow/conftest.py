@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
 from collections.abc import Iterator
 from types import SimpleNamespace
 
 import pytest
 
 from tests import ROOT
+from tests.unit.helm_values.pods import modules
 
-FOLDER, SHARED = ROOT / "helm-values/mlflow", ROOT / "images/python"
+FOLDER = ROOT / "helm-values/mlflow"
 NAMES = (
     "platform_limits",
     "platform_reviews",
@@ -25,13 +24,7 @@ NAMES = (
 @pytest.fixture(scope="session")
 def scripts() -> Iterator[SimpleNamespace]:
     """The modules, by name, and the rules of routes.txt."""
-    sys.path[:0] = [str(FOLDER), str(SHARED)]
-    try:
-        found = {name: importlib.import_module(name) for name in NAMES}
-    finally:
-        del sys.path[:2]
-    table = found["rules"].Rules((FOLDER / "routes.txt").read_text())
-    plain = {name.removeprefix("platform_"): module for name, module in found.items()}
-    yield SimpleNamespace(**plain, table=table)
-    for name in NAMES:
-        sys.modules.pop(name, None)  # tests of another component share some
+    with modules(FOLDER, NAMES) as found:
+        table = found["rules"].Rules((FOLDER / "routes.txt").read_text())
+        plain = {name.removeprefix("platform_"): module for name, module in found.items()}
+        yield SimpleNamespace(**plain, table=table)

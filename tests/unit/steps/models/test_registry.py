@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -15,6 +12,8 @@ from mlops_platform.adapters.models import Registry
 from mlops_platform.base.errors import StepError, UsageError
 from mlops_platform.steps.models.options import reference_of
 from mlops_platform.steps.models.registry import resolve
+
+from tests.fakes.answering import answering
 
 MODELS: dict[str, Any] = {
     "iris": {
@@ -33,7 +32,14 @@ VERSIONS = {
 ABSENT = (404, {"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "no such thing"})
 
 
-def answer(path: str, query: dict[str, str], token: str) -> tuple[int, Any]:
+def answer(target: str, token: str) -> tuple[int, str]:
+    there = urlsplit(target)
+    query = {key: values[0] for key, values in parse_qs(there.query).items()}
+    status, found = content(there.path, query, token)
+    return status, json.dumps(found)
+
+
+def content(path: str, query: dict[str, str], token: str) -> tuple[int, Any]:
     if token != "Bearer good":
         return 403, {"message": "no right in this workspace"}
     if path == "/api/registered-models/get":
@@ -45,36 +51,9 @@ def answer(path: str, query: dict[str, str], token: str) -> tuple[int, Any]:
     return (200, {"model_version": version}) if version else ABSENT
 
 
-class Handler(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        there = urlsplit(self.path)
-        query = {key: values[0] for key, values in parse_qs(there.query).items()}
-        status, found = answer(there.path, query, self.headers.get("Authorization", ""))
-        data = json.dumps(found).encode()
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, *_: object) -> None:
-        """Silent."""
-
-
-@contextmanager
-def serving() -> Iterator[str]:
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=lambda: server.serve_forever(poll_interval=0.01))
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
-
-
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    with serving() as found:
+    with answering(answer) as found:
         yield found
 
 
@@ -122,7 +101,7 @@ def test_path_that_is_no_registry_is_an_error_and_no_missing_model(url: str) -> 
 
 
 def test_registry_that_does_not_answer_is_transient() -> None:
-    with serving() as gone:
+    with answering(answer) as gone:
         pass
     with pytest.raises(StepError, match="does not answer") as caught:
         Registry(gone, "/api", "good").model("iris")
