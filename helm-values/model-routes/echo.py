@@ -40,7 +40,7 @@ Server(("", 8080), Handler).serve_forever()
 
 
 def container(**more: Any) -> dict[str, Any]:
-    """A pod with the server as its only container, which answers for some time after its end has begun."""
+    """A pod with the server as its only container, which answers for some time after SIGTERM."""
     pod = pod_spec(
         "kserve-container",
         "python3",

@@ -168,7 +168,7 @@ class LeaseLock:
     def _outlast_deletion(self) -> bool:
         """Wait while the namespace of the lease is being deleted, as `down` does; return whether it was.
 
-        A lease that is taken in it would be deleted in the middle of the run.
+        The deletion would remove the lease in the middle of the run.
         """
 
         def state() -> bool | Pending:
