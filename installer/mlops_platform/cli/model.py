@@ -94,7 +94,7 @@ def model_score(
     model: Reference,
     project: Project,
     source: Annotated[
-        str, typer.Option("--input", metavar="FILE", help="CSV or Parquet file in the data of the project.")
+        str, typer.Option("--input", metavar="FILE", help="CSV file in the data of the project.")
     ],
     output: Annotated[
         list[str],
