@@ -124,7 +124,8 @@ class Collector:
         there = await self._stream(pod, container, log, follow=not last)
         await asyncio.to_thread(log.write)
         if last or not there:
-            await asyncio.to_thread(log.finish, pod.end(container))
+            # Without it nobody knows what the container wrote after the last line that is stored.
+            await asyncio.to_thread(log.finish, {**pod.end(container), "complete": there})
         elif not pod.ended(container):
             try:
                 await asyncio.wait_for(pod.changed.wait(), _PAUSE_SECONDS)

@@ -13,6 +13,7 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
+_INCOMPLETE = "(the pod was deleted before its log was read to the end)"
 _STYLE = "body{font:16px sans-serif;margin:2em}td,th{text-align:left;padding:.2em 1em .2em 0}"
 
 
@@ -54,6 +55,7 @@ def job(project: str, name: str, found: Iterable[Mapping[str, Any]]) -> web.Resp
 def _row(project: str, name: str, log: Mapping[str, Any]) -> str:
     path = f"/v1/projects/{project}/jobs/{name}/pods/{log['pod']}/containers/{log['container']}"
     end = "" if log["end"] is None else f"{log['end'].get('reason', '')} {log['end'].get('exitCode', '')}"
+    end += "" if (log["end"] or {}).get("complete", True) else f" {_INCOMPLETE}"
     cells = (escape(log["pod"]), escape(log["container"]), str(log["bytes"]), escape(end))
     links = f"{_link(path, 'whole')} {_link(f'{path}?tail=100', 'last 100 lines')}"
     return f"<tr>{''.join(f'<td>{cell}' for cell in (*cells, links))}</tr>\n"

@@ -171,7 +171,7 @@ class Log:
         self.bucket.delete(*dropped)
 
     def finish(self, end: dict[str, Any]) -> None:
-        """Write what is left, and how the container ended."""
+        """Write what is left, and how the container ended; `complete`: its log was read whole."""
         self.write()
         self.bucket.put(f"{self.prefix}{DONE}", json.dumps(end).encode())
         self.done = True

@@ -12,7 +12,7 @@ from mlops_platform.smoke.verify import Verify
 from mlops_platform.steps.access.proxy_secrets import CollectProxySecrets
 from mlops_platform.steps.release.install import InstallRelease
 from mlops_platform.steps.secrets.rotation import ChangeSecret, EndSecret, RotatableSecret
-from mlops_platform.steps.secrets.shared import EndShared
+from mlops_platform.steps.secrets.shared import AwaitOldPods, EndShared
 
 
 def plan_rotation(context: Context, name: str, secrets: Iterable[RotatableSecret], *, new: bool) -> Graph:
@@ -52,6 +52,7 @@ def _shared(context: Context, ends: Iterable[EndShared], rolled: Part, verified:
     return chain(
         after(CollectProxySecrets(context, front), rolled),
         InstallRelease(context, front),
+        AwaitOldPods(context, front),
         ended,
         after(test, Part(last=verified.last)),
     )

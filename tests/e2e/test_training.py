@@ -180,8 +180,9 @@ def test_log_of_fifty_megabytes_keeps_its_beginning_and_its_end(jobs: Jobs, logs
     """How much is between them depends on the kubelet, which rotates files of 10 MiB away."""
     jobs.start("much", "for i in range(500_000): print(i, 'x' * 93)")
     jobs.wait("much", "Complete")
-    jobs.delete("much")
     (text,) = logs.texts(ONE, "much").values()
+    jobs.delete("much")
+    assert logs.of(ONE, "much")[0]["end"]["complete"] is True
     assert len(text) <= 22 << 20
     lines = text.splitlines()
     assert lines[0].startswith(b"0 x")

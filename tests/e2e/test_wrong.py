@@ -89,7 +89,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.mark.parametrize(
     ("variable", "least"),
-    [("MLOPS_PLATFORM_CACHE", "12.0 GB needed"), ("MLOPS_PLATFORM_HOME", "3.0 GB needed")],
+    [("MLOPS_PLATFORM_CACHE", "needs 12.0 GB of"), ("MLOPS_PLATFORM_HOME", "needs 3.0 GB of")],
 )
 def test_up_rejects_a_small_disk_with_figures(
     wrong: Platform, small_disk: Path, variable: str, least: str

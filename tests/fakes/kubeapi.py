@@ -131,6 +131,8 @@ def _handler(api: FakeApi, context: ssl.SSLContext) -> type[BaseHTTPRequestHandl
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(data)))
+            if status == 429:
+                self.send_header("Retry-After", "1")
             self.end_headers()
             self.wfile.write(data)
 

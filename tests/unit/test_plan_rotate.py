@@ -29,7 +29,7 @@ def ids(found: Graph) -> list[str]:
 def test_old_proxy_secret_ends_when_the_gateway_has_the_new_one() -> None:
     found = graph("airflow", "keys", "proof")
     order = ["airflow/rotate-proof", "airflow/release", "gateway/proofs", "gateway/release"]
-    order += ["airflow/old-proof", "gateway/smoke"]
+    order += ["gateway/old-pods", "airflow/old-proof", "gateway/smoke"]
     places = [ids(found).index(each) for each in order]
     assert places == sorted(places)
 

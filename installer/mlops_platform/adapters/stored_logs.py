@@ -21,6 +21,7 @@ class StoredLog:
 
     pod: str
     container: str
+    complete: bool = True  # False if its pod was deleted before the log was read to the end
 
     def __str__(self) -> str:
         return f"{self.pod}/{self.container}"
@@ -41,7 +42,11 @@ class StoredLogs:
     def logs(self, job: str) -> list[StoredLog]:
         """The logs of a job, none if there are none. Raises StepError."""
         found = self._json(f"/{quote(job)}", absent={"logs": []})["logs"]
-        return sorted((StoredLog(each["pod"], each["container"]) for each in found), key=str)
+        logs = (
+            StoredLog(each["pod"], each["container"], (each.get("end") or {}).get("complete", True))
+            for each in found
+        )
+        return sorted(logs, key=str)
 
     def lines(self, job: str, log: StoredLog, tail: int = 0) -> Iterator[str]:
         """The lines of a log as they arrive, or the last ones. Raises StepError."""

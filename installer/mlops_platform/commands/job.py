@@ -69,16 +69,24 @@ def _stored(
         if not found and job is None:
             raise _unknown(console, context, name, project, kept.jobs() if kept else [])
         texts = {str(each): kept.lines(bare(name), each, tail) for each in found} if kept else {}
-        return _print(console, texts, name, project, stored=True)
+        incomplete = [str(each) for each in found if not each.complete]
+        return _print(console, texts, name, project, stored=True, incomplete=incomplete)
 
 
 def _print(
-    console: Console, texts: Mapping[str, Iterator[str]], name: str, project: str, *, stored: bool
+    console: Console,
+    texts: Mapping[str, Iterator[str]],
+    name: str,
+    project: str,
+    *,
+    stored: bool,
+    incomplete: Sequence[str] = (),
 ) -> int:
     """Print the lines of each log; with several, each line starts with its pod and container."""
     if console.json:
         logs = {source: list(text) for source, text in texts.items()}
-        return console.done({"project": project, "job": name, "stored": stored, "logs": logs})
+        data = {"project": project, "job": name, "stored": stored, "incomplete": list(incomplete)}
+        return console.done({**data, "logs": logs})
     empty = True
     for source, text in texts.items():
         for line in text:
@@ -86,6 +94,8 @@ def _print(
             empty = False
     if empty:
         console.say(f"! {name} has written nothing yet")
+    for source in incomplete:
+        console.say(f"! {source} may lack lines: its pod was deleted before the log was read to the end")
     return Exit.DONE
 
 

@@ -95,13 +95,13 @@ def _disks(context: Context) -> list[Check]:
 def _disk(place: Path, needed: int, later: int) -> Check:
     """The check of one disk; `later` are bytes that full volumes take in addition, for information."""
     free = shutil.disk_usage(place).free
-    seen = f"needs {human(needed)} of {human(free)}" + (
+    seen = f"needs {human(needed)} of {human(free)} free" + (
         f", full volumes {human(later)} more" if later else ""
     )
     if free >= needed:
         return Check("disk", "ok", seen)
     fix = "mlops-platform cache prune, or set MLOPS_PLATFORM_CACHE and MLOPS_PLATFORM_HOME to a larger disk"
-    return Check("disk", "failure", seen, f"{human(needed)} needed below {place}", fix)
+    return Check("disk", "failure", seen, f"too little below {place}", fix)
 
 
 @dataclass(frozen=True)

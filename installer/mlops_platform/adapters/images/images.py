@@ -181,5 +181,6 @@ def _runtime(chain: Sequence[Read]) -> oci.Runtime:
             cmd=tuple(recipe.cmd) or inherited,
             env=tuple({**dict(runtime.env), **recipe.env}.items()),
             workdir=recipe.workdir or runtime.workdir,
+            stopsignal=recipe.stopsignal or runtime.stopsignal,
         )
     return runtime

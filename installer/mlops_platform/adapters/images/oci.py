@@ -29,6 +29,7 @@ class Runtime:
     cmd: tuple[str, ...] = ()
     env: tuple[tuple[str, str], ...] = ()
     workdir: str | None = None
+    stopsignal: str = ""
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,8 @@ def config(runtime: Runtime, layers: Sequence[Layer]) -> bytes:
         settings["Cmd"] = list(runtime.cmd)
     if runtime.workdir:
         settings["WorkingDir"] = runtime.workdir
+    if runtime.stopsignal:
+        settings["StopSignal"] = runtime.stopsignal
     return _json(
         {
             "architecture": ARCHITECTURE,

@@ -98,7 +98,7 @@ def parts(chain: Sequence[Read], programs: Programs) -> list[Part]:
 
 def runtime_inputs(recipe: Recipe) -> Mapping[str, Any]:
     """Return all inputs of the image's configuration."""
-    kept = {"name", "user", "entrypoint", "cmd", "env", "workdir"}
+    kept = {"name", "user", "entrypoint", "cmd", "env", "workdir", "stopsignal"}
     return recipe.model_dump(mode="json", include=kept) | {"format": FORMAT, "architecture": ARCHITECTURE}
 
 

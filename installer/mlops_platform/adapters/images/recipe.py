@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +43,12 @@ def _package(value: str) -> str:
     return value
 
 
+def _signal(value: str) -> str:
+    if value not in signal.Signals.__members__:
+        raise ValueError("not a signal | a name such as SIGQUIT")
+    return value
+
+
 InImage = Annotated[str, AfterValidator(_absolute)]
 Source = Annotated[str, AfterValidator(_relative)]
 Mode = Annotated[str, AfterValidator(_mode)]
@@ -77,6 +84,9 @@ class Recipe(Strict):
     cmd: list[str] = Field(default_factory=list)
     env: dict[str, str] = Field(default_factory=dict)
     workdir: InImage | None = None
+    stopsignal: Annotated[str, AfterValidator(_signal)] = Field(
+        "", description="The signal that ends the program gracefully, if that is not SIGTERM"
+    )
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,7 @@ def wait_served(
 ) -> None:
     """Wait until objects of the kind can be listed, some moments after its definition is Established.
 
-    Discovery names it first; then its storage starts, and requests are answered with 429 meanwhile. `ask`
-    sends a GET. Raises WaitTimedOut, KubeError.
+    Discovery names it first; then its storage starts. `ask` sends a GET. Raises WaitTimedOut, KubeError.
     """
     name, spec = definition["metadata"]["name"], definition["spec"]
     version = next(v["name"] for v in spec["versions"] if v.get("served", True))
@@ -30,7 +29,7 @@ def wait_served(
         try:
             ask(path)
         except KubeError as error:
-            if error.status in (404, 429):
+            if error.status == 404:
                 return Pending(f"{name}: {error.why}")
             if not error.status:
                 raise

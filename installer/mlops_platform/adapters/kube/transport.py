@@ -13,11 +13,15 @@ import urllib3
 from mlops_platform.adapters.kube.connection import Connection
 from mlops_platform.adapters.kube.errors import KubeError, rejected, unreachable
 from mlops_platform.adapters.kube.package import ApiException
+from mlops_platform.adapters.wait import Pending, wait_until
+from mlops_platform.base.errors import WaitTimedOut
 
 FIELD_MANAGER = "mlops-platform"
 JSON = "application/json"
 _CONNECT_SECONDS = 5.0
 _REDIRECTED = 300  # the API server sends no client elsewhere: an answer from 300 on is a refusal
+_LATER = 429  # with Retry-After: nothing was done, and the same request may be sent again
+_LATER_SECONDS = 15.0
 
 
 class Transport:
@@ -77,9 +81,39 @@ class Transport:
         seconds: float | None = 30,
         preload: bool = True,
     ) -> urllib3.BaseHTTPResponse:
+        """Send a request until the API server does not ask to send it again later, as it does while the
+        storage of a new kind starts, and under load."""
         headers = {"Accept": accept, "User-Agent": FIELD_MANAGER}
         if body is not None:
             headers["Content-Type"] = content_type
+        seen: list[urllib3.BaseHTTPResponse] = []
+
+        def answered() -> urllib3.BaseHTTPResponse | Pending:
+            response = self._exchange(method, path, body, headers, seconds, preload=preload)
+            seen[:] = [response]
+            later = response.status == _LATER and "Retry-After" in response.headers
+            return Pending("429") if later else response
+
+        try:
+            response = wait_until(
+                "API server", answered, seconds=_LATER_SECONDS, first_delay=1, longest_delay=4
+            )
+        except WaitTimedOut:
+            response = seen[0]
+        if response.status >= _REDIRECTED:
+            raise rejected(method, path, response)
+        return response
+
+    def _exchange(
+        self,
+        method: str,
+        path: str,
+        body: object,
+        headers: dict[str, str],
+        seconds: float | None,
+        *,
+        preload: bool,
+    ) -> urllib3.BaseHTTPResponse:
         # A kept connection may have died with a restarted server; reading twice does no harm.
         tries = 2 if method == "GET" else 1
         while True:
@@ -88,15 +122,12 @@ class Transport:
                 response = self.connection.request(method, path, body, headers, (_CONNECT_SECONDS, seconds))
                 if preload or response.status >= _REDIRECTED:
                     response.read(cache_content=True)
-                break
+                return response
             except (urllib3.exceptions.ProtocolError, urllib3.exceptions.ReadTimeoutError) as error:
                 if not tries:
                     raise self._unreachable(error) from error
             except (urllib3.exceptions.HTTPError, ApiException) as error:
                 raise self._unreachable(error) from error
-        if response.status >= _REDIRECTED:
-            raise rejected(method, path, response)
-        return response
 
     def _unreachable(self, error: Exception) -> KubeError:
         return unreachable(str(self.connection), error, self.kubectl("get", "--raw", "/readyz"))

@@ -4,12 +4,47 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mlops_platform.adapters.wait import Pending, wait_until
 from mlops_platform.base.progress import Progress
 from mlops_platform.engine.graph import Difference
 from mlops_platform.run.secrets import kv_path
 from mlops_platform.steps.base import ComponentStep
 from mlops_platform.steps.secrets.rotation import PREVIOUS, RotatableSecret, run_script, versions_of
 from mlops_platform.steps.secrets.volumes import refresh_volumes
+
+_OLD_POD_SECONDS = 120.0  # more than the grace period of a gateway
+
+
+@dataclass(frozen=True)
+class AwaitOldPods(ComponentStep):
+    """Wait until the gateway's pods of before the rollout have ended.
+
+    A rollout is complete when the new pods are ready. Over connections that were open then, the old ones
+    still send the old value for some seconds.
+    """
+
+    act = "old-pods"
+
+    def _leaving(self) -> list[str]:
+        pods = self.context.clients.kube.list("v1", "Pod", self.resolved.namespace)
+        return [pod["metadata"]["name"] for pod in pods if "deletionTimestamp" in pod["metadata"]]
+
+    def observe(self) -> Difference | None:
+        return Difference("wait for the end of the old pods") if self._leaving() else None
+
+    def run(self, progress: Progress) -> None:
+        def gone() -> bool | Pending:
+            leaving = self._leaving()
+            return Pending(f"{', '.join(leaving)}: terminating") if leaving else True
+
+        wait_until(
+            f"old pods of {self.resolved.name}",
+            gone,
+            seconds=_OLD_POD_SECONDS,
+            cancel=self.context.cancel,
+            on_seen=progress.say,
+            command=self.context.clients.kube.kubectl("--namespace", self.resolved.namespace, "get", "pods"),
+        )
 
 
 @dataclass(frozen=True)

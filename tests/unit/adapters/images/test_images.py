@@ -30,6 +30,7 @@ directories:
   /data: "0750"
 user: 10001
 workdir: /data
+stopsignal: SIGQUIT
 env: {CHANGED: app}
 entrypoint: [/app/run, --fast]
 """
@@ -74,6 +75,7 @@ def test_configuration_inherits_from_bases(folder: Path, tmp_path: Path) -> None
     assert config == {
         "User": "10001:10001",
         "WorkingDir": "/data",
+        "StopSignal": "SIGQUIT",
         "Entrypoint": ["/app/run", "--fast"],
         "Env": ["PATH=/bin", "KEPT=base", "CHANGED=app"],
     }, "the base's cmd is gone with the entrypoint it belonged to"

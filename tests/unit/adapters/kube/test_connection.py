@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 import yaml
-from mlops_platform.adapters.kube import Kube, KubeError
+from mlops_platform.adapters.kube import Kube, KubeError, transport
 from mlops_platform.adapters.kube.kubeconfig import KubeconfigError
 from mlops_platform.base.errors import CommandFailed, PreflightError
 
@@ -94,6 +94,24 @@ def asked(kube: Kube) -> None:
 def test_login_of_kubeconfig_is_sent(tmp_path: Path, api: FakeApi, user: dict[str, Any], header: str) -> None:
     asked(Kube(write(tmp_path, api, user)))
     assert [each.authorization for each in api.seen] == [header]
+
+
+def test_request_is_sent_again_later_if_the_server_asks_for_it(tmp_path: Path, api: FakeApi) -> None:
+    """As while the storage of a new kind starts: nothing was done, so a write may be repeated too."""
+    answers = iter((429, 201))
+    api.answer = lambda _: (next(answers), {})
+    Kube(write(tmp_path, api)).create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "a"}})
+    assert [each.method for each in api.seen] == ["POST", "POST"]
+
+
+def test_server_that_never_takes_a_request_is_an_error(
+    tmp_path: Path, api: FakeApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport, "_LATER_SECONDS", 0.1)
+    api.answer = lambda _: (429, {"reason": "TooManyRequests", "message": "storage is (re)initializing"})
+    with pytest.raises(KubeError, match="429 TooManyRequests") as caught:
+        asked(Kube(write(tmp_path, api)))
+    assert caught.value.transient and len(api.seen) > 1
 
 
 def test_given_token_replaces_user_and_is_asked_for_each_request(tmp_path: Path, api: FakeApi) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -158,7 +159,7 @@ def test_next_collector_continues_and_finishes(store: Objects) -> None:
         collector().see("churn", pod("Failed"))
         await until(lambda: bool(done(store)))
         assert store.text == b"".join(LINES)
-        assert done(store) == b'{"exitCode": 3, "reason": "Error"}'
+        assert json.loads(done(store)) == {"exitCode": 3, "reason": "Error", "complete": True}
 
     run(store, act)
 
@@ -211,6 +212,7 @@ def test_log_of_a_pod_that_is_gone_ends(store: Objects, status: int) -> None:
         one.see("churn", pod())
         one.see("churn", pod("Failed"), gone=True)
         await until(lambda: bool(done(store)))
+        assert json.loads(done(store))["complete"] is False
 
     run(store, act)
 
