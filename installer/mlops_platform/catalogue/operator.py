@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import Field, model_validator
 
 from mlops_platform.base.yaml import Strict
@@ -50,6 +52,17 @@ class OmittedRight(Strict):
     verbs: list[str] = Field(default_factory=list, description="Verbs; default: all")
 
 
+class JsonKeys(Strict):
+    """Keys of a JSON text in a ConfigMap of the charts, for which the charts have no value."""
+
+    config_map: ObjectName = Field(alias="configMap", description="Name of the ConfigMap")
+    key: str = Field(min_length=1, description="Key of the ConfigMap whose value is a JSON object")
+    values: dict[str, Any] = Field(
+        min_length=1, description="Keys of the JSON object; an existing key is replaced"
+    )
+    why: Why = Field(description="Reason, one line")
+
+
 class Module(Strict):
     """The upstream's chart inside the Go module from which the image is built; go.sum pins both.
 
@@ -75,6 +88,9 @@ class Module(Strict):
     )
     omit_rights: list[OmittedRight] = Field(
         default_factory=list, alias="omitRights", description="Rights that its roles do not get"
+    )
+    set_json: list[JsonKeys] = Field(
+        default_factory=list, alias="setJson", description="Settings that the charts have no value for"
     )
     images: dict[VariableName, Name] = Field(
         default_factory=dict, description="Image recipes, by their name in template variables"

@@ -91,5 +91,6 @@ def _type(key: dict[str, Any]) -> str:
     if key.get("type") == "array":
         return f"list of {_type(key['items'])}"
     if key.get("type") == "object":
-        return f"mapping of {_type(key.get('additionalProperties') or {})}"
+        values = key.get("additionalProperties") or {}
+        return "mapping" if values is True else f"mapping of {_type(values)}"
     return {"boolean": "true or false", "integer": "integer"}.get(key.get("type", ""), "text")

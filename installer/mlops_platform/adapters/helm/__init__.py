@@ -4,7 +4,7 @@ from pathlib import Path
 
 from mlops_platform.adapters.helm.helm import Helm
 from mlops_platform.adapters.helm.release import Certificate, Installed, Release
-from mlops_platform.adapters.helm.rules import OmittedRight, Rules, WebhookLimit
+from mlops_platform.adapters.helm.rules import JsonKeys, OmittedRight, Rules, WebhookLimit
 from mlops_platform.adapters.helm.sources import (
     ChartSource,
     InTreeChart,
@@ -42,6 +42,7 @@ __all__ = [
     "Helm",
     "InTreeChart",
     "Installed",
+    "JsonKeys",
     "KustomizeTree",
     "ModuleCharts",
     "OmittedRight",

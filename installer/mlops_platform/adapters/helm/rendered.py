@@ -21,6 +21,7 @@ from mlops_platform.adapters.helm.rules import (
     change_webhooks,
     kept_containers,
     omitted,
+    set_json,
     take_rights,
 )
 from mlops_platform.base.digest import short_digest
@@ -56,6 +57,7 @@ def changed(objects: Sequence[Object], release: Release, rules: Rules = NO_RULES
         if each["kind"] in _WEBHOOKS:
             change_webhooks(each, rules, used)
         take_rights(each, rules, used)
+        set_json(each, rules, used)
         if release.certificate:
             _trust(each, release.namespace, release.certificate.authority)
     for each in kept:

@@ -1,10 +1,11 @@
-"""Rules of a component for the objects of its upstream's charts: what is left out, narrowed, or taken away.
+"""Rules of a component for the objects of its upstream's charts: objects left out, narrowed or set.
 
 No rule can add a right, or let a webhook see more objects.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -34,6 +35,15 @@ class OmittedRight:
 
 
 @dataclass(frozen=True)
+class JsonKeys:
+    """Keys of the JSON object in one key of a ConfigMap; `text` is JSON, with the new values."""
+
+    config_map: str
+    key: str
+    text: str
+
+
+@dataclass(frozen=True)
 class Rules:
     """All rules of a release. `omit` has kinds, or 'Kind/name'; the other omissions are names."""
 
@@ -42,6 +52,7 @@ class Rules:
     omit_webhooks: tuple[str, ...] = ()
     limit_webhooks: tuple[WebhookLimit, ...] = ()
     omit_rights: tuple[OmittedRight, ...] = ()
+    set_json: tuple[JsonKeys, ...] = ()
 
     def identity(self) -> tuple[str, ...]:
         """One text for each rule: a changed rule is another release."""
@@ -49,7 +60,7 @@ class Rules:
             *(f"-{each}" for each in self.omit),
             *(f"-container/{each}" for each in self.omit_containers),
             *(f"-webhook/{each}" for each in self.omit_webhooks),
-            *(repr(each) for each in (*self.limit_webhooks, *self.omit_rights)),
+            *(repr(each) for each in (*self.limit_webhooks, *self.omit_rights, *self.set_json)),
         )
 
     def entries(self) -> Iterator[tuple[Place, str]]:
@@ -67,6 +78,9 @@ class Rules:
                 for j, value in enumerate(getattr(right, key)):
                     what = f"{value or 'the core group'}: no role of the charts has such a right"
                     yield ("omitRights", i, key, j), what
+        for i, keys in enumerate(self.set_json):
+            what = f"{keys.config_map}: the charts have no such ConfigMap with a JSON object in {keys.key}"
+            yield ("setJson", i), what
 
 
 NO_RULES = Rules()
@@ -109,6 +123,21 @@ def _limit(hook: dict[str, Any], limit: WebhookLimit) -> None:
     if limit.condition:
         condition = {"name": CONDITION, "expression": limit.condition}
         hook["matchConditions"] = [*(hook.get("matchConditions") or []), condition]
+
+
+def set_json(each: dict[str, Any], rules: Rules, used: Used) -> None:
+    """Set keys of JSON objects in a ConfigMap. A text that is no JSON object stays, and is reported."""
+    data = each.get("data") or {}
+    for i, keys in enumerate(rules.set_json):
+        if (each["kind"], each["metadata"]["name"]) != ("ConfigMap", keys.config_map):
+            continue
+        try:
+            found = json.loads(data.get(keys.key, ""))
+        except ValueError:
+            continue
+        if isinstance(found, dict):
+            used.add(("setJson", i))
+            data[keys.key] = json.dumps({**found, **json.loads(keys.text)}, indent=2)
 
 
 def take_rights(each: dict[str, Any], rules: Rules, used: Used) -> None:

@@ -11,6 +11,7 @@ from mlops_platform.adapters.helm import (
     Certificate,
     ChartSource,
     InTreeChart,
+    JsonKeys,
     KustomizeTree,
     ModuleCharts,
     OmittedRight,
@@ -97,6 +98,10 @@ def rules_of(module: Module) -> Rules:
         omit_rights=tuple(
             OmittedRight(tuple(each.groups), tuple(each.resources), tuple(each.verbs))
             for each in module.omit_rights
+        ),
+        set_json=tuple(
+            JsonKeys(each.config_map, each.key, json.dumps(each.values, sort_keys=True))
+            for each in module.set_json
         ),
     )
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
-from mlops_platform.adapters.helm import ModuleCharts, OmittedRight, Release, Rules, WebhookLimit
+from mlops_platform.adapters.helm import JsonKeys, ModuleCharts, OmittedRight, Release, Rules, WebhookLimit
 from mlops_platform.adapters.helm.rendered import Rendered, changed
 
 RELEASE = Release("m", "m", ModuleCharts("example.com/m", "v1.0.0", (), ("charts/m",)), {})
@@ -112,6 +113,27 @@ def test_each_value_of_an_entry_must_match() -> None:
     ]
 
 
+def config(name: str, **data: str) -> dict[str, Any]:
+    return {"kind": "ConfigMap", "metadata": {"name": name}, "data": data}
+
+
+def test_json_keys_are_set_in_one_key_of_one_configmap() -> None:
+    text = '{"mode": "a", "rest": {"x": 1}}'
+    rules = Rules(set_json=(JsonKeys("m", "deploy", '{"mode": "b", "list": ["c"]}'),))
+    found = changed([config("m", deploy=text, other=text), config("n", deploy=text)], RELEASE, rules)
+    assert json.loads(found.objects[0]["data"]["deploy"]) == {"mode": "b", "rest": {"x": 1}, "list": ["c"]}
+    assert found.objects[0]["data"]["other"] == found.objects[1]["data"]["deploy"] == text
+    assert not found.unmatched
+
+
+@pytest.mark.parametrize("text", ["a: b", "[]", ""])
+def test_json_keys_of_a_text_that_is_no_object_are_reported(text: str) -> None:
+    rules = Rules(set_json=(JsonKeys("m", "k", "{}"), JsonKeys("gone", "k", "{}")))
+    found = changed([config("m", k=text)], RELEASE, rules)
+    assert found.objects[0]["data"] == {"k": text}
+    assert [place for place, _ in found.unmatched] == [("setJson", 0), ("setJson", 1)]
+
+
 def test_changed_rule_is_another_release() -> None:
     limit = WebhookLimit(("a",), ("x/queue",))
     rules = [
@@ -121,5 +143,6 @@ def test_changed_rule_is_another_release() -> None:
         Rules(limit_webhooks=(limit,)),
         Rules(omit_rights=(OmittedRight(("a",)),)),
         Rules(omit_rights=(OmittedRight(("a",), ("b",)),)),
+        Rules(set_json=(JsonKeys("a", "k", "{}"),)),
     ]
     assert len({each.identity() for each in rules}) == len(rules)
