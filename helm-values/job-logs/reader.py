@@ -131,7 +131,8 @@ class Reader:
         expected = 0
         for offset, size in found:
             if offset > expected:
-                yield f"[{offset - expected} bytes are missing: the log exceeded its limit]\n".encode()
+                gap = offset - expected
+                yield f"[{gap} bytes (with timestamps) are missing: the log exceeded its limit]\n".encode()
             text = await asyncio.to_thread(self._bucket.get, key_of(prefix, offset))
             yield (text or b"") if stamps else plain(text or b"")
             expected = offset + size

@@ -206,6 +206,8 @@ def test_job_over_the_quota_says_so(platform: Platform, kube: Kube, project: str
         return found["reason"].startswith("not enough quota: requests.cpu: 30 more") or Pending(str(found))
 
     wait_until("the reason", rejected, seconds=60, longest_delay=1)
+    silent = platform.ok("job", "logs", "wide", "--project", PROJECT)
+    assert "wide has written nothing · starting 0 of 1: not enough quota" in silent.out + silent.err
     platform.ok("job", "stop", "trainjob/wide", "--project", PROJECT)
 
 

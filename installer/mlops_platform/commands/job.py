@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mlops_platform.base.errors import Exit, UsageError
@@ -38,7 +39,17 @@ def logs(console: Console, name: str, project: str, *, tail: int, follow: bool) 
     if not found:
         return _stored(console, context, job, name, project, tail)
     texts = {str(each): lines(kube, project, each, tail) for each in found}
-    return _print(console, texts, name, project, stored=False)
+    state = partial(_state, context, project, job)
+    return _print(console, texts, name, project, stored=False, state=state)
+
+
+def _state(context: Context, project: str, job: Mapping[str, Any] | None) -> str:
+    """'failed: it needs more memory than its limit'; '' for a job that is gone."""
+    from mlops_platform.report.jobs import rows_of
+
+    own = (job["kind"], job["metadata"]["name"]) if job else None
+    row = next((each for each in rows_of(context, project) if (each.kind, each.name) == own), None)
+    return ": ".join(filter(None, (row.words, row.reason))) if row else ""
 
 
 def _follow(console: Console, kube: Kube, project: str, job: Mapping[str, Any], tail: int) -> int:
@@ -70,7 +81,8 @@ def _stored(
             raise _unknown(console, context, name, project, kept.jobs() if kept else [])
         texts = {str(each): kept.lines(bare(name), each, tail) for each in found} if kept else {}
         incomplete = [str(each) for each in found if not each.complete]
-        return _print(console, texts, name, project, stored=True, incomplete=incomplete)
+        state = partial(_state, context, project, job)
+        return _print(console, texts, name, project, stored=True, state=state, incomplete=incomplete)
 
 
 def _print(
@@ -80,6 +92,7 @@ def _print(
     project: str,
     *,
     stored: bool,
+    state: Callable[[], str],
     incomplete: Sequence[str] = (),
 ) -> int:
     """Print the lines of each log; with several, each line starts with its pod and container."""
@@ -93,7 +106,7 @@ def _print(
             console.raw(console.redact(f"{source}  {line}\n" if len(texts) > 1 else f"{line}\n"))
             empty = False
     if empty:
-        console.say(f"! {name} has written nothing yet")
+        console.say(f"! {name} has written nothing · {state() or 'it is gone'}")
     for source in incomplete:
         console.say(f"! {source} may lack lines: its pod was deleted before the log was read to the end")
     return Exit.DONE

@@ -58,10 +58,14 @@ class Jobs:
         def there() -> bool | Pending:
             found = self.conditions(name)
             wrong = {"Complete", "Failed"} & found.keys() - {condition}
-            assert not wrong, found
+            assert not wrong, (found, self.last_lines(name))
             return condition in found or Pending(", ".join(found) or "no condition")
 
         return until(f"{name}: {condition}", there)
+
+    def last_lines(self, name: str) -> dict[str, str]:
+        pods = [pod["metadata"]["name"] for pod in self.pods(name)]
+        return {pod: self.kube.logs(self.project, pod, tail=20) for pod in pods}
 
     def pods(self, name: str) -> list[dict[str, Any]]:
         return self.kube.list("v1", "Pod", self.project, labels=f"jobset.sigs.k8s.io/jobset-name={name}")

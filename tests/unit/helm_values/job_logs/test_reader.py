@@ -90,7 +90,7 @@ def test_log_is_text(full: Objects, query: str, expected: bytes) -> None:
 def test_gap_is_named_in_the_log(store: Objects) -> None:
     store.objects = {stored.key_of(POD, 0): line("a"), stored.key_of(POD, 1000): line("b")}
     missing = 1000 - len(line("a"))
-    text = f"a\n[{missing} bytes are missing: the log exceeded its limit]\nb\n".encode()
+    text = f"a\n[{missing} bytes (with timestamps) are missing: the log exceeded its limit]\nb\n".encode()
     assert ask(store, LOG, Authorization="x") == [(200, text)]
 
 
