@@ -50,7 +50,8 @@ def list_(rows: Sequence[Row], project: str, now: datetime | None = None) -> str
 
 def show(row: Row, project: str, now: datetime | None = None) -> str:
     old = age(datetime.fromisoformat(row.since), now)
-    lines = [f"{row.name}: version {row.version} of {row.model} in {project}, {row.state}, {old} old"]
+    what = f"version {row.version} of {row.model}" if row.version.isdecimal() else row.model
+    lines = [f"{row.name}: {what} in {project}, {row.state}, {old} old"]
     lines += labelled("pods", f"{row.ready} of {row.wanted} of this version ready")
     lines += labelled("traffic", _traffic(row))
     lines += labelled("canary", _shares(row)) if row.canary else []
@@ -81,8 +82,8 @@ def _addresses(row: Row) -> list[str]:
 def _traffic(row: Row) -> str:
     if not row.serves:
         return "none: no pod is ready"
-    total = sum(row.serves.values())
-    parts = [f"version {v}: {plural(n, 'pod')} ({100 * n // total} %)" for v, n in row.serves.items()]
+    total, rest = sum(row.serves.values()), 100 - sum(row.canary.values())
+    parts = [f"version {v}: {plural(n, 'pod')} ({rest * n // total} %)" for v, n in row.serves.items()]
     return ", ".join(parts)
 
 

@@ -5,6 +5,7 @@ The state is that of the pods of the newest version: the condition `Ready` is tr
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -97,6 +98,21 @@ def canaries_of(service: Object) -> dict[str, int]:
     return {each["predictor"].get("name", ""): int(each.get("trafficPercent", 0)) for each in entries}
 
 
+def canary_pods(service: Object) -> int:
+    """The pods that the canaries name. KServe takes them off `minReplicas` of the stable predictor."""
+    return sum(int(each["predictor"].get("minReplicas") or 0) for each in service["spec"].get("canary") or [])
+
+
+def _least(service: Object) -> int:
+    """The pods that the predictor must have: predictor.go of KServe 0.20, reconcileRawDeployment."""
+    entries = service["spec"].get("canary") or []
+    least = int(service["spec"]["predictor"].get("minReplicas") or 0)
+    shared = [each for each in entries if not each["predictor"].get("minReplicas")]
+    taken = canary_pods(service)
+    taken += sum(math.ceil(least * int(each.get("trafficPercent", 0)) / 100) for each in shared)
+    return max(1, least - taken) if entries and least else least
+
+
 def serving(service: Object, parts: Parts, now: datetime, canary: str = "") -> Serving:
     """The state of one InferenceService, or of one of its canaries."""
     if canary:
@@ -148,15 +164,17 @@ def _owned(each: Object, owner: Object) -> bool:
 
 def _seen(service: Object, deployment: Object) -> bool:
     """Return whether the Deployment has what the InferenceService names, and its controller has seen it."""
-    meta, spec, predictor = deployment["metadata"], deployment["spec"], service["spec"]["predictor"]
+    meta, spec = deployment["metadata"], deployment["spec"]
     template = spec["template"]["metadata"].get("annotations") or {}
-    digest = (service["metadata"].get("annotations") or {}).get(DIGEST, "")
+    # A canary has annotations of its own, which replace those of the object.
+    owners = (service["metadata"], service["spec"]["predictor"])
+    digest = {k: v for each in owners for k, v in (each.get("annotations") or {}).items()}.get(DIGEST, "")
     observed = int(deployment.get("status", {}).get("observedGeneration", 0))
     return bool(
         observed >= int(meta.get("generation", 0))
         and template.get(_SOURCE, "") == uri_of(service)
         and template.get(DIGEST, "") == digest
-        and spec.get("replicas", 1) >= int(predictor.get("minReplicas") or 0)
+        and spec.get("replicas", 1) >= _least(service)
     )
 
 

@@ -7,6 +7,7 @@ ready, or goes back to an old version.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,10 +19,11 @@ from mlops_platform.adapters.kube import Kube
 from mlops_platform.adapters.kube.inference import API, KIND, canaries_of, model_of, version_of
 from mlops_platform.adapters.wait import Pending, wait_until
 from mlops_platform.base.errors import StepError, UsageError
+from mlops_platform.base.labels import DIGEST, MODEL_VERSION
 from mlops_platform.catalogue.scripts import ModelsPart
 from mlops_platform.environment.uis import models_router
 from mlops_platform.run.context import Context
-from mlops_platform.steps.models.manifest import manifest
+from mlops_platform.steps.models.manifest import digest_of, manifest
 from mlops_platform.steps.models.options import Sizes
 from mlops_platform.steps.models.registry import Resolution, uri
 from mlops_platform.steps.models.serve import Target, wait
@@ -50,9 +52,11 @@ class Canary:
         return f"v{self.target.version}"
 
     def start(self, percent: int) -> None:
-        """Add the version, or change its share. It gets no request before it is ready."""
-        if self.name not in canaries_of(self.existing):
-            self._traffic(0)
+        """Add the version, or change its share. It gets no request for which it has no pods."""
+        before = canaries_of(self.existing).get(self.name, 0)
+        self._traffic(min(before, percent))
+        if percent < before:
+            self._routed({self.name: percent})
         self._apply(self._stable, percent)
         wait(self.kube, self.target, self.say, canary=self.name)
         self._annotate(None)
@@ -60,12 +64,15 @@ class Canary:
 
     def promote(self) -> None:
         """Make the version the stable one; a promotion that was interrupted continues."""
-        percent = canaries_of(self.existing)[self.name]
+        percent, pods = canaries_of(self.existing)[self.name], self._stable_pods()
+        promoted = Resolution(self.target.model, self.target.version)
+        self._apply(self._stable, percent, pods)
+        wait(self.kube, self.target, self.say, canary=self.name)
         self._traffic(100)
         self._routed({self.name: 100})
-        self._apply(Resolution(self.target.model, self.target.version), percent)
+        self._apply(promoted, percent, pods)
         wait(self.kube, self.target, self.say)
-        self.end(Resolution(self.target.model, self.target.version))
+        self.end(promoted)
 
     def end(self, stable: Resolution) -> None:
         """Give all requests to the stable version, then remove the canary."""
@@ -78,20 +85,35 @@ class Canary:
     def _stable(self) -> Resolution:
         return Resolution(model_of(self.existing), version_of(self.existing["metadata"]))
 
-    def _apply(self, stable: Resolution, percent: int | None) -> None:
-        """Write the object with this stable version, and with or without the canary."""
+    def _stable_pods(self) -> int:
+        """The pods that answer now: an autoscaler may have added some."""
+        target = self.target
+        found = self.kube.get("apps/v1", "Deployment", f"{target.name}-predictor", target.project)
+        return int((found or {}).get("spec", {}).get("replicas") or 1)
+
+    def _apply(self, stable: Resolution, percent: int | None, pods: int = 0) -> None:
+        """Write the object with this stable version, and with or without the canary.
+
+        KServe takes the pods of a canary off those of the stable predictor, before they are ready: so they
+        are added to its number. The annotations are those of the canary's own version: with the object's,
+        which change at the promotion, its pods would restart while all requests go to them.
+        """
         target = self.target
         wanted = manifest(self.part, target.project, target.name, stable, Sizes(), self.existing)
         if percent is not None:
-            model = {
-                "modelFormat": {"name": self.part.format},
-                "protocolVersion": "v2",
-                "storageUri": uri(self.part, target.model, target.version),
+            predictor = wanted["spec"]["predictor"]
+            source = uri(self.part, target.model, target.version)
+            pods = pods or math.ceil(predictor["minReplicas"] * percent / 100) or 1
+            digest = digest_of(source, predictor["model"].get("resources", {}))
+            canary = {
+                "name": self.name,
+                "minReplicas": pods,
+                "annotations": {MODEL_VERSION: target.version, DIGEST: digest},
+                "model": {**predictor["model"], "storageUri": source},
             }
-            resources = wanted["spec"]["predictor"]["model"].get("resources")
-            model = {**model, **({"resources": resources} if resources else {})}
-            canary = {"predictor": {"name": self.name, "model": model}, "trafficPercent": percent}
-            wanted["spec"]["canary"] = [canary]
+            predictor["minReplicas"] += pods
+            predictor["maxReplicas"] += pods
+            wanted["spec"]["canary"] = [{"predictor": canary, "trafficPercent": percent}]
         self.kube.apply(wanted)
 
     def _traffic(self, percent: int) -> None:

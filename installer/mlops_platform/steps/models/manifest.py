@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from mlops_platform.adapters.kube.inference import API, AUTOSCALER, KIND
+from mlops_platform.adapters.kube.inference import API, AUTOSCALER, KIND, canary_pods
 from mlops_platform.base.digest import short_digest
 from mlops_platform.base.labels import DIGEST, MODEL, MODEL_VERSION, SERVER
 from mlops_platform.base.quantities import to_cores
@@ -27,7 +27,8 @@ def manifest(
 ) -> dict[str, Any]:
     """The fields that are applied. Sizes that are not given stay those of the `existing` object."""
     before = existing["spec"]["predictor"] if existing else {}
-    least, most = _replicas(sizes, before)
+    # The pods of a canary were added to those of the stable version.
+    least, most = _replicas(sizes, before, canary_pods(existing) if existing else 0)
     resources = _resources(sizes, (before.get("model") or {}).get("resources") or {})
     source = uri(part, model.model, model.version)
     labels = {MODEL: model.model} if re.fullmatch(_LABEL_VALUE, model.model) else {}
@@ -36,8 +37,7 @@ def manifest(
         MODEL_VERSION: model.version,
         # An autoscaler of a fixed number of pods would only ask for metrics.
         AUTOSCALER: "none" if least == most else "hpa",
-        # The controller copies it to the pods: those with another one are of an earlier version.
-        DIGEST: short_digest([source, resources]),
+        DIGEST: digest_of(source, resources),
     }
     return {
         "apiVersion": API,
@@ -64,11 +64,16 @@ def manifest(
     }
 
 
-def _replicas(sizes: Sizes, before: Mapping[str, Any]) -> tuple[int, int]:
+def digest_of(source: str, resources: Mapping[str, Any]) -> str:
+    """The digest that the controller copies to pods: those with another one are of an earlier version."""
+    return short_digest([source, resources])
+
+
+def _replicas(sizes: Sizes, before: Mapping[str, Any], others: int) -> tuple[int, int]:
     if sizes.least:
         return sizes.least, sizes.most
-    least = int(before.get("minReplicas") or 1)
-    return least, max(least, int(before.get("maxReplicas") or 0))
+    least = max(1, int(before.get("minReplicas") or 1) - others)
+    return least, max(least, int(before.get("maxReplicas") or 0) - others)
 
 
 def _resources(sizes: Sizes, before: Mapping[str, Any]) -> dict[str, Any]:

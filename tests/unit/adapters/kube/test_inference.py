@@ -77,6 +77,20 @@ def test_new_canary_of_an_old_model_is_starting() -> None:
     assert serving(case["service"], parts, now, "v2").state == "starting"
 
 
+@pytest.mark.parametrize(
+    ("share", "least", "ready"),
+    [({"minReplicas": 2}, 3, True), ({"minReplicas": 2}, 9, False), ({}, 2, True)],
+)
+def test_pods_of_canaries_are_not_awaited_from_the_stable_predictor(
+    share: dict[str, int], least: int, ready: bool
+) -> None:
+    """Without `minReplicas`, a canary has its share, rounded up."""
+    case = load("ready")
+    case["service"]["spec"]["predictor"]["minReplicas"] = least
+    case["service"]["spec"]["canary"] = [{"predictor": {"name": "v2", **share}, "trafficPercent": 10}]
+    assert (look(case).state == "ready") is ready
+
+
 def failing_pod(case: Case, **terminated: Any) -> Case:
     """The case with the first pod's server ended."""
     changed = deepcopy(case)

@@ -22,23 +22,29 @@ from tests.fakes.kubeapi import Seen, b64, fake_api
 
 PART = ModelsPart(port="http", api="/api", uri="reg://${model}/${version}", format="reg")
 SOURCE = "internal.serving.kserve.io/storage-initializer-sourceuri"
-PLURALS = {"inferenceservices": "InferenceService"}
+PLURALS = {
+    f"/apis/{API}": ("inferenceservices", "InferenceService"),
+    "/apis/apps/v1": ("deployments", "Deployment"),
+}
 
 
 class Cluster:
     """One InferenceService in memory; `said` has each change of it in a few words."""
 
     def __init__(self) -> None:
-        made = manifest(PART, "churn", "iris", Resolution("iris", "1"), Sizes(), None)
+        made = manifest(PART, "churn", "iris", Resolution("iris", "1"), Sizes(4, 4), None)
         self.service: dict[str, Any] = json.loads(json.dumps(made))
         self.service["metadata"] |= {"uid": "u", "generation": 1, "creationTimestamp": "2026-11-29T18:00:00Z"}
         self.said: list[str] = []
+        self.notes: list[dict[str, str]] = []  # annotations of pods of canaries, of each object
 
     def answer(self, seen: Seen) -> tuple[int, Any]:
         path = urlsplit(seen.path).path
-        if path == f"/apis/{API}":
-            kinds = [{"name": n, "kind": k, "namespaced": True} for n, k in PLURALS.items()]
-            return 200, {"resources": kinds}
+        if path in PLURALS:
+            name, kind = PLURALS[path]
+            return 200, {"resources": [{"name": name, "kind": kind, "namespaced": True}]}
+        if path.endswith("/deployments/iris-predictor"):
+            return 200, self._deployments()[0]
         if path.endswith("/inferenceservices/iris"):
             if seen.method == "PATCH":
                 self._change(json.loads(seen.body), applied="fieldManager" in seen.path)
@@ -52,6 +58,7 @@ class Cluster:
             self.service["spec"] = body["spec"]
             notes |= body["metadata"]["annotations"]
             self.said.append(f"object {self.versions}")
+            self.notes += [each["predictor"]["annotations"] for each in body["spec"].get("canary", [])]
             return
         given = body["metadata"]["annotations"][TRAFFIC]
         self.said.append(f"traffic {given or 'as in the object'}")
@@ -62,10 +69,11 @@ class Cluster:
 
     @property
     def versions(self) -> str:
-        """'1' or '1 + v2 10 %'"""
-        spec = self.service["spec"]
-        parts = [spec["predictor"]["model"]["storageUri"].rpartition("/")[2]]
-        parts += [f"{c['predictor']['name']} {c['trafficPercent']} %" for c in spec.get("canary", [])]
+        """'4 x 1' or '4 x 1 + 1 x v2 10 %': pods, version, share"""
+        (_, stable, pods), *others = self._predictors()
+        parts = [f"{pods} x {stable.rpartition('/')[2]}"]
+        for (*_, count), each in zip(others, self.service["spec"].get("canary", []), strict=True):
+            parts.append(f"{count} x {each['predictor']['name']} {each['trafficPercent']} %")
         return " + ".join(parts)
 
     def shares(self) -> Mapping[str, int]:
@@ -77,33 +85,40 @@ class Cluster:
                 shares[name] = int(percent)
         return {"stable": 100 - sum(shares.values()), **shares}
 
-    def _predictors(self) -> Iterator[tuple[str, str]]:
+    def _predictors(self) -> Iterator[tuple[str, str, int]]:
+        """Name, model and pods of each Deployment. As in KServe, canaries take pods of the first."""
         spec = self.service["spec"]
-        yield "iris-predictor", spec["predictor"]["model"]["storageUri"]
-        for each in spec.get("canary", []):
-            own = each["predictor"]
-            yield f"iris-{own['name']}-predictor", own["model"]["storageUri"]
+        canaries = [each["predictor"] for each in spec.get("canary", [])]
+        pods = spec["predictor"]["minReplicas"] - sum(each["minReplicas"] for each in canaries)
+        yield "iris-predictor", spec["predictor"]["model"]["storageUri"], pods
+        for each in canaries:
+            yield f"iris-{each['name']}-predictor", each["model"]["storageUri"], each["minReplicas"]
 
     def _deployments(self) -> list[dict[str, Any]]:
-        notes = {**self.service["metadata"]["annotations"]}
+        notes = {k: v for k, v in self.service["metadata"]["annotations"].items() if k != TRAFFIC}
+        canaries = [each["predictor"]["annotations"] for each in self.service["spec"].get("canary", [])]
         return [
             {
                 "metadata": {"name": name, "uid": name, "generation": 1},
                 "spec": {
-                    "replicas": 1,
+                    "replicas": pods,
                     "selector": {"matchLabels": {"app": name}},
-                    "template": {"metadata": {"annotations": {**notes, SOURCE: uri}}},
+                    "template": {"metadata": {"annotations": {**notes, **own, SOURCE: uri}}},
                 },
                 "status": {"observedGeneration": 1},
             }
-            for name, uri in self._predictors()
+            for (name, uri, pods), own in zip(self._predictors(), [{}, *canaries], strict=True)
         ]
 
     def _pods(self) -> list[dict[str, Any]]:
         ready = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
         return [
-            {"metadata": {"name": f"{name}-0", "uid": name, "labels": {"app": name}}, "status": ready}
-            for name, _ in self._predictors()
+            {
+                "metadata": {"name": f"{name}-{i}", "uid": f"{name}-{i}", "labels": {"app": name}},
+                "status": ready,
+            }
+            for name, _, pods in self._predictors()
+            for i in range(pods)
         ]
 
 
@@ -135,15 +150,18 @@ def canary(kube: Kube, cluster: Cluster, version: str = "2") -> Canary:
 
 def test_canary_gets_requests_only_when_its_pods_are_ready(kube: Kube, cluster: Cluster) -> None:
     canary(kube, cluster).start(10)
-    assert cluster.said == ["traffic v2=0", "object 1 + v2 10 %", "traffic as in the object"]
+    assert cluster.said == ["traffic v2=0", "object 4 x 1 + 1 x v2 10 %", "traffic as in the object"]
     assert cluster.shares() == {"stable": 90, "v2": 10}
 
 
-def test_share_of_a_canary_changes_without_an_interruption(kube: Kube, cluster: Cluster) -> None:
+def test_share_of_a_canary_grows_after_its_pods_and_shrinks_before_them(kube: Kube, cluster: Cluster) -> None:
     canary(kube, cluster).start(10)
     cluster.said.clear()
+    canary(kube, cluster).start(50)
+    assert cluster.said == ["traffic v2=10", "object 4 x 1 + 2 x v2 50 %", "traffic as in the object"]
+    cluster.said.clear()
     canary(kube, cluster).start(25)
-    assert cluster.said == ["object 1 + v2 25 %", "traffic as in the object"]
+    assert cluster.said == ["traffic v2=25", "object 4 x 1 + 1 x v2 25 %", "traffic as in the object"]
 
 
 def test_promotion_changes_the_routes_before_the_pods(kube: Kube, cluster: Cluster) -> None:
@@ -151,19 +169,27 @@ def test_promotion_changes_the_routes_before_the_pods(kube: Kube, cluster: Clust
     cluster.said.clear()
     canary(kube, cluster).promote()
     assert cluster.said == [
+        "object 4 x 1 + 4 x v2 10 %",
         "traffic v2=100",
-        "object 2 + v2 10 %",
+        "object 4 x 2 + 4 x v2 10 %",
         "traffic v2=0",
-        "object 2",
+        "object 4 x 2",
         "traffic as in the object",
     ]
     notes = cluster.service["metadata"]["annotations"]
     assert notes["mlops-platform/model-version"] == "2" and TRAFFIC not in notes
 
 
+def test_pods_of_a_canary_keep_their_annotations_at_the_promotion(kube: Kube, cluster: Cluster) -> None:
+    canary(kube, cluster).start(10)
+    canary(kube, cluster).promote()
+    assert cluster.notes == [cluster.notes[0]] * 3
+    assert cluster.notes[0]["mlops-platform/model-version"] == "2"
+
+
 def test_canary_that_ends_leaves_the_stable_version(kube: Kube, cluster: Cluster) -> None:
     canary(kube, cluster).start(10)
     cluster.said.clear()
     canary(kube, cluster).end(Resolution("iris", "1"))
-    assert cluster.said == ["traffic v2=0", "object 1", "traffic as in the object"]
+    assert cluster.said == ["traffic v2=0", "object 4 x 1", "traffic as in the object"]
     assert cluster.shares() == {"stable": 100}

@@ -61,6 +61,13 @@ def test_sizes_that_are_not_given_stay() -> None:
     )
 
 
+def test_pods_of_a_canary_are_no_pods_of_the_model() -> None:
+    before = made(Sizes(6, 8))
+    before["spec"]["canary"] = [{"predictor": {"name": "v3", "minReplicas": 2}, "trafficPercent": 10}]
+    after = made(Sizes(), before)["spec"]["predictor"]
+    assert (after["minReplicas"], after["maxReplicas"]) == (4, 6)
+
+
 def test_digest_changes_with_what_pods_have_and_not_with_their_number() -> None:
     def digest(sizes: Sizes) -> str:
         return str(made(sizes)["metadata"]["annotations"]["mlops-platform/digest"])
