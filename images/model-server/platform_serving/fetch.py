@@ -71,8 +71,12 @@ def _of_store(uri: str, rest: str) -> Iterator[File]:
         client = boto3.client("s3")
         pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=root)
         found = [each for page in pages for each in page.get("Contents", ()) if not each["Key"].endswith("/")]
-    except (BotoCoreError, ClientError) as error:
-        raise Failure(f"{uri}: {error}") from None
+    except ClientError as error:
+        denied = error.response.get("Error", {}).get("Code") == "AccessDenied"
+        hint = f": this project's account server has no right to read {bucket}" if denied else ""
+        raise Failure(f"model cannot be read: {uri}{hint} ({error})") from None
+    except BotoCoreError as error:
+        raise Failure(f"model cannot be read: {uri}: {error}") from None
     if not found:
         raise Failure(f"model not found: no object below {uri}")
     for each in found:

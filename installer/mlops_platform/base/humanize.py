@@ -29,6 +29,12 @@ def paint_marks(text: str) -> str:
     return re.sub(rf"{_LOUD} .*", lambda found: paint(found[0], "bad"), text)
 
 
+def plain(text: str) -> str:
+    """Remove colors and escape control characters: logs of people's programs must not steer the terminal."""
+    text = re.sub(r"\033\[[0-9;]*m", "", text)
+    return "".join(c if c.isprintable() or c in "\n\t" else repr(c)[1:-1] for c in text)
+
+
 def duration(seconds: float) -> str:
     """Format seconds: '0.4s', '48s', '1m52s', '3h12m'."""
     if seconds < 10:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mlops_platform.base.errors import ConfigurationError, Exit, PlatformError
-from mlops_platform.base.humanize import WIDTH, labelled, plural
+from mlops_platform.base.humanize import WIDTH, labelled, plain, plural
 
 OUTCOMES = {
     Exit.DONE: "done",
@@ -49,7 +49,7 @@ def block(error: PlatformError, context: FailureContext) -> str:
     if isinstance(error, ConfigurationError):
         lines += [line for p in error.problems for line in _problem(str(p))]
     elif error.why:
-        lines += labelled("why", error.why, wrap=False)
+        lines += labelled("why", plain(error.why), wrap=False)
     lines += labelled("hint", error.hint) if error.hint else []
     lines += labelled("command", error.command, wrap=False) if error.command else []
     lines += labelled("evidence", str(error.evidence), wrap=False) if error.evidence else []

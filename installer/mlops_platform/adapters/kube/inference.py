@@ -27,6 +27,7 @@ _SOURCE = f"internal.{GROUP}/storage-initializer-sourceuri"  # annotation of a p
 STARTS = "its containers start"
 _LOADER = "storage-initializer"
 _SLOW_SECONDS = 60.0  # the controller makes a Deployment within a second; more on a busy machine
+_INSECURE = "violates PodSecurity"  # of a rejected pod; waiting changes other reasons, such as the quota
 _NO_SPEC = ("InvalidSpec", "BlockedByFailedLoad")
 
 
@@ -139,7 +140,9 @@ def serving(service: Object, parts: Parts, now: datetime, canary: str = "") -> S
     if ready >= wanted and not old and _seen(service, deployment):
         return Serving("ready", ready, wanted, versions)
     pod, reason, failure = _trouble(deployment, current)
-    state: ServingState = "failed" if failure and not ready else "updating" if old else "starting"
+    insecure = not current and _INSECURE in refused(deployment)
+    failed = insecure or (failure and not ready)
+    state: ServingState = "failed" if failed else "updating" if old else "starting"
     states = tuple(_states(deployment, current))
     return Serving(state, ready, wanted, versions, reason, pod, failure, states)
 

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from mlops_platform.base.humanize import plain
+
 Object = Mapping[str, Any]
 
 _CRASHED = "CrashLoopBackOff"
@@ -17,12 +19,16 @@ _CREATE = ("CreateContainerConfigError", "CreateContainerError", "RunContainerEr
 
 @dataclass(frozen=True)
 class Failure:
-    """The last failed run of a container; `text` is '' if it left no message. `tries` counts its runs."""
+    """The last failed run of a container; `text` is '' if it left no message. `tries` counts its runs.
+
+    `memory` is its limit.
+    """
 
     container: str
     how: str  # 'exit 1', 'OOMKilled'
     text: str
     tries: int
+    memory: str = ""
 
     @property
     def line(self) -> str:
@@ -31,7 +37,7 @@ class Failure:
 
     def __str__(self) -> str:
         if self.how == "OOMKilled":
-            return "it needs more memory than its limit"
+            return f"it needs more memory than its limit{f', {self.memory}' if self.memory else ''}"
         return f"{self.how}: {self.line}" if self.line else self.how
 
 
@@ -45,8 +51,11 @@ def failure_of(status: Object) -> Failure | None:
         return None
     reason = ended.get("reason") or "Error"
     how = reason if reason != "Error" else f"exit {ended.get('exitCode')}"
-    text = (ended.get("message") or "").strip()
-    return Failure(status["name"], how, text, int(status.get("restartCount", 0)) + 1)
+    text = plain((ended.get("message") or "").strip())
+    limits = (status.get("resources") or {}).get("limits") or {}
+    return Failure(
+        status["name"], how, text, int(status.get("restartCount", 0)) + 1, str(limits.get("memory", ""))
+    )
 
 
 def waiting_words(status: Object) -> str:

@@ -13,6 +13,7 @@ from mlops_platform.adapters.kube.inference import Parts, Serving, serving
 
 import tests
 
+REVISION = "deployment.kubernetes.io/revision"
 FOLDER = tests.CASES / "models"
 CASES = sorted(FOLDER.glob("*.yaml"))
 Case = dict[str, Any]
@@ -78,6 +79,20 @@ def test_new_canary_of_an_old_model_is_starting() -> None:
 
 
 @pytest.mark.parametrize(
+    ("why", "state"), [("violates PodSecurity", "failed"), ("exceeded quota: project", "updating")]
+)
+def test_model_whose_pods_are_never_allowed_has_failed(why: str, state: str) -> None:
+    case = load("updating-old-version-serves")
+    (deployment,), sets, pods = case["deployments"], case["sets"], case["pods"]
+    newest = max(sets, key=lambda each: int(each["metadata"]["annotations"][REVISION]))["metadata"]["uid"]
+    case["pods"] = [p for p in pods if newest not in [o["uid"] for o in p["metadata"]["ownerReferences"]]]
+    failure = {"type": "ReplicaFailure", "status": "True", "message": f"pods is forbidden: {why}"}
+    deployment["status"]["conditions"] = [failure]
+    found = look(case)
+    assert (found.state, found.reason) == (state, failure["message"])
+
+
+@pytest.mark.parametrize(
     ("share", "least", "ready"),
     [({"minReplicas": 2}, 3, True), ({"minReplicas": 2}, 9, False), ({}, 2, True)],
 )
@@ -107,8 +122,9 @@ def failing_pod(case: Case, **terminated: Any) -> Case:
 def test_model_killed_for_its_memory_says_so() -> None:
     case = failing_pod(load("ready"), exitCode=137, reason="OOMKilled")
     case["pods"] = case["pods"][:1]
+    case["pods"][0]["status"]["containerStatuses"][0]["resources"] = {"limits": {"memory": "1Gi"}}
     found = look(case)
-    assert (found.state, found.reason) == ("failed", "it needs more memory than its limit")
+    assert (found.state, found.reason) == ("failed", "it needs more memory than its limit, 1Gi")
     assert found.failure and (found.failure.how, found.failure.tries) == ("OOMKilled", 3)
 
 
