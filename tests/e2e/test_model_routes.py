@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import json
-import ssl
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from threading import Event
 from typing import Any
 
 import pytest
-import urllib3
+from mlflow import MlflowClient
 from mlops_platform.adapters.kube import Kube
+from mlops_platform.adapters.kube.forward import forward
 from mlops_platform.adapters.wait import Pending, wait_until
+from mlops_platform.base.cancel import Cancel
+from mlops_platform.base.labels import TRAINER
+from mlops_platform.base.progress import Silent
+from mlops_platform.steps.jobs.manifest import ScriptJob
+from mlops_platform.steps.jobs.run import run_job
 
 from tests.e2e.platform import Platform
+from tests.e2e.serving.attacks import ATTACKS, CONTAINER, POD, REQUESTS, inference_service
+from tests.e2e.serving.outside import Outside
 
 pytestmark = pytest.mark.e2e
 
@@ -39,32 +45,10 @@ ThreadingHTTPServer(("", 8080), Handler).serve_forever()
 _READY, _ROUTE = 120.0, 30.0
 
 
-@dataclass(frozen=True)
-class Outside:
-    """A client outside of the cluster."""
-
-    port: int
-    host: str
-    authority: str
-    tokens: dict[str, str]
-
-    def ask(self, model: str, user: str = MEMBER, project: str = PROJECT) -> tuple[int, str]:
-        """The status and the text of the answer to a prediction; '' is a client without a login."""
-        headers = {"Host": f"{self.host}:{self.port}"}
-        if user:
-            headers["Authorization"] = f"Bearer {self.tokens[user]}"
-        with urllib3.HTTPSConnectionPool(
-            "127.0.0.1",
-            self.port,
-            ssl_context=ssl.create_default_context(cafile=self.authority),
-            server_hostname=self.host,
-            assert_hostname=self.host,
-            timeout=30,
-            retries=False,
-        ) as pool:
-            path = f"/{project}/{model}/v1/models/{model}:predict"
-            answer = pool.urlopen("POST", path, body=b"{}", headers=headers, redirect=False)
-            return answer.status, answer.data.decode()
+def ask(outside: Outside, model: str, user: str = MEMBER, project: str = PROJECT) -> tuple[int, str]:
+    """The status and the text of the answer to a prediction; '' is a client without a login."""
+    answer = outside.ask(project, model, user)
+    return answer.status, answer.text
 
 
 @pytest.fixture(scope="module")
@@ -99,30 +83,22 @@ def served(kube: Kube, outside: Outside) -> str:
     return "first"
 
 
-def serve(kube: Kube, name: str) -> None:
-    """Make an InferenceService with the image of the routes, which has Python."""
+def image_of(kube: Kube) -> str:
     routes = kube.get("apps/v1", "Deployment", "model-routes", "model-routes")
     assert routes
+    return str(routes["spec"]["template"]["spec"]["containers"][0]["image"])
+
+
+def serve(kube: Kube, name: str) -> None:
+    """Make an InferenceService with the image of the routes, which has Python."""
     container = {
-        "name": "kserve-container",
-        "image": routes["spec"]["template"]["spec"]["containers"][0]["image"],
-        "imagePullPolicy": "IfNotPresent",
+        **CONTAINER,
+        "image": image_of(kube),
         "command": ["python3", "-c", SERVER],
         "ports": [{"containerPort": 8080}],
         "readinessProbe": {"tcpSocket": {"port": 8080}, "periodSeconds": 1},
-        "resources": {"requests": {"cpu": "20m", "memory": "32Mi"}, "limits": {"memory": "64Mi"}},
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
     }
-    predictor = {
-        "minReplicas": 1,
-        "automountServiceAccountToken": False,
-        "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
-        "containers": [container],
-    }
+    predictor = {**POD, "containers": [container]}
     annotations = {"serving.kserve.io/autoscalerClass": "none"}
     meta = {"name": name, "namespace": PROJECT, "annotations": annotations}
     kube.apply({"apiVersion": API, "kind": KIND, "metadata": meta, "spec": {"predictor": predictor}})
@@ -132,22 +108,22 @@ def answers(outside: Outside, model: str, status: int, seconds: float, user: str
     """Wait until a model answers a user with this status: decisions are kept for some seconds."""
 
     def there() -> bool | Pending:
-        seen = outside.ask(model, user)
+        seen = ask(outside, model, user)
         return True if seen[0] == status else Pending(str(seen))
 
     wait_until(f"{model} answers with {status}", there, seconds=seconds)
 
 
 def test_member_gets_the_answer_of_the_model(outside: Outside, served: str) -> None:
-    assert outside.ask(served) == (200, f"/v1/models/{served}:predict")
+    assert ask(outside, served) == (200, f"/v1/models/{served}:predict")
 
 
 def test_caller_without_a_role_in_the_project_is_refused(outside: Outside, served: str) -> None:
-    assert outside.ask(served, STRANGER)[0] == 403
-    assert outside.ask(served, MEMBER, OTHER)[0] == 403
-    assert outside.ask("nothing", STRANGER)[0] == 403
-    assert outside.ask(served, "")[0] == 401
-    assert outside.ask("nothing")[0] == 404
+    assert ask(outside, served, STRANGER)[0] == 403
+    assert ask(outside, served, MEMBER, OTHER)[0] == 403
+    assert ask(outside, "nothing", STRANGER)[0] == 403
+    assert ask(outside, served, "")[0] == 401
+    assert ask(outside, "nothing")[0] == 404
 
 
 def test_removed_member_is_refused_within_seconds(platform: Platform, outside: Outside, served: str) -> None:
@@ -158,8 +134,59 @@ def test_removed_member_is_refused_within_seconds(platform: Platform, outside: O
     answers(outside, served, 200, _ROUTE)
 
 
+def test_pod_of_another_project_reaches_no_model(kube: Kube, outside: Outside, served: str) -> None:
+    """Not its Service, not its pod, and not the routes, also with paths that lead out of the own project."""
+    (pod,) = kube.list("v1", "Pod", PROJECT, labels=f"serving.kserve.io/inferenceservice={served}")
+    job = ScriptJob(
+        name="asks",
+        namespace=OTHER,
+        image=image_of(kube),
+        scripts={"asks.py": REQUESTS},
+        env={"OTHER": PROJECT, "OWN": OTHER, "MODEL": served, "POD": pod["status"]["podIP"]},
+        account=TRAINER,
+        maps=("platform",),
+        tokens=(
+            {"serviceAccountToken": {"audience": "models", "path": "models", "expirationSeconds": 3600}},
+        ),
+    )
+    found = json.loads(run_job(kube, job, Silent(), Cancel()))
+    assert len(found) == 7
+    for url, (status, text) in found.items():
+        assert status == (0 if url.startswith("http://") else 403), (url, text)
+        assert ":predict" not in text, url
+
+
+def test_objects_of_another_project_load_no_model_and_get_no_right(
+    platform: Platform, kube: Kube, outside: Outside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", kube.token(PROJECT, TRAINER, "mlflow"))
+    with forward(kube, "mlflow", "service/mlflow", 5000) as address:
+        client = MlflowClient(f"http://{address}")
+        run = client.create_run(client.create_experiment("secret"))
+        client.log_text(run.info.run_id, "secret", "model/MLmodel")
+        client.create_registered_model("secret")
+        client.create_model_version("secret", f"{run.info.artifact_uri}/model", run.info.run_id)
+    member = Kube(kube.kubeconfig, lambda: kube.token(OTHER, TRAINER))
+    reasons = {each["name"]: each["reason"] for each in ATTACKS}
+    for case in ATTACKS:
+        member.create(inference_service(case, OTHER, PROJECT, image_of(kube)))
+
+    def refused() -> bool | Pending:
+        data = platform.ok("model", "list", "--project", OTHER, "--output", "json").envelope["data"]
+        seen = {each["name"]: each for each in data["models"]}
+        left = {
+            name: seen[name]["reason"] for name, text in reasons.items() if text not in seen[name]["reason"]
+        }
+        assert not any(each["ready"] for each in seen.values()), seen
+        return not left or Pending(str(left))
+
+    wait_until("reasons", refused, seconds=120, longest_delay=1)
+    for name in reasons:
+        member.delete(API, KIND, name, OTHER)
+
+
 def test_model_comes_and_goes_without_up(kube: Kube, outside: Outside) -> None:
-    assert outside.ask("second")[0] == 404
+    assert ask(outside, "second")[0] == 404
     serve(kube, "second")
     answers(outside, "second", 200, _READY)
     kube.delete(API, KIND, "second", PROJECT)
@@ -174,7 +201,7 @@ def test_killed_controller_fails_no_request_and_writes_routes_again(
     def client() -> int:
         count = 0
         while not stop.wait(0.05):
-            seen = outside.ask(served)
+            seen = ask(outside, served)
             count += 1
             if seen[0] != 200:
                 failed.append(seen)

@@ -19,9 +19,13 @@ pytestmark = pytest.mark.e2e
 
 PROJECT = "flowers"
 SETOSA, VIRGINICA = [5.1, 3.5, 1.4, 0.2], [6.3, 3.3, 6.0, 2.5]
-# Versions 1 and 2 are models, version 3 is a folder that is none.
+# Versions 1 and 2 are models, version 3 is a folder that is none. `petals` has its own code, `lacks` also a
+# package that the runtime has not. The data of the project has a model too.
 FIT = """\
-import mlflow
+import os, sys
+from pathlib import Path
+
+import boto3, mlflow
 from mlflow.models import infer_signature
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
@@ -38,6 +42,29 @@ for strength in (1.0, 2.0):
 client = mlflow.MlflowClient()
 client.create_model_version("iris", f"runs:/{run.info.run_id}/broken", run.info.run_id)
 client.set_registered_model_alias("iris", "champion", "1")
+
+Path("/tmp/own").mkdir()
+Path("/tmp/own/rules.py").write_text("def wide(row): return int(row > 2)")
+Path("/tmp/petals.py").write_text('''
+import mlflow
+class Petals(mlflow.pyfunc.PythonModel):
+    def predict(self, context, model_input, params=None):
+        from own.rules import wide
+        return [wide(value) for value in model_input["width"]]
+mlflow.models.set_model(Petals())
+''')
+sys.path.insert(0, "/tmp")
+import pandas
+signature = infer_signature(pandas.DataFrame({"width": [0.2]}), [0])
+for name, needs in (("petals", []), ("lacks", ["xgboost==3.1.2"])):
+    mlflow.pyfunc.log_model(
+        name="model", python_model="/tmp/petals.py", code_paths=["/tmp/own"], signature=signature,
+        pip_requirements=["pandas", *needs], registered_model_name=name,
+    )
+mlflow.sklearn.save_model(model, "/tmp/stored", signature=infer_signature(x, y))
+bucket = boto3.resource("s3").Bucket(os.environ["DATA_URI"].removeprefix("s3://"))
+for file in Path("/tmp/stored").iterdir():
+    bucket.upload_file(str(file), f"stored/{file.name}")
 print("three versions")
 """
 
@@ -101,11 +128,11 @@ def show(platform: Platform, name: str = "iris") -> dict[str, Any]:
     return dict(result.envelope["data"]["model"])
 
 
-def predict(kube: Kube, *rows: list[float]) -> list[int]:
+def predict(kube: Kube, *rows: Any, name: str = "iris") -> list[int]:
     """Ask the predictor, through a port-forward to its Service."""
-    with forward(kube, PROJECT, "service/iris-predictor", 80) as address:
+    with forward(kube, PROJECT, f"service/{name}-predictor", 80) as address:
         request = urllib.request.Request(
-            f"http://{address}/v1/models/iris:predict",
+            f"http://{address}/v1/models/{name}:predict",
             json.dumps({"instances": list(rows)}).encode(),
             {"Content-Type": "application/json"},
         )
@@ -157,6 +184,60 @@ def test_version_that_does_not_load_leaves_the_old_one_serving(
     assert predict(kube, VIRGINICA) == [2]
     assert serve(platform, f"{iris}/2").code == 0
     assert show(platform)["serves"] == {"2": 1}
+
+
+def pods(kube: Kube) -> set[str]:
+    """The pods of the stable predictor that do not end."""
+    found = kube.list("v1", "Pod", PROJECT, labels="app=isvc.iris-predictor")
+    return {each["metadata"]["uid"] for each in found if "deletionTimestamp" not in each["metadata"]}
+
+
+def test_canary_comes_and_goes_without_a_change_of_the_stable_pods(
+    platform: Platform, kube: Kube, iris: str
+) -> None:
+    assert serve(platform, f"{iris}/2", "--replicas", "2").code == 0
+    before = pods(kube)
+    assert serve(platform, f"{iris}/1", "--canary", "10").code == 0
+    found = show(platform)
+    assert (found["state"], found["serves"], found["canary"]) == ("ready", {"2": 2}, {"v1": 10})
+    (canary,) = kube.list("v1", "Pod", PROJECT, labels="app=isvc.iris-v1-predictor")
+    assert canary["metadata"]["annotations"]["mlops-platform/model-version"] == "1"
+    assert serve(platform, f"{iris}/2").code == 0
+    assert (pods(kube), len(before), show(platform)["canary"]) == (before, 2, {})
+    assert serve(platform, f"{iris}/2", "--replicas", "1").code == 0
+
+
+def test_model_with_its_own_code_answers_and_one_without_its_package_says_so(
+    platform: Platform, kube: Kube, iris: str
+) -> None:
+    assert serve(platform, "petals").code == 0
+    assert predict(kube, {"width": 0.2}, {"width": 2.5}, name="petals") == [0, 1]
+    result = serve(platform, "lacks")
+    assert result.code == 5 and "model needs xgboost 3.1.2, the runtime has none" in result.err
+    for name in ("petals", "lacks"):
+        platform.ok("model", "stop", name, "--project", PROJECT)
+
+
+def test_model_in_the_data_of_the_project_answers(platform: Platform, kube: Kube, iris: str) -> None:
+    source = f"s3://project-{PROJECT}/stored"
+    model = {"modelFormat": {"name": "mlflow"}, "protocolVersion": "v2", "storageUri": source}
+    notes = {"serving.kserve.io/autoscalerClass": "none"}
+    kube.apply(
+        {
+            "apiVersion": "serving.kserve.io/v1beta1",
+            "kind": "InferenceService",
+            "metadata": {"name": "stored", "namespace": PROJECT, "annotations": notes},
+            "spec": {"predictor": {"serviceAccountName": "server", "minReplicas": 1, "model": model}},
+        }
+    )
+    wait_until(
+        "the model is ready",
+        lambda: show(platform, "stored")["state"] == "ready" or Pending(str(show(platform, "stored"))),
+        seconds=120,
+        longest_delay=1,
+    )
+    assert predict(kube, SETOSA, VIRGINICA, name="stored") == [0, 2]
+    platform.ok("model", "stop", "stored", "--project", PROJECT)
 
 
 def test_sizes_stay_if_they_are_not_given(platform: Platform, iris: str) -> None:

@@ -48,7 +48,9 @@ def serve(
         existing = kube.get(API, KIND, wanted.name, project)
     target = Target(console.environment, project, wanted.name, found.model, found.version)
     _, part = registry_of(context)
-    applied = apply(kube, manifest(part, project, wanted.name, found, wanted.sizes, existing), existing)
+    described = manifest(part, project, wanted.name, found, wanted.sizes, existing)
+    with waiting(console) as say:
+        applied = apply(kube, described, existing, say)
     if not applied.changed:
         retry(kube, target)
     try:

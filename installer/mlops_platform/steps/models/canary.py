@@ -26,7 +26,7 @@ from mlops_platform.run.context import Context
 from mlops_platform.steps.models.manifest import digest_of, manifest
 from mlops_platform.steps.models.options import Sizes
 from mlops_platform.steps.models.registry import Resolution, uri
-from mlops_platform.steps.models.serve import Target, wait
+from mlops_platform.steps.models.serve import Target, wait, written
 from mlops_platform.steps.projects.servers import reached
 
 TRAFFIC = "mlops-platform/traffic"  # replaces the shares in spec.canary while it is there
@@ -114,14 +114,16 @@ class Canary:
             predictor["minReplicas"] += pods
             predictor["maxReplicas"] += pods
             wanted["spec"]["canary"] = [{"predictor": canary, "trafficPercent": percent}]
-        self.kube.apply(wanted)
+        written(lambda: self.kube.apply(wanted), self.say)
 
     def _traffic(self, percent: int) -> None:
         self._annotate(f"{self.name}={percent}")
 
     def _annotate(self, value: str | None) -> None:
         body = {"metadata": {"annotations": {TRAFFIC: value}}}
-        self.kube.patch(API, KIND, self.target.name, self.target.project, body=body)
+        written(
+            lambda: self.kube.patch(API, KIND, self.target.name, self.target.project, body=body), self.say
+        )
 
     def _routed(self, wanted: Mapping[str, int]) -> None:
         """Wait until the routes have these shares; a predictor without requests may be left out of them."""

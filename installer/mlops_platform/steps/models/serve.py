@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from mlops_platform.adapters.kube import Kube
+from mlops_platform.adapters.kube import Kube, KubeError
 from mlops_platform.adapters.kube.inference import (
     API,
     KIND,
@@ -29,6 +29,7 @@ from mlops_platform.steps.models.options import label_of
 
 READY_SECONDS = 900.0  # a model of many gigabytes is fetched first
 _GONE_SECONDS = 180.0
+_WEBHOOK_SECONDS, _WEBHOOK = 90.0, "failed calling webhook"
 # A container that fails is started again after 10 s: the second failure says that the first was no accident.
 _TRIES = 2
 
@@ -64,10 +65,38 @@ class LoadFailed(StepError):
         self.serving = found
 
 
-def apply(kube: Kube, wanted: Mapping[str, Any], existing: Mapping[str, Any] | None) -> Applied:
+def written(write: Callable[[], object], say: Callable[[str], None] | None = None) -> None:
+    """Write an object of this kind, again while its webhooks do not answer: their controller restarts."""
+
+    def observe() -> bool | Pending:
+        try:
+            write()
+        except KubeError as error:
+            if error.status != 500 or _WEBHOOK not in error.why:
+                raise
+            return Pending(f"the webhook of {KIND}s does not answer: {error.why.rpartition(': ')[2]}")
+        return True
+
+    wait_until(
+        f"webhook of {KIND}s",
+        observe,
+        seconds=_WEBHOOK_SECONDS,
+        on_seen=say,
+        longest_delay=1,
+        hint="the controller of models does not run: look at its component, and give the command again",
+        command="mlops-platform status",
+    )
+
+
+def apply(
+    kube: Kube,
+    wanted: Mapping[str, Any],
+    existing: Mapping[str, Any] | None,
+    say: Callable[[str], None] | None = None,
+) -> Applied:
     """Write the object. The API server says whether it changed: its generation counts changes."""
     meta = wanted["metadata"]
-    kube.apply(wanted)
+    written(lambda: kube.apply(wanted), say)
     after = kube.get(API, KIND, meta["name"], meta["namespace"]) or {}
     keys = ("generation", "uid")
     changed = not existing or any(existing["metadata"].get(k) != after["metadata"].get(k) for k in keys)

@@ -35,6 +35,7 @@ class Cluster:
         made = manifest(PART, "churn", "iris", Resolution("iris", "1"), Sizes(4, 4), None)
         self.service: dict[str, Any] = json.loads(json.dumps(made))
         self.service["metadata"] |= {"uid": "u", "generation": 1, "creationTimestamp": "2026-11-29T18:00:00Z"}
+        self.restarts = 0  # writes for which the webhook does not answer
         self.said: list[str] = []
         self.notes: list[dict[str, str]] = []  # annotations of pods of canaries, of each object
 
@@ -46,6 +47,9 @@ class Cluster:
         if path.endswith("/deployments/iris-predictor"):
             return 200, self._deployments()[0]
         if path.endswith("/inferenceservices/iris"):
+            if seen.method == "PATCH" and self.restarts:
+                self.restarts -= 1
+                return 500, {"reason": "InternalError", "message": "failed calling webhook: refused"}
             if seen.method == "PATCH":
                 self._change(json.loads(seen.body), applied="fieldManager" in seen.path)
             return 200, self.service
@@ -185,6 +189,13 @@ def test_pods_of_a_canary_keep_their_annotations_at_the_promotion(kube: Kube, cl
     canary(kube, cluster).promote()
     assert cluster.notes == [cluster.notes[0]] * 3
     assert cluster.notes[0]["mlops-platform/model-version"] == "2"
+
+
+def test_restart_of_the_controller_ends_no_promotion(kube: Kube, cluster: Cluster) -> None:
+    canary(kube, cluster).start(10)
+    cluster.restarts = 3
+    canary(kube, cluster).promote()
+    assert (cluster.restarts, cluster.versions) == (0, "4 x 2")
 
 
 def test_canary_that_ends_leaves_the_stable_version(kube: Kube, cluster: Cluster) -> None:
