@@ -10,6 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,14 @@ def say(text: str) -> None:
 
 class WrongInput(Exception):
     """An input that cannot be scored; the text is the reason."""
+
+
+def require_reader(*keys: str) -> None:
+    """Raise WrongInput for a format that this image cannot read, before anything is downloaded."""
+    if any(key.endswith(".parquet") for key in keys) and not find_spec("pyarrow"):
+        raise WrongInput(
+            "Parquet needs pyarrow, which the image of the Job does not have: convert the file to CSV"
+        )
 
 
 def parts(path: Path) -> Iterator[pd.DataFrame]:
@@ -90,6 +99,7 @@ def score(model: Any, source: Path, target: Path) -> int:
 
 
 def main(model: str, input_key: str, output_key: str) -> None:
+    require_reader(input_key, output_key)
     bucket = os.environ["DATA_URI"].removeprefix("s3://")
     s3 = boto3.client("s3")
     source, target = (

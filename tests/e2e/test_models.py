@@ -14,59 +14,12 @@ from mlops_platform.adapters.kube.forward import forward
 from mlops_platform.adapters.wait import Pending, wait_until
 
 from tests.e2e.platform import Platform, Result
+from tests.e2e.serving.fit import FIT
 
 pytestmark = pytest.mark.e2e
 
 PROJECT = "flowers"
 SETOSA, VIRGINICA = [5.1, 3.5, 1.4, 0.2], [6.3, 3.3, 6.0, 2.5]
-# Versions 1 and 2 are models, version 3 is a folder that is none. `petals` has its own code, `lacks` also a
-# package that the runtime has not. The data of the project has a model too.
-FIT = """\
-import os, sys
-from pathlib import Path
-
-import boto3, mlflow
-from mlflow.models import infer_signature
-from sklearn.datasets import load_iris
-from sklearn.linear_model import LogisticRegression
-
-x, y = load_iris(return_X_y=True)
-mlflow.set_experiment("flowers")
-for strength in (1.0, 2.0):
-    model = LogisticRegression(max_iter=500, C=strength).fit(x, y)
-    with mlflow.start_run() as run:
-        mlflow.sklearn.log_model(
-            model, name="model", signature=infer_signature(x, y), registered_model_name="iris"
-        )
-        mlflow.log_text("no model", "broken/readme")
-client = mlflow.MlflowClient()
-client.create_model_version("iris", f"runs:/{run.info.run_id}/broken", run.info.run_id)
-client.set_registered_model_alias("iris", "champion", "1")
-
-Path("/tmp/own").mkdir()
-Path("/tmp/own/rules.py").write_text("def wide(row): return int(row > 2)")
-Path("/tmp/petals.py").write_text('''
-import mlflow
-class Petals(mlflow.pyfunc.PythonModel):
-    def predict(self, context, model_input, params=None):
-        from own.rules import wide
-        return [wide(value) for value in model_input["width"]]
-mlflow.models.set_model(Petals())
-''')
-sys.path.insert(0, "/tmp")
-import pandas
-signature = infer_signature(pandas.DataFrame({"width": [0.2]}), [0])
-for name, needs in (("petals", []), ("lacks", ["xgboost==3.1.2"])):
-    mlflow.pyfunc.log_model(
-        name="model", python_model="/tmp/petals.py", code_paths=["/tmp/own"], signature=signature,
-        pip_requirements=["pandas", *needs], registered_model_name=name,
-    )
-mlflow.sklearn.save_model(model, "/tmp/stored", signature=infer_signature(x, y))
-bucket = boto3.resource("s3").Bucket(os.environ["DATA_URI"].removeprefix("s3://"))
-for file in Path("/tmp/stored").iterdir():
-    bucket.upload_file(str(file), f"stored/{file.name}")
-print("three versions")
-"""
 
 
 @pytest.fixture(scope="module")
@@ -258,6 +211,8 @@ def test_file_of_the_data_is_scored(platform: Platform, iris: str, tmp_path: Pat
         "model", "score", f"{iris}/2", "--project", PROJECT, "--input", "none.csv", "--output", "x.csv"
     )
     assert missing.code == 5 and "the data of the project has no file none.csv" in missing.err
+    parquet = platform.run("model", "score", f"{iris}/2", *place, "scored.parquet")
+    assert parquet.code == 5 and "Parquet needs pyarrow" in parquet.err
 
 
 def test_failing_job_has_its_message_and_is_stopped_for_good(

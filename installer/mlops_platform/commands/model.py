@@ -45,6 +45,7 @@ def serve(
         require_same_model(console, existing, found.model, project)
     if existing and canaries_of(existing):
         end_canary(console, context, existing, wanted.name, found, project)
+        console.say(f"! the canary of {wanted.name} has ended")
         existing = kube.get(API, KIND, wanted.name, project)
     target = Target(console.environment, project, wanted.name, found.model, found.version)
     _, part = registry_of(context)
