@@ -85,13 +85,19 @@ class Jobs:
 
     def restart(self, namespace: str, deployment: str) -> None:
         """Kill the pods of a controller, and wait until others are ready: its webhook refuses until then."""
-        for pod in self.kube.list("v1", "Pod", namespace):
-            if pod["metadata"]["name"].startswith(f"{deployment}-"):
-                self.kube.delete("v1", "Pod", pod["metadata"]["name"], namespace, grace_seconds=0)
+
+        def pods() -> dict[str, dict[str, Any]]:
+            found = {pod["metadata"]["name"]: pod for pod in self.kube.list("v1", "Pod", namespace)}
+            return {name: pod for name, pod in found.items() if name.startswith(f"{deployment}-")}
+
+        killed = pods()
+        for name in killed:
+            self.kube.delete("v1", "Pod", name, namespace, grace_seconds=0)
 
         def ready() -> bool | Pending:
-            found = self.kube.get("apps/v1", "Deployment", deployment, namespace) or {}
-            return bool(found.get("status", {}).get("readyReplicas")) or Pending("not ready")
+            new = [pod["status"] for name, pod in pods().items() if name not in killed]
+            states = {(c["type"], c["status"]) for status in new for c in status.get("conditions") or []}
+            return ("Ready", "True") in states or Pending("not ready")
 
         until(f"{deployment} is ready", ready)
 
