@@ -75,6 +75,41 @@ def jobset(project: str) -> dict[str, Any]:
     }
 
 
+def held(api: str, kind: str, project: str, spec: dict[str, Any]) -> dict[str, Any]:
+    """An object with a finalizer that no controller removes."""
+    meta = {"name": "held", "namespace": project, "finalizers": ["example.com/held"]}
+    return {"apiVersion": api, "kind": kind, "metadata": meta, "spec": spec}
+
+
+def job_and_model(node: Node, project: str) -> None:
+    """A training job that runs, and a model that is not there, both with objects of their own."""
+    trainer = {"command": ["python3", "-c", "import time; time.sleep(600)"]}
+    spec = {"runtimeRef": {"name": "python"}, "trainer": trainer}
+    node.kube.create(held("trainer.kubeflow.org/v1alpha1", "TrainJob", project, spec))
+    pod = {"containers": [{"name": "kserve-container", "image": "example.com/none"}]}
+    node.kube.create(held("serving.kserve.io/v1beta1", "InferenceService", project, {"predictor": pod}))
+    selector = "batch.kubernetes.io/job-name=held-node-0"
+
+    def there() -> bool | Pending:
+        pods = node.kube.list("v1", "Pod", project, labels=selector)
+        phases = [pod["status"].get("phase") for pod in pods]
+        model = node.kube.get("apps/v1", "Deployment", "held-predictor", project)
+        return (phases == ["Running"] and bool(model)) or Pending(f"{phases}, {bool(model)}")
+
+    wait_until("the pod of the job, and the Deployment of the model", there, seconds=120)
+
+
+def stop(node: Node, **deployments: str) -> None:
+    """Scale operators to 0, and wait until their pods are gone."""
+    for namespace, name in deployments.items():
+        node.kube.patch("apps/v1", "Deployment", name, namespace, body={"spec": {"replicas": 0}})
+
+        def stopped(space: str = namespace) -> bool | Pending:
+            return not node.kube.list("v1", "Pod", space) or Pending("its pod ends")
+
+        wait_until(f"{name} is stopped", stopped, seconds=60)
+
+
 def test_down_removes_operators_of_ours_and_leaves_those_of_others(node: Node, person: Person) -> None:
     operator_of_another_owner(node)
     before = everything(node)
@@ -83,13 +118,20 @@ def test_down_removes_operators_of_ours_and_leaves_those_of_others(node: Node, p
     code, said = person.says("up", "--yes")
     assert code == 4 and "owner: Helm release fans" in str(said), said
 
-    person.choose(fans={"source": "present"}, jobset={})
+    person.choose(fans={"source": "present"}, jobset={}, trainer={}, kserve={})
     code, said = person.says("up", "--yes")
     assert code == 0, said
     assert node.kube.get(f"{FANS}/v1", "Blade", "ours")
     code, said = person.says("project", "add", "team")
     assert code == 0, said
     node.kube.apply(jobset("team"))
+    job_and_model(node, "team")
+    stop(
+        node,
+        trainer="trainer-controller-manager",
+        jobset="jobset-controller",
+        kserve="kserve-controller-manager",
+    )
 
     code, said = person.says("down", "--yes")
     assert (code, said["data"]["left"]) == (0, []), said
