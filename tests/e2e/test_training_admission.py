@@ -11,7 +11,7 @@ from mlops_platform.adapters.kube import Kube, KubeError
 
 from tests import CASES
 from tests.e2e.platform import Platform
-from tests.e2e.training.jobs import TRAINJOB
+from tests.e2e.training.jobs import TRAINJOB, refused
 
 pytestmark = pytest.mark.e2e
 
@@ -61,3 +61,26 @@ def test_trainer_answers_as_in_the_case(member: Kube, case: dict[str, Any]) -> N
         return
     assert "refused" not in case, answer
     assert {key: answer.get(key) for key in case.get("has", {})} == case.get("has", {})
+
+
+@pytest.mark.parametrize("name", ["system-cluster-critical", "system-node-critical"])
+def test_pod_that_would_displace_the_platform_is_refused(member: Kube, name: str) -> None:
+    """Pods of these priority classes evict others where a node is full."""
+    security = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+    resources = {"requests": {"cpu": "10m", "memory": "16Mi"}, "limits": {"memory": "16Mi"}}
+    container = {
+        "name": "main",
+        "image": "example.com/none",
+        "securityContext": security,
+        "resources": resources,
+    }
+    profile = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+    pod: dict[str, Any] = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "first", "namespace": PROJECT},
+        "spec": {"containers": [container], "securityContext": profile},
+    }
+    member.create(pod, dry_run=True)
+    pod["spec"] = {**pod["spec"], "priorityClassName": name}
+    assert "exceeded quota: critical-pods" in refused(lambda: member.create(pod, dry_run=True))

@@ -21,6 +21,20 @@ Manifest = dict[str, Any]
 RBAC = "rbac.authorization.k8s.io"
 ACCOUNTS: Mapping[str, Role] = {TRAINER: "edit", SERVER: "view", TASKS: "edit"}
 QUOTA_NAME, LIMITS_NAME = "project", "defaults"
+# Pods with these classes, which every cluster has, would displace pods of the platform.
+# https://kubernetes.io/docs/concepts/policy/resource-quotas/#limit-priority-class-consumption-by-default
+_CRITICAL: Manifest = {
+    "hard": {"pods": "0"},
+    "scopeSelector": {
+        "matchExpressions": [
+            {
+                "scopeName": "PriorityClass",
+                "operator": "In",
+                "values": ["system-cluster-critical", "system-node-critical"],
+            }
+        ]
+    },
+}
 ENVIRONMENT_NAME = "platform"  # the ConfigMap with the variables that components give to pods of projects
 # Every kind of `objects_of` except the namespace itself.
 KINDS: Sequence[tuple[str, str]] = (
@@ -130,6 +144,7 @@ def render(
         {"apiVersion": "v1", "kind": "Namespace", "metadata": meta},
         *policies.render_project(catalog, namespace, chosen, base, {PROJECT_LABEL: project.name}, api),
         one("ResourceQuota", QUOTA_NAME, spec={"hard": _hard(project)}),
+        one("ResourceQuota", "critical-pods", spec=_CRITICAL),
         one("LimitRange", LIMITS_NAME, spec={"limits": [_defaults(project)]}),
         *(one("ServiceAccount", n, automountServiceAccountToken=False) for n in ("default", *ACCOUNTS)),
         one("ConfigMap", ENVIRONMENT_NAME, data=dict(environment)),

@@ -46,9 +46,9 @@ def test_policies_come_before_any_object_that_could_run_a_pod() -> None:
 
 def test_gpus_are_limited_by_the_quota_and_never_by_a_limit_range() -> None:
     """A `max` of GPUs in a LimitRange gives every pod a GPU request."""
-    by_kind = {each["kind"]: each for each in objects(PROJECT)}
-    assert by_kind["ResourceQuota"]["spec"]["hard"]["requests.nvidia.com/gpu"] == "1"
-    (limits,) = by_kind["LimitRange"]["spec"]["limits"]
+    found = {(each["kind"], each["metadata"]["name"]): each for each in objects(PROJECT)}
+    assert found["ResourceQuota", "project"]["spec"]["hard"]["requests.nvidia.com/gpu"] == "1"
+    (limits,) = found["LimitRange", "defaults"]["spec"]["limits"]
     assert set(limits) == {"type", "default", "defaultRequest"}
     assert set(limits["default"]) == {"memory"}
 
