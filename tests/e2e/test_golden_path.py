@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Iterator
 from itertools import cycle
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
@@ -44,25 +45,32 @@ def versions(kube: Kube, address: str) -> list[str]:
     return []
 
 
+def run_once(platform: Platform, kube: Kube, address: str, victims: Iterator[tuple[str, str]]) -> None:
+    """Kill one controller after another until the smoke test ends, and check what is left of it."""
+    killed, seen = list[str](), set[str]()
+    smoke = platform.start("smoke", "golden-path")
+    try:
+        while smoke.poll() is None:
+            namespace, deployment = next(victims)
+            Jobs(kube, "").restart(namespace, deployment)
+            killed.append(deployment)
+            assert len(killed) <= MOST_KILLS, "it does not end"
+            seen.update(versions(kube, address))
+            try:
+                smoke.wait(5)
+            except subprocess.TimeoutExpired:
+                continue
+    finally:
+        smoke.terminate()
+        out, err = smoke.communicate()
+    assert smoke.returncode == 0, f"killed {killed}:\n{out}\n{err}"
+    assert set(killed) == {deployment for _, deployment in CONTROLLERS}, killed
+    assert seen == {"1"}, f"killed {killed}"
+
+
 def test_golden_path_succeeds_while_controllers_are_killed(platform: Platform) -> None:
     """The smoke test itself checks that a second run with the same inputs changes nothing."""
-    kube = Kube(platform.state / "kubeconfig")
-    jobs, victims = Jobs(kube, ""), cycle(CONTROLLERS)
+    kube, victims = Kube(platform.state / "kubeconfig"), cycle(CONTROLLERS)
     with forward(kube, "mlflow", "service/mlflow", 5000) as address:
-        for number in range(1, RUNS + 1):
-            killed, seen = list[str](), set[str]()
-            smoke = platform.start("smoke", "golden-path")
-            while smoke.poll() is None:
-                namespace, deployment = next(victims)
-                jobs.restart(namespace, deployment)
-                killed.append(deployment)
-                assert len(killed) <= MOST_KILLS, "it does not end"
-                seen.update(versions(kube, str(address)))
-                try:
-                    smoke.wait(5)
-                except subprocess.TimeoutExpired:
-                    continue
-            out, err = smoke.communicate()
-            assert smoke.returncode == 0, f"run {number}, killed {killed}:\n{out}\n{err}"
-            assert set(killed) == {deployment for _, deployment in CONTROLLERS}, killed
-            assert seen == {"1"}, f"run {number}, killed {killed}"
+        for _ in range(RUNS):
+            run_once(platform, kube, str(address), victims)
