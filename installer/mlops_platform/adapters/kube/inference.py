@@ -197,10 +197,19 @@ def _without_pods(service: Object, state: ServingState, now: datetime) -> Servin
     if status.get("transitionStatus") in _NO_SPEC and failed:
         return Serving("failed", reason=failed.get("message") or failed.get("reason", ""))
     made = datetime.fromisoformat(service["metadata"]["creationTimestamp"])
+    why = _unreconciled(service)
     if state == "starting" and (now - made).total_seconds() > _SLOW_SECONDS:
-        why = f"no pods are made for it: nothing loads {uri_of(service)}, or the controller does not run"
-        return Serving("failed", reason=why)
-    return Serving(state, reason="its pods are not made yet")
+        nothing = f"no pods are made for it: nothing loads {uri_of(service)}, or the controller does not run"
+        return Serving("failed", reason=why or nothing)
+    return Serving(state, reason=why or "its pods are not made yet")
+
+
+def _unreconciled(service: Object) -> str:
+    """The controller's reason for which it cannot make what belongs to the object; '' if it has none."""
+    for each in (service.get("status") or {}).get("conditions") or []:
+        if each["type"] == "Ready" and each.get("reason") == "ReconcileFailed":
+            return str(each.get("message", "")).removeprefix("fails to reconcile predictor: ")
+    return ""
 
 
 def _trouble(deployment: Object, pods: Sequence[Object]) -> tuple[str, str, Failure | None]:

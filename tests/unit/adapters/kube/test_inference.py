@@ -69,6 +69,15 @@ def test_model_without_deployment_is_starting_before_it_fails() -> None:
     assert look(case, seconds_later=100).state == "failed"
 
 
+def test_reason_of_the_controller_is_shown_for_a_model_that_it_cannot_make() -> None:
+    case = load("unknown-scheme")
+    message = "fails to reconcile predictor: Deployment is invalid"
+    condition = {"type": "Ready", "status": "False", "reason": "ReconcileFailed", "message": message}
+    case["service"]["status"] = {"conditions": [condition]}
+    found = look(case, seconds_later=100)
+    assert (found.state, found.reason) == ("failed", "Deployment is invalid")
+
+
 def test_new_canary_of_an_old_model_is_starting() -> None:
     case = load("ready")
     model = {"storageUri": "mlflow://iris/2"}
