@@ -11,7 +11,7 @@ A component is built only on components whose smoke tests have passed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from mlops_platform.adapters.helm import HELM
@@ -23,7 +23,7 @@ from mlops_platform.run.context import Context
 from mlops_platform.run.resolved import Account, ResolvedComponent
 from mlops_platform.smoke.canary import PROBE_IMAGE, CanaryTest
 from mlops_platform.smoke.component import ComponentTest, component_tests, named_tests
-from mlops_platform.smoke.gpus import GpusTest
+from mlops_platform.smoke.gpus import GpusTest, require_gpus
 from mlops_platform.smoke.identities import IdentitiesTest
 from mlops_platform.smoke.matrix import MatrixTest
 from mlops_platform.smoke.projects import ProjectsTest
@@ -75,11 +75,14 @@ def plan_up(context: Context, only: str = "") -> Graph:
     return graph.up_to(ground.node.last[0]) if only else graph
 
 
-def plan_smoke(context: Context, names: Iterable[str], *, wake_gpus: bool = False) -> Graph:
+def plan_smoke(context: Context, names: Collection[str], *, wake_gpus: bool = False) -> Graph:
     """The named smoke tests, those of the named components, or all short ones without a name.
 
     They keep the graph's order; no earlier result is used. `wake_gpus` may start a node of an empty pool.
+    Raises UsageError for a named test that cannot run here.
     """
+    if GPUS in names:
+        require_gpus(context)
     chosen = set(names) or {MATRIX, IDENTITIES, PROJECTS, GPUS, *context.resolved}
     known = component_tests(context, whole=set(names))
     tests = {n: t for n, t in known.items() if n in chosen and t.resolved.component.smoke}

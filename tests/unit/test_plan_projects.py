@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from mlops_platform.base.errors import UsageError
 from mlops_platform.engine.graph import Graph
 from mlops_platform.plan import plan_smoke, plan_up
 from mlops_platform.plan_projects import plan_project, plan_removal
@@ -86,4 +87,7 @@ def test_up_applies_objects_of_projects_when_the_component_answers(queues: Conte
 def test_gpus_are_tested_only_where_nodes_have_some(queues: Context, context: Context) -> None:
     assert "gpus/smoke" in {step.id for step in plan_up(queues).steps}
     assert "gpus/smoke" in {step.id for step in plan_smoke(queues, ["gpus"]).steps}
-    assert "gpus/smoke" not in {step.id for step in plan_up(context).steps}
+    for graph in (plan_up(context), plan_smoke(context, [])):
+        assert "gpus/smoke" not in {step.id for step in graph.steps}
+    with pytest.raises(UsageError, match="has no GPUs"):
+        plan_smoke(context, ["gpus"])

@@ -18,7 +18,7 @@ from mlops_platform.adapters.kube import Kube, KubeError
 from mlops_platform.adapters.kube.namespaces import PASSING
 from mlops_platform.adapters.wait import Pending, wait_until
 from mlops_platform.base.digest import short_digest
-from mlops_platform.base.errors import SmokeError, WaitTimedOut
+from mlops_platform.base.errors import SmokeError, UsageError, WaitTimedOut
 from mlops_platform.base.labels import GPU, TRAINER
 from mlops_platform.base.progress import Progress
 from mlops_platform.catalogue.checks import GPUS
@@ -131,6 +131,13 @@ class GpusTest:
         spec["tolerations"] = [{"key": GPU, "operator": "Exists"}]
         meta = {"name": name, "namespace": namespace}
         return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec}
+
+
+def require_gpus(context: Context) -> None:
+    """Raises UsageError if no node of the environment can have a GPU."""
+    if not context.cluster.has_gpus:
+        hint = "add a pool of GPUs, or `simulated_gpus: 4` to the section `cluster` of a host cluster"
+        raise UsageError(f"{context.environment.name} has no GPUs to test", hint=hint)
 
 
 def allocatable(kube: Kube) -> int:
