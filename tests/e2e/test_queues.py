@@ -59,12 +59,13 @@ def stopped(kube: Kube) -> Iterator[None]:
 
 
 def _scale(kube: Kube, replicas: int, deployment: tuple[str, str, str, str] = OPERATOR) -> None:
+    """Scale, and wait until as many pods are there and ready: a pod that ends may still answer."""
     kube.patch(*deployment, body={"spec": {"replicas": replicas}})
 
     def done() -> bool | Pending:
-        status = (kube.get(*deployment) or {})["status"]
-        seen = status.get("readyReplicas", 0), status.get("replicas", 0)
-        return seen == (replicas, replicas) or Pending(f"{seen[0]} of {seen[1]} ready")
+        ready = (kube.get(*deployment) or {})["status"].get("readyReplicas", 0)
+        pods = len(kube.list("v1", "Pod", deployment[3]))
+        return (ready, pods) == (replicas, replicas) or Pending(f"{ready} of {pods} ready")
 
     _wait(deployment[2], done)
 
@@ -183,7 +184,7 @@ def test_pod_of_a_running_jobset_starts_again_while_jobset_is_stopped(kube: Kube
     kube.delete("jobset.x-k8s.io/v1alpha2", "JobSet", "lasting", project)
 
 
-def test_job_over_the_quota_of_gpus_waits_and_says_why(kube: Kube, project: str) -> None:
+def test_job_over_the_quota_of_gpus_waits_and_says_why(queues: Platform, kube: Kube, project: str) -> None:
     kube.create(_job(kube, "greedy", "project", gpus=2))
 
     def reason() -> bool | Pending:
@@ -198,6 +199,9 @@ def test_job_over_the_quota_of_gpus_waits_and_says_why(kube: Kube, project: str)
         return any(GPU in text for text in said) or Pending("; ".join(said))
 
     _wait("the reason of Job greedy", reason)
+    jobs = queues.ok("job", "list", "--project", project, "--output", "json").envelope["data"]["jobs"]
+    (row,) = [each for each in jobs if each["name"] == "greedy"]
+    assert row["state"] == "waiting" and GPU in row["reason"], row
     assert (kube.get("batch/v1", "Job", "greedy", project) or {})["spec"]["suspend"] is True
     kube.delete("batch/v1", "Job", "greedy", project)
 
