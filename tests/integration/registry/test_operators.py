@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -118,20 +119,13 @@ def test_down_removes_operators_of_ours_and_leaves_those_of_others(node: Node, p
     code, said = person.says("up", "--yes")
     assert code == 4 and "owner: Helm release fans" in str(said), said
 
-    person.choose(fans={"source": "present"}, jobset={}, trainer={}, kserve={})
+    person.choose(fans={"source": "present"}, jobset={})
     code, said = person.says("up", "--yes")
     assert code == 0, said
     assert node.kube.get(f"{FANS}/v1", "Blade", "ours")
     code, said = person.says("project", "add", "team")
     assert code == 0, said
     node.kube.apply(jobset("team"))
-    job_and_model(node, "team")
-    stop(
-        node,
-        trainer="trainer-controller-manager",
-        jobset="jobset-controller",
-        kserve="kserve-controller-manager",
-    )
 
     code, said = person.says("down", "--yes")
     assert (code, said["data"]["left"]) == (0, []), said
@@ -152,3 +146,28 @@ def test_down_removes_operators_of_ours_and_leaves_those_of_others(node: Node, p
         node.kube.patch(f"{FANS}/v1", kind, "theirs", namespace, body=free)
     for plural in ("blades", "wheels"):
         node.kube.delete("apiextensions.k8s.io/v1", "CustomResourceDefinition", f"{plural}.{FANS}")
+
+
+@pytest.mark.soak
+def test_down_is_not_blocked_by_jobs_and_models_of_stopped_operators(node: Node, person: Person) -> None:
+    before = everything(node)
+    person.choose(jobset={}, trainer={}, kserve={})
+    for command in (("up", "--yes"), ("project", "add", "team")):
+        code, said = person.says(*command)
+        assert code == 0, said
+    job_and_model(node, "team")
+    stop(
+        node,
+        trainer="trainer-controller-manager",
+        jobset="jobset-controller",
+        kserve="kserve-controller-manager",
+    )
+    started = time.monotonic()
+    code, said = person.says("down", "--yes")
+    assert (code, said["data"]["left"]) == (0, []), said
+    assert time.monotonic() - started < 240, "a wait for an object ends after 300 s"
+    wait_until(
+        "nothing of the environment is left",
+        lambda: everything(node) == before or Pending(str(everything(node) ^ before)),
+        seconds=60,
+    )
