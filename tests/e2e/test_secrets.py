@@ -95,7 +95,10 @@ def test_up_after_rotation_has_nothing_to_do(
     secret_search.assert_absent(secret_search.secret_values(platform), {"the list": text})
 
 
-@pytest.mark.parametrize(("component", "secret"), [("mlflow", "proxy"), ("airflow", "proof")])
+@pytest.mark.parametrize(
+    ("component", "secret"),
+    [("mlflow", "proxy"), ("airflow", "proof"), ("model-routes", "proxy"), ("job-logs", "proxy")],
+)
 def test_rotated_proxy_secret_restarts_no_pod_of_its_ui(
     platform: Platform, machine: None, component: str, secret: str
 ) -> None:

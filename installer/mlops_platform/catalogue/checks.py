@@ -44,12 +44,11 @@ def dangling(document: Document, component: Component) -> Iterable[Problem]:
             yield document.problem(("serves", name, "proxySecret"), what, "a key of needs.secrets")
         elif served.proxy_secret:
             need = component.needs.secrets[served.proxy_secret]
-            if not need.immutable and (need.restart or not need.rotate):
-                what = (
-                    f"secret {served.proxy_secret}: the ingress and the UI cannot change it at the same time"
+            if need.keys != ["value"] or need.fixed or need.immutable or need.rotate:
+                what = f"secret {served.proxy_secret}: the installer rotates it, as the ingress sends it"
+                yield document.problem(
+                    ("needs", "secrets", served.proxy_secret), what, "use only `keys: [value]`, and `bytes`"
                 )
-                hint = "read it for each request, and give it `restart: false` and a script in `rotate`"
-                yield document.problem(("needs", "secrets", served.proxy_secret), what, hint)
         if bool(served.paths) != served.public:
             what = "public and paths go together"
             yield document.problem(

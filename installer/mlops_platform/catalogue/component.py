@@ -84,7 +84,12 @@ class Served(Strict):
         default="",
         alias="proxySecret",
         description="One of needs.secrets: the ingress sends its `value` in X-Platform-Proxy. The component "
-        "accepts `previous` as well, where the Secret has it: during a rotation",
+        "reads it for each request, and during a rotation accepts `previous` of the Secret as well",
+    )
+    proxy_check: UrlPath = Field(
+        default="/",
+        alias="proxyCheck",
+        description="A path that answers 401 to a wrong proxy secret, and anything else to a right one",
     )
     projects: bool = Field(default=False, description="true: every pod of every project may reach it")
 
@@ -263,9 +268,9 @@ class Component(Strict):
         return self.model_copy(update={"objects": objects, "module": module, "smoke": smoke})
 
     @property
-    def proxy_secrets(self) -> frozenset[str]:
-        """The keys of needs.secrets that the ingress sends."""
-        return frozenset(served.proxy_secret for served in self.serves.values() if served.proxy_secret)
+    def proxy_secrets(self) -> dict[str, Served]:
+        """The keys of needs.secrets that the ingress sends, with their UIs."""
+        return {served.proxy_secret: served for served in self.serves.values() if served.proxy_secret}
 
     @property
     def scripts(self) -> list[tuple[tuple[str | int, ...], Script]]:

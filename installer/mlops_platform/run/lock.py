@@ -186,7 +186,10 @@ class LeaseLock:
         return lease_holder(found) if found else None
 
     def release(self) -> None:
-        """Free the lease, if this run still holds it."""
+        """Free the lease, if this run still holds it; after a `down`, wait until its namespace is gone.
+
+        Else the next `up` would find objects there that end a moment later.
+        """
         if not self._thread:
             return
         self._stop.set()
@@ -194,6 +197,8 @@ class LeaseLock:
         found = self._kube.get(*_KEY)
         if found and lease_holder(found) == self._me:
             free(self._kube, found)
+        elif not found:
+            self._outlast_deletion()
 
     def _beat(self) -> None:
         """Renew the lease; cancel the run if another run has taken it over."""

@@ -188,8 +188,8 @@ def secrets_of(component: Component) -> tuple[str, ...]:
 
 def restarting_secrets(component: Component) -> tuple[str, ...]:
     """The names of Secrets that are read at start-up only: a new value restarts the pods."""
-    needs = component.needs.secrets
-    reloaded = {secret_name(component.name, key) for key, need in needs.items() if not need.restart}
+    keys = {key for key, need in component.needs.secrets.items() if not need.restart}
+    reloaded = {secret_name(component.name, key) for key in keys | component.proxy_secrets.keys()}
     return tuple(name for name in secrets_of(component) if name not in reloaded)
 
 

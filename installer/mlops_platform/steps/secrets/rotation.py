@@ -23,9 +23,8 @@ from mlops_platform.run.resolved import Account, ResolvedComponent
 from mlops_platform.run.secrets import generate, kv_path
 from mlops_platform.steps.accounts.accounts import complete, run_account_script
 from mlops_platform.steps.base import ComponentStep
-from mlops_platform.steps.jobs.manifest import ScriptJob
-from mlops_platform.steps.jobs.run import run_job
 from mlops_platform.steps.secrets.database import engine_of
+from mlops_platform.steps.secrets.scripts import run_script
 from mlops_platform.steps.secrets.volumes import refresh_volumes
 
 if TYPE_CHECKING:
@@ -157,12 +156,12 @@ class ChangeSecret(ComponentStep):
         if secret.kind == "account":
             run_account_script(context, kube, _account(resolved, secret), now, progress, "ensure")
         elif before and not self._shared:
-            run_script(context, kube, resolved, secret, now, before, "change", progress)
+            run_script(context, kube, resolved, secret.name, now, before, "change", progress)
         context.cluster_secrets.write(resolved.namespace, name, now, version=version.version)
         if PREVIOUS in now:
             refresh_volumes(kube, resolved.namespace, name)
             old = {**now, "value": now[PREVIOUS]}
-            run_script(context, kube, resolved, secret, now, old, "change", progress)
+            run_script(context, kube, resolved, secret.name, now, old, "change", progress)
 
     @property
     def _shared(self) -> bool:
@@ -211,7 +210,7 @@ class EndSecret(ComponentStep):
             account = _account(self.resolved, self.secret)
             run_account_script(self.context, kube, account, now, progress, "retire", before)
         else:
-            run_script(self.context, kube, self.resolved, self.secret, now, before, "prove", progress)
+            run_script(self.context, kube, self.resolved, self.secret.name, now, before, "prove", progress)
 
 
 def rows(context: Context) -> tuple[Row, ...]:
@@ -255,46 +254,3 @@ def versions_of(
 
 def _account(resolved: ResolvedComponent, secret: RotatableSecret) -> Account:
     return next(account for account in resolved.accounts if account.kind == secret.name)
-
-
-def run_script(
-    context: Context,
-    kube: Kube,
-    resolved: ResolvedComponent,
-    secret: RotatableSecret,
-    new: Values,
-    old: Values,
-    act: str,
-    progress: Progress,
-) -> None:
-    """Run the secret's `rotate` script: `change` sets the value in the program, `prove` checks that the old
-    one is rejected. Without a script, only the component's own pods use the value, and they have
-    restarted."""
-    component = resolved.component
-    need = component.needs.secrets[secret.name]
-    if not need.rotate:
-        if act == "prove":
-            progress.note(
-                f"{resolved.secret(secret.name)}: used by its own pods only; they have the new value"
-            )
-        return
-    beside = [p.script for p in component.provides.values() if p.script]
-    port = next(iter(component.serves.values())).port
-    copies = {f"rotate-{secret.name}-new": ("new", new), f"rotate-{secret.name}-old": ("old", old)}
-    job = ScriptJob(
-        name=f"{resolved.name}-rotate-{secret.name}",
-        namespace=resolved.namespace,
-        image=resolved.reference(need.image),
-        scripts={name: resolved.text(name) for name in dict.fromkeys([need.rotate, *beside])},
-        arguments=(act,),
-        secrets={copy: folder for copy, (folder, _) in copies.items()},
-        env={"HOST": f"{resolved.name}.{resolved.namespace}.svc", "PORT": str(port)},
-        seconds=120,
-    )
-    try:
-        for copy, (_, values) in copies.items():
-            context.cluster_secrets.write(resolved.namespace, copy, values)
-        run_job(kube, job, progress, context.cancel)
-    finally:
-        for copy in copies:
-            context.cluster_secrets.delete(resolved.namespace, copy)

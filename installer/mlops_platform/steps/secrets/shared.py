@@ -9,7 +9,8 @@ from mlops_platform.base.progress import Progress
 from mlops_platform.engine.graph import Difference
 from mlops_platform.run.secrets import kv_path
 from mlops_platform.steps.base import ComponentStep
-from mlops_platform.steps.secrets.rotation import PREVIOUS, RotatableSecret, run_script, versions_of
+from mlops_platform.steps.secrets.rotation import PREVIOUS, RotatableSecret, versions_of
+from mlops_platform.steps.secrets.scripts import run_script
 from mlops_platform.steps.secrets.volumes import refresh_volumes
 
 _OLD_POD_SECONDS = 120.0  # more than the grace period of a gateway
@@ -85,4 +86,6 @@ class EndShared(ComponentStep):
         context.cluster_secrets.write(resolved.namespace, self._name, now, version=stored.version)
         refresh_volumes(kube, resolved.namespace, self._name)
         if old:
-            run_script(context, kube, resolved, self.secret, now, {**now, "value": old}, "prove", progress)
+            run_script(
+                context, kube, resolved, self.secret.name, now, {**now, "value": old}, "prove", progress
+            )
