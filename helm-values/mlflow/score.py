@@ -100,14 +100,14 @@ def score(model: Any, source: Path, target: Path) -> int:
 
 def main(model: str, input_key: str, output_key: str) -> None:
     require_reader(input_key, output_key)
-    bucket = os.environ["DATA_URI"].removeprefix("s3://")
+    bucket, _, prefix = f"{os.environ['DATA_URI']}/".removeprefix("s3://").partition("/")
     s3 = boto3.client("s3")
     source, target = (
         FOLDER / f"{name}{Path(key).suffix}" for name, key in (("in", input_key), ("out", output_key))
     )
     say(f"reading {input_key}")
     try:
-        s3.download_file(bucket, input_key, str(source))
+        s3.download_file(bucket, prefix + input_key, str(source))
     except ClientError as error:
         if error.response["Error"]["Code"] not in ("404", "NoSuchKey"):
             raise
@@ -116,8 +116,8 @@ def main(model: str, input_key: str, output_key: str) -> None:
     loaded = mlflow.pyfunc.load_model(model)
     rows = score(loaded, source, target)
     say(f"writing {output_key}")
-    s3.upload_file(str(target), bucket, output_key)
-    say(f"{rows} rows in s3://{bucket}/{output_key}")
+    s3.upload_file(str(target), bucket, prefix + output_key)
+    say(f"{rows} rows in s3://{bucket}/{prefix}{output_key}")
 
 
 if __name__ == "__main__":

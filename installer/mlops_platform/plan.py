@@ -40,6 +40,7 @@ from mlops_platform.steps.jobs.run import RunJob
 from mlops_platform.steps.namespace import PrepareNamespace
 from mlops_platform.steps.network.platform import ClosePlatformNamespace
 from mlops_platform.steps.operators import CheckOperators
+from mlops_platform.steps.projects.access import GrantData
 from mlops_platform.steps.projects.custom import ApplyProjectObjects, components_with_objects
 from mlops_platform.steps.projects.keep import KeepProjects, SyncProjects
 from mlops_platform.steps.projects.scripts import components_with_scripts
@@ -243,6 +244,8 @@ def _projects(context: Context, ground: _Ground, built: Mapping[str, _Built]) ->
     for each in components_with_objects(context):
         ready = built[each.name].verified if each.name in built else Part()
         parts.append(after(ApplyProjectObjects(context, each), keep, ready))
+    if data := context.cluster.project_data:
+        parts.append(after(GrantData(context, data), keep))
     verified = (each.verified for each in built.values())
     test = Verify(context, ProjectsTest(context))
     return parallel(keep, *parts, after(test, keep, *parts, *verified, ground.images([PROBE_IMAGE])))

@@ -76,6 +76,40 @@ resource "aws_iam_role_policy" "bucket" {
   })
 }
 
+# Data of projects, which are namespaces: each below a prefix of its own. Names of objects of others are not listed either.
+locals {
+  project_prefix = "projects/$${aws:PrincipalTag/kubernetes-namespace}/data"
+  project_reads  = ["s3:GetObject"]
+  project_writes = ["s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"]
+  project_data = {
+    for role, actions in {
+      project-data      = concat(local.project_reads, local.project_writes)
+      project-data-read = local.project_reads
+    } : role => actions if var.object_store == "s3"
+  }
+}
+
+resource "aws_iam_role" "project_data" {
+  for_each           = local.project_data
+  name               = "${local.prefix}${each.key}"
+  assume_role_policy = module.eks.pod_identity_trust
+}
+
+resource "aws_iam_role_policy" "project_data" {
+  for_each = local.project_data
+  name     = "data"
+  role     = aws_iam_role.project_data[each.key].id
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      { Effect = "Allow", Action = ["s3:GetBucketLocation"], Resource = [aws_s3_bucket.this["artifacts"].arn] },
+      { Effect = "Allow", Action = ["s3:ListBucket"], Resource = [aws_s3_bucket.this["artifacts"].arn], Condition = { StringLike = { "s3:prefix" = ["${local.project_prefix}/*"] } } },
+      { Effect = "Allow", Action = each.value, Resource = ["${aws_s3_bucket.this["artifacts"].arn}/${local.project_prefix}/*"] },
+      { Effect = "Allow", Action = ["kms:Decrypt", "kms:GenerateDataKey"], Resource = [aws_kms_key.this.arn] },
+    ]
+  })
+}
+
 resource "aws_db_subnet_group" "this" {
   for_each   = local.with_database
   name       = "${local.prefix}${each.key}"

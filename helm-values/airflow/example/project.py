@@ -36,11 +36,12 @@ def digest(data: str, parameters: dict[str, Any], script: str) -> str:
 
 def read_data(key: str, sample: Path) -> str:
     """The file of the project's data; the sample is put there if it is missing."""
-    store, bucket = boto3.client("s3"), os.environ["DATA_URI"].removeprefix("s3://")
+    store = boto3.client("s3")
+    bucket, _, prefix = f"{os.environ['DATA_URI']}/".removeprefix("s3://").partition("/")
     try:
-        return store.get_object(Bucket=bucket, Key=key)["Body"].read().decode()
+        return store.get_object(Bucket=bucket, Key=prefix + key)["Body"].read().decode()
     except store.exceptions.NoSuchKey:
-        store.put_object(Bucket=bucket, Key=key, Body=sample.read_bytes())
+        store.put_object(Bucket=bucket, Key=prefix + key, Body=sample.read_bytes())
         return sample.read_text()
 
 

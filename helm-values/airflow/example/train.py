@@ -12,10 +12,10 @@ from mlflow.models import infer_signature
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
 
-bucket = os.environ["DATA_URI"].removeprefix("s3://")
+bucket, _, prefix = f"{os.environ['DATA_URI']}/".removeprefix("s3://").partition("/")
 parameters = json.loads(os.environ["PARAMETERS"])
 table = pandas.read_csv(
-    io.BytesIO(boto3.client("s3").get_object(Bucket=bucket, Key=os.environ["DATA"])["Body"].read())
+    io.BytesIO(boto3.client("s3").get_object(Bucket=bucket, Key=prefix + os.environ["DATA"])["Body"].read())
 )
 labels = table.pop("species")
 seen, kept, its, their = train_test_split(table, labels, test_size=0.3, random_state=0, stratify=labels)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mlops_platform.adapters.programs import Program
     from mlops_platform.adapters.registry import Registry
     from mlops_platform.adapters.terraform.remote import Remote
-    from mlops_platform.clusters.managed import ManagedServer, ManagedService
+    from mlops_platform.clusters.managed import ManagedData, ManagedServer, ManagedService
 
 
 @dataclass(frozen=True)
@@ -188,6 +188,11 @@ class Cluster(ABC):
     def managed_servers(self) -> Mapping[str, ManagedServer]:
         """The same, for servers in which accounts are created."""
         return {}
+
+    @property
+    def project_data(self) -> ManagedData | None:
+        """The data of projects, where a service of the cloud is the object store."""
+        return None
 
     def machine(self) -> Machine | None:
         """The machine whose memory and cores are all that the cluster has; None where nodes come and go."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from mlops_platform.adapters.s3 import Bucket
+
 
 class Managed(Protocol):
     """A service of the cloud in place of a component that provides a capability."""
@@ -26,6 +28,25 @@ class ManagedService(Managed, Protocol):
 
     def grant(self, namespace: str, accounts: Sequence[str]) -> None:
         """Give pods with these service accounts access to their namespace's part. Idempotent."""
+
+
+class ManagedData(Managed, Protocol):
+    """The data of projects in the object store of the cloud, each in a part of its own."""
+
+    def uri(self, project: str) -> str:
+        """The place of a project's data, such as s3://bucket/prefix."""
+
+    def environment(self, project: str) -> Mapping[str, str]:
+        """The variables with which AWS SDKs in pods of the project find it; no secret."""
+
+    def grant(self, project: str, accounts: Mapping[str, bool]) -> None:
+        """Give pods with these service accounts access; true: they write too. Idempotent."""
+
+    def remove(self, project: str, *, keep_data: bool) -> int:
+        """End all access of the project's pods, delete its objects, and return their number. Idempotent."""
+
+    def bucket(self, project: str) -> Bucket:
+        """A project's data, with the login of the user."""
 
 
 class ManagedServer(Managed, Protocol):

@@ -21,7 +21,7 @@ def put(console: Console, source: str, project: str, to: str) -> int:
     from mlops_platform.base.humanize import plural
     from mlops_platform.base.quantities import human
     from mlops_platform.console.transfer import Transfers
-    from mlops_platform.steps.projects.data import opened
+    from mlops_platform.steps.projects.open_data import opened
 
     files = list(_files(Path(source), to))
     again = f"mlops-platform project data put {source} --project {project} --env {console.environment}"
@@ -36,7 +36,7 @@ def put(console: Console, source: str, project: str, to: str) -> int:
             with shown.file(key, size) as file:
                 file.equal = upload(bucket, path, key, file.moved) == "equal"
             sent.append({"key": key, "bytes": size, "unchanged": file.equal})
-        where = f"s3://{bucket.name}"
+        where = bucket.uri
     total = human(sum(path.stat().st_size for path, _ in files))
     return console.done({"uri": where, "files": sent}, f"{plural(len(files), 'file')}, {total}, in {where}")
 
@@ -44,15 +44,15 @@ def put(console: Console, source: str, project: str, to: str) -> int:
 def list_(console: Console, prefix: str, project: str) -> int:
     from mlops_platform.base.humanize import age, plural, table
     from mlops_platform.base.quantities import human
-    from mlops_platform.steps.projects.data import opened
+    from mlops_platform.steps.projects.open_data import opened
 
     with opened(_context(console), project) as bucket:
         found = list(bucket.list(prefix))
     rows = [(each.key, human(each.size), age(each.changed)) for each in found]
-    total = f"{plural(len(found), 'file')}, {human(sum(each.size for each in found))}, in s3://{bucket.name}"
+    total = f"{plural(len(found), 'file')}, {human(sum(each.size for each in found))}, in {bucket.uri}"
     text = "\n".join([*([table(("file", "size", "age"), rows)] if rows else []), total])
     data = [{"key": e.key, "bytes": e.size, "changed": e.changed.isoformat()} for e in found]
-    return console.done({"uri": f"s3://{bucket.name}", "files": data}, text)
+    return console.done({"uri": bucket.uri, "files": data}, text)
 
 
 def get(console: Console, key: str, project: str, to: str) -> int:
@@ -60,7 +60,7 @@ def get(console: Console, key: str, project: str, to: str) -> int:
     from mlops_platform.adapters.s3.transfer import get as download
     from mlops_platform.base.humanize import plural
     from mlops_platform.console.transfer import Transfers
-    from mlops_platform.steps.projects.data import opened
+    from mlops_platform.steps.projects.open_data import opened
 
     again = f"mlops-platform project data get {key} --project {project} --to {to} --env {console.environment}"
     got: list[dict[str, object]] = []

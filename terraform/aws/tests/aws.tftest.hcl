@@ -155,6 +155,10 @@ run "maximal_environment" {
     error_message = "expected force_destroy = false for the bucket"
   }
   assert {
+    condition     = toset(keys(aws_iam_role.project_data)) == toset(["project-data", "project-data-read"]) && aws_iam_role.project_data["project-data"].name == "mlops-test-project-data"
+    error_message = "expected the roles of project data, one of which only reads"
+  }
+  assert {
     condition     = aws_db_instance.this["postgres"].deletion_protection && aws_db_instance.this["postgres"].storage_encrypted && aws_db_instance.this["postgres"].manage_master_user_password && aws_db_instance.this["postgres"].multi_az
     error_message = "the database must be protected, encrypted, multi-AZ, and its password not in the state"
   }

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Network
+from pathlib import Path
 
 import pytest
+from mlops_platform.adapters.s3.transfer import put
 from mlops_platform.base.progress import Silent
 from mlops_platform.clusters.aws import pod_identity, pool_sizes
 from mlops_platform.clusters.aws.bucket import Bucket
 from mlops_platform.clusters.aws.node_pools import NodePools
 from mlops_platform.clusters.aws.options import Pool
+from mlops_platform.clusters.aws.project_data import ProjectData
 from mlops_platform.clusters.aws.session import session_of
 
 from tests.fakes.aws import Account
@@ -66,6 +69,45 @@ def test_pods_of_component_and_jobs_get_one_association(bucket: Bucket, account:
     }
     bucket.grant("airflow", ("airflow",))
     assert ("airflow", "airflow", "mlops-staging-artifacts") in associations(account)
+
+
+@pytest.fixture
+def data(account: Account) -> ProjectData:
+    account.client("s3").create_bucket(
+        Bucket=f"mlops-staging-artifacts-{account.id}",
+        CreateBucketConfiguration={"LocationConstraint": account.region},
+    )
+    return ProjectData(session_of(account.region), lambda: account.id, "staging")
+
+
+def test_accounts_of_a_project_get_the_role_that_writes_or_reads(data: ProjectData, account: Account) -> None:
+    for _ in range(2):
+        data.grant("churn", {"trainer": True, "server": False})
+    assert associations(account) == {
+        ("churn", "trainer", "mlops-staging-project-data"),
+        ("churn", "server", "mlops-staging-project-data-read"),
+    }
+    assert data.environment("churn") == {
+        "DATA_URI": f"s3://mlops-staging-artifacts-{account.id}/projects/churn/data",
+        "AWS_REGION": account.region,
+        "AWS_DEFAULT_REGION": account.region,
+    }
+
+
+@pytest.mark.parametrize(("keep", "left"), [(True, ["a", "b"]), (False, [])])
+def test_removed_project_has_no_access_and_no_data(
+    data: ProjectData, account: Account, tmp_path: Path, keep: bool, left: list[str]
+) -> None:
+    (tmp_path / "file").write_text("content")
+    for project in ("churn", "churn-2"):
+        data.grant(project, {"trainer": True})
+        for key in ("a", "b"):
+            put(data.bucket(project), tmp_path / "file", key)
+    for _ in range(2):
+        data.remove("churn", keep_data=keep)
+    assert associations(account) == {("churn-2", "trainer", "mlops-staging-project-data")}
+    assert [each.key for each in data.bucket("churn").list()] == left
+    assert [each.key for each in data.bucket("churn-2").list()] == ["a", "b"]
 
 
 def test_bucket_secret_has_no_password_and_a_prefix_per_namespace(bucket: Bucket, account: Account) -> None:

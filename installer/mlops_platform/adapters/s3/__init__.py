@@ -1,5 +1,5 @@
-"""S3 buckets with temporary credentials: list, and transfers that continue where they were interrupted."""
+"""S3 buckets: list, and transfers that continue where they were interrupted."""
 
-from mlops_platform.adapters.s3.bucket import Bucket, Found
+from mlops_platform.adapters.s3.bucket import Bucket, Found, exchanging
 
-__all__ = ["Bucket", "Found"]
+__all__ = ["Bucket", "Found", "exchanging"]

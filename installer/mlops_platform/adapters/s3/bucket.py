@@ -1,4 +1,4 @@
-"""One bucket, opened with credentials that a token is exchanged for."""
+"""One bucket, or the objects of it below a prefix."""
 
 from __future__ import annotations
 
@@ -28,11 +28,19 @@ class Found:
 
 
 class Bucket:
-    """A bucket at a URL. `token` gives a token of the account that uses it, again when one has ended."""
+    """A bucket; with a `prefix`, keys are those below it. `connect` makes the S3 client."""
 
-    def __init__(self, url: str, region: str, name: str, token: Callable[[], str]) -> None:
-        self.url, self.region, self.name = url, region, name
-        self._token = token
+    def __init__(self, name: str, connect: Callable[[], Any], prefix: str = "") -> None:
+        self.name, self.prefix = name, prefix
+        self._connect = connect
+
+    @property
+    def uri(self) -> str:
+        return f"s3://{self.name}/{self.prefix}".rstrip("/")
+
+    def key(self, key: str) -> str:
+        """The whole key of an object."""
+        return self.prefix + key
 
     def find(self, key: str) -> Found | None:
         """The object of this key. Raises StepError."""
@@ -40,7 +48,7 @@ class Bucket:
 
         with asking(f"look for {key}"):
             try:
-                seen = self.client.head_object(Bucket=self.name, Key=key)
+                seen = self.client.head_object(Bucket=self.name, Key=self.key(key))
             except ClientError as error:
                 if error.response["Error"]["Code"] in _ABSENT:
                     return None
@@ -49,49 +57,58 @@ class Bucket:
 
     def list(self, prefix: str = "") -> Iterator[Found]:
         """The objects whose keys start with `prefix`, by key. Raises StepError."""
-        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix)
+        listed = self.client.get_paginator("list_objects_v2")
+        pages = listed.paginate(Bucket=self.name, Prefix=self.key(prefix))
         with asking(f"list {prefix or 'objects'}"):
             for page in pages:
                 for each in page.get("Contents", ()):
-                    yield Found(each["Key"], each["Size"], each["ETag"].strip('"'), each["LastModified"])
+                    key = each["Key"].removeprefix(self.prefix)
+                    yield Found(key, each["Size"], each["ETag"].strip('"'), each["LastModified"])
 
     @cached_property
     def client(self) -> Any:
         """The S3 client. Its calls raise botocore's errors: see `asking`."""
-        from botocore.credentials import RefreshableCredentials  # imported at use: start-up time
+        return self._connect()
 
-        session = self._session()
-        # It has no public way to take credentials that are refreshed.
-        session._credentials = RefreshableCredentials.create_from_metadata(
-            self._exchange(), refresh_using=self._exchange, method="assume-role-with-web-identity"
-        )
-        return session.create_client("s3", region_name=self.region, endpoint_url=self.url, config=_config())
 
-    def _exchange(self) -> dict[str, str]:
-        from botocore import UNSIGNED  # imported at use: start-up time
-        from botocore.config import Config
+def exchanging(url: str, region: str, token: Callable[[], str]) -> Any:
+    """Return an S3 client with credentials that a token is exchanged for, again when one has ended."""
+    from botocore.credentials import RefreshableCredentials  # imported at use: start-up time
 
-        config = _config().merge(Config(signature_version=UNSIGNED))
-        sts = self._session().create_client(
-            "sts", region_name=self.region, endpoint_url=self.url, config=config
-        )
-        with asking("exchange a token for credentials"):
-            made = sts.assume_role_with_web_identity(
-                RoleArn=ROLE, RoleSessionName="mlops-platform", WebIdentityToken=self._token()
-            )["Credentials"]
-        return {
-            "access_key": made["AccessKeyId"],
-            "secret_key": made["SecretAccessKey"],
-            "token": made["SessionToken"],
-            "expiry_time": made["Expiration"].isoformat(),
-        }
+    def exchange() -> dict[str, str]:
+        return _exchange(url, region, token())
 
-    @staticmethod
-    def _session() -> Any:
-        import botocore.session  # imported at use: start-up time
+    session = _session()
+    # It has no public way to take credentials that are refreshed.
+    session._credentials = RefreshableCredentials.create_from_metadata(
+        exchange(), refresh_using=exchange, method="assume-role-with-web-identity"
+    )
+    return session.create_client("s3", region_name=region, endpoint_url=url, config=_config())
 
-        # Nothing of the user's own AWS configuration belongs here.
-        return botocore.session.Session(session_vars={"profile": (None, None, None, None)})
+
+def _exchange(url: str, region: str, token: str) -> dict[str, str]:
+    from botocore import UNSIGNED  # imported at use: start-up time
+    from botocore.config import Config
+
+    config = _config().merge(Config(signature_version=UNSIGNED))
+    sts = _session().create_client("sts", region_name=region, endpoint_url=url, config=config)
+    with asking("exchange a token for credentials"):
+        made = sts.assume_role_with_web_identity(
+            RoleArn=ROLE, RoleSessionName="mlops-platform", WebIdentityToken=token
+        )["Credentials"]
+    return {
+        "access_key": made["AccessKeyId"],
+        "secret_key": made["SecretAccessKey"],
+        "token": made["SessionToken"],
+        "expiry_time": made["Expiration"].isoformat(),
+    }
+
+
+def _session() -> Any:
+    import botocore.session  # imported at use: start-up time
+
+    # Nothing of the user's own AWS configuration belongs here.
+    return botocore.session.Session(session_vars={"profile": (None, None, None, None)})
 
 
 def _config() -> Any:

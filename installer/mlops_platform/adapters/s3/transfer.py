@@ -45,7 +45,9 @@ def put(bucket: Bucket, path: Path, key: str, moved: Moved = lambda _: None) -> 
     with asking(f"upload {key}"):
         if size <= part_size(size):
             body = path.read_bytes()
-            bucket.client.put_object(Bucket=bucket.name, Key=key, Body=body, ContentMD5=_md5(body))
+            bucket.client.put_object(
+                Bucket=bucket.name, Key=bucket.key(key), Body=body, ContentMD5=_md5(body)
+            )
             moved(size)
         else:
             upload, parts = _upload(bucket, path, key, size, moved)
@@ -57,7 +59,10 @@ def put(bucket: Bucket, path: Path, key: str, moved: Moved = lambda _: None) -> 
     if size > part_size(size):
         with asking(f"complete {key}"):
             bucket.client.complete_multipart_upload(
-                Bucket=bucket.name, Key=key, UploadId=upload, MultipartUpload={"Parts": parts}
+                Bucket=bucket.name,
+                Key=bucket.key(key),
+                UploadId=upload,
+                MultipartUpload={"Parts": parts},
             )
     return "sent"
 
@@ -69,13 +74,13 @@ def _upload(
     client, done, parts = bucket.client, 0, []
     upload, known = _earlier(bucket, key)
     if not upload:
-        upload = client.create_multipart_upload(Bucket=bucket.name, Key=key)["UploadId"]
+        upload = client.create_multipart_upload(Bucket=bucket.name, Key=bucket.key(key))["UploadId"]
     for number, part in _parts(path, size):
         tag = hashlib.md5(part, usedforsecurity=False).hexdigest()
         if known.get(number) != tag:
             client.upload_part(
                 Bucket=bucket.name,
-                Key=key,
+                Key=bucket.key(key),
                 UploadId=upload,
                 PartNumber=number,
                 Body=part,
@@ -89,7 +94,7 @@ def _upload(
 
 def _earlier(bucket: Bucket, key: str) -> tuple[str, dict[int, str]]:
     """The newest upload of this key that was not completed, with the ETags of its parts."""
-    client = bucket.client
+    client, key = bucket.client, bucket.key(key)
     found = client.list_multipart_uploads(Bucket=bucket.name, Prefix=key).get("Uploads", [])
     ours = [each for each in found if each["Key"] == key]
     if not ours:
@@ -110,7 +115,7 @@ def get(bucket: Bucket, found: Found, path: Path, moved: Moved = lambda _: None)
         if done < found.size:
             given = {"Range": f"bytes={done}-"} if done else {}
             answer = bucket.client.get_object(
-                Bucket=bucket.name, Key=found.key, IfMatch=f'"{found.etag}"', **given
+                Bucket=bucket.name, Key=bucket.key(found.key), IfMatch=f'"{found.etag}"', **given
             )
             for piece in answer["Body"].iter_chunks(_PIECE):
                 file.write(piece)

@@ -26,7 +26,7 @@ from mlops_platform.clusters.aws.session import Session, elsewhere, session_of, 
 from mlops_platform.clusters.aws.state.bucket import StateBucket
 from mlops_platform.clusters.aws.state.record import EnvironmentRecord
 from mlops_platform.clusters.base import Capabilities, Check, Cluster, ClusterAccess, Network
-from mlops_platform.clusters.managed import ManagedServer, ManagedService
+from mlops_platform.clusters.managed import ManagedData, ManagedServer, ManagedService
 from mlops_platform.environment.model import ClusterSpec
 
 if TYPE_CHECKING:
@@ -100,6 +100,14 @@ class AwsCluster(Cluster):
         pools = NodePools(self.session, self._account, self.environment)
         bucket = Bucket(self.session, self._account, self.environment)
         return {NODE_POOLS: pools, **({OBJECT_STORE: bucket} if self.options.object_store == "s3" else {})}
+
+    @cached_property
+    def project_data(self) -> ManagedData | None:
+        from mlops_platform.clusters.aws.project_data import ProjectData  # imported at use: start-up time
+
+        if OBJECT_STORE not in self.managed:
+            return None
+        return ProjectData(self.session, self._account, self.environment)
 
     @cached_property
     def managed_servers(self) -> Mapping[str, ManagedServer]:

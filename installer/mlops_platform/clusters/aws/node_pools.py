@@ -27,4 +27,5 @@ class NodePools:
         return {"cloud": "aws", "region": self.session.region, "cluster": f"mlops-{self.environment}"}
 
     def grant(self, namespace: str, accounts: Sequence[str]) -> None:
-        associate(self.session, self.account(), self.environment, "pools", namespace, accounts)
+        roles = dict.fromkeys(accounts, "pools")
+        associate(self.session, self.account(), self.environment, namespace, roles)

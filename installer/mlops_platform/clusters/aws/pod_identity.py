@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 from mlops_platform.adapters.wait import Pending, wait_until
 from mlops_platform.clusters.aws.session import Session, asking
@@ -19,16 +19,16 @@ EFFECTIVE_SECONDS = 20.0
 
 
 def associate(
-    session: Session, account: str, environment: str, role: str, namespace: str, accounts: Sequence[str]
+    session: Session, account: str, environment: str, namespace: str, roles: Mapping[str, str]
 ) -> None:
-    """Give new pods with these service accounts `role`, one of the environment's. Idempotent.
+    """Give new pods with each service account its role, one of the environment's. Idempotent.
 
     Sessions have the namespace as a tag, for the role's policy. Returns once it is in effect.
     """
     made = 0.0
     eks, cluster = session.client("eks"), f"mlops-{environment}"
-    arn = f"arn:{partition(session.region)}:iam::{account}:role/{cluster}-{role}"
-    for name in accounts:
+    arn = f"arn:{partition(session.region)}:iam::{account}:role/{cluster}-"
+    for name, role in roles.items():
         with asking("eks list-pod-identity-associations"):
             said = eks.list_pod_identity_associations(
                 clusterName=cluster, namespace=namespace, serviceAccount=name
@@ -40,7 +40,7 @@ def associate(
                 clusterName=cluster,
                 namespace=namespace,
                 serviceAccount=name,
-                roleArn=arn,
+                roleArn=arn + role,
                 tags={ENVIRONMENT_TAG: environment},
             )
         made = time.monotonic()
@@ -50,3 +50,14 @@ def associate(
 
     if made:
         wait_until("pods get their role", in_effect, seconds=2 * EFFECTIVE_SECONDS + 1)
+
+
+def dissociate(session: Session, environment: str, namespace: str) -> None:
+    """End the roles of all service accounts of a namespace. Idempotent."""
+    cluster = f"mlops-{environment}"
+    asked = ("eks", "list_pod_identity_associations", "associations")
+    with asking("eks list-pod-identity-associations"):
+        found = list(session.pages(*asked, clusterName=cluster, namespace=namespace))
+    for each in found:
+        id_ = each["associationId"]
+        session.ask("eks", "delete_pod_identity_association", clusterName=cluster, associationId=id_)

@@ -15,7 +15,7 @@ from mlops_platform.steps.jobs.manifest import ScriptJob
 from mlops_platform.steps.jobs.run import JobFailed, run_job
 from mlops_platform.steps.models.options import label_of
 from mlops_platform.steps.models.registry import Resolution, registry_of
-from mlops_platform.steps.projects.data import CONFIG_NAME, data_of
+from mlops_platform.steps.projects.data import CONFIG_NAME, require_data
 from mlops_platform.steps.projects.objects import ENVIRONMENT_NAME
 
 FORMATS = (".csv", ".parquet")
@@ -31,13 +31,7 @@ class Batch:
 
 def batch_of(context: Context, project: str, source: str, target: str) -> Batch:
     """Read the names of the files. Raises UsageError with every mistake."""
-    data = data_of(context.catalog, context.environment.components)
-    if data is None:
-        raise UsageError(
-            f"{context.environment.name} has no object store with data of projects",
-            hint="add one to `components`, such as the object store of the shipped environment `local`",
-        )
-    place = f"s3://{data.bucket(project)}/"
+    place = f"{require_data(context).uri(project)}/"
     problems: list[str] = []
     keys = [
         _key(option, text, place, problems) for option, text in (("--input", source), ("--output", target))

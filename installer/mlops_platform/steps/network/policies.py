@@ -52,6 +52,18 @@ class Addresses:
     nodes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Outside:
+    """Addresses that pods of projects need. `api` are those of the API server, for pods with the label:
+    others, such as served models, do not reach it. `given` are those of managed services of the cloud."""
+
+    api: tuple[Address, ...] = ()
+    given: tuple[tuple[str, int], ...] = ()
+
+
+NONE_OUTSIDE = Outside()
+
+
 def policies_of(context: Context, resolved: ResolvedComponent) -> tuple[Manifest, ...]:
     """All policies of a component's namespace. Raises StepError if the address of the API server is needed
     and the cluster does not report it."""
@@ -108,20 +120,20 @@ def render_project(
     chosen: Iterable[str],
     base: Sequence[Manifest],
     labels: Mapping[str, str],
-    api: Sequence[Address] = (),
+    outside: Outside = NONE_OUTSIDE,
 ) -> tuple[Manifest, ...]:
     """The policies of a project's namespace: its own pods, and the ports that components open to projects.
 
-    Pods of one training job connect to each other at random ports. `api` are the addresses of the API server
-    for pods with the label: others, such as served models, do not reach it.
+    Pods of one training job connect to each other at random ports.
     """
     own: Manifest = {"podSelector": {}}
     ports = catalog.project_ports(chosen)
     served = _served(catalog)
     outgoing = [(t, n) for t, found in ports.items() for port in found for n in served[t, port].numbers]
-    rules = {"ingress": [{"from": [own]}], "egress": [{"to": [own]}, *_between(catalog, outgoing, "to")]}
+    egress = [{"to": [own]}, *_between(catalog, outgoing, "to"), *_given(outside.given)]
+    rules = {"ingress": [{"from": [own]}], "egress": egress}
     flows = {"metadata": {"name": FLOWS}, "spec": {**EVERY_POD, **rules}}
-    return placed((*base, flows, *_callers(catalog, chosen), *_to_api(api)), namespace, labels)
+    return placed((*base, flows, *_callers(catalog, chosen), *_to_api(outside.api)), namespace, labels)
 
 
 def _callers(catalog: Catalog, chosen: Iterable[str]) -> Iterator[Manifest]:
@@ -197,7 +209,7 @@ def _flows(catalog: Catalog, component: Component, chosen: Iterable[str], addres
     if component.kubelets and addresses.nodes:
         egress.append({"to": [_block(cidr) for cidr in addresses.nodes], "ports": _ports([KUBELET_PORT])})
     egress += [{"to": [_block(e.cidr)], "ports": _ports([e.port])} for e in component.egress]
-    egress += [{"to": [_block(cidr)], "ports": _ports([port])} for cidr, port in addresses.given]
+    egress += _given(addresses.given)
     if addresses.issuers:
         egress.append({"to": [_outside(addresses)], "ports": _ports(addresses.issuers)})
     return {"metadata": {"name": FLOWS}, "spec": {**EVERY_POD, "ingress": ingress, "egress": egress}}
@@ -220,6 +232,10 @@ def _between(catalog: Catalog, pairs: Iterable[tuple[str, int]], direction: str)
 def namespace_peer(name: str) -> Manifest:
     """A peer that matches all pods of a namespace."""
     return {"namespaceSelector": {"matchLabels": {_NAMESPACE_NAME: name}}}
+
+
+def _given(given: Iterable[tuple[str, int]]) -> list[Manifest]:
+    return [{"to": [_block(cidr)], "ports": _ports([port])} for cidr, port in given]
 
 
 def _block(cidr: str, without: Sequence[str] = ()) -> Manifest:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from mlops_platform.adapters.kube.endpoints import Address
 from mlops_platform.adapters.kube.namespaces import labels_of
 from mlops_platform.base.labels import GPU, OWNED, PROJECT_LABEL, SERVER, TASKS, TRAINER
 from mlops_platform.base.quantities import to_bytes
@@ -14,6 +13,7 @@ from mlops_platform.catalogue.catalogue import Catalog
 from mlops_platform.catalogue.component import Component
 from mlops_platform.run.context import Context
 from mlops_platform.steps.network import policies
+from mlops_platform.steps.network.policies import NONE_OUTSIDE, Outside
 from mlops_platform.steps.projects.data import CONFIG_NAME, data_of
 from mlops_platform.steps.projects.model import Project, Role
 
@@ -90,7 +90,7 @@ def objects_of(
 
     `more` are further labels of the namespace.
     """
-    environment = context.environment
+    environment, data = context.environment, data_of(context)
     labels = {**labels_of(environment.name), PROJECT_LABEL: project.name, **(more or {})}
     return render(
         context.catalog,
@@ -100,7 +100,11 @@ def objects_of(
         project.name,
         labels,
         _environment(context),
-        context.clients.api_addresses if _runs_pods(context) else (),
+        data.environment(project.name) if data else None,
+        Outside(
+            context.clients.api_addresses if _runs_pods(context) else (),
+            tuple(data.endpoints) if data else (),
+        ),
     )
 
 
@@ -127,7 +131,8 @@ def render(
     namespace: str,
     labels: Mapping[str, str],
     environment: Mapping[str, str],
-    api: Sequence[Address] = (),
+    data: Mapping[str, str] | None = None,
+    outside: Outside = NONE_OUTSIDE,
 ) -> tuple[Manifest, ...]:
     """The manifests, complete and in a fixed order, to compare with those of the cluster."""
     chosen = tuple(chosen)
@@ -139,16 +144,15 @@ def render(
         return {"apiVersion": api_version, "kind": kind, "metadata": meta, **content}
 
     meta = {"name": namespace, "labels": dict(labels), "annotations": project.record}
-    data = data_of(catalog, chosen)
     return (
         {"apiVersion": "v1", "kind": "Namespace", "metadata": meta},
-        *policies.render_project(catalog, namespace, chosen, base, {PROJECT_LABEL: project.name}, api),
+        *policies.render_project(catalog, namespace, chosen, base, {PROJECT_LABEL: project.name}, outside),
         one("ResourceQuota", QUOTA_NAME, spec={"hard": _hard(project)}),
         one("ResourceQuota", "critical-pods", spec=_CRITICAL),
         one("LimitRange", LIMITS_NAME, spec={"limits": [_defaults(project)]}),
         *(one("ServiceAccount", n, automountServiceAccountToken=False) for n in ("default", *ACCOUNTS)),
         one("ConfigMap", ENVIRONMENT_NAME, data=dict(environment)),
-        *([one("ConfigMap", CONFIG_NAME, data=data.environment(project.name))] if data else []),
+        *([one("ConfigMap", CONFIG_NAME, data=dict(data))] if data else []),
         *(one("Role", role, rules=[*_BASE[role], *_rules(catalog, chosen, role)]) for role in _BASE),
         *(
             one(

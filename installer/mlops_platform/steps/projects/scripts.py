@@ -18,7 +18,7 @@ from mlops_platform.steps.jobs.manifest import ScriptJob
 from mlops_platform.steps.projects.model import Project
 
 _FILE = "projects.json"
-_SYNCED = "synced.mlops-platform/"  # and the component's name: an annotation of the namespace
+SYNCED = "synced.mlops-platform/"  # and the component's name: an annotation of the namespace
 
 
 def components_with_scripts(context: Context) -> list[ResolvedComponent]:
@@ -45,7 +45,7 @@ def remove_job(resolved: ResolvedComponent, project: str, *, keep_data: bool) ->
 
 def annotation(resolved: ResolvedComponent) -> str:
     """The annotation that records the digest with which the component's script ran for a project."""
-    return _SYNCED + resolved.name
+    return SYNCED + resolved.name
 
 
 def digest(resolved: ResolvedComponent, project: Project) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mlops_platform.adapters.s3 import Bucket
+from mlops_platform.adapters.s3 import Bucket, exchanging
 from mlops_platform.adapters.s3.transfer import MIB, Moved, etag, get, part_size, put
 from mlops_platform.base.errors import StepError
 from moto.server import ThreadedMotoServer
@@ -28,10 +28,10 @@ def url() -> Iterator[str]:
     server.stop()
 
 
-@pytest.fixture
+@pytest.fixture(params=["", "projects/churn/data/"])
 def bucket(url: str, request: pytest.FixtureRequest) -> Bucket:
     name = f"b{abs(hash(request.node.name))}"
-    made = Bucket(url, "us-east-1", name, lambda: "token")
+    made = Bucket(name, lambda: exchanging(url, "us-east-1", lambda: "token"), request.param)
     made.client.create_bucket(Bucket=name)
     return made
 
@@ -158,7 +158,7 @@ def test_objects_are_listed_by_prefix(bucket: Bucket, tmp_path: Path) -> None:
 
 
 def test_server_that_does_not_answer_is_a_transient_error(tmp_path: Path) -> None:
-    gone = Bucket("http://127.0.0.1:9", "us-east-1", "b", lambda: "token")
+    gone = Bucket("b", lambda: exchanging("http://127.0.0.1:9", "us-east-1", lambda: "token"))
     with pytest.raises(StepError, match="does not answer") as error:
         gone.find("x")
     assert error.value.transient

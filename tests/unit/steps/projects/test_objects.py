@@ -11,7 +11,7 @@ import yaml
 from mlops_platform.adapters.kube.endpoints import Address
 from mlops_platform.base.errors import StepError
 from mlops_platform.catalogue.read import read_catalog
-from mlops_platform.steps.network.policies import read_base
+from mlops_platform.steps.network.policies import Outside, read_base
 from mlops_platform.steps.projects.model import Member, Project, Quota, amount, cores, read_project
 from mlops_platform.steps.projects.objects import KINDS, content, render
 
@@ -21,13 +21,22 @@ CATALOG = read_catalog(ROOT / "tests/cases/policies")
 BASE = read_base(ROOT / "policies")
 MEMBERS = (Member("group", "data-scientists", "edit"), Member("user", "ann", "view"))
 VARIABLES = {"TRACKING": "http://tracking.tracking.svc:5000"}
-API = (Address("192.0.2.1", 6443),)
+DATA = {"DATA_URI": "s3://bucket/projects/churn/data"}
+OUTSIDE = Outside((Address("192.0.2.1", 6443),), (("198.51.100.0/24", 443),))
 PROJECT = Project("churn", MEMBERS, Quota.of({"cpu": "2500m", "memory": "1024Mi", "gpu": "1"}))
 
 
 def objects(project: Project, *chosen: str) -> tuple[dict[str, Any], ...]:
     return render(
-        CATALOG, chosen or CATALOG.entries, BASE, project, project.name, {"a": "label"}, VARIABLES, API
+        CATALOG,
+        chosen or CATALOG.entries,
+        BASE,
+        project,
+        project.name,
+        {"a": "label"},
+        VARIABLES,
+        DATA,
+        OUTSIDE,
     )
 
 
@@ -96,8 +105,9 @@ def test_only_ports_of_chosen_components_are_open() -> None:
         rules: list[Any] = flows["spec"]["egress"]
         return rules
 
-    assert egress("idle") == [{"to": [{"podSelector": {}}]}]
-    assert len(egress("idle", "page")) == 2
+    others, data = {"podSelector": {}}, {"ipBlock": {"cidr": "198.51.100.0/24"}}
+    assert [each["to"] for each in egress("idle")] == [[others], [data]]
+    assert len(egress("idle", "page")) == 3
 
 
 def test_called_pods_admit_the_caller_at_the_port_of_the_container_only() -> None:

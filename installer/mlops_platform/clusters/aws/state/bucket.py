@@ -198,22 +198,25 @@ def find(session: Session) -> Iterator[StateBucket]:
                 yield bucket
 
 
-def empty(session: Session, bucket: str) -> None:
-    """Delete every version of every object. Raises botocore's errors, and StepError for an object that stays.
+def empty(session: Session, bucket: str, prefix: str = "") -> int:
+    """Delete every version of every object, or of those below a prefix, and return their number.
+
+    Raises botocore's errors, and StepError for an object that stays.
 
     DeleteObjects answers 200 also when it has deleted nothing: only the result of each key counts. Otherwise
     the same page would be listed forever.
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
     """
-    s3, failures = session.client("s3"), 0
+    s3, failures, deleted = session.client("s3"), 0, 0
     while True:
-        page = s3.list_object_versions(Bucket=bucket, MaxKeys=_DELETED_AT_ONCE)
+        page = s3.list_object_versions(Bucket=bucket, Prefix=prefix, MaxKeys=_DELETED_AT_ONCE)
         found = [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]
         if not found:
-            return
+            return deleted
         versions = [{"Key": each["Key"], "VersionId": each["VersionId"]} for each in found]
         answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": versions, "Quiet": True})
         errors = answer.get("Errors", ())
+        deleted += len(found) - len(errors)
         failures = failures + 1 if len(errors) == len(found) else 0
         lasting = [each for each in errors if each.get("Code") not in _TRANSIENT]
         if lasting or failures >= _ATTEMPTS:
