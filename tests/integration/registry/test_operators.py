@@ -129,14 +129,10 @@ def test_down_removes_operators_of_ours_and_leaves_those_of_others(node: Node, p
 
     code, said = person.says("down", "--yes")
     assert (code, said["data"]["left"]) == (0, []), said
+    assert node.kube.get("v1", "Namespace", "mlops-platform") is None, "`down` waits for its end"
     wait_until(
         "nothing of the environment is left",
         lambda: everything(node) == before or Pending(str(everything(node) ^ before)),
-        seconds=60,
-    )
-    wait_until(
-        "the namespace of the lock is gone",
-        lambda: node.kube.get("v1", "Namespace", "mlops-platform") is None or Pending("being deleted"),
         seconds=60,
     )
     for kind, namespace in (("Blade", ""), ("Wheel", "default")):
