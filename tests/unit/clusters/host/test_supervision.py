@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pytest
 from mlops_platform.adapters import process
 from mlops_platform.adapters.process import ProcessId
+from mlops_platform.base.errors import StepError
+from mlops_platform.clusters.host.node.start import starts_of, still_up
 from mlops_platform.clusters.host.node.supervision import DaemonState, Running, Supervision
 
 from tests.unit.clusters.host.made import a_node
@@ -45,3 +48,21 @@ def test_program_states_stay_until_forget(tmp_path: Path) -> None:
     assert supervision.daemons() == states
     supervision.forget()
     assert supervision.daemons() == {}
+
+
+def test_only_starts_during_the_wait_count(tmp_path: Path) -> None:
+    """A program of a node that runs for months is restarted now and then."""
+    node = a_node(tmp_path)
+    supervision = Supervision(node)
+    lock = supervision.take()
+    assert lock is not None
+    try:
+        supervision.record_daemons({"kubelet": DaemonState(9, "killed by SIGKILL")})
+        before = starts_of(supervision)
+        supervision.record_daemons({"kubelet": DaemonState(12, "exit 1")})
+        still_up(node, supervision, before)
+        supervision.record_daemons({"kubelet": DaemonState(13, "exit 1")})
+        with pytest.raises(StepError, match="kubelet does not stay up: exit 1, started 4 times"):
+            still_up(node, supervision, before)
+    finally:
+        os.close(lock)

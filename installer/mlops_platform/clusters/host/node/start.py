@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ _MOST_STARTS = 4
 _HEARTBEAT_SECONDS = 45
 
 Say = Callable[[str], None]
+Starts = Mapping[str, int]
 
 
 def start(node: Node, say: Say) -> None:
@@ -34,10 +35,11 @@ def start(node: Node, say: Say) -> None:
     supervision = Supervision(node)
     with supervision.changing():
         running = supervision.running()
+        before = starts_of(supervision) if running else {}
         if not running:
             running = _begin(node, supervision, say)
-        _load_pause(node, running, say)
-        _wait_ready(node, supervision, running, say)
+        _load_pause(node, running, before, say)
+        _wait_ready(node, supervision, running, before, say)
     say(f"node {node.name} is Ready")
 
 
@@ -184,12 +186,12 @@ def _first_child(pid: int, ended: int | None, started: float) -> Running | Pendi
     return Running(supervisor, init, started)
 
 
-def _load_pause(node: Node, running: Running, say: Say) -> None:
+def _load_pause(node: Node, running: Running, before: Starts, say: Say) -> None:
     """Load the pause image unless containerd lists it: without it no pod starts, and it cannot be pulled."""
     socket = containerd.Socket(running.init.pid)
 
     def serving() -> bool | Pending:
-        _still_up(node, Supervision(node))
+        still_up(node, Supervision(node), before)
         return socket.serving or Pending("containerd's socket does not exist")
 
     wait_until(
@@ -200,13 +202,13 @@ def _load_pause(node: Node, running: Running, say: Say) -> None:
         socket.load(node.pause_archive)
 
 
-def _wait_ready(node: Node, supervision: Supervision, running: Running, say: Say) -> None:
+def _wait_ready(node: Node, supervision: Supervision, running: Running, before: Starts, say: Say) -> None:
     api = Api(node, node.pki, "admin")
     granted = False
 
     def observe() -> bool | Pending:
         nonlocal granted
-        _still_up(node, supervision)
+        still_up(node, supervision, before)
         try:
             # At the first start, no pod can start without these rights.
             granted = granted or _grant(api)
@@ -240,16 +242,25 @@ def _grant(api: Api) -> bool:
     return True
 
 
-def _still_up(node: Node, supervision: Supervision) -> None:
-    """Raise StepError if waiting is useless: the node has ended, or a program keeps ending."""
+def starts_of(supervision: Supervision) -> Starts:
+    """The number of starts of each program until now."""
+    return {name: state.starts for name, state in supervision.daemons().items()}
+
+
+def still_up(node: Place, supervision: Supervision, before: Starts) -> None:
+    """Raise StepError if waiting is useless: the node has ended, or a program keeps ending.
+
+    Starts `before` do not count: programs of a node that runs for months are restarted now and then.
+    """
     if not supervision.alive():
         log = node.logs / "init.log"
         raise StepError("the node ended while it started", why=_end_of(log), command=f"cat {log}")
     for name, state in supervision.daemons().items():
-        if state.starts >= _MOST_STARTS:
+        starts = state.starts - before.get(name, 0)
+        if starts >= _MOST_STARTS:
             log = node.logs / f"{name}.log"
             raise StepError(
-                f"the node's {name} does not stay up: {state.ended}, started {state.starts} times",
+                f"the node's {name} does not stay up: {state.ended}, started {starts} times",
                 why=_end_of(log),
                 hint="fix the fault in the log, then run the same command again; the node keeps trying",
                 command=f"less +G {log}",
