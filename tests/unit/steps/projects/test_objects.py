@@ -105,8 +105,8 @@ def test_only_ports_of_chosen_components_are_open() -> None:
         rules: list[Any] = flows["spec"]["egress"]
         return rules
 
-    others, data = {"podSelector": {}}, {"ipBlock": {"cidr": "198.51.100.0/24"}}
-    assert [each["to"] for each in egress("idle")] == [[others], [data]]
+    always: list[Any] = [[{"podSelector": {}}], [{"ipBlock": {"cidr": "198.51.100.0/24"}}]]
+    assert [each["to"] for each in egress("idle")] == always
     assert len(egress("idle", "page")) == 3
 
 
