@@ -111,7 +111,7 @@ def test_server_that_never_takes_a_request_is_an_error(
     api.answer = lambda _: (429, {"reason": "TooManyRequests", "message": "storage is (re)initializing"})
     with pytest.raises(KubeError, match="429 TooManyRequests") as caught:
         asked(Kube(write(tmp_path, api)))
-    assert caught.value.transient and len(api.seen) > 1
+    assert caught.value.transient
 
 
 def test_given_token_replaces_user_and_is_asked_for_each_request(tmp_path: Path, api: FakeApi) -> None:
