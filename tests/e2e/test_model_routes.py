@@ -160,6 +160,7 @@ def test_objects_of_another_project_load_no_model_and_get_no_right(
     platform: Platform, kube: Kube, outside: Outside, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", kube.token(PROJECT, TRAINER, "mlflow"))
+    monkeypatch.setenv("MLFLOW_WORKSPACE", PROJECT)
     with forward(kube, "mlflow", "service/mlflow", 5000) as address:
         client = MlflowClient(f"http://{address}")
         run = client.create_run(client.create_experiment("secret"))

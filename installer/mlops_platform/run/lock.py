@@ -197,8 +197,7 @@ class LeaseLock:
         found = self._kube.get(*_KEY)
         if found and lease_holder(found) == self._me:
             free(self._kube, found)
-        elif not found:
-            self._outlast_deletion()
+        self._outlast_deletion()
 
     def _beat(self) -> None:
         """Renew the lease; cancel the run if another run has taken it over."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from mlops_platform.adapters.helm import KUSTOMIZE, Helm, InTreeChart, Release
+from mlops_platform.adapters.kube import rollout
 from mlops_platform.adapters.kube.namespaces import ensure_namespace
 from mlops_platform.adapters.kube.readiness import counts, waiting_for
 from mlops_platform.base.cancel import Cancel
@@ -99,9 +100,14 @@ def test_upgrade_and_uninstall_wait_for_pods(
 
 
 def test_failed_rollout_has_the_log_and_can_be_fixed(
-    node: Node, make_helm: Callable[[], Helm], namespace: str, release: Callable[..., Release]
+    node: Node,
+    make_helm: Callable[[], Helm],
+    namespace: str,
+    release: Callable[..., Release],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    with pytest.raises(StepError) as failed:
+    with pytest.raises(StepError) as failed, monkeypatch.context() as patched:
+        patched.setattr(rollout, "SETTLE_SECONDS", 60)  # a loaded kubelet sees the end of a program late
         make_helm().upgrade(release(program=CRASHES, replicas=1), Silent(), Cancel())
     assert failed.value.what.startswith("pod runs-")
     assert "exit 7" in failed.value.why

@@ -99,8 +99,8 @@ def register(node: Node, bundle: str, path: str = "/validate", kind: str = CONFI
 def test_webhooks_of_both_kinds_answer(hooks: Node, root: dict[str, str]) -> None:
     for kind in CONFIGURATIONS:
         register(hooks, root["ca.crt"], kind=kind)
-    assert silent(hooks.kube, NAMESPACE, LABELS) == ""
     wait_answering(hooks.kube, NAMESPACE, "hooks", LABELS, progress=Silent(), cancel=Cancel(), seconds=30)
+    assert silent(hooks.kube, NAMESPACE, LABELS) == ""
 
 
 def test_certificate_of_another_authority_is_no_answer(hooks: Node) -> None:

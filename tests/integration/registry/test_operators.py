@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 import pytest
+from mlops_platform.adapters.kube import Kube
 from mlops_platform.adapters.wait import Pending, wait_until
 from mlops_platform.catalogue.scaffold import new_component
 
@@ -32,10 +33,11 @@ KINDS = [
 
 def everything(node: Node) -> set[str]:
     """The objects that operators and their users may leave in a cluster."""
+    kube = Kube(node.kubeconfig)  # another client may know kinds that are gone
     names = {
         f"{kind} {each['metadata'].get('namespace', '')}/{each['metadata']['name']}"
         for version, kind in KINDS
-        for each in node.kube.list(version, kind)
+        for each in kube.list(version, kind)
     }
     return names - {"Namespace /mlops-platform"}
 
