@@ -181,7 +181,8 @@ def test_canary_gets_its_share_and_its_promotion_restarts_stable_pods_once(
         promotion = platform.start("model", "serve", f"{iris}/2", "--promote", "--project", PROJECT)
         while promotion.poll() is None:
             seen |= stable_pods(kube)
-        assert promotion.returncode == 0, promotion.communicate()
+        said = promotion.communicate()  # it also closes the pipes
+        assert promotion.returncode == 0, said
     assert not found.failed, (len(found.failed), len(found.answers), found.failed[:3])
     assert len(seen - before) == 2, "each stable pod is replaced once"
     assert (found.answers[-1].version, found.answers[-1].predictor) == ("2", "stable")
@@ -238,7 +239,8 @@ def test_autoscaler_adds_pods_under_load_and_fails_no_request(
 ) -> None:
     serve(platform, f"{iris}/2", "--replicas", "1", "--cpu", "50m")  # other tests leave more pods
     serve(platform, f"{iris}/2", "--replicas", "1-3")
-    assert len(stable_pods(kube)) == 1
+    # The limits of an autoscaler are an annotation, which KServe copies: the pod is replaced.
+    wait_until("one pod", lambda: len(stable_pods(kube)) == 1 or Pending("another one ends"), seconds=60)
 
     def several() -> bool | Pending:
         (deployment,) = parts_of(kube, PROJECT, iris).deployments
