@@ -124,7 +124,7 @@ class Collector:
         there = await self._stream(pod, container, log, follow=not last)
         await asyncio.to_thread(log.write)
         if last or not there:
-            # Without it nobody knows what the container wrote after the last line that is stored.
+            # Without it, lines after the last one that is stored may be missing.
             await asyncio.to_thread(log.finish, {**pod.end(container), "complete": there})
         elif not pod.ended(container):
             try:

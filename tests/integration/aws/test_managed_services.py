@@ -72,12 +72,12 @@ def test_pods_of_component_and_jobs_get_one_association(bucket: Bucket, account:
 
 
 @pytest.fixture
-def data(account: Account) -> ProjectData:
+def data(account: Account, bucket: Bucket) -> ProjectData:
     account.client("s3").create_bucket(
         Bucket=f"mlops-staging-artifacts-{account.id}",
         CreateBucketConfiguration={"LocationConstraint": account.region},
     )
-    return ProjectData(session_of(account.region), lambda: account.id, "staging")
+    return ProjectData(bucket)
 
 
 def test_accounts_of_a_project_get_the_role_that_writes_or_reads(data: ProjectData, account: Account) -> None:

@@ -29,7 +29,22 @@ class Bucket:
 
     @cached_property
     def endpoints(self) -> Sequence[tuple[str, int]]:
-        return s3_endpoints(self.session)
+        """The Pod Identity agent, and S3's CIDRs in this region from the prefix list that AWS maintains.
+
+        https://docs.aws.amazon.com/vpc/latest/userguide/working-with-aws-managed-prefix-lists.html
+        """
+        ec2, name = self.session.client("ec2"), f"com.amazonaws.{self.session.region}.s3"
+        wanted = [{"Name": "prefix-list-name", "Values": [name]}]
+        with asking("ec2 describe-managed-prefix-lists"):
+            lists = ec2.describe_managed_prefix_lists(Filters=wanted)["PrefixLists"]
+        if len(lists) != 1:
+            raise StepError(f"{name}: {len(lists)} prefix lists have this name, expected 1")
+        with asking("ec2 get-managed-prefix-list-entries"):
+            asked = ("ec2", "get_managed_prefix_list_entries", "Entries")
+            found = [
+                each["Cidr"] for each in self.session.pages(*asked, PrefixListId=lists[0]["PrefixListId"])
+            ]
+        return (AGENT, *((cidr, _HTTPS) for cidr in sorted(found)))
 
     def values(self, namespace: str) -> Mapping[str, str]:
         region = self.session.region
@@ -46,20 +61,3 @@ class Bucket:
     def grant(self, namespace: str, accounts: Sequence[str]) -> None:
         roles = dict.fromkeys(accounts, "artifacts")
         associate(self.session, self.account(), self.environment, namespace, roles)
-
-
-def s3_endpoints(session: Session) -> Sequence[tuple[str, int]]:
-    """The Pod Identity agent, and S3's CIDRs in this region from the prefix list that AWS maintains.
-
-    https://docs.aws.amazon.com/vpc/latest/userguide/working-with-aws-managed-prefix-lists.html
-    """
-    ec2, name = session.client("ec2"), f"com.amazonaws.{session.region}.s3"
-    wanted = [{"Name": "prefix-list-name", "Values": [name]}]
-    with asking("ec2 describe-managed-prefix-lists"):
-        lists = ec2.describe_managed_prefix_lists(Filters=wanted)["PrefixLists"]
-    if len(lists) != 1:
-        raise StepError(f"{name}: {len(lists)} prefix lists have this name, expected 1")
-    with asking("ec2 get-managed-prefix-list-entries"):
-        asked = ("ec2", "get_managed_prefix_list_entries", "Entries")
-        found = [each["Cidr"] for each in session.pages(*asked, PrefixListId=lists[0]["PrefixListId"])]
-    return (AGENT, *((cidr, _HTTPS) for cidr in sorted(found)))

@@ -31,6 +31,7 @@ from mlops_platform.environment.model import ClusterSpec
 
 if TYPE_CHECKING:
     from mlops_platform.adapters.registry import Registry
+    from mlops_platform.clusters.aws.bucket import Bucket
     from mlops_platform.clusters.aws.teardown.teardown import AwsTeardown
 
 STORAGE_CLASS = "gp3"
@@ -94,20 +95,24 @@ class AwsCluster(Cluster):
 
     @cached_property
     def managed(self) -> Mapping[str, ManagedService]:
-        from mlops_platform.clusters.aws.bucket import Bucket  # imported at use: start-up time
-        from mlops_platform.clusters.aws.node_pools import NodePools
+        from mlops_platform.clusters.aws.node_pools import NodePools  # imported at use: start-up time
 
         pools = NodePools(self.session, self._account, self.environment)
-        bucket = Bucket(self.session, self._account, self.environment)
-        return {NODE_POOLS: pools, **({OBJECT_STORE: bucket} if self.options.object_store == "s3" else {})}
+        return {NODE_POOLS: pools, **({OBJECT_STORE: self._store} if self._store else {})}
 
     @cached_property
     def project_data(self) -> ManagedData | None:
         from mlops_platform.clusters.aws.project_data import ProjectData  # imported at use: start-up time
 
-        if OBJECT_STORE not in self.managed:
+        return ProjectData(self._store) if self._store else None
+
+    @cached_property
+    def _store(self) -> Bucket | None:
+        from mlops_platform.clusters.aws.bucket import Bucket  # imported at use: start-up time
+
+        if self.options.object_store != "s3":
             return None
-        return ProjectData(self.session, self._account, self.environment)
+        return Bucket(self.session, self._account, self.environment)
 
     @cached_property
     def managed_servers(self) -> Mapping[str, ManagedServer]:
