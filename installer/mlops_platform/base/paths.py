@@ -6,6 +6,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+MODULE_FOLDER = "module"  # beside the files of an overlay: the files of the Go module
+
 
 @dataclass(frozen=True)
 class Paths:

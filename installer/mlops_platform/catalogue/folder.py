@@ -11,7 +11,7 @@ from pathlib import Path
 from mlops_platform.base.errors import ConfigurationError, Problem
 from mlops_platform.base.paths import shown
 from mlops_platform.base.yaml import Document, read_text
-from mlops_platform.catalogue import custom_objects, pins, service, variables
+from mlops_platform.catalogue import custom_objects, overlay, pins, service, variables
 from mlops_platform.catalogue.component import Component
 from mlops_platform.catalogue.documents import document_of
 
@@ -41,6 +41,7 @@ def problems(
     yield from _smoke(document, component, texts)
     yield from _version(document, component, folder)
     yield from pins.problems(document, component, folder)
+    yield from overlay.problems(document, component, folder)
     if images is not None:
         for place, image in _images(component):
             if image not in images:
@@ -100,7 +101,7 @@ def _named(component: Component) -> Iterator[tuple[Place, str]]:
         yield ("embedded", "values"), component.embedded.values
         yield from ((("embedded", "files", i), file) for i, file in enumerate(component.embedded.files))
     for key in ("chart", "kustomize", "module"):
-        if getattr(component, key):
+        if getattr(component, key) and not (component.module and component.module.overlay):
             yield (key,), "values.yaml"
     yield from ((("objects", i), file) for i, file in enumerate(component.objects))
     if component.projects:

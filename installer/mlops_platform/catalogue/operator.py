@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -69,11 +69,18 @@ class Module(Strict):
     The charts are rendered here with `values.yaml`, changed by these rules, checked, and installed as one
     release. In values.yaml, `${image_x}` is the complete reference of image `x`, `${repository_x}` and
     `${tag_x}` are its parts.
+
+    A module without charts has an `overlay` instead: a kustomization of ours on kustomizations of the module.
     """
 
     program: FolderPath = Field(default="program", description="Folder with go.mod and go.sum")
     name: GoModule = Field(description="Path of the Go module")
-    charts: list[FolderPath] = Field(min_length=1, description="Folders of the charts in the module")
+    charts: list[FolderPath] = Field(default_factory=list, description="Folders of the charts in the module")
+    overlay: FolderPath | Literal[""] = Field(
+        default="",
+        description="In place of charts: folder with a kustomization.yaml. Its `resources` are its own "
+        "files, and kustomizations of the module below `module/`. Template variables as in values.yaml",
+    )
     omit: list[Omission] = Field(
         default_factory=list, description="Objects that are left out: `Kind` or `Kind/name`"
     )
@@ -95,6 +102,12 @@ class Module(Strict):
     images: dict[VariableName, Name] = Field(
         default_factory=dict, description="Image recipes, by their name in template variables"
     )
+
+    @model_validator(mode="after")
+    def _one_form(self) -> Module:
+        if bool(self.charts) == bool(self.overlay):
+            raise ValueError("not one source | give charts or an overlay")
+        return self
 
 
 class Extra(Strict):

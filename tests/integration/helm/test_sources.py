@@ -256,7 +256,7 @@ def test_tree_with_files_outside_its_archive_is_an_error(
     with pytest.raises(StepError) as caught:
         helm.upgrade(release(namespace, tree, values=False), Silent(), Cancel())
     assert caught.value.what.endswith(
-        "project-v3/overlay/kustomization.yaml refers to a file that is not in the archive"
+        "project-v3/overlay/kustomization.yaml refers to a file that is not there"
     )
     assert caught.value.why == f"{www.url}/more.yaml"
     assert "/more.yaml" not in www.asked

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from mlops_platform.adapters.buildonce import build_once
 from mlops_platform.adapters.helm import module
-from mlops_platform.adapters.helm.kustomize import render
+from mlops_platform.adapters.helm.kustomize import render, render_overlay
 from mlops_platform.adapters.helm.release import Release
 from mlops_platform.adapters.helm.rendered import Rendered, changed, write_chart
 from mlops_platform.adapters.helm.sources import (
@@ -94,6 +94,11 @@ class Charts:
     ) -> Chart:
         folder = module.charts(self._cache, source, progress, cancel)
         progress.say(f"rendering {title_of(source)}")
+        if source.overlay:
+            _require_no_values(release, "an overlay on a module")
+            overlaid = render_overlay(self._kustomize(progress, cancel), folder, source)
+            found = changed(overlaid, release, source.rules)
+            return self._wrapped(found, release, check, source.digest, source.version)
         objects = module.render(
             self._helm,
             folder,
@@ -127,12 +132,7 @@ class Charts:
     def _from_tree(
         self, source: KustomizeTree, release: Release, check: Check, progress: Progress, cancel: Cancel
     ) -> Chart:
-        if release.values:
-            raise StepError(
-                f"{release.name} is a kustomize tree and takes no values",
-                why=f"its values are {', '.join(sorted(release.values))}",
-                hint="remove them from the component or the environment file",
-            )
+        _require_no_values(release, "a kustomize tree")
         plain = require_safe(source.url)
         archive = self._download(
             source, ".tar.gz", lambda target: fetch_file(source.url, target, plain=plain), progress, cancel
@@ -228,6 +228,15 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _require_no_values(release: Release, what: str) -> None:
+    if release.values:
+        raise StepError(
+            f"{release.name} is {what} and takes no values",
+            why=f"its values are {', '.join(sorted(release.values))}",
+            hint="remove them from the component or the environment file",
+        )
 
 
 def require_digest(file: Path, wanted: str, what: str) -> None:

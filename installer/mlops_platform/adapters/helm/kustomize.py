@@ -1,17 +1,19 @@
-"""Renders a kustomize tree."""
+"""Renders kustomize trees, and overlays on kustomizations in a Go module."""
 
 from __future__ import annotations
 
 import re
+import shutil
 import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from mlops_platform.adapters.helm.sources import KustomizeTree
+from mlops_platform.adapters.helm.sources import KustomizeTree, ModuleCharts
 from mlops_platform.adapters.process import run
 from mlops_platform.base.errors import StepError
+from mlops_platform.base.paths import MODULE_FOLDER
 from mlops_platform.base.yaml import kubernetes_objects, load_kubernetes
 
 _SECONDS = 120.0
@@ -38,34 +40,47 @@ def render(kustomize: Path, archive: Path, tree: KustomizeTree) -> list[Object]:
         folder = (tops[0] / tree.path).resolve() if len(tops) == 1 else None
         if not folder or not folder.is_relative_to(Path(work).resolve()) or not folder.is_dir():
             raise StepError(f"{tree.url}: there is no folder {tree.path} in its one top folder")
-        _require_whole(folder, Path(work).resolve(), tree, set())
-        what = f"kustomize build {tree.path}"
-        text = run([str(kustomize), "build", str(folder)], env=_OFFLINE, seconds=_SECONDS, what=what).stdout
+        return _build(kustomize, folder, Path(work).resolve(), tree.url, f"kustomize build {tree.path}")
+
+
+def render_overlay(kustomize: Path, module: Path, source: ModuleCharts) -> list[Object]:
+    """All objects of an overlay, with the folder `module` beside its files. Raises StepError as `render`."""
+    with tempfile.TemporaryDirectory(prefix="kustomize-") as work:
+        folder = Path(work).resolve()
+        shutil.copytree(module, folder / MODULE_FOLDER)
+        for name, text in source.overlay:
+            (folder / name).write_text(text)
+        return _build(kustomize, folder, folder, source.module, f"kustomize build for {source.module}")
+
+
+def _build(kustomize: Path, folder: Path, root: Path, url: str, what: str) -> list[Object]:
+    _require_whole(folder, root, url, set())
+    text = run([str(kustomize), "build", str(folder)], env=_OFFLINE, seconds=_SECONDS, what=what).stdout
     return kubernetes_objects(text, what)
 
 
-def _require_whole(folder: Path, root: Path, tree: KustomizeTree, seen: set[Path]) -> None:
-    """Raise StepError if a kustomization, or one of its bases, refers to a file outside the archive."""
+def _require_whole(folder: Path, root: Path, url: str, seen: set[Path]) -> None:
+    """Raise StepError if a kustomization, or one of its bases, refers to a file outside the root."""
     if folder in seen:
         return
     seen.add(folder)
     file = next((folder / name for name in _FILES if (folder / name).is_file()), None)
     if not file:
-        raise StepError(f"{tree.url}: {folder.relative_to(root)} has no kustomization")
+        raise StepError(f"{url}: {folder.relative_to(root)} has no kustomization")
     content = load_kubernetes(file) or {}
     named = [entry for key in _FOLDERS for entry in content.get(key) or []]
     outside = [entry for entry in named if not (folder / entry).exists()]
     outside += [entry for entry in _strings(content) if re.match(r"([\w.-]+=)?https?://", entry)]
     if outside:
         raise StepError(
-            f"{tree.url}: {file.relative_to(root)} refers to a file that is not in the archive",
+            f"{url}: {file.relative_to(root)} refers to a file that is not there",
             why="\n".join(dict.fromkeys(outside)),
             hint="choose a tree without remote resources: they are not pinned",
         )
     for entry in named:
         inner = (folder / entry).resolve()
         if inner.is_dir():
-            _require_whole(inner, root, tree, seen)
+            _require_whole(inner, root, url, seen)
 
 
 def _strings(value: Any) -> Iterator[str]:

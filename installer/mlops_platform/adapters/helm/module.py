@@ -1,4 +1,4 @@
-"""Renders charts that lie in a Go module."""
+"""Charts and kustomizations in a Go module: copied into the cache, and rendered."""
 
 from __future__ import annotations
 
@@ -18,6 +18,9 @@ from mlops_platform.base.progress import Progress
 from mlops_platform.base.yaml import dump, kubernetes_objects, load_kubernetes
 
 _TEMPLATE_SECONDS = 120.0
+# File, name, and key in component.yaml of what is copied out of a module.
+_CHART = ("Chart.yaml", "chart", "module.charts")
+_KUSTOMIZATION = ("kustomization.yaml", "kustomization", "resources of module.overlay")
 
 
 def charts(cache: Path, source: ModuleCharts, progress: Progress, cancel: Cancel) -> Path:
@@ -40,18 +43,21 @@ def charts(cache: Path, source: ModuleCharts, progress: Progress, cancel: Cancel
 
 def _copy(module: Path, work: Path, chart: str, source: ModuleCharts) -> None:
     """Copy one chart without its dependencies: they lie in repositories, and each is a component here."""
-    if not (module / chart / "Chart.yaml").is_file():
-        there = (file.parent.relative_to(module).as_posix() for file in module.rglob("Chart.yaml"))
+    file, kind, key = _CHART if not source.overlay else _KUSTOMIZATION
+    if not (module / chart / file).is_file():
+        there = (found.parent.relative_to(module).as_posix() for found in module.rglob(file))
         raise StepError(
-            f"{source.module} {source.version} has no chart {chart}",
-            why=f"its charts: {', '.join(sorted(there)) or 'none'}",
-            hint="correct module.charts in component.yaml",
+            f"{source.module} {source.version} has no {kind} {chart}",
+            why=f"its {kind}s: {', '.join(sorted(there)) or 'none'}",
+            hint=f"correct {key} in component.yaml",
         )
     target = work / chart
     # Without modes: files of the module cache are read-only.
     shutil.copytree(module / chart, target, copy_function=shutil.copyfile)
     for path in (target, *target.rglob("*")):
         path.chmod(0o755 if path.is_dir() else 0o644)
+    if source.overlay:
+        return
     about = load_kubernetes(target / "Chart.yaml")
     about.pop("dependencies", None)
     (target / "Chart.yaml").write_text(dump(about))

@@ -66,7 +66,8 @@ class KustomizeTree:
 class ModuleCharts:
     """Charts in a Go module at a version; `sums` are the module's lines of go.sum.
 
-    The objects of all charts, changed by `rules`, are one release.
+    The objects of all charts, changed by `rules`, are one release. With an `overlay`, the files of a
+    kustomization by their names, `charts` are the kustomizations of the module that it uses.
     """
 
     module: str
@@ -74,9 +75,11 @@ class ModuleCharts:
     sums: tuple[str, ...]
     charts: tuple[str, ...]
     rules: Rules = NO_RULES
+    overlay: tuple[tuple[str, str], ...] = ()
 
     def identity(self) -> tuple[str, ...]:
-        return ("module", *self.sums, *self.charts, *self.rules.identity())
+        files = (text for file in self.overlay for text in file)
+        return ("module", *self.sums, *self.charts, *self.rules.identity(), *files)
 
     @property
     def digest(self) -> str:

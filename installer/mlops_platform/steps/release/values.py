@@ -27,6 +27,7 @@ from mlops_platform.base.errors import ConfigurationError, PreflightError, Probl
 from mlops_platform.base.labels import COMPONENT_LABEL, OWNED, secret_name
 from mlops_platform.base.quantities import to_bytes, to_cores
 from mlops_platform.base.values import merge, substitute
+from mlops_platform.catalogue import overlay
 from mlops_platform.catalogue.component import Component
 from mlops_platform.catalogue.documents import values_file
 from mlops_platform.catalogue.operator import Module
@@ -81,7 +82,13 @@ def source_of(resolved: ResolvedComponent) -> ChartSource:
         return KustomizeTree(tree.repo, tree.ref, tree.path, tree.digest)
     if component.module:
         module, pin = component.module, pin_of(resolved.folder, component.module)
-        return ModuleCharts(module.name, pin.version, pin.lines, tuple(module.charts), rules_of(module))
+        charts: tuple[str, ...] = tuple(module.charts)
+        files: tuple[tuple[str, str], ...] = ()
+        if module.overlay:
+            known = {**resolved.variables, **image_variables(resolved)}
+            charts = overlay.bases(resolved.folder, module)
+            files = overlay.files(resolved.folder, module, known)
+        return ModuleCharts(module.name, pin.version, pin.lines, charts, rules_of(module), files)
     raise ConfigurationError((_no_source(component),))
 
 
@@ -154,7 +161,8 @@ def values_of(resolved: ResolvedComponent, checksum: str = "") -> dict[str, Any]
     else:
         known |= texts(resolved.folder, component) | _managed_variables(resolved) | image_variables(resolved)
     file = embedded.values if embedded else "values.yaml"
-    values = values_file(resolved.folder / file)
+    overlaid = component.module and component.module.overlay
+    values = {} if overlaid else values_file(resolved.folder / file)
     values = substitute(complete(values, component) if embedded else values, known)
     if embedded:
         values = merge(values, sizes(values, spec))
