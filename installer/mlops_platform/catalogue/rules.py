@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from mlops_platform.base.yaml import Strict
 from mlops_platform.catalogue.fields import Label, Port
@@ -26,6 +26,9 @@ _CLOSED = frozenset(
     )
 )
 
+# Kinds of Kubernetes that a component may make in projects. They give it no right that it does not have.
+_MADE = {"": ("events", "services"), "apps": ("deployments",), "batch": ("jobs",)}
+
 
 def _group(value: str) -> str:
     if not re.fullmatch(r"[a-z0-9]([-a-z0-9.]{0,200}[a-z0-9])?", value) or "." not in value:
@@ -33,6 +36,10 @@ def _group(value: str) -> str:
     if value in _CLOSED:
         raise ValueError("a group of Kubernetes itself | name groups of the component's own kinds")
     return value
+
+
+def _account_group(value: str) -> str:
+    return value if value in _MADE else _group(value)
 
 
 def _resource(value: str) -> str:
@@ -56,6 +63,25 @@ class Rule(Strict):
     def manifest(self) -> dict[str, list[str]]:
         """The rule as a Role has it."""
         return {"apiGroups": self.groups, "resources": self.resources, "verbs": list(self.verbs)}
+
+
+class AccountRule(Rule):
+    """A rule for the component's own account in the namespace of each project.
+
+    Besides kinds of components: events and services (group ""), deployments (apps), and jobs (batch).
+    """
+
+    groups: list[Annotated[str, AfterValidator(_account_group)]] = Field(
+        min_length=1, alias="apiGroups", description='API groups; "" is the core group'
+    )
+
+    @model_validator(mode="after")
+    def _known(self) -> AccountRule:
+        for group in set(self.groups) & set(_MADE):
+            if other := [each for each in self.resources if each not in _MADE[group]]:
+                known = ", ".join(_MADE[group])
+                raise ValueError(f"resources: {other[0]} | of the group {group or 'core'}, only {known}")
+        return self
 
 
 class PodCalls(Strict):

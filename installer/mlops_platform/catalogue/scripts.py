@@ -11,6 +11,7 @@ from mlops_platform.catalogue.fields import (
     Audience,
     EnvName,
     FileName,
+    LabelKey,
     Memory,
     Name,
     Pods,
@@ -18,7 +19,10 @@ from mlops_platform.catalogue.fields import (
     ScriptName,
     UrlPath,
 )
-from mlops_platform.catalogue.rules import PodCalls, Rule
+from mlops_platform.catalogue.rules import AccountRule, PodCalls, Rule
+
+# Labels below these names are for Kubernetes and for the platform.
+_RESERVED = ("kubernetes.io", "k8s.io", "mlops-platform")
 
 
 class Script(Strict):
@@ -179,7 +183,7 @@ class ProjectsPart(Script):
         "creates Secrets",
     )
     logs: bool = Field(default=False, description="true: its account reads the logs of pods in projects")
-    account: list[Rule] = Field(
+    account: list[AccountRule] = Field(
         default_factory=list, description="Further rights of its account in every project"
     )
     calls: PodCalls | None = Field(default=None, description="Pods of every project that it connects to")
@@ -194,6 +198,10 @@ class ProjectsPart(Script):
     )
     holds: Annotated[str, Field(max_length=60)] = Field(
         default="", description="What it has of a project, such as `runs and models`; `remove` deletes it"
+    )
+    labels: dict[LabelKey, str] = Field(
+        default_factory=dict,
+        description="Labels of the namespaces of projects, without which the program ignores them",
     )
     objects: list[FileName] = Field(
         default_factory=list,
@@ -231,7 +239,7 @@ class ProjectsPart(Script):
     @model_validator(mode="after")
     def _whole(self) -> ProjectsPart:
         rights = (self.view, self.edit, self.pods, self.logs, self.account)
-        given = (self.script, self.smoke, self.environment, self.objects, self.calls, *rights)
+        given = (self.script, self.smoke, self.environment, self.objects, self.calls, self.labels, *rights)
         if not any(given):
             what = "empty | give a script, a smoke test, objects, an environment, calls, or rights"
             raise ValueError(what)
@@ -241,6 +249,10 @@ class ProjectsPart(Script):
         if (self.models or self.job_logs) and not self.token:
             key = "models" if self.models else "jobLogs"
             raise ValueError(f"{key} without token | give the audience of its tokens")
+        if reserved := [key for key in self.labels if key.partition("/")[0].endswith(_RESERVED)]:
+            raise ValueError(
+                f"labels: {reserved[0]} | it is for Kubernetes and the platform; use another label"
+            )
         if self.data and not (self.script and self.token and self.data.count("${project}") == 1):
             raise ValueError("data | it contains ${project} once, and needs script and token")
         return self

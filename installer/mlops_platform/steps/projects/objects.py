@@ -143,7 +143,8 @@ def render(
         meta = {"name": name, "namespace": namespace, "labels": owned}
         return {"apiVersion": api_version, "kind": kind, "metadata": meta, **content}
 
-    meta = {"name": namespace, "labels": dict(labels), "annotations": project.record}
+    named = {**_labels(catalog, chosen), **labels}
+    meta = {"name": namespace, "labels": named, "annotations": project.record}
     return (
         {"apiVersion": "v1", "kind": "Namespace", "metadata": meta},
         *policies.render_project(catalog, namespace, chosen, base, {PROJECT_LABEL: project.name}, outside),
@@ -169,6 +170,13 @@ def render(
             for kind, content in _rights(component, rules)
         ),
     )
+
+
+def _labels(catalog: Catalog, chosen: Iterable[str]) -> dict[str, str]:
+    """The labels that the chosen components look for on namespaces of projects."""
+    names = set(chosen)
+    parts = [e.component.projects for name, e in catalog.entries.items() if name in names]
+    return {key: value for part in parts if part for key, value in part.labels.items()}
 
 
 def _with_rights(catalog: Catalog, chosen: Iterable[str]) -> Iterator[tuple[Component, list[Manifest]]]:
