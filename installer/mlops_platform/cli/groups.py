@@ -1,4 +1,4 @@
-"""The commands in groups: env, policies, user, project, dag, model, job, secrets, component, cache."""
+"""The commands in groups, such as `env list`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import typer
 
 from mlops_platform.cli.dag import app as dag_app
 from mlops_platform.cli.errors import end
+from mlops_platform.cli.experiment import app as experiment_app
 from mlops_platform.cli.job import app as job_app
 from mlops_platform.cli.model import app as model_app
 from mlops_platform.cli.options import (
@@ -41,6 +42,7 @@ app.add_typer(project_app, name="project")
 app.add_typer(dag_app, name="dag")
 app.add_typer(model_app, name="model")
 app.add_typer(job_app, name="job")
+app.add_typer(experiment_app, name="experiment")
 secrets_app = _group("secrets", "Secrets: rotate, copy to the cluster, list.")
 component_app = _group("component", "Your own components: write a folder, schema of component.yaml.")
 cache_app = _group("cache", "What was built on this machine: show, prune.")
