@@ -26,7 +26,7 @@ def _absolute(value: str) -> str:
 
 
 def _relative(value: str) -> str:
-    if value.startswith("/"):
+    if value.startswith("/") or len(value) > 200:  # no file system has a name of more than 255 bytes
         raise ValueError("not a relative path | a path relative to the recipe's folder")
     return value
 
