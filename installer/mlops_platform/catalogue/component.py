@@ -22,6 +22,7 @@ from mlops_platform.catalogue.fields import (
     Port,
     PortName,
     UrlPath,
+    VariableName,
     Why,
 )
 from mlops_platform.catalogue.needs import Needs, Provided, renamed
@@ -129,6 +130,11 @@ class Embedded(Strict):
     image: Name = Field(description="Name of an image recipe: the folder of its image.yaml")
     values: FileName = Field(default="service.yaml", description="Values of the chart")
     files: list[FileName] = Field(default_factory=list, description="Files of the folder, mounted at /files")
+    images: dict[VariableName, Name] = Field(
+        default_factory=dict,
+        description="Further image recipes, of pods that it creates, by their name in template variables: "
+        "`${image_x}` in its values",
+    )
 
 
 class Resources(Strict):

@@ -181,6 +181,7 @@ def _images(component: Component) -> Iterator[tuple[Place, str]]:
     """Every image recipe that the component names, with its key."""
     if component.embedded:
         yield ("embedded", "image"), component.embedded.image
+        yield from ((("embedded", "images", key), name) for key, name in component.embedded.images.items())
     if component.module:
         yield from ((("module", "images", key), name) for key, name in component.module.images.items())
     yield from ((("jobs", i, "image"), job.image) for i, job in enumerate(component.jobs))
@@ -224,7 +225,7 @@ def _variables(
             names = re.findall(rf"\${{({kind}_\w+)}}", texts.get("values.yaml", ""))
             official |= set(names)
     for file, known in (
-        (component.embedded.values if component.embedded else "", {*common, variables.IMAGE}),
+        (component.embedded.values if component.embedded else "", {*common, *images, variables.IMAGE}),
         ("values.yaml", official),
         (component.bundles, common | set(variables.BUNDLE)),
     ):

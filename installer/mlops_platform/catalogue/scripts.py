@@ -66,7 +66,11 @@ class SmokeSpec(Script):
         "where the environment has smoke.disruptive",
     )
     files: list[FileName] = Field(default_factory=list, description="Files beside the script")
-    people: bool = Field(default=False, description="true: it gets users that exist for the test only")
+    people: bool = Field(
+        default=False,
+        description="true: it gets users that exist for the test only. With `project`, data-scientists are "
+        "members with `edit`, viewers with `view`",
+    )
     project: bool = Field(
         default=False,
         description="true: it gets a project that exists for the test only, and may there what `edit` may "
@@ -183,6 +187,11 @@ class ProjectsPart(Script):
         "creates Secrets",
     )
     logs: bool = Field(default=False, description="true: its account reads the logs of pods in projects")
+    people: bool = Field(
+        default=False,
+        description="true: it runs pods for people in projects, each as an account of its own: its account "
+        "creates service accounts and binds them to the Role `person`, creates claims, and reads the quota",
+    )
     account: list[AccountRule] = Field(
         default_factory=list, description="Further rights of its account in every project"
     )
@@ -238,6 +247,8 @@ class ProjectsPart(Script):
 
     @model_validator(mode="after")
     def _whole(self) -> ProjectsPart:
+        if self.people and not self.pods:
+            raise ValueError("people without pods | add pods: true")
         rights = (self.view, self.edit, self.pods, self.logs, self.account)
         given = (self.script, self.smoke, self.environment, self.objects, self.calls, self.labels, *rights)
         if not any(given):

@@ -39,8 +39,9 @@ def ports(component: Component) -> dict[str, str]:
 
 
 def images(component: Component) -> set[str]:
-    """The variables with the images of a module: `${image_x}`, and the parts of its reference."""
-    names = component.module.images if component.module else ()
+    """The variables with further images: `${image_x}`, and the parts of its reference."""
+    names = {**(component.module.images if component.module else {})}
+    names |= component.embedded.images if component.embedded else {}
     return {f"{part}_{name}" for name in names for part in ("image", "repository", "tag")}
 
 

@@ -106,7 +106,8 @@ class ResolvedComponent:
         """The recipes of its release: of the in-tree chart, or of a module's values and objects."""
         if self.component.module:
             return tuple(dict.fromkeys(self.component.module.images.values()))
-        return (self.image,) if self.image else ()
+        more = self.component.embedded.images.values() if self.component.embedded and self.in_tree else ()
+        return tuple(dict.fromkeys([*([self.image] if self.image else []), *more]))
 
     @property
     def object_images(self) -> tuple[str, ...]:

@@ -24,10 +24,11 @@ from mlops_platform.steps.projects import scripts
 from mlops_platform.steps.projects.cluster import wait_for_quota
 from mlops_platform.steps.projects.custom import make_objects
 from mlops_platform.steps.projects.dags import Dags, example_of, read
-from mlops_platform.steps.projects.model import ROLES, Project
+from mlops_platform.steps.projects.model import ROLES, Member, Project
 from mlops_platform.steps.projects.objects import RBAC, objects_of
 
 _API = f"{RBAC}/v1"
+_MEMBERS = (Member("group", "data-scientists", "edit"), Member("group", "viewers", "view"))
 
 
 @contextmanager
@@ -49,7 +50,7 @@ def temporary_project(
     remove(context, kube, parts, [each["name"] for each in left if "deletionTimestamp" not in each])
     name = f"{purpose}-{secrets.token_hex(3)}"
     try:
-        kube.apply(*objects_of(context, Project(name), {PASSING: purpose}))
+        kube.apply(*objects_of(context, Project(name, _members(spec)), {PASSING: purpose}))
         kube.apply(*_rights(kube, name, resolved, spec))
         wait_for_quota(context, kube, name)
         for each in (resolved, *_required(context, spec)):
@@ -62,6 +63,11 @@ def temporary_project(
         for kind in ("ClusterRoleBinding", "ClusterRole") if spec.rights else ():
             kube.delete(_API, kind, name)
         remove(context, kube, parts, [name])
+
+
+def _members(spec: SmokeSpec) -> tuple[Member, ...]:
+    """The groups of the test's people that are members; administrators are none."""
+    return _MEMBERS if spec.people else ()
 
 
 def remove(context: Context, kube: Kube, parts: Sequence[ResolvedComponent], names: Sequence[str]) -> None:

@@ -14,6 +14,7 @@ from mlops_platform.run.resolved import ResolvedComponent
 from mlops_platform.smoke import temporary
 from mlops_platform.smoke.temporary import temporary_project
 from mlops_platform.steps.jobs.manifest import ScriptJob, pod_spec
+from mlops_platform.steps.projects.model import Project
 
 RIGHT = {"apiGroups": ["example.com"], "resources": ["things"], "verbs": ["get"]}
 COMPONENT = SimpleNamespace(projects=None)
@@ -94,3 +95,22 @@ def test_only_a_test_that_calls_the_api_server_has_a_token_for_it() -> None:
     ]
     assert mounted == [False, True]
     assert job.digest == ScriptJob("smoke", "operators", "image", {"smoke.py": ""}, api=False).digest
+
+
+def test_people_of_a_test_are_members_by_their_groups(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Project] = []
+
+    def objects_of(_: object, project: Project, __: object) -> tuple[()]:
+        seen.append(project)
+        return ()
+
+    monkeypatch.setattr(temporary, "objects_of", objects_of)
+    monkeypatch.setattr(temporary, "wait_for_quota", lambda *_: None)
+    for people in (True, False):
+        spec = SmokeSpec.model_validate({"script": "smoke.py", "project": True, "people": people})
+        with temporary_project(CONTEXT, cast(Kube, Recording()), RESOLVED, spec):
+            pass
+    assert [[str(member) for member in project.members] for project in seen] == [
+        ["data-scientists:edit", "viewers:view"],
+        [],
+    ]

@@ -15,12 +15,13 @@ from mlops_platform.run.context import Context
 from mlops_platform.steps.network import policies
 from mlops_platform.steps.network.policies import NONE_OUTSIDE, Outside
 from mlops_platform.steps.projects.data import CONFIG_NAME, data_of
-from mlops_platform.steps.projects.model import Project, Role
+from mlops_platform.steps.projects.model import ROLES, Project, Role
 
 Manifest = dict[str, Any]
 RBAC = "rbac.authorization.k8s.io"
 ACCOUNTS: Mapping[str, Role] = {TRAINER: "edit", SERVER: "view", TASKS: "edit"}
 QUOTA_NAME, LIMITS_NAME = "project", "defaults"
+PERSON = "person"  # the Role of the accounts of people's pods, which components bind
 # Pods with these classes, which every cluster has, would displace pods of the platform.
 # https://kubernetes.io/docs/concepts/policy/resource-quotas/#limit-priority-class-consumption-by-default
 _CRITICAL: Manifest = {
@@ -54,6 +55,21 @@ _PODS: Sequence[Manifest] = [
     {"apiGroups": [""], "resources": ["pods"], "verbs": ["create", "get", "list", "delete"]},
     _LOGS,
     {"apiGroups": [""], "resources": ["secrets"], "verbs": ["create"]},
+]
+# What a component needs for pods of people: it binds their accounts to one role, and to no other.
+_PEOPLE: Sequence[Manifest] = [
+    {"apiGroups": [""], "resources": ["serviceaccounts"], "verbs": ["create"]},
+    {"apiGroups": [RBAC], "resources": ["rolebindings"], "verbs": ["create"]},
+    {"apiGroups": [RBAC], "resources": ["roles"], "resourceNames": [PERSON], "verbs": ["bind"]},
+    # Tokens for other components, which know this account and not those of people.
+    {
+        "apiGroups": [""],
+        "resources": ["serviceaccounts/token"],
+        "resourceNames": [TRAINER],
+        "verbs": ["create"],
+    },
+    {"apiGroups": [""], "resources": ["persistentvolumeclaims"], "verbs": ["create", "get"]},
+    {"apiGroups": [""], "resources": ["resourcequotas"], "resourceNames": [QUOTA_NAME], "verbs": ["get"]},
 ]
 # No right on Secrets, policies, roles, quotas or accounts: those rights would be rights of the platform.
 _BASE: Mapping[Role, Sequence[Manifest]] = {
@@ -164,6 +180,7 @@ def render(
             )
             for role in _BASE
         ),
+        *([one("Role", PERSON, rules=_person(catalog, chosen))] if _for_people(catalog, chosen) else []),
         *(
             one(kind, _role_of(component), **content)
             for component, rules in _with_rights(catalog, chosen)
@@ -186,7 +203,22 @@ def _with_rights(catalog: Catalog, chosen: Iterable[str]) -> Iterator[tuple[Comp
         part = entry.component.projects if name in names else None
         if part and (part.pods or part.logs or part.account):
             rules = [*(_PODS if part.pods else []), *([_LOGS] if part.logs and not part.pods else [])]
+            rules += _PEOPLE if part.people else []
             yield entry.component, [*rules, *(rule.manifest for rule in part.account)]
+
+
+def _for_people(catalog: Catalog, chosen: Iterable[str]) -> bool:
+    """True if a chosen component runs pods for people."""
+    names = set(chosen)
+    parts = (entry.component.projects for name, entry in catalog.entries.items() if name in names)
+    return any(part and part.people for part in parts)
+
+
+def _person(catalog: Catalog, chosen: Iterable[str]) -> list[Manifest]:
+    """The rights of a person's pod: to read, and to change objects of components. It creates no pods or Jobs
+    itself, so that it cannot run as another account or mount the volume of another person."""
+    rules = [rule for role in ROLES for rule in _rules(catalog, chosen, role)]
+    return [*_BASE["view"], *rules]
 
 
 def _role_of(component: Component) -> str:

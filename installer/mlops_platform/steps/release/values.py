@@ -157,7 +157,7 @@ def values_of(resolved: ResolvedComponent, checksum: str = "") -> dict[str, Any]
     component, spec, known = resolved.component, resolved.spec, dict(resolved.variables)
     embedded = component.embedded if resolved.in_tree else None
     if embedded:
-        known[IMAGE] = resolved.reference(resolved.image)
+        known |= {IMAGE: resolved.reference(resolved.image), **image_variables(resolved)}
     else:
         known |= texts(resolved.folder, component) | _managed_variables(resolved) | image_variables(resolved)
     file = embedded.values if embedded else "values.yaml"
@@ -181,8 +181,10 @@ def _managed_variables(resolved: ResolvedComponent) -> dict[str, str]:
 
 
 def image_variables(resolved: ResolvedComponent) -> dict[str, str]:
-    """The template variables of a module's images: `${image_manager}` and the parts of its reference."""
-    images = resolved.component.module.images if resolved.component.module else {}
+    """The template variables of further images: `${image_manager}` and the parts of its reference."""
+    component = resolved.component
+    images = {**(component.module.images if component.module else {})}
+    images |= component.embedded.images if component.embedded and resolved.in_tree else {}
     found: dict[str, str] = {}
     for name, recipe in images.items():
         found |= image_values(name, resolved.reference(recipe))

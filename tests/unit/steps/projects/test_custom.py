@@ -33,7 +33,11 @@ CHURN = Project("churn", quota=Quota.of({"cpu": "2500m", "gpu": "1"}))
 def resolved(tmp_path: Path) -> ResolvedComponent:
     (tmp_path / "queues.yaml").write_text(OBJECTS)
     component = SimpleNamespace(
-        name="queues", projects=SimpleNamespace(objects=["queues.yaml"]), objects=[], module=None
+        name="queues",
+        projects=SimpleNamespace(objects=["queues.yaml"]),
+        objects=[],
+        module=None,
+        embedded=None,
     )
     made = SimpleNamespace(
         name="queues", component=component, folder=tmp_path, environment="local", variables={}

@@ -65,6 +65,8 @@ def test_gpus_are_limited_by_the_quota_and_never_by_a_limit_range() -> None:
 def test_no_role_reaches_what_protects_the_project() -> None:
     closed = {"secrets", "networkpolicies", "roles", "rolebindings", "serviceaccounts", "namespaces", "*"}
     for role in (each for each in objects(PROJECT) if each["kind"] == "Role"):
+        if role["metadata"]["name"] == "pods-desk":  # of pods of people: a test below
+            continue
         for rule in role["rules"]:
             if rule["resources"] == [
                 "secrets"
@@ -91,6 +93,31 @@ def test_account_of_a_component_has_the_listed_rights_only() -> None:
         {"apiGroups": [""], "resources": ["pods/log"], "verbs": ["get"]},
         {"apiGroups": ["models.example.com"], "resources": ["models"], "verbs": ["list", "delete"]},
     ]
+
+
+def test_component_with_pods_of_people_binds_their_accounts_to_one_role_only() -> None:
+    (role,) = [o for o in objects(PROJECT, "desk") if o["metadata"]["name"] == "pods-desk"][:1]
+    granted = {(verb, name) for rule in role["rules"] for verb in rule["verbs"] for name in rule["resources"]}
+    assert {("create", "serviceaccounts"), ("create", "rolebindings"), ("bind", "roles")} <= granted
+    (bind,) = [rule for rule in role["rules"] if "bind" in rule["verbs"]]
+    assert bind["resourceNames"] == ["person"] and bind["verbs"] == ["bind"]
+    assert not {("get", "secrets"), ("escalate", "roles"), ("create", "roles")} & granted
+
+
+def test_account_of_a_person_changes_objects_of_components_only() -> None:
+    """It runs no pod as another account, and mounts no volume of another person."""
+    (role,) = [o for o in objects(PROJECT, "desk", "operator") if o["metadata"]["name"] == "person"]
+    changed = {
+        (group, name)
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for name in rule["resources"]
+        if {*rule["verbs"]} - {"get", "list", "watch"}
+    }
+    assert changed and all("." in group for group, _ in changed), changed
+    named = {name for rule in role["rules"] for name in rule["resources"]}
+    assert not {"secrets", "pods/exec", "serviceaccounts"} & named
+    assert not [o for o in objects(PROJECT, "page") if o["metadata"]["name"] == "person"]
 
 
 def test_no_account_mounts_a_token_of_the_api_server() -> None:
