@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from mlops_platform.base.paths import Paths
 from mlops_platform.base.values import merge, substitute
@@ -9,7 +11,8 @@ from mlops_platform.catalogue.read import read_catalog
 from mlops_platform.catalogue.service import complete
 from mlops_platform.catalogue.variables import image_values, ports
 from mlops_platform.environment.model import ComponentSpec
-from mlops_platform.steps.release.values import sizes, texts
+from mlops_platform.run.resolved import ResolvedComponent
+from mlops_platform.steps.release.values import sizes, texts, values_of
 
 CATALOG = read_catalog(Paths.default().assets / "helm-values")
 
@@ -91,3 +94,24 @@ def test_official_chart_values_resolve_and_hold_no_secret(name: str) -> None:
     values = substitute(values_file(folder / "values.yaml"), known | texts(folder, component))
     assert "secretKeyRef" not in str(values)
     assert all("value" not in each or str(each["value"]).startswith("/") for each in values.get("env", []))
+
+
+def test_values_of_the_in_tree_chart_name_images_of_pods_that_it_creates() -> None:
+    name = "jupyterhub"
+    component = CATALOG[name]
+    resolved = ResolvedComponent(
+        component=component,
+        folder=CATALOG.folder(name),
+        spec=ComponentSpec(),
+        environment="test",
+        requires=(),
+        in_tree=True,
+        variables={"name": name, "namespace": name, "project_tokens": [], **ports(component)},
+        image=name,
+        reference=lambda recipe: f"registry.test/{recipe}:1",
+    )
+    values = values_of(resolved)
+    assert values["image"] == "registry.test/jupyterhub:1"
+    assert values["env"]["NOTEBOOK_IMAGE"] == "registry.test/notebook:1"
+    assert resolved.images == (name, "notebook")
+    assert replace(resolved, in_tree=False, image="").images == ()
