@@ -51,14 +51,14 @@ _SECONDS, _CONNECT_SECONDS = 3600, 10
 _PING = 30
 
 
-class Routes(PythonProxy):  # type: ignore[misc]
+class Routes(PythonProxy):
     """The table of routes, which the hub writes with its token."""
 
     def __init__(self, token: str, secrets: Path = _SECRETS / "proxy") -> None:
         super().__init__({"auth_token": token, "x_forward": False})
         self._secrets = secrets
         # A ping keeps a silent connection open: the gateway closes it after an hour.
-        limits = {"websocket_max_message_size": _MESSAGE, "websocket_ping_interval": _PING}
+        limits: dict[str, Any] = {"websocket_max_message_size": _MESSAGE, "websocket_ping_interval": _PING}
         self.proxy_app = Application([(r"/(.*)", Handler, {"proxy": self})], **limits)
 
     @cached_property
@@ -85,7 +85,7 @@ class Routes(PythonProxy):  # type: ignore[misc]
         return any(hmac.compare_digest(given.encode(), each) for each in known if each)
 
 
-class Handler(ProxyHandler):  # type: ignore[misc]
+class Handler(ProxyHandler):
     """One request or websocket."""
 
     def check_origin(self, origin: str) -> bool:

@@ -83,10 +83,10 @@ def _output(socket: Any, asked: str) -> str:
         message = json.loads(socket.recv())
         if message["parent_header"].get("msg_id") != asked or message["channel"] != "iopub":
             continue
-        content = message["content"]
+        content: dict[str, Any] = message["content"]
         if message["msg_type"] == "error":
             raise AssertionError(f"{content['ename']}: {content['evalue']}")
-        text += content.get("text", "") or content.get("data", {}).get("text/plain", "")
+        text += str(content.get("text") or content.get("data", {}).get("text/plain", ""))
         if content.get("execution_state") == "idle":
             return text
 

@@ -29,7 +29,7 @@ def project_of(scopes: Any) -> str:
     return str(next(iter(names))).rpartition("/")[2] if len(names) == 1 else ""
 
 
-class TokenHandler(APIHandler):  # type: ignore[misc]
+class TokenHandler(APIHandler):
     """GET: a token for one audience, to a notebook with its own token."""
 
     async def get(self) -> None:
