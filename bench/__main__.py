@@ -8,18 +8,19 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 from mlops_platform.adapters.helm import HELM
+from mlops_platform.adapters.images import Images, find_recipes
 from mlops_platform.base.cancel import Cancel
 from mlops_platform.base.progress import Silent
 from mlops_platform.engine.journal import RunRecord, runs
 from mlops_platform.plan import image_names
 from mlops_platform.run.context import context_of
-from mlops_platform.run.open import Opened, open_environment, shipped_environments
+from mlops_platform.run.open import open_environment, shipped_environments
 
 from bench import aws
 from bench.figures import Cost, Figure, write
@@ -165,14 +166,10 @@ def rebuild(bench: Bench) -> list[Figure]:
     document = yaml.safe_load(recipe.read_text())
     document.setdefault("files", {})["/changed"] = stamp.name
     recipe.write_text(yaml.safe_dump(document))
-    changed = context_of(_moved(opened, assets), Cancel(), bench.folder)
+    recipes = find_recipes(assets / "images", assets / "helm-values", *work.cluster.recipe_folders)
     started = time.monotonic()
-    changed.images.build(name, Silent(), Cancel())
+    Images(opened.paths.cache, work.programs, recipes).build(name, Silent(), Cancel())
     return [Figure(f"rebuild of image {name} after a change", time.monotonic() - started, "s")]
-
-
-def _moved(opened: Opened, assets: Path) -> Opened:
-    return replace(opened, paths=replace(opened.paths, assets=assets))
 
 
 def cold() -> tuple[list[Figure], dict[str, float], list[Cost]]:
