@@ -29,8 +29,8 @@ from mlops_platform.run.context import Context
 from mlops_platform.smoke import matrix
 from mlops_platform.smoke.answers import Report, Source, Target, results_of
 from mlops_platform.smoke.canary import PROBE_IMAGE
-from mlops_platform.smoke.component import PROBES, run_probes
 from mlops_platform.smoke.rights import MEMBERS, rights
+from mlops_platform.smoke.script import PROBES, run_probes
 from mlops_platform.smoke.temporary import remove, run_all
 from mlops_platform.steps.jobs.manifest import ScriptJob, deployment_of, scripts_of
 from mlops_platform.steps.projects import cluster, scripts

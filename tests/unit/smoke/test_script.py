@@ -6,7 +6,7 @@ import re
 
 from mlops_platform.base.paths import Paths
 from mlops_platform.catalogue.read import read_catalog
-from mlops_platform.smoke.component import job_name
+from mlops_platform.smoke.script import job_name
 
 
 def test_job_of_every_shipped_script_has_a_name_that_the_api_server_accepts() -> None:
