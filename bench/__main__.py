@@ -18,7 +18,7 @@ from mlops_platform.adapters.images import Images, find_recipes
 from mlops_platform.base.cancel import Cancel
 from mlops_platform.base.progress import Silent
 from mlops_platform.engine.journal import RunRecord, runs
-from mlops_platform.plan import image_names
+from mlops_platform.plan_images import image_names
 from mlops_platform.run.context import context_of
 from mlops_platform.run.open import open_environment, shipped_environments
 

@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from mlops_platform.plan import image_names, plan_up
+from mlops_platform.plan import plan_up
+from mlops_platform.plan_images import image_names
 from mlops_platform.report.summary import news
 from mlops_platform.run.connect import read_only
 from mlops_platform.run.context import Context

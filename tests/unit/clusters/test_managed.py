@@ -10,7 +10,8 @@ from mlops_platform import clusters
 from mlops_platform.base.errors import ConfigurationError
 from mlops_platform.engine.graph import Graph
 from mlops_platform.environment import file as environment
-from mlops_platform.plan import image_names, plan_up
+from mlops_platform.plan import plan_up
+from mlops_platform.plan_images import image_names
 from mlops_platform.run.connect import read_only
 from mlops_platform.run.context import Context
 from mlops_platform.run.open import open_environment

@@ -12,7 +12,7 @@ from mlops_platform.base.cancel import Cancel
 from mlops_platform.base.errors import LockedError
 from mlops_platform.base.paths import Paths
 from mlops_platform.base.progress import Silent
-from mlops_platform.plan import image_names
+from mlops_platform.plan_images import image_names
 from mlops_platform.report import cache
 from mlops_platform.run.connect import read_only
 from mlops_platform.run.open import open_environment
