@@ -48,8 +48,8 @@ def _resource(value: str) -> str:
     return value
 
 
-class Rule(Strict):
-    """A rule of a Role in the namespace of each project, on resources of the component."""
+class Kinds(Strict):
+    """Kinds of the component's own API groups."""
 
     groups: list[Annotated[str, AfterValidator(_group)]] = Field(
         min_length=1, alias="apiGroups", description="API groups, such as queues.example.com"
@@ -57,6 +57,11 @@ class Rule(Strict):
     resources: list[Annotated[str, AfterValidator(_resource)]] = Field(
         min_length=1, description="Plurals, such as trainjobs, or trainjobs/status"
     )
+
+
+class Rule(Kinds):
+    """A rule of a Role in the namespace of each project, on resources of the component."""
+
     verbs: list[Verb] = Field(min_length=1, description="Verbs; no *")
 
     @property

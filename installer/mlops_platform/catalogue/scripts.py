@@ -19,7 +19,7 @@ from mlops_platform.catalogue.fields import (
     ScriptName,
     UrlPath,
 )
-from mlops_platform.catalogue.rules import AccountRule, PodCalls, Rule
+from mlops_platform.catalogue.rules import AccountRule, Kinds, PodCalls, Rule
 
 # Labels below these names are for Kubernetes and for the platform.
 _RESERVED = ("kubernetes.io", "k8s.io", "mlops-platform")
@@ -244,12 +244,17 @@ class ProjectsPart(Script):
         default_factory=list,
         description="Further rights of members with `edit`, and of the accounts of training jobs and DAGs",
     )
+    reads: list[Kinds] = Field(
+        default_factory=list,
+        description="Kinds in no namespace, without secrets, such as a catalog of runtimes: members and all "
+        "accounts of projects may read them",
+    )
 
     @model_validator(mode="after")
     def _whole(self) -> ProjectsPart:
         if self.people and not self.pods:
             raise ValueError("people without pods | add pods: true")
-        rights = (self.view, self.edit, self.pods, self.logs, self.account)
+        rights = (self.view, self.edit, self.reads, self.pods, self.logs, self.account)
         given = (self.script, self.smoke, self.environment, self.objects, self.calls, self.labels, *rights)
         if not any(given):
             what = "empty | give a script, a smoke test, objects, an environment, calls, or rights"

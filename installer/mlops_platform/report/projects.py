@@ -9,8 +9,8 @@ from typing import Any
 from mlops_platform.base.labels import GPU, PROJECT_LABEL
 from mlops_platform.run.context import Context
 from mlops_platform.steps.projects import cluster
-from mlops_platform.steps.projects.model import Project
-from mlops_platform.steps.projects.objects import ACCOUNTS, QUOTA_NAME
+from mlops_platform.steps.projects.model import QUOTA_NAME, Project
+from mlops_platform.steps.projects.rights import ACCOUNTS
 from mlops_platform.steps.projects.workloads import running, workloads
 
 READY, REMOVING = "ready", "removing"

@@ -26,7 +26,7 @@ from mlops_platform.engine.result import Result
 from mlops_platform.run.context import Context
 from mlops_platform.smoke.canary import PROBE_IMAGE
 from mlops_platform.steps.jobs.manifest import ScriptJob, pod_spec, scripts_of
-from mlops_platform.steps.projects.cluster import wait_for_quota
+from mlops_platform.steps.projects.cluster import apply, wait_for_quota
 from mlops_platform.steps.projects.model import Project, Quota
 from mlops_platform.steps.projects.objects import objects_of
 
@@ -168,5 +168,5 @@ def _job(context: Context, namespace: str) -> ScriptJob:
 
 def _set_quota(context: Context, kube: Kube, name: str, gpus: int) -> None:
     project = Project(name, quota=Quota.of({"gpu": str(gpus)}))
-    kube.apply(*objects_of(context, project, {PASSING: _PURPOSE}))
+    apply(kube, objects_of(context, project, {PASSING: _PURPOSE}))
     wait_for_quota(context, kube, name)

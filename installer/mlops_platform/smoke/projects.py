@@ -71,7 +71,7 @@ class ProjectsTest:
         with _two_projects(self.context, kube, progress) as pair:
             with ThreadPoolExecutor() as pool:
                 asked = pool.submit(self._network, kube, progress, pair)
-                reviewed = pool.submit(lambda: list(rights(kube, *(project.name for project in pair))))
+                reviewed = pool.submit(lambda: list(self._rights(kube, *(project.name for project in pair))))
                 _sync(self.context, kube, pair)
                 from_components = list(pool.map(lambda job: self._component(kube, job), self._jobs(pair)))
             results = asked.result() + [result for results in from_components for result in results]
@@ -149,6 +149,18 @@ class ProjectsTest:
             for (project, letter), other in zip(_lettered(pair), reversed(pair), strict=True)
         ]
 
+    def _rights(self, kube: Kube, one: str, two: str) -> Iterator[Result]:
+        parts = (each.component.projects for each in self.context.resolved.values())
+        readable = [
+            (group, resource)
+            for part in parts
+            if part
+            for kinds in part.reads
+            for group in kinds.groups
+            for resource in kinds.resources
+        ]
+        return rights(kube, one, two, readable)
+
     def _component(self, kube: Kube, job: tuple[str, ScriptJob]) -> list[Result]:
         where, script = job
         results, log = run_probes(kube, script, Silent(), self.context.cancel)
@@ -171,7 +183,7 @@ def _two_projects(context: Context, kube: Kube, progress: Progress) -> Iterator[
     pair = [Project(f"{_PURPOSE}-{secrets.token_hex(3)}", members) for members in (MEMBERS, ())]
     try:
         for project in pair:
-            kube.apply(*objects_of(context, project, {PASSING: _PURPOSE}))
+            cluster.apply(kube, objects_of(context, project, {PASSING: _PURPOSE}))
         for project in pair:
             cluster.wait_for_quota(context, kube, project.name)
         yield pair

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from mlops_platform.adapters.kube import Kube
@@ -23,8 +23,8 @@ _CLOSED = (
 )
 
 
-def rights(kube: Kube, one: str, two: str) -> Iterator[Result]:
-    """What subjects of project A (`one`) may do in A and in B (`two`)."""
+def rights(kube: Kube, one: str, two: str, readable: Sequence[tuple[str, str]] = ()) -> Iterator[Result]:
+    """What subjects of project A (`one`) may do in A and in B (`two`), and with kinds in no namespace."""
     members = {str(member): _member(member) for member in MEMBERS}
     editor = next(iter(members))
     subjects = {name: _account(one, name) for name in (TRAINER, TASKS, SERVER)} | members
@@ -39,6 +39,9 @@ def rights(kube: Kube, one: str, two: str) -> Iterator[Result]:
         yield _ask(kube, subject, f"{who} lists namespaces", "", "list", ("", "namespaces"), allowed=False)
         yield _ask(kube, subject, f"{who} lists pods in B", two, "list", _PODS, allowed=False)
         yield _ask(kube, subject, f"{who} creates Jobs in B", two, "create", _JOBS, allowed=False)
+        for kind in readable:
+            yield _ask(kube, subject, f"{who} lists {kind[1]}", "", "list", kind, allowed=True)
+            yield _ask(kube, subject, f"{who} changes {kind[1]}", "", "patch", kind, allowed=False)
 
 
 def _account(namespace: str, name: str) -> Mapping[str, Any]:

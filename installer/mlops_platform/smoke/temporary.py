@@ -21,11 +21,12 @@ from mlops_platform.run.resolved import ResolvedComponent
 from mlops_platform.steps.jobs.manifest import ScriptJob
 from mlops_platform.steps.jobs.run import run_job
 from mlops_platform.steps.projects import scripts
-from mlops_platform.steps.projects.cluster import wait_for_quota
+from mlops_platform.steps.projects.cluster import apply, owner_of, wait_for_quota
 from mlops_platform.steps.projects.custom import make_objects
 from mlops_platform.steps.projects.dags import Dags, example_of, read
 from mlops_platform.steps.projects.model import ROLES, Member, Project
-from mlops_platform.steps.projects.objects import RBAC, objects_of
+from mlops_platform.steps.projects.objects import objects_of
+from mlops_platform.steps.projects.rights import RBAC
 
 _API = f"{RBAC}/v1"
 _MEMBERS = (Member("group", "data-scientists", "edit"), Member("group", "viewers", "view"))
@@ -50,7 +51,7 @@ def temporary_project(
     remove(context, kube, parts, [each["name"] for each in left if "deletionTimestamp" not in each])
     name = f"{purpose}-{secrets.token_hex(3)}"
     try:
-        kube.apply(*objects_of(context, Project(name, _members(spec)), {PASSING: purpose}))
+        apply(kube, objects_of(context, Project(name, _members(spec)), {PASSING: purpose}))
         kube.apply(*_rights(kube, name, resolved, spec))
         wait_for_quota(context, kube, name)
         for each in (resolved, *_required(context, spec)):
@@ -128,11 +129,8 @@ def _rights(kube: Kube, name: str, resolved: ResolvedComponent, spec: SmokeSpec)
     for role in ROLES:
         yield binding("RoleBinding", "Role", role, {"name": f"smoke-{role}", "namespace": name})
     if spec.rights:
-        found = kube.get("v1", "Namespace", name)
-        assert found, "it was applied just now"
         # Kubernetes deletes them with the namespace, also if this run is killed.
-        owner = {"apiVersion": "v1", "kind": "Namespace", "name": name, "uid": found["metadata"]["uid"]}
-        meta = {"name": name, "labels": OWNED, "ownerReferences": [owner]}
+        meta = {"name": name, "labels": OWNED, "ownerReferences": [owner_of(kube, name)]}
         rules = [rule.manifest for rule in spec.rights]
         yield {"apiVersion": _API, "kind": "ClusterRole", "metadata": meta, "rules": rules}
         yield binding("ClusterRoleBinding", "ClusterRole", name, meta)

@@ -15,6 +15,7 @@ from mlops_platform.adapters.images import Images
 from mlops_platform.adapters.kube import Kube
 from mlops_platform.adapters.kube.namespaces import ensure_namespace
 from mlops_platform.adapters.kube.readiness import wait_ready
+from mlops_platform.adapters.wait import Pending, wait_until
 from mlops_platform.base.cancel import Cancel
 from mlops_platform.base.errors import StepError, UsageError
 from mlops_platform.base.paths import Paths
@@ -33,6 +34,7 @@ from mlops_platform.steps.projects import cluster, remove
 from mlops_platform.steps.projects.keep import KeepProjects, MakeProject, SyncProjects
 from mlops_platform.steps.projects.model import Member, Project, Quota
 from mlops_platform.steps.projects.objects import KINDS
+from mlops_platform.steps.projects.rights import CLUSTER_KINDS
 from mlops_platform.steps.projects.workloads import running, workloads
 from mlops_platform.teardown.objects import namespaces_of
 
@@ -154,6 +156,29 @@ def test_changed_object_is_found_and_corrected(work: Context, project: Project, 
     assert difference and difference.summary == f"{project.name}: {what}"
     keep.run(QUIET)
     assert keep.observe() is None
+
+
+def test_right_to_read_kinds_in_no_namespace_is_corrected_and_ends_with_the_project(
+    work: Context, project: Project
+) -> None:
+    kube, keep, name = work.clients.kube, KeepProjects(work), f"mlops-project-{project.name}"
+    api = "rbac.authorization.k8s.io/v1"
+    kube.patch(api, "ClusterRole", name, body={"rules": []})
+    kube.delete(api, "ClusterRoleBinding", name)
+    difference = keep.observe()
+    assert difference and difference.changes == (
+        f"{project.name}: apply ClusterRole {name}",
+        f"{project.name}: apply ClusterRoleBinding {name}",
+    )
+    keep.run(QUIET)
+    assert keep.observe() is None
+    remove.RemoveNamespace(work, project.name).run(QUIET)
+
+    def gone() -> bool | Pending:
+        left = [kind for kind in CLUSTER_KINDS if kube.get(api, kind, name)]
+        return Pending(f"left: {left}") if left else True
+
+    wait_until("end of the right", gone, seconds=60)
 
 
 def test_own_object_of_an_older_version_is_removed(work: Context, project: Project) -> None:
@@ -326,6 +351,8 @@ def test_smoke_test_checks_two_projects_and_removes_them(work: Context, node: No
         "trainer of project A creates Jobs in A",
         "refused: trainer of project A creates Jobs in B",
         f"refused: {MEMBERS[0]} of project A lists pods in B",
+        "server of project A lists shelves",
+        "refused: trainer of project A changes shelves",
     } <= names
     assert not left(node.kube)
     assert not cluster.projects(work, node.kube), "temporary projects are no projects"

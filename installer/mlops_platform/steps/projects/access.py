@@ -13,7 +13,7 @@ from mlops_platform.steps.base import EnvironmentStep
 from mlops_platform.steps.projects import cluster
 from mlops_platform.steps.projects.keep import LAYER
 from mlops_platform.steps.projects.model import Project
-from mlops_platform.steps.projects.objects import ACCOUNTS
+from mlops_platform.steps.projects.rights import ACCOUNTS
 from mlops_platform.steps.projects.scripts import SYNCED
 
 _DONE = f"{SYNCED}data"  # annotation of the namespace: the digest of what was granted

@@ -12,11 +12,16 @@ from mlops_platform.adapters.wait import Pending, wait_until
 from mlops_platform.base.errors import UsageError
 from mlops_platform.base.labels import PROJECT_LABEL
 from mlops_platform.run.context import Context
-from mlops_platform.steps.projects.model import Project, read_project
-from mlops_platform.steps.projects.objects import KINDS, QUOTA_NAME, Manifest, content, objects_of
+from mlops_platform.steps.projects.model import QUOTA_NAME, Project, read_project
+from mlops_platform.steps.projects.objects import (
+    KINDS,
+    content,
+    objects_of,
+)
+from mlops_platform.steps.projects.rights import CLUSTER_KINDS, Manifest
 
 _READY_SECONDS = 30.0
-Key = tuple[str, str, str]  # namespace, kind, name
+Key = tuple[str, str, str]  # project, kind, name
 
 
 def namespaces(context: Context, kube: Kube) -> list[Object]:
@@ -98,7 +103,7 @@ def _objects(name: str, objects: Sequence[Manifest], found: Mapping[Key, object]
 def _key(each: Mapping[str, object]) -> Key:
     meta = each["metadata"]
     assert isinstance(meta, Mapping)
-    return meta["namespace"], str(each["kind"]), meta["name"]
+    return meta["labels"][PROJECT_LABEL], str(each["kind"]), meta["name"]
 
 
 def make(context: Context, kube: Kube, project: Project) -> None:
@@ -107,13 +112,32 @@ def make(context: Context, kube: Kube, project: Project) -> None:
     The namespace comes first, with the record in it: a run that was killed is completed by the next one.
     """
     objects = objects_of(context, project)
-    kube.apply(*objects)
+    apply(kube, objects)
     target = {_key(each) for each in objects[1:]}
     for api, kind in KINDS:
-        for each in kube.list(api, kind, project.name, labels=PROJECT_LABEL):
+        for each in kube.list(api, kind, project.name, labels=f"{PROJECT_LABEL}={project.name}"):
             if _key(each) not in target:
                 kube.delete(api, kind, each["metadata"]["name"], project.name)
     wait_for_quota(context, kube, project.name)
+
+
+def apply(kube: Kube, objects: Sequence[Manifest]) -> None:
+    """Apply all objects of a project, the namespace first.
+
+    The namespace owns those that are in none: Kubernetes deletes them after it, also if a run is killed.
+    """
+    others = [each for each in objects if each["kind"] in CLUSTER_KINDS]
+    kube.apply(*(each for each in objects if each["kind"] not in CLUSTER_KINDS))
+    if others:
+        owners = [owner_of(kube, objects[0]["metadata"]["name"])]
+        kube.apply(*({**o, "metadata": {**o["metadata"], "ownerReferences": owners}} for o in others))
+
+
+def owner_of(kube: Kube, namespace: str) -> Manifest:
+    """The entry in `ownerReferences` of an object that ends with this namespace, which exists."""
+    found = kube.get("v1", "Namespace", namespace)
+    assert found, "it is made before"
+    return {"apiVersion": "v1", "kind": "Namespace", "name": namespace, "uid": found["metadata"]["uid"]}
 
 
 def wait_for_quota(context: Context, kube: Kube, namespace: str) -> None:

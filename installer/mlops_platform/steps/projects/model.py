@@ -15,6 +15,7 @@ from mlops_platform.base.quantities import to_bytes, to_cores
 Role = Literal["view", "edit"]
 ROLES: tuple[Role, ...] = get_args(Role)
 MEMBERS, QUOTA = "mlops-platform/members", "mlops-platform/quota"  # annotations of the namespace
+QUOTA_NAME = "project"  # of the ResourceQuota
 REMOVING = "mlops-platform/removing"  # set before anything is removed: `up` must not bring it back
 
 

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from mlops_platform.adapters.kube.namespaces import labels_of
-from mlops_platform.base.labels import GPU, OWNED, PROJECT_LABEL, SERVER, TASKS, TRAINER
+from mlops_platform.base.labels import GPU, OWNED, PROJECT_LABEL
 from mlops_platform.base.quantities import to_bytes
 from mlops_platform.base.values import substitute
 from mlops_platform.catalogue.catalogue import Catalog
-from mlops_platform.catalogue.component import Component
 from mlops_platform.run.context import Context
 from mlops_platform.steps.network import policies
 from mlops_platform.steps.network.policies import NONE_OUTSIDE, Outside
 from mlops_platform.steps.projects.data import CONFIG_NAME, data_of
-from mlops_platform.steps.projects.model import ROLES, Project, Role
+from mlops_platform.steps.projects.model import QUOTA_NAME, Project
+from mlops_platform.steps.projects.rights import ACCOUNTS, CLUSTER_KINDS, RBAC, Manifest, rights_of
 
-Manifest = dict[str, Any]
-RBAC = "rbac.authorization.k8s.io"
-ACCOUNTS: Mapping[str, Role] = {TRAINER: "edit", SERVER: "view", TASKS: "edit"}
-QUOTA_NAME, LIMITS_NAME = "project", "defaults"
-PERSON = "person"  # the Role of the accounts of people's pods, which components bind
+LIMITS_NAME = "defaults"
 # Pods with these classes, which every cluster has, would displace pods of the platform.
 # https://kubernetes.io/docs/concepts/policy/resource-quotas/#limit-priority-class-consumption-by-default
 _CRITICAL: Manifest = {
@@ -46,57 +42,9 @@ KINDS: Sequence[tuple[str, str]] = (
     ("v1", "ConfigMap"),
     (f"{RBAC}/v1", "Role"),
     (f"{RBAC}/v1", "RoleBinding"),
+    *((f"{RBAC}/v1", kind) for kind in CLUSTER_KINDS),
 )
 _REQUEST, _LIMIT = "256Mi", "2Gi"  # memory of a container that names none
-_READ, _WRITE = ["get", "list", "watch"], ["create", "update", "patch", "delete"]
-_LOGS: Manifest = {"apiGroups": [""], "resources": ["pods/log"], "verbs": ["get"]}
-# What a component needs that runs pods in projects. It can create Secrets, but not read them.
-_PODS: Sequence[Manifest] = [
-    {"apiGroups": [""], "resources": ["pods"], "verbs": ["create", "get", "list", "delete"]},
-    _LOGS,
-    {"apiGroups": [""], "resources": ["secrets"], "verbs": ["create"]},
-]
-# What a component needs for pods of people: it binds their accounts to one role, and to no other.
-_PEOPLE: Sequence[Manifest] = [
-    {"apiGroups": [""], "resources": ["serviceaccounts"], "verbs": ["create"]},
-    {"apiGroups": [RBAC], "resources": ["rolebindings"], "verbs": ["create"]},
-    {"apiGroups": [RBAC], "resources": ["roles"], "resourceNames": [PERSON], "verbs": ["bind"]},
-    # Tokens for other components, which know this account and not those of people.
-    {
-        "apiGroups": [""],
-        "resources": ["serviceaccounts/token"],
-        "resourceNames": [TRAINER],
-        "verbs": ["create"],
-    },
-    {"apiGroups": [""], "resources": ["persistentvolumeclaims"], "verbs": ["create", "get"]},
-    {"apiGroups": [""], "resources": ["resourcequotas"], "resourceNames": [QUOTA_NAME], "verbs": ["get"]},
-]
-# No right on Secrets, policies, roles, quotas or accounts: those rights would be rights of the platform.
-_BASE: Mapping[Role, Sequence[Manifest]] = {
-    "view": [
-        {
-            "apiGroups": [""],
-            "resources": [
-                "pods",
-                "pods/log",
-                "events",
-                "configmaps",
-                "persistentvolumeclaims",
-                "services",
-                "resourcequotas",
-                "limitranges",
-            ],
-            "verbs": _READ,
-        },
-        {"apiGroups": ["batch"], "resources": ["jobs", "cronjobs"], "verbs": _READ},
-        {"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": _READ},
-    ],
-    "edit": [
-        {"apiGroups": [""], "resources": ["configmaps", "persistentvolumeclaims"], "verbs": _WRITE},
-        {"apiGroups": [""], "resources": ["pods"], "verbs": ["create", "delete"]},
-        {"apiGroups": ["batch"], "resources": ["jobs", "cronjobs"], "verbs": _WRITE},
-    ],
-}
 
 
 def objects_of(
@@ -156,7 +104,8 @@ def render(
 
     def one(kind: str, name: str, **content: Any) -> Manifest:
         api_version = next((api for api, each in KINDS if each == kind), "v1")
-        meta = {"name": name, "namespace": namespace, "labels": owned}
+        place = {} if kind in CLUSTER_KINDS else {"namespace": namespace}
+        meta = {"name": name, **place, "labels": owned}
         return {"apiVersion": api_version, "kind": kind, "metadata": meta, **content}
 
     named = {**_labels(catalog, chosen), **labels}
@@ -170,21 +119,9 @@ def render(
         *(one("ServiceAccount", n, automountServiceAccountToken=False) for n in ("default", *ACCOUNTS)),
         one("ConfigMap", ENVIRONMENT_NAME, data=dict(environment)),
         *([one("ConfigMap", CONFIG_NAME, data=dict(data))] if data else []),
-        *(one("Role", role, rules=[*_BASE[role], *_rules(catalog, chosen, role)]) for role in _BASE),
         *(
-            one(
-                "RoleBinding",
-                role,
-                roleRef={"apiGroup": RBAC, "kind": "Role", "name": role},
-                subjects=_subjects(project, namespace, role),
-            )
-            for role in _BASE
-        ),
-        *([one("Role", PERSON, rules=_person(catalog, chosen))] if _for_people(catalog, chosen) else []),
-        *(
-            one(kind, _role_of(component), **content)
-            for component, rules in _with_rights(catalog, chosen)
-            for kind, content in _rights(component, rules)
+            one(kind, name, **content)
+            for kind, name, content in rights_of(catalog, chosen, project, namespace)
         ),
     )
 
@@ -194,43 +131,6 @@ def _labels(catalog: Catalog, chosen: Iterable[str]) -> dict[str, str]:
     names = set(chosen)
     parts = [e.component.projects for name, e in catalog.entries.items() if name in names]
     return {key: value for part in parts if part for key, value in part.labels.items()}
-
-
-def _with_rights(catalog: Catalog, chosen: Iterable[str]) -> Iterator[tuple[Component, list[Manifest]]]:
-    """The chosen components whose accounts have rights in projects, with these rights."""
-    names = set(chosen)
-    for name, entry in catalog.entries.items():
-        part = entry.component.projects if name in names else None
-        if part and (part.pods or part.logs or part.account):
-            rules = [*(_PODS if part.pods else []), *([_LOGS] if part.logs and not part.pods else [])]
-            rules += _PEOPLE if part.people else []
-            yield entry.component, [*rules, *(rule.manifest for rule in part.account)]
-
-
-def _for_people(catalog: Catalog, chosen: Iterable[str]) -> bool:
-    """True if a chosen component runs pods for people."""
-    names = set(chosen)
-    parts = (entry.component.projects for name, entry in catalog.entries.items() if name in names)
-    return any(part and part.people for part in parts)
-
-
-def _person(catalog: Catalog, chosen: Iterable[str]) -> list[Manifest]:
-    """The rights of a person's pod: to read, and to change objects of components. It creates no pods or Jobs
-    itself, so that it cannot run as another account or mount the volume of another person."""
-    rules = [rule for role in ROLES for rule in _rules(catalog, chosen, role)]
-    return [*_BASE["view"], *rules]
-
-
-def _role_of(component: Component) -> str:
-    return f"pods-{component.name}"
-
-
-def _rights(component: Component, rules: Sequence[Manifest]) -> Iterator[tuple[str, Manifest]]:
-    """The role of a component's account here, and its binding."""
-    account = {"kind": "ServiceAccount", "name": component.name, "namespace": component.namespace}
-    yield "Role", {"rules": list(rules)}
-    role = {"apiGroup": RBAC, "kind": "Role", "name": _role_of(component)}
-    yield "RoleBinding", {"roleRef": role, "subjects": [account]}
 
 
 def _hard(project: Project) -> dict[str, str]:
@@ -260,28 +160,6 @@ def _defaults(project: Project) -> Manifest:
     }
 
 
-def _rules(catalog: Catalog, chosen: Iterable[str], role: Role) -> list[Manifest]:
-    """The rules of the chosen components, in the catalogue's order."""
-    names = set(chosen)
-    parts = [e.component.projects for name, e in catalog.entries.items() if name in names]
-    return [rule.manifest for part in parts if part for rule in getattr(part, role)]
-
-
-def _subjects(project: Project, namespace: str, role: Role) -> list[Manifest]:
-    """Members and accounts; a member with `edit` has both roles."""
-    members = [
-        {"apiGroup": RBAC, "kind": member.kind.capitalize(), "name": member.name}
-        for member in project.members
-        if role in ("view", member.role)
-    ]
-    accounts = [
-        {"kind": "ServiceAccount", "name": name, "namespace": namespace}
-        for name, its in ACCOUNTS.items()
-        if role in ("view", its)
-    ]
-    return [*members, *accounts]
-
-
 def content(each: Mapping[str, Any]) -> Any:
     """The part of an object that is compared: what the API server adds is left out."""
     kind = each["kind"]
@@ -291,6 +169,6 @@ def content(each: Mapping[str, Any]) -> Any:
         return each.get("automountServiceAccountToken")
     if kind == "ConfigMap":
         return each.get("data") or {}  # the API server leaves out an empty one
-    if kind == "RoleBinding":
+    if kind in ("RoleBinding", "ClusterRoleBinding"):
         return each.get("roleRef"), each.get("subjects")
-    return each.get("rules") if kind == "Role" else each.get("spec")
+    return each.get("rules") if kind in ("Role", "ClusterRole") else each.get("spec")

@@ -204,3 +204,18 @@ def test_content_ignores_what_the_api_server_adds() -> None:
 def test_config_map_without_variables_is_equal_to_an_empty_one() -> None:
     """The API server leaves out an empty mapping: each `up` would apply it again."""
     assert content({"kind": "ConfigMap", "data": {}}) == content({"kind": "ConfigMap"})
+
+
+def test_members_and_accounts_read_kinds_in_no_namespace_and_change_none() -> None:
+    role, binding = (each for each in objects(PROJECT, "operator") if each["kind"].startswith("Cluster"))
+    assert role["rules"] == [
+        {"apiGroups": ["models.example.com"], "resources": ["catalogs"], "verbs": ["get", "list", "watch"]}
+    ]
+    assert binding["roleRef"]["name"] == role["metadata"]["name"] == "mlops-project-churn"
+    assert [(each["kind"], each["name"]) for each in binding["subjects"]] == [
+        ("Group", "data-scientists"),
+        ("User", "ann"),
+        ("Group", "system:serviceaccounts:churn"),
+    ]
+    assert "namespace" not in role["metadata"] and "namespace" not in binding["metadata"]
+    assert not [each for each in objects(PROJECT, "page") if each["kind"].startswith("Cluster")]
