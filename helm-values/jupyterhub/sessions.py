@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -54,8 +55,24 @@ class Notebook:
     def kernel(self) -> str:
         return str(self._write("POST", f"{self.url}api/kernels", {})["id"])
 
+    def last_activity(self) -> datetime:
+        """The time that the culler compares with its limit."""
+        text = self._browser.must(self._api).json["servers"][PROJECT]["last_activity"]
+        return datetime.fromisoformat(text)
+
     def run(self, kernel: str, code: str) -> str:
         """Run a cell over a websocket; return what it prints or returns."""
+        with self._asked(kernel, code) as (socket, message):
+            return _output(socket, message)
+
+    def begin(self, kernel: str, code: str) -> None:
+        """Start a cell, and close the websocket when the kernel is busy."""
+        with self._asked(kernel, code) as (socket, message):
+            _busy(socket, message)
+
+    @contextmanager
+    def _asked(self, kernel: str, code: str) -> Iterator[tuple[Any, str]]:
+        """A websocket over which a cell was sent, and the id of the message."""
         socket = self._browser.websocket(f"{self.url}api/kernels/{kernel}/channels")
         try:
             header = {"msg_id": uuid4().hex, "username": "", "session": uuid4().hex, "version": "5.3"}
@@ -67,7 +84,7 @@ class Notebook:
                 "content": {"code": code, "silent": False},
             }
             socket.send(json.dumps(message))
-            return _output(socket, header["msg_id"])
+            yield socket, header["msg_id"]
         finally:
             socket.close()
 
@@ -76,19 +93,29 @@ class Notebook:
         return answer.json if answer.body else None
 
 
+def _messages(socket: Any, asked: str) -> Iterator[dict[str, Any]]:
+    """What the kernel publishes about a cell."""
+    while True:
+        message = json.loads(socket.recv())
+        if message["parent_header"].get("msg_id") == asked and message["channel"] == "iopub":
+            yield message
+
+
+def _busy(socket: Any, asked: str) -> None:
+    next(m for m in _messages(socket, asked) if m["content"].get("execution_state") == "busy")
+
+
 def _output(socket: Any, asked: str) -> str:
     """The output of a cell, until its kernel is idle again."""
     text = ""
-    while True:
-        message = json.loads(socket.recv())
-        if message["parent_header"].get("msg_id") != asked or message["channel"] != "iopub":
-            continue
+    for message in _messages(socket, asked):
         content: dict[str, Any] = message["content"]
         if message["msg_type"] == "error":
             raise AssertionError(f"{content['ename']}: {content['evalue']}")
         text += str(content.get("text") or content.get("data", {}).get("text/plain", ""))
         if content.get("execution_state") == "idle":
-            return text
+            break
+    return text
 
 
 @contextmanager

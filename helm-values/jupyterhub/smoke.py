@@ -60,10 +60,13 @@ def ask(url, **headers):
 api, token = os.environ['JUPYTERHUB_API_URL'], os.environ['JUPYTERHUB_API_TOKEN']
 """
     mine.run(kernel, asks)
+    notebook = f"http://{_pod()['status']['podIP']}:8888"
     for name, call, expected in (
         ("the list of people", "ask(api + '/users', Authorization='token ' + token)", "403"),
         ("the login as another person", "ask(api[:-4] + '/login', **{'X-Platform-Proxy': 'guess', "
          "'X-Forwarded-Preferred-Username': 'root', 'X-Forwarded-User': 'root'})", "403"),
+        ("the files of a notebook, without its token", f"ask('{notebook}' + "
+         "os.environ['JUPYTERHUB_SERVICE_PREFIX'] + 'api/contents')", "403"),
     ):  # fmt: skip
         with probes.refused(f"{name}, to the code of a notebook", Refused, expected):
             raise Refused(mine.run(kernel, f"print({call})"))
