@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from mlops_platform.adapters.kube import Kube
@@ -20,6 +21,10 @@ _EXTRACTED = {"minimize": "min", "maximize": "max"}
 _STATES = ("Created", "Running", "Restarting", "Succeeded", "Failed")
 _TRIAL_STATES = ("Created", "Running", "Succeeded", "Killed", "MetricsUnavailable", "EarlyStopped", "Failed")
 _OVER = ("succeeded", "failed")
+_WITHOUT_RESULT = ("trialsFailed", "trialsKilled", "trialMetricsUnavailable")  # the last one is no plural
+_WITH_RESULT = ("trialsSucceeded", "trialsEarlyStopped")
+_PROGRESS = ("Started", "JobSucceeded")  # reasons of events: of a container, of a trial
+_QUIET_SECONDS = 25  # for so long an experiment may wait for its first trial without a reason
 
 Object = Mapping[str, Any]
 
@@ -80,15 +85,19 @@ def rows_of(kube: Kube, project: str) -> list[Row]:
     events = kube.events(project) if states - set(_OVER) else []
     searches = kube.list(*SEARCH, project) if "failed" in states else []
     failures = {each["metadata"]["name"]: _failure(each) for each in searches}
-    return [row_of(each, events, failures.get(each["metadata"]["name"], "")) for each in found]
+    names = [each["metadata"]["name"] for each in found]
+    return [
+        row_of(each, _about(name, names, events), failures.get(name, ""))
+        for name, each in zip(names, found, strict=True)
+    ]
 
 
 def details_of(kube: Kube, project: str, name: str) -> Details:
     """One experiment with its trials. Raises UsageError if there is none of this name."""
     _require_served(kube)
     found = kube.get(*EXPERIMENT, name, project)
+    known = sorted(each["metadata"]["name"] for each in kube.metadata(*EXPERIMENT, project))
     if found is None:
-        known = sorted(each["metadata"]["name"] for each in kube.metadata(*EXPERIMENT, project))
         raise UsageError(
             f"project {project} has no experiment {name}",
             why=f"its experiments: {', '.join(known) or 'none'}",
@@ -98,7 +107,8 @@ def details_of(kube: Kube, project: str, name: str) -> Details:
     goal = found["spec"]["objective"].get("goal")
     rows = tuple(trial_of(each, found) for each in trials)
     failure = _failure(kube.get(*SEARCH, name, project) or {})
-    return Details(row_of(found, kube.events(project), failure), rows, "" if goal is None else str(goal))
+    events = _about(name, known, kube.events(project))
+    return Details(row_of(found, events, failure), rows, "" if goal is None else str(goal))
 
 
 def _require_served(kube: Kube) -> None:
@@ -110,16 +120,18 @@ def _require_served(kube: Kube) -> None:
         )
 
 
-def row_of(experiment: Object, events: Sequence[Object], failure: str = "") -> Row:
+def row_of(
+    experiment: Object, events: Sequence[Object], failure: str = "", now: datetime | None = None
+) -> Row:
     """The row of one experiment.
 
-    `events` are those of its project, the oldest first; `failure` is that of its search algorithm.
+    `events` are those about it and its objects, the oldest first; `failure` is that of its search algorithm.
     """
     meta, spec, status = experiment["metadata"], experiment["spec"], experiment.get("status") or {}
     objective, best = spec["objective"], status.get("currentOptimalTrial") or {}
     state = "stopping" if meta.get("deletionTimestamp") else _state(experiment, _STATES)
-    failed = sum(int(status.get(f"trials{key}", 0)) for key in ("Failed", "Killed", "MetricsUnavailable"))
-    good = sum(int(status.get(f"trials{key}", 0)) for key in ("Succeeded", "EarlyStopped"))
+    failed = sum(int(status.get(key, 0)) for key in _WITHOUT_RESULT)
+    good = sum(int(status.get(key, 0)) for key in _WITH_RESULT)
     return Row(
         name=meta["name"],
         state=state,
@@ -130,7 +142,7 @@ def row_of(experiment: Object, events: Sequence[Object], failure: str = "") -> R
         wanted=int(spec.get("maxTrialCount") or 0),
         best=best.get("bestTrialName", ""),
         value=_value(best.get("observation"), objective),
-        reason=_reason(experiment, state, events, failure),
+        reason=_reason(experiment, state, events, failure, now or datetime.now(UTC)),
         since=meta["creationTimestamp"],
     )
 
@@ -173,18 +185,49 @@ def _failure(each: Object) -> str:
     return ""
 
 
-def _reason(experiment: Object, state: str, events: Sequence[Object], failure: str) -> str:
-    """Why it failed, or the last warning about it, its search algorithm, a trial or a pod of theirs."""
+def _about(name: str, names: Collection[str], events: Sequence[Object]) -> list[Object]:
+    """The events about an experiment and its objects: their names begin with its name.
+
+    `names` are those of all experiments: with `churn-2` among them, `churn-2-a` is not an object of `churn`.
+    """
+
+    def owner(about: str) -> str:
+        return max(
+            (each for each in names if about == each or about.startswith(f"{each}-")), key=len, default=""
+        )
+
+    return [each for each in events if owner((each.get("involvedObject") or {}).get("name", "")) == name]
+
+
+def _reason(experiment: Object, state: str, events: Sequence[Object], failure: str, now: datetime) -> str:
+    """Why it failed, or the last warning about it, its search algorithm, a trial or a pod of theirs.
+
+    A warning is over when a container of it has started since, or a trial has ended well.
+    """
     if state == "failed":
-        return failure or _failure(experiment)
+        return failure or f"{_failure(experiment)}{_silent(experiment)}"
     if state in _OVER:
         return ""
-    name = experiment["metadata"]["name"]
     for each in reversed(events):
-        about = (each.get("involvedObject") or {}).get("name", "")
-        if each.get("type") == "Warning" and (about == name or about.startswith(f"{name}-")):
+        if each.get("type") == "Warning":
             return quota_words(str(each.get("message", "")))
-    return ""
+        if each.get("reason") in _PROGRESS:
+            return ""
+    age = (now - datetime.fromisoformat(experiment["metadata"]["creationTimestamp"])).total_seconds()
+    if age < _QUIET_SECONDS or state not in ("new", "created"):
+        return ""
+    if state == "new":
+        return "its controller has not looked at it: run `mlops-platform status`"
+    return "its search algorithm does not answer: run `mlops-platform status`, and look at its pods"
+
+
+def _silent(experiment: Object) -> str:
+    """How many trials ended well without the metric; '' if each one had it."""
+    count = int((experiment.get("status") or {}).get("trialMetricsUnavailable", 0))
+    if not count:
+        return ""
+    metric = experiment["spec"]["objective"]["objectiveMetricName"]
+    return f"; {count} {'trials' if count > 1 else 'trial'} ended without a value of {metric}"
 
 
 def _created(each: Object) -> tuple[str, str]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from mlops_platform.base.errors import UsageError
 from mlops_platform.base.humanize import WIDTH
 from mlops_platform.console.experiments import list_, plot, show
-from mlops_platform.report.experiments import Details, row_of, trial_of
+from mlops_platform.report.experiments import Details, details_of, row_of, rows_of, trial_of
 
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
 CREATED = "2026-11-29T11:55:00Z"
@@ -47,6 +49,10 @@ def trial(name: str, state: str, loss: str = "", **parameters: str) -> dict[str,
 
 def warning(about: str, message: str) -> dict[str, Any]:
     return {"type": "Warning", "involvedObject": {"name": about}, "message": message}
+
+
+def normal(about: str, reason: str) -> dict[str, Any]:
+    return {"type": "Normal", "reason": reason, "involvedObject": {"name": about}, "message": reason}
 
 
 @pytest.mark.parametrize(
@@ -88,21 +94,82 @@ def test_trials_are_counted_by_how_they_ended() -> None:
         "trialsSucceeded": 2,
         "trialsEarlyStopped": 1,
         "trialsFailed": 1,
-        "trialsMetricsUnavailable": 1,
+        "trialMetricsUnavailable": 1,  # Katib's spelling
     }
     row = row_of(experiment("Running", **counts, trialsRunning=1), [])
     assert (row.ended, row.failed, row.wanted) == (5, 2, 6)
 
 
-def test_reason_is_the_last_warning_about_its_own_objects() -> None:
-    events = [
-        warning("churn", "old"),
-        warning("churn-tpe", "the last"),
-        warning("churns", "of another"),
-        {"type": "Normal", "involvedObject": {"name": "churn-a"}, "message": "made"},
-    ]
+def test_reason_is_the_last_warning() -> None:
+    events = [warning("churn", "old"), warning("churn-tpe", "the last"), normal("churn-a", "JobCreated")]
     assert row_of(experiment("Created", "Running"), events).reason == "the last"
     assert row_of(experiment("Created", "Succeeded"), events).reason == ""
+
+
+@pytest.mark.parametrize(("reason", "over"), [("Started", True), ("JobSucceeded", True), ("Pulled", False)])
+def test_warning_is_over_after_progress(reason: str, over: bool) -> None:
+    """The probe of a search algorithm that starts fails once; a trial after it is no reason to worry."""
+    events = [warning("churn-tpe-x", "Readiness probe failed"), normal("churn-a-y", reason)]
+    found = row_of(experiment("Created", "Running"), events).reason
+    assert found == ("" if over else "Readiness probe failed")
+    assert row_of(experiment("Running"), [*events, warning("churn-b", "new")]).reason == "new"
+
+
+class Kube:
+    """A cluster with experiments and events."""
+
+    def __init__(self, names: Sequence[str], events: Sequence[dict[str, Any]], *types: str) -> None:
+        self._found = [experiment(*types) for _ in names]
+        for name, each in zip(names, self._found, strict=True):
+            each["metadata"]["name"] = name
+        self._events = events
+
+    def served(self, group: str) -> dict[str, str]:
+        return {"experiments": group}
+
+    def list(self, api: str, kind: str, namespace: str, labels: str = "") -> Sequence[Any]:
+        return self._found if kind == "Experiment" else []
+
+    def metadata(self, api: str, kind: str, namespace: str) -> Sequence[Any]:
+        return self._found
+
+    def get(self, api: str, kind: str, name: str, namespace: str) -> dict[str, Any] | None:
+        return next((each for each in self._found if each["metadata"]["name"] == name), None)
+
+    def events(self, namespace: str) -> Sequence[Any]:
+        return self._events
+
+
+def test_warning_is_about_the_experiment_with_the_longest_name() -> None:
+    """`churn-2-a` is a trial of `churn-2`, though it begins with `churn-` too."""
+    events = [warning("churn-a", "first"), warning("churn-2-a", "second"), warning("churns", "of another")]
+    kube: Any = Kube(["churn", "churn-2", "churn-3"], events, "Created", "Running")
+    assert {row.name: row.reason for row in rows_of(kube, "lab")} == {
+        "churn": "first",
+        "churn-2": "second",
+        "churn-3": "",
+    }
+    assert details_of(kube, "lab", "churn").row.reason == "first"
+    with pytest.raises(UsageError, match="no experiment churn-4"):
+        details_of(kube, "lab", "churn-4")
+
+
+@pytest.mark.parametrize(
+    ("types", "seconds", "reason"),
+    [
+        ((), 5, ""),
+        ((), 30, "its controller has not looked at it"),
+        (("Created",), 5, ""),
+        (("Created",), 30, "its search algorithm does not answer"),
+        (("Created", "Running"), 3000, ""),
+    ],
+)
+def test_experiment_that_waits_says_so_within_half_a_minute(
+    types: tuple[str, ...], seconds: int, reason: str
+) -> None:
+    now = datetime.fromisoformat(CREATED) + timedelta(seconds=seconds)
+    found = row_of(experiment(*types), [], now=now).reason
+    assert found.startswith(reason) and bool(found) == bool(reason)
 
 
 def test_quota_is_a_reason_in_words() -> None:
@@ -115,6 +182,13 @@ def test_failed_experiment_has_its_own_reason() -> None:
     found = experiment("Created", "Failed", message="max failed count has reached")
     assert row_of(found, [warning("churn", "other")]).reason == "max failed count has reached"
     assert row_of(found, [], "the grid has 25 points").reason == "the grid has 25 points"
+
+
+@pytest.mark.parametrize(("count", "words"), [(1, "1 trial"), (3, "3 trials")])
+def test_failed_experiment_says_that_trials_reported_no_metric(count: int, words: str) -> None:
+    found = experiment("Failed", message="max failed count has reached", trialMetricsUnavailable=count)
+    text = f"max failed count has reached; {words} ended without a value of loss"
+    assert row_of(found, []).reason == text
 
 
 def test_experiment_without_a_status_is_new() -> None:
