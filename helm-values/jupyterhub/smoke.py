@@ -21,6 +21,14 @@ from sessions import ADMINISTRATOR, MEMBER, VIEWER, Notebook, NotYetError, peopl
 HUB = os.environ["HUB"]
 
 
+_COMMAND = """
+import subprocess
+def command(*words):
+    done = subprocess.run(["mlops-platform", *words], capture_output=True, text=True)
+    print(done.stdout or " ".join(done.stderr.split()))
+"""
+
+
 def probe(probes: Probes) -> None:
     known = people()
     strangers(probes)
@@ -70,6 +78,11 @@ api, token = os.environ['JUPYTERHUB_API_URL'], os.environ['JUPYTERHUB_API_TOKEN'
     ):  # fmt: skip
         with probes.refused(f"{name}, to the code of a notebook", Refused, expected):
             raise Refused(mine.run(kernel, f"print({call})"))
+    mine.run(kernel, _COMMAND)
+    with probes.works("the command line lists the jobs of the project"):
+        assert mine.run(kernel, "command('job', 'list')").strip() == f"no jobs in {PROJECT}"
+    with probes.refused("commands of the platform, to the terminal of a notebook", Refused, "not available"):
+        raise Refused(mine.run(kernel, "command('up')"))
     for name, right in (("Secrets", "v1/namespaces/{p}/secrets"), ("pods of others", "v1/pods")):
         path = f"/api/{right.format(p=PROJECT)}"
         code = f"""

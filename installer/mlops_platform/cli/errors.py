@@ -11,12 +11,18 @@ from collections.abc import Callable
 import typer
 
 from mlops_platform.base.errors import Interrupted, PlatformError
+from mlops_platform.base.pod import require_available
 from mlops_platform.console import Console
 
 
 def end(console: Console, act: Callable[[Console], int]) -> None:
     """Run a command and exit with its status."""
-    raise typer.Exit(guarded(console, act))
+
+    def checked(console: Console) -> int:
+        require_available(console.command)
+        return act(console)
+
+    raise typer.Exit(guarded(console, checked))
 
 
 def guarded(console: Console, act: Callable[[Console], int]) -> int:

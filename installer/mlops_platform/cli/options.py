@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from mlops_platform.base.pod import PROJECT_VARIABLE
 from mlops_platform.console import Output
 
 
@@ -87,7 +88,7 @@ ImportItems = Annotated[
 ExampleFolder = Annotated[
     Path | None, typer.Option("--to", help="The folder; default: the project's name and -example.")
 ]
-Project = Annotated[str, typer.Option("--project", "-p", help="Name of a project.")]
+Project = Annotated[str, typer.Option("--project", "-p", envvar=PROJECT_VARIABLE, help="Name of a project.")]
 Members = Annotated[
     list[str] | None,
     typer.Option(

@@ -12,7 +12,7 @@ from mlops_platform.commands._project import context_of_project, interruptible
 from mlops_platform.console import Console
 
 if TYPE_CHECKING:
-    from mlops_platform.run.context import Context
+    from mlops_platform.run.project import ProjectContext
     from mlops_platform.steps.models.registry import Resolution
     from mlops_platform.steps.models.serve import Target
 
@@ -81,7 +81,12 @@ def _require_canary(target: Target, stable: str, others: Mapping[str, int], *, p
 
 
 def end_canary(
-    console: Console, context: Context, existing: dict[str, Any], name: str, found: Resolution, project: str
+    console: Console,
+    context: ProjectContext,
+    existing: dict[str, Any],
+    name: str,
+    found: Resolution,
+    project: str,
 ) -> None:
     """End the canary of a model whose stable version is served again. Raises UsageError for another one."""
     from mlops_platform.adapters.kube.inference import canaries_of, version_of

@@ -9,10 +9,10 @@ from mlops_platform.console import Console
 
 if TYPE_CHECKING:
     from mlops_platform.report.models import Row
-    from mlops_platform.run.context import Context
+    from mlops_platform.run.project import ProjectContext
 
 
-def row_of(console: Console, context: Context, name: str, project: str) -> Row:
+def row_of(console: Console, context: ProjectContext, name: str, project: str) -> Row:
     from mlops_platform.report.models import rows_of
 
     rows = rows_of(context, project, name)
@@ -21,7 +21,7 @@ def row_of(console: Console, context: Context, name: str, project: str) -> Row:
     return rows[0]
 
 
-def unknown(console: Console, context: Context, name: str, project: str) -> UsageError:
+def unknown(console: Console, context: ProjectContext, name: str, project: str) -> UsageError:
     from mlops_platform.report.models import rows_of
 
     known = ", ".join(row.name for row in rows_of(context, project)) or "none yet"

@@ -13,7 +13,7 @@ from mlops_platform.console import Console
 
 if TYPE_CHECKING:
     from mlops_platform.adapters.kube import Kube
-    from mlops_platform.run.context import Context
+    from mlops_platform.run.project import ProjectContext
 
 
 def list_(console: Console, project: str) -> int:
@@ -43,7 +43,7 @@ def logs(console: Console, name: str, project: str, *, tail: int, follow: bool) 
     return _print(console, texts, name, project, stored=False, state=state)
 
 
-def _state(context: Context, project: str, job: Mapping[str, Any] | None) -> str:
+def _state(context: ProjectContext, project: str, job: Mapping[str, Any] | None) -> str:
     """'failed: it needs more memory than its limit'; '' for a job that is gone."""
     from mlops_platform.report.jobs import rows_of
 
@@ -70,7 +70,12 @@ def _follow(console: Console, kube: Kube, project: str, job: Mapping[str, Any], 
 
 
 def _stored(
-    console: Console, context: Context, job: Mapping[str, Any] | None, name: str, project: str, tail: int
+    console: Console,
+    context: ProjectContext,
+    job: Mapping[str, Any] | None,
+    name: str,
+    project: str,
+    tail: int,
 ) -> int:
     """Print the stored logs. Raises UsageError if there is neither such a job nor a log of one."""
     from mlops_platform.steps.projects.jobs import bare, stored
@@ -129,7 +134,7 @@ def stop(console: Console, name: str, project: str) -> int:
     return console.done({"project": project, "kind": kind, "stopped": own}, text)
 
 
-def _job(console: Console, context: Context, name: str, project: str) -> Mapping[str, Any]:
+def _job(console: Console, context: ProjectContext, name: str, project: str) -> Mapping[str, Any]:
     from mlops_platform.steps.projects.jobs import find
 
     job = find(context.clients.kube, project, name)
@@ -139,7 +144,7 @@ def _job(console: Console, context: Context, name: str, project: str) -> Mapping
 
 
 def _unknown(
-    console: Console, context: Context, name: str, project: str, stored: Sequence[str]
+    console: Console, context: ProjectContext, name: str, project: str, stored: Sequence[str]
 ) -> UsageError:
     from mlops_platform.adapters.kube.batch import find
 

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 from mlops_platform.base.errors import UsageError
 from mlops_platform.commands._canary import end_canary
 from mlops_platform.commands._models import require_same_model, row_of, unknown
-from mlops_platform.commands._project import context_of_project, interruptible
+from mlops_platform.commands._project import context_of_project, interruptible, whole_context_of_project
 from mlops_platform.console import Console
 
 if TYPE_CHECKING:
-    from mlops_platform.run.context import Context
+    from mlops_platform.run.project import ProjectContext
 
 
 def serve(
@@ -123,7 +123,7 @@ def score(
     check_memory(memory)
     if len(targets) != 1:
         raise UsageError(f"model score: {len(targets)} files in --output", hint="give one")
-    context = context_of_project(console, project)
+    context = whole_context_of_project(console, project)
     batch = batch_of(context, project, source, targets[0])
     with opened(context, project) as registry:
         found = resolve(registry, wanted, project)
@@ -136,7 +136,7 @@ def score(
     return console.done({**data, "result": last}, text)
 
 
-def _authority(context: Context) -> str:
+def _authority(context: ProjectContext) -> str:
     """The path of the certificate of the environment's authority; '' if it has none."""
     file = context.state / "authority.crt"
     return str(file) if file.is_file() else ""

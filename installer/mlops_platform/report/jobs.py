@@ -8,7 +8,7 @@ from typing import Any
 
 from mlops_platform.adapters.kube import Kube, KubeError
 from mlops_platform.adapters.kube.batch import Found, Work, find, pods_of, work
-from mlops_platform.run.context import Context
+from mlops_platform.run.project import ProjectContext
 
 _READ_LOGS = 10  # newest failed jobs whose reason is read from their logs
 
@@ -37,7 +37,7 @@ class Row:
         return {"waiting": "waiting for quota"}.get(self.state, self.state)
 
 
-def rows_of(context: Context, project: str) -> list[Row]:
+def rows_of(context: ProjectContext, project: str) -> list[Row]:
     """The jobs of a project, the newest first."""
     kube = context.clients.kube
     found = find(kube, project)

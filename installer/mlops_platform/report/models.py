@@ -17,7 +17,7 @@ from mlops_platform.adapters.kube.inference import (
     version_of,
 )
 from mlops_platform.environment.uis import MODELS_HOST
-from mlops_platform.run.context import Context
+from mlops_platform.run.project import ProjectContext
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Row:
         return f"{self.ready}/{self.wanted}"
 
 
-def rows_of(context: Context, project: str, name: str = "") -> list[Row]:
+def rows_of(context: ProjectContext, project: str, name: str = "") -> list[Row]:
     """The served models of a project, or one of them."""
     parts = parts_of(context.clients.kube, project, name)
     now = datetime.now(UTC)
@@ -55,7 +55,7 @@ def rows_of(context: Context, project: str, name: str = "") -> list[Row]:
     return sorted(found, key=lambda row: row.name)
 
 
-def address_of(context: Context, project: str, name: str) -> str:
+def address_of(context: ProjectContext, project: str, name: str) -> str:
     """The address outside of the cluster; '' if no chosen component has this host."""
     environment = context.environment
     hosts = {served.host for each in context.components for served in each.serves.values()}
@@ -67,7 +67,7 @@ def inside_of(project: str, name: str) -> str:
     return f"http://{name}-predictor.{project}.svc"
 
 
-def _row(context: Context, project: str, each: Mapping[str, Any], parts: Parts, now: datetime) -> Row:
+def _row(context: ProjectContext, project: str, each: Mapping[str, Any], parts: Parts, now: datetime) -> Row:
     meta, found = each["metadata"], serving(each, parts, now)
     uri = uri_of(each)
     return Row(

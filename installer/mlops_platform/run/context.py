@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,108 +13,39 @@ from mlops_platform.adapters.images import Images, find_recipes
 from mlops_platform.adapters.programs import Programs
 from mlops_platform.adapters.terraform import Terraform
 from mlops_platform.base.cancel import Cancel
-from mlops_platform.base.paths import Paths
 from mlops_platform.base.progress import Silent
-from mlops_platform.catalogue.catalogue import SECRET_STORE, Catalog
+from mlops_platform.catalogue.catalogue import SECRET_STORE
 from mlops_platform.catalogue.component import Component
 from mlops_platform.clusters.base import Cluster, ClusterAccess
 from mlops_platform.engine.graph import Slot
-from mlops_platform.environment.chosen import chosen_components, chosen_provider
-from mlops_platform.environment.model import Environment
+from mlops_platform.environment.chosen import chosen_provider
+from mlops_platform.run.clients import Clients
 from mlops_platform.run.open import Opened
+from mlops_platform.run.project import ProjectContext
 from mlops_platform.run.resolved import ResolvedComponent, Surroundings, resolve
 
 if TYPE_CHECKING:
     from mlops_platform.adapters.helm import Helm
     from mlops_platform.adapters.kube import Kube
-    from mlops_platform.adapters.kube.endpoints import Address
     from mlops_platform.adapters.kube.operators import Operator
     from mlops_platform.adapters.vault import VaultConnection
     from mlops_platform.run.redaction import WatchedSecrets
     from mlops_platform.run.secrets import SecretSource
 
 
-class Clients:
-    """Clients of a cluster that exists; made on first use, shared by all threads."""
-
-    def __init__(
-        self, access: Slot[ClusterAccess], before_change: Callable[[Kube], None], *, ahead: bool = False
-    ) -> None:
-        """`ahead`: read whole kinds until the first change; for a cluster that belongs to the environment."""
-        self._access = access
-        self._before_change = before_change
-        self._ahead = ahead
-        self._lock = threading.Lock()
-        self._writing = False
-        self._images: frozenset[str] | None = None
-
-    @cached_property
-    def kube(self) -> Kube:
-        from mlops_platform.adapters.kube import Kube  # imported at use: start-up time
-        from mlops_platform.adapters.kube.ahead import ReadAhead  # imported at use: start-up time
-
-        access = self._access.get()
-        made = ReadAhead if self._ahead else Kube
-        return made(access.kubeconfig, access.token)
-
-    @cached_property
-    def api_addresses(self) -> tuple[Address, ...]:
-        """The addresses of the API server, read once, on first use."""
-        from mlops_platform.adapters.kube.endpoints import api_addresses  # imported at use: start-up time
-
-        return api_addresses(self.kube)
-
-    @cached_property
-    def node_addresses(self) -> tuple[str, ...]:
-        """The addresses of the nodes, read once, on first use."""
-        from mlops_platform.adapters.kube.endpoints import node_addresses  # imported at use: start-up time
-
-        return node_addresses(self.kube)
-
-    def images(self, cluster: Cluster) -> frozenset[str]:
-        """The images on the nodes at the first call: many steps ask, one request answers."""
-        with self._lock:
-            if self._images is None:
-                self._images = cluster.images_present()
-            return self._images
-
-    def kube_for_write(self) -> Kube:
-        """The client for a step that changes the cluster; takes the environment's lease first."""
-        with self._lock:
-            if not self._writing:
-                self.kube.changes()
-                self._before_change(self.kube)
-                self._writing = True
-        return self.kube
-
-
 @dataclass(frozen=True)
-class Context:
+class Context(ProjectContext):
     """The context of a run. It is frozen; values that become known during the run are in slots."""
 
-    environment: Environment
-    catalog: Catalog
-    paths: Paths
+    clients: Clients
     cluster: Cluster
     programs: Programs
     images: Images
     terraform: Terraform
-    cancel: Cancel
     run_folder: Path
     access: Slot[ClusterAccess]
-    clients: Clients
     beside: Path = field(default=Path())  # the environment file's folder: base of relative paths in it
     redact: Callable[[str], None] = field(default=lambda _: None)  # hides a secret's value in all output
-
-    @property
-    def state(self) -> Path:
-        """This environment's state folder."""
-        return self.paths.environment(self.environment.name)
-
-    @property
-    def components(self) -> tuple[Component, ...]:
-        """The chosen components, in the catalogue's order."""
-        return chosen_components(self.environment, self.catalog)
 
     @cached_property
     def resolved(self) -> Mapping[str, ResolvedComponent]:

@@ -26,10 +26,15 @@ from mlops_platform.adapters.images.layer import (
 from mlops_platform.adapters.images.recipe import Read, Recipe
 from mlops_platform.adapters.programs import ARCHITECTURE, Programs
 from mlops_platform.base.cancel import Cancel
+from mlops_platform.base.paths import Paths
 from mlops_platform.base.progress import Progress
 
 # Raise it if layers are made differently: it changes every image.
 FORMAT = 2
+
+_PACKAGE = Path(__file__).resolve().parents[2]
+# Of the package: its data, which is added apart, bytecode, and sources of Go programs.
+_NOT_SHIPPED = re.compile(r"^/_data/|/__pycache__/|/programs?/")
 
 # Kinds of layers with folders, links and accounts that small layers use.
 _FIXED = ("debian", "files")
@@ -91,7 +96,7 @@ def parts(chain: Sequence[Read], programs: Programs) -> list[Part]:
         found.append(_pip(read))
     if recipe.programs:
         found.append(_programs(read, programs))
-    if recipe.files or recipe.directories or recipe.user is not None:
+    if recipe.files or recipe.program or recipe.directories or recipe.user is not None:
         found.append(_files(read))
     return found
 
@@ -160,11 +165,13 @@ def _programs(read: Read, programs: Programs) -> Part:
 
 def _files(read: Read) -> Part:
     recipe = read.recipe
+    own = _own_program(recipe.program) if recipe.program else {}
 
     def make(place: Workplace) -> list[Entry]:
         entries = [
             entry for path, source in recipe.files.items() for entry in _copied(path, read.source(source))
         ]
+        entries += [file(path, source) for path, source in own.items()]
         owner = recipe.user or 0
         entries += [folder(path, int(mode, 8), owner) for path, mode in recipe.directories.items()]
         below = place.paths(*_FIXED)
@@ -177,8 +184,22 @@ def _files(read: Read) -> Part:
         "directories": recipe.directories,
         "user": recipe.user,
         "home": recipe.workdir,
+        **({"program": {path: _contents(source) for path, source in own.items()}} if own else {}),
     }
     return Part("files", f"files: {' '.join([*recipe.files, *recipe.directories])}", inputs, _FIXED, make)
+
+
+def _own_program(folder: str) -> dict[str, Path]:
+    """Return the files of this program by their path in the image, laid out as in its wheel."""
+    assets = Paths.default().assets
+    found = {f"{folder}/mlops_platform/_data/helm-values": assets / "helm-values"}
+    found[f"{folder}/mlops_platform"] = _PACKAGE
+    return {
+        f"{path}/{inside}": source / inside
+        for path, source in found.items()
+        for inside in sorted(str(each.relative_to(source)) for each in source.rglob("*") if each.is_file())
+        if not _NOT_SHIPPED.search(f"/{inside}")
+    }
 
 
 def _copied(path: str, source: Path) -> Iterable[Entry]:

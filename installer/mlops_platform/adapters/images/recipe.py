@@ -78,6 +78,10 @@ class Recipe(Strict):
     pip: Source = Field("", description="requirements.txt, every line pinned and hashed")
     programs: list[ProgramFile] = Field(default_factory=list)
     files: dict[InImage, Source] = Field(default_factory=dict, description="Files or folders")
+    program: InImage | None = Field(
+        None,
+        description="Folder that gets the package mlops_platform with its components, for `files` to start",
+    )
     directories: dict[InImage, Mode] = Field(default_factory=dict, description="Empty folders, owned by user")
     user: Annotated[int, Field(ge=0, le=2**31)] | None = None
     entrypoint: list[str] = Field(default_factory=list)

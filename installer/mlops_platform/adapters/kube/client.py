@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from mlops_platform.adapters.kube.connection import Connection
 from mlops_platform.adapters.kube.definitions import wait_served
 from mlops_platform.adapters.kube.errors import KubeError
 from mlops_platform.adapters.kube.resources import Resources, Served, root
-from mlops_platform.adapters.kube.transport import FIELD_MANAGER, JSON, Transport
+from mlops_platform.adapters.kube.transport import FIELD_MANAGER, JSON, Requests, Transport
 
 _APPLY = "application/apply-patch+yaml"  # JSON is YAML
 _MERGE = "application/merge-patch+json"
@@ -34,13 +33,14 @@ class Kube(Transport):
         *,
         context: str = "",
         scratch: Path | None = None,
+        connection: Requests | None = None,
     ) -> None:
         """Log in as the kubeconfig says (`context`: not its current one); raises PreflightError.
 
         `token` gives a valid token in place of the user's login. `scratch` is the folder for key files, by
-        default the kubeconfig's.
+        default the kubeconfig's. A `connection` replaces all of that.
         """
-        super().__init__(kubeconfig, Connection(kubeconfig, context, token, scratch))
+        super().__init__(kubeconfig, connection or _connection(kubeconfig, context, token, scratch))
         self._resources = Resources(lambda path: self._get(path))
 
     def changes(self) -> None:
@@ -225,6 +225,15 @@ class Kube(Transport):
 
         command = self.kubectl("describe", "crd", definition["metadata"]["name"])
         wait_served(definition, self._resources, ask, command)
+
+
+def _connection(
+    kubeconfig: Path, context: str, token: Callable[[], str] | None, scratch: Path | None
+) -> Requests:
+    # Loads the package kubernetes, which notebooks have in another version: imported at use.
+    from mlops_platform.adapters.kube.connection import Connection
+
+    return Connection(kubeconfig, context, token, scratch)
 
 
 def _log_path(namespace: str, pod: str, container: str, tail: int, **more: str | bool) -> str:

@@ -32,6 +32,7 @@ from mlops_platform.adapters.kube.kubeconfig import (
 )
 from mlops_platform.adapters.kube.package import (
     ApiClient,
+    ApiException,
     ConfigException,
     Configuration,
     KubeConfigLoader,
@@ -78,7 +79,7 @@ class Connection:
     def request(
         self, method: str, path: str, body: object, headers: Mapping[str, str], timeout: tuple[float, Any]
     ) -> urllib3.BaseHTTPResponse:
-        """Send one request; the body of the answer is not read yet. Raises HTTPError or ApiException."""
+        """Send one request; the body of the answer is not read yet. Raises HTTPError."""
         live = self._current()
         response = self._send(live, method, path, body, headers, timeout)
         if response.status == _UNAUTHORIZED and live.renewable:  # such an answer means: nothing was done
@@ -114,7 +115,11 @@ class Connection:
         timeout: tuple[float, Any],
     ) -> urllib3.BaseHTTPResponse:
         url = live.api.configuration.host + path
-        sent = live.api.call_api(method, url, {**headers, **_headers(live)}, body, _request_timeout=timeout)
+        sending = {**headers, **_headers(live)}
+        try:
+            sent = live.api.call_api(method, url, sending, body, _request_timeout=timeout)
+        except ApiException as error:  # the package's word for a TLS error
+            raise urllib3.exceptions.HTTPError(error.reason or str(error)) from error
         response: urllib3.BaseHTTPResponse = sent.response
         return response
 

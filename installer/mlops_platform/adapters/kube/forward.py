@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from mlops_platform.adapters.kube.client import Kube, Object
+from mlops_platform.adapters.kube.connection import Connection
 from mlops_platform.adapters.kube.rollout import pod_state
 from mlops_platform.adapters.kube.tunnel import Refused, Tunnel
 from mlops_platform.adapters.wait import Pending, wait_until
@@ -128,7 +129,9 @@ class _Target:
         if isinstance(found, Pending):
             return found
         try:
-            return Tunnel.open(self._kube.connection, self._namespace, *found)
+            connection = self._kube.connection
+            assert isinstance(connection, Connection), "pods open no port-forward"
+            return Tunnel.open(connection, self._namespace, *found)
         except Refused as error:
             return Pending(f"{error.what}: {error.why}")
 

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import urllib3
 
-from mlops_platform.adapters.kube.connection import Connection
 from mlops_platform.adapters.kube.errors import KubeError, rejected, unreachable
-from mlops_platform.adapters.kube.package import ApiException
 from mlops_platform.adapters.wait import Pending, wait_until
 from mlops_platform.base.errors import WaitTimedOut
 
@@ -24,10 +22,19 @@ _LATER = 429  # with Retry-After: nothing was done, and the same request may be 
 _LATER_SECONDS = 15.0
 
 
+class Requests(Protocol):
+    """A connection to an API server: that of a kubeconfig, or that of a pod."""
+
+    def request(
+        self, method: str, path: str, body: object, headers: Mapping[str, str], timeout: tuple[float, Any]
+    ) -> urllib3.BaseHTTPResponse:
+        """Send one request; the body of the answer is not read yet. Raises HTTPError."""
+
+
 class Transport:
     """The connection to one API server; thread-safe, connections are kept."""
 
-    def __init__(self, kubeconfig: Path, connection: Connection) -> None:
+    def __init__(self, kubeconfig: Path, connection: Requests) -> None:
         self.kubeconfig = kubeconfig
         self.connection = connection
 
@@ -126,7 +133,7 @@ class Transport:
             except (urllib3.exceptions.ProtocolError, urllib3.exceptions.ReadTimeoutError) as error:
                 if not tries:
                     raise self._unreachable(error) from error
-            except (urllib3.exceptions.HTTPError, ApiException) as error:
+            except urllib3.exceptions.HTTPError as error:
                 raise self._unreachable(error) from error
 
     def _unreachable(self, error: Exception) -> KubeError:

@@ -22,7 +22,7 @@ from mlops_platform.base.errors import StepError, UsageError
 from mlops_platform.base.labels import DIGEST, MODEL_VERSION
 from mlops_platform.catalogue.scripts import ModelsPart
 from mlops_platform.environment.uis import models_router
-from mlops_platform.run.context import Context
+from mlops_platform.run.project import ProjectContext
 from mlops_platform.steps.models.manifest import digest_of, manifest
 from mlops_platform.steps.models.options import Sizes
 from mlops_platform.steps.models.registry import Resolution, uri
@@ -147,7 +147,7 @@ class Canary:
 
 
 @contextmanager
-def routed(context: Context, project: str, name: str) -> Iterator[Callable[[], Mapping[str, int]]]:
+def routed(context: ProjectContext, project: str, name: str) -> Iterator[Callable[[], Mapping[str, int]]]:
     """Yield the function that reads the shares of a model's predictors from the component that routes.
 
     Raises UsageError if no component splits requests.
@@ -160,7 +160,7 @@ def routed(context: Context, project: str, name: str) -> Iterator[Callable[[], M
             command=f"mlops-platform env show {context.environment.name}",
         )
     component, port = found
-    with reached(context, project, context.resolved[component.name], port) as (url, token):
+    with reached(context, project, component, port) as (url, token):
         yield lambda: _shares(f"{url}/{project}/", token, name)
 
 

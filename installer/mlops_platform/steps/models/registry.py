@@ -10,9 +10,9 @@ from urllib.parse import quote
 from mlops_platform.adapters.models import READY, RegisteredModel, Registry
 from mlops_platform.base.errors import UsageError
 from mlops_platform.base.values import substitute
+from mlops_platform.catalogue.component import Component
 from mlops_platform.catalogue.scripts import ModelsPart
-from mlops_platform.run.context import Context
-from mlops_platform.run.resolved import ResolvedComponent
+from mlops_platform.run.project import ProjectContext
 from mlops_platform.steps.models.options import Reference
 from mlops_platform.steps.projects.servers import reached
 
@@ -26,12 +26,11 @@ class Resolution:
     note: str = ""
 
 
-def registry_of(context: Context) -> tuple[ResolvedComponent, ModelsPart]:
+def registry_of(context: ProjectContext) -> tuple[Component, ModelsPart]:
     """The chosen component with the registry. Raises UsageError if there is none."""
-    for each in context.resolved.values():
-        projects = each.component.projects
-        if projects and projects.models:
-            return each, projects.models
+    for each in context.components:
+        if each.projects and each.projects.models:
+            return each, each.projects.models
     name = context.environment.name
     raise UsageError(
         f"{name} has no registry of models",
@@ -42,10 +41,10 @@ def registry_of(context: Context) -> tuple[ResolvedComponent, ModelsPart]:
 
 
 @contextmanager
-def opened(context: Context, project: str) -> Iterator[Registry]:
+def opened(context: ProjectContext, project: str) -> Iterator[Registry]:
     """Open the registry for the block. Raises UsageError, StepError."""
-    resolved, part = registry_of(context)
-    with reached(context, project, resolved, part.port) as (url, token):
+    component, part = registry_of(context)
+    with reached(context, project, component, part.port) as (url, token):
         yield Registry(url, part.api, token)
 
 

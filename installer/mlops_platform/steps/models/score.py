@@ -69,7 +69,8 @@ def score(
     say: Callable[[str], None],
 ) -> str:
     """Run the Job; return the last line of its log. Raises JobFailed with the reason."""
-    resolved, part = registry_of(context)
+    component, part = registry_of(context)
+    resolved = context.resolved[component.name]
     if part.score is None:
         raise UsageError(f"the registry of {context.environment.name} cannot score batches")
     job = ScriptJob(

@@ -138,7 +138,11 @@ def retry(kube: Kube, target: Target) -> None:
     parts = parts_of(kube, target.project, target.name)
     found = serving(parts.services[0], parts, datetime.now(UTC)) if parts.services else None
     if found and found.failure:
-        kube.delete("v1", "Pod", found.pod, target.project)
+        try:
+            kube.delete("v1", "Pod", found.pod, target.project)
+        except KubeError as error:
+            if error.status != 403:  # the account of a notebook deletes no pods: the kubelet tries again
+                raise
 
 
 def stop(kube: Kube, project: str, name: str, say: Callable[[str], None]) -> bool:

@@ -14,7 +14,7 @@ from mlops_platform.adapters.stored_logs import StoredLogs
 from mlops_platform.adapters.wait import Pending, wait_until
 from mlops_platform.base.errors import StepError, UsageError
 from mlops_platform.base.humanize import plural
-from mlops_platform.run.context import Context
+from mlops_platform.run.project import ProjectContext
 from mlops_platform.steps.projects.servers import reached
 
 Object = Mapping[str, Any]
@@ -90,12 +90,11 @@ def lines(kube: Kube, project: str, source: Source, tail: int) -> Iterator[str]:
 
 
 @contextmanager
-def stored(context: Context, project: str) -> Iterator[StoredLogs | None]:
+def stored(context: ProjectContext, project: str) -> Iterator[StoredLogs | None]:
     """The stored logs of a project for the block; None if no component keeps logs. Raises StepError."""
-    for each in context.resolved.values():
-        projects = each.component.projects
-        if projects and projects.job_logs:
-            with reached(context, project, each, projects.job_logs) as (url, token):
+    for each in context.components:
+        if each.projects and each.projects.job_logs:
+            with reached(context, project, each, each.projects.job_logs) as (url, token):
                 yield StoredLogs(url, project, token)
             return
     yield None

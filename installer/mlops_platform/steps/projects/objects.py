@@ -7,10 +7,12 @@ from typing import Any
 
 from mlops_platform.adapters.kube.namespaces import labels_of
 from mlops_platform.base.labels import GPU, OWNED, PROJECT_LABEL
+from mlops_platform.base.pod import PROJECT_VARIABLE, VARIABLE
 from mlops_platform.base.quantities import to_bytes
 from mlops_platform.base.values import substitute
 from mlops_platform.catalogue.catalogue import Catalog
 from mlops_platform.run.context import Context
+from mlops_platform.run.pod import describe
 from mlops_platform.steps.network import policies
 from mlops_platform.steps.network.policies import NONE_OUTSIDE, Outside
 from mlops_platform.steps.projects.data import CONFIG_NAME, data_of
@@ -63,7 +65,7 @@ def objects_of(
         project,
         project.name,
         labels,
-        _environment(context),
+        _environment(context, project),
         data.environment(project.name) if data else None,
         Outside(
             context.clients.api_addresses if _runs_pods(context) else (),
@@ -78,9 +80,9 @@ def _runs_pods(context: Context) -> bool:
     return any(part and part.pods for part in parts)
 
 
-def _environment(context: Context) -> dict[str, str]:
-    """The variables of all components for pods of projects."""
-    found: dict[str, str] = {}
+def _environment(context: Context, project: Project) -> dict[str, str]:
+    """The variables of all components for pods of projects, and those of the command line in pods."""
+    found = {VARIABLE: describe(context.environment), PROJECT_VARIABLE: project.name}
     for each in context.resolved.values():
         if part := each.component.projects:
             found |= substitute(part.environment, each.variables)

@@ -59,6 +59,7 @@ _BASE: Mapping[Role, Sequence[Manifest]] = {
             "verbs": _READ,
         },
         {"apiGroups": ["batch"], "resources": ["jobs", "cronjobs"], "verbs": _READ},
+        {"apiGroups": ["apps"], "resources": ["deployments", "replicasets"], "verbs": _READ},
         {"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": _READ},
     ],
     "edit": [

@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 import yaml
 from mlops_platform.adapters.kube import Kube, KubeError, transport
+from mlops_platform.adapters.kube.connection import Connection
 from mlops_platform.adapters.kube.kubeconfig import KubeconfigError
 from mlops_platform.base.errors import CommandFailed, PreflightError
 
@@ -447,6 +448,7 @@ def test_proxy_of_environment_carries_requests_and_forwards(
         file = write(tmp_path, api, {"token": "t"}, server="https://api.test:6443")
         kube = Kube(file)
         asked(kube)
+        assert isinstance(kube.connection, Connection)
         kube.connection.dial(10).close()
         assert len(proxy.asked) == 2
         for head in proxy.asked:

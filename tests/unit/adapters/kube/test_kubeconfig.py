@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from mlops_platform.adapters.kube import Kube
+from mlops_platform.adapters.kube.connection import Connection
 from mlops_platform.adapters.kube.kubeconfig import KubeconfigError, one_context
 
 GOOD: dict[str, Any] = {
@@ -39,6 +40,7 @@ def user(section: Any) -> dict[str, Any]:
 
 def test_address_and_prefix_are_read(tmp_path: Path) -> None:
     connection = Kube(write(tmp_path, GOOD)).connection
+    assert isinstance(connection, Connection)
     assert (connection.host, connection.port, connection.prefix) == ("10.0.0.1", 6443, "/prefix")
 
 
