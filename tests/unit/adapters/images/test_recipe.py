@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from mlops_platform.adapters.images.recipe import find_recipes, read_recipes, requirements
+from mlops_platform.adapters.images.parts import parts
+from mlops_platform.adapters.images.recipe import Read, Recipe, find_recipes, read_recipes, requirements
+from mlops_platform.adapters.programs import Programs
 from mlops_platform.base.errors import ConfigurationError, Exit
 from mlops_platform.base.paths import Paths
 
@@ -55,4 +57,16 @@ def test_requirements_are_read_like_pip(tmp_path: Path) -> None:
     assert [(n, text.split()) for n, text in requirements(file)] == [
         (3, ["a==1", "--hash=sha256:aa", "--hash=sha256:bb"]),
         (7, ["b==2"]),
+    ]
+
+
+def test_program_is_laid_out_as_in_its_wheel_and_changes_the_image(tmp_path: Path) -> None:
+    (tmp_path / "image.yaml").write_text("name: app\nprogram: /opt\n")
+    read = Read(Recipe.model_validate({"name": "app", "program": "/opt"}), tmp_path)
+    (part,) = parts([read], Programs(tmp_path))
+    inside = part.inputs["program"]
+    wanted = ("cli/__init__.py", "_data/helm-values/mlflow/component.yaml", "charts/service/values.yaml")
+    assert {f"/opt/mlops_platform/{each}" for each in wanted} <= inside.keys()
+    assert not [
+        path for path in inside if "__pycache__" in path or "/_data/helm-values/kserve/program/" in path
     ]
