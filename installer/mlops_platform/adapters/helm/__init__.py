@@ -11,6 +11,7 @@ from mlops_platform.adapters.helm.sources import (
     KustomizeTree,
     ModuleCharts,
     RepositoryChart,
+    cached_name,
 )
 from mlops_platform.adapters.prebuilt import Prebuilt
 from mlops_platform.adapters.programs import Program
@@ -31,7 +32,7 @@ HELM = Program(
         sha256="b66cb19f2b31f9d427632ea6c4b4a1ff89b74ecaeaee323cd166da41a7af53bd",
     ),
 )
-# Built for the first kustomize tree: most platforms have none.
+# Built only if a component's release is made by it.
 KUSTOMIZE = Program("kustomize", _HERE / "kustomize-program")
 
 __all__ = [
@@ -50,4 +51,5 @@ __all__ = [
     "RepositoryChart",
     "Rules",
     "WebhookLimit",
+    "cached_name",
 ]

@@ -6,7 +6,6 @@ import hashlib
 import http.client
 import ipaddress
 import os
-import re
 import shlex
 import shutil
 import urllib.request
@@ -22,17 +21,18 @@ from mlops_platform.adapters.helm.kustomize import render, render_overlay
 from mlops_platform.adapters.helm.release import Release
 from mlops_platform.adapters.helm.rendered import Rendered, changed, write_chart
 from mlops_platform.adapters.helm.sources import (
-    ChartSource,
     InTreeChart,
     KustomizeTree,
     ModuleCharts,
     RepositoryChart,
+    cached_name,
+    title_of,
 )
 from mlops_platform.adapters.process import Completed
 from mlops_platform.base.cancel import Cancel
 from mlops_platform.base.errors import StepError
 from mlops_platform.base.progress import Progress
-from mlops_platform.base.yaml import dump, kubernetes_objects, load_kubernetes
+from mlops_platform.base.yaml import dump, kubernetes_objects
 
 Build = Callable[[Progress, Cancel], Path]  # builds a program if it is missing
 Check = Callable[[Rendered], None]  # raises an error for objects that must not be sent
@@ -158,8 +158,7 @@ class Charts:
             require_digest(archive, source.digest, f"{title} of {source.repo}")
             return archive
 
-        name = re.sub(r"[^A-Za-z0-9._-]", "_", title)
-        target = self._cache / "charts" / f"{name}-{source.digest.removeprefix('sha256:')[:12]}{ending}"
+        target = self._cache / "charts" / cached_name(source)
         build_once(self._cache, target, make, progress=progress, cancel=cancel)
         require_digest(target, source.digest, f"{target}, which was correct after its download,")
         return target
@@ -178,18 +177,6 @@ def write_values(folder: Path, release: Release) -> Path:
     with os.fdopen(descriptor, "w") as opened:
         opened.write(dump(release.values))
     return file
-
-
-def title_of(source: ChartSource) -> str:
-    """Name and version for the screen, such as 'minio-17.0.1'."""
-    if isinstance(source, InTreeChart):
-        chart = load_kubernetes(source.folder / "Chart.yaml")
-        return f"{chart['name']}-{chart['version']}"
-    if isinstance(source, RepositoryChart):
-        return f"{source.name}-{source.version}"
-    if isinstance(source, ModuleCharts):
-        return f"{source.module.rpartition('/')[2]}-{source.version}"
-    return f"{source.repo.rstrip('/').rpartition('/')[2]}-{source.ref}"
 
 
 def require_safe(url: str) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlops_platform.adapters.buildonce import tethered
-from mlops_platform.adapters.helm.charts import Build, Charts, Check, title_of, write_values
+from mlops_platform.adapters.helm.charts import Build, Charts, Check, write_values
 from mlops_platform.adapters.helm.release import (
     ANSWERED_LABEL,
     CHART_LABEL,
@@ -24,7 +24,7 @@ from mlops_platform.adapters.helm.release import (
     digest_of,
     read_installed,
 )
-from mlops_platform.adapters.helm.sources import ChartSource
+from mlops_platform.adapters.helm.sources import ChartSource, title_of
 from mlops_platform.adapters.kube.readiness import WORKLOADS_LABEL, selectors, wait_ready, workload_count
 from mlops_platform.adapters.process import Completed, pasteable, run
 from mlops_platform.adapters.wait import Pending, wait_until

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 from mlops_platform.adapters.buildonce import build_once
 from mlops_platform.adapters.gomodules import downloaded
 from mlops_platform.adapters.helm.rendered import Object
-from mlops_platform.adapters.helm.sources import ModuleCharts
+from mlops_platform.adapters.helm.sources import ModuleCharts, cached_name
 from mlops_platform.adapters.process import Completed
 from mlops_platform.base.cancel import Cancel
 from mlops_platform.base.errors import StepError
@@ -28,8 +27,7 @@ def charts(cache: Path, source: ModuleCharts, progress: Progress, cancel: Cancel
 
     Only the charts are kept: a module can have hundreds of megabytes.
     """
-    name = re.sub(r"[^A-Za-z0-9._-]", "_", f"{source.module.rpartition('/')[2]}-{source.version}")
-    target = cache / "charts" / f"{name}-{source.digest.removeprefix('sha256:')[:12]}"
+    target = cache / "charts" / cached_name(source)
 
     def make(work: Path) -> Path:
         pinned = (source.module, source.version, source.sums)

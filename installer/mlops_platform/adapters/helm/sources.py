@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from mlops_platform.adapters.helm.rules import NO_RULES, Rules
+from mlops_platform.base.yaml import load_kubernetes
 
 
 @dataclass(frozen=True)
@@ -88,3 +90,24 @@ class ModuleCharts:
 
 
 ChartSource = InTreeChart | RepositoryChart | KustomizeTree | ModuleCharts
+
+
+def cached_name(source: ChartSource) -> str:
+    """Name below cache/charts of what is downloaded for a source; '' if nothing is."""
+    if isinstance(source, InTreeChart):
+        return ""
+    endings = {RepositoryChart: ".tgz", KustomizeTree: ".tar.gz", ModuleCharts: ""}
+    title = re.sub(r"[^A-Za-z0-9._-]", "_", title_of(source))
+    return f"{title}-{source.digest.removeprefix('sha256:')[:12]}{endings[type(source)]}"
+
+
+def title_of(source: ChartSource) -> str:
+    """Name and version for the screen, such as 'minio-17.0.1'."""
+    if isinstance(source, InTreeChart):
+        chart = load_kubernetes(source.folder / "Chart.yaml")
+        return f"{chart['name']}-{chart['version']}"
+    if isinstance(source, RepositoryChart):
+        return f"{source.name}-{source.version}"
+    if isinstance(source, ModuleCharts):
+        return f"{source.module.rpartition('/')[2]}-{source.version}"
+    return f"{source.repo.rstrip('/').rpartition('/')[2]}-{source.ref}"
