@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from mlops_platform.adapters.helm import HELM
+from mlops_platform.adapters.helm import HELM, KUSTOMIZE
 from mlops_platform.adapters.programs import builds_at_once
 from mlops_platform.adapters.registry import ORAS
 from mlops_platform.catalogue.checks import GPUS, IDENTITIES, MATRIX, PROJECTS
@@ -111,9 +111,14 @@ class _Ground:
     parts: tuple[Part, ...]
     node: Part
     addons: Part
-    helm: Part
+    programs: Mapping[str, Part]
     loaded: Mapping[str, Part]
     lanes: Mapping[str, Lane]
+
+    def renderers(self, resolved: ResolvedComponent) -> tuple[Part, ...]:
+        """The steps that build the programs which render a release."""
+        tools = (HELM, KUSTOMIZE) if resolved.kustomized else (HELM,)
+        return tuple(self.programs[tool.name] for tool in tools)
 
     def images(self, names: Iterable[str]) -> Part:
         """The steps that load these images onto the nodes. Other images come from registries."""
@@ -132,7 +137,8 @@ class _Built:
 def _ground(context: Context) -> _Ground:
     cluster, check = context.cluster, chain(CheckMachine(context))
     names = image_names(context)
-    tools = [HELM, *([ORAS] if cluster.registry else [])]
+    kustomized = any(each.kustomized for each in context.resolved.values())
+    tools = [HELM, *([KUSTOMIZE] if kustomized else []), *([ORAS] if cluster.registry else [])]
     wanted = [*cluster.programs, *tools, *(p for name in names for p in context.images.programs(name))]
     programs = {p.name: after(BuildProgram(context, p), check) for p in wanted}
     images: dict[str, Part] = {}
@@ -150,7 +156,7 @@ def _ground(context: Context) -> _Ground:
     added = after(ApplyAddons(context), node, *(loaded[name] for name in cluster.images))
     addons = chain(added, CheckOperators(context))
     parts = (check, *programs.values(), *images.values(), node, *loaded.values(), addons)
-    return _Ground(parts, node, addons, programs[HELM.name], loaded, _lanes(programs, loaded))
+    return _Ground(parts, node, addons, programs, loaded, _lanes(programs, loaded))
 
 
 def _lanes(programs: Mapping[str, Part], loaded: Mapping[str, Part]) -> dict[str, Lane]:
@@ -186,7 +192,12 @@ def _component(context: Context, test: ComponentTest, ground: _Ground, built: Ma
             after(RunJob(context, resolved, job), required, ground.images([job.image]))
             for job in component.jobs
         ),
-        after(InstallRelease(context, resolved), required, ground.helm, ground.images(resolved.images)),
+        after(
+            InstallRelease(context, resolved),
+            required,
+            *ground.renderers(resolved),
+            ground.images(resolved.images),
+        ),
         *([ApplyObjects(context, resolved)] if component.objects else []),
         *([ConfigureVault(context, resolved)] if component == context.store else []),
         *(after(each, tested, ground.images(s.image for s in test.specs)) for each in verify),

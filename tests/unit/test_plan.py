@@ -75,3 +75,12 @@ def test_extra_is_built_and_tested_only_where_it_is_chosen(
     assert [*names[0], "torch"] == names[1]
     scripts = [spec.script for spec in chosen.resolved["trainer"].component.smoke]
     assert "smoke_torch.py" in scripts
+
+
+def test_kustomize_is_built_only_for_a_release_that_it_renders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without = plan_up(opened(tmp_path, monkeypatch)).requires
+    requires = plan_up(opened(tmp_path, monkeypatch, katib={})).requires
+    needing = {step for step, before in requires.items() if "program/kustomize" in before}
+    assert "program/kustomize" not in without and needing == {"katib/release"}

@@ -110,6 +110,13 @@ class ResolvedComponent:
         return tuple(dict.fromkeys([*([self.image] if self.image else []), *more]))
 
     @property
+    def kustomized(self) -> bool:
+        """True: kustomize renders its release, a tree or an overlay on a module."""
+        component = self.component
+        overlay = component.module and component.module.overlay
+        return bool(not self.in_tree and not component.chart and (component.kustomize or overlay))
+
+    @property
     def object_images(self) -> tuple[str, ...]:
         """The recipes that its custom resources name."""
         module = self.component.module
