@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from mlops_platform.adapters.helm import HELM
 from mlops_platform.adapters.images.debian import require_tools
 from mlops_platform.adapters.programs import find_go
 from mlops_platform.adapters.terraform import find_binary
+from mlops_platform.base.disk import MAKE_ROOM, Room, existing
 from mlops_platform.base.errors import PlatformError, PreflightError
 from mlops_platform.base.progress import Progress
 from mlops_platform.base.quantities import human
@@ -83,7 +83,7 @@ def _disks(context: Context) -> list[Check]:
     needed: dict[int, int] = {}
     named: dict[int, Path] = {}
     for place, size in places:
-        there = next(p for p in (place, *place.parents) if p.exists())
+        there = existing(place)
         disk = there.stat().st_dev
         needed[disk] = needed.get(disk, 0) + size
         named.setdefault(disk, there)
@@ -94,14 +94,11 @@ def _disks(context: Context) -> list[Check]:
 
 def _disk(place: Path, needed: int, later: int) -> Check:
     """The check of one disk; `later` are bytes that full volumes take in addition, for information."""
-    free = shutil.disk_usage(place).free
-    seen = f"needs {human(needed)} of {human(free)} free" + (
-        f", full volumes {human(later)} more" if later else ""
-    )
-    if free >= needed:
+    room = Room.of(place, needed)
+    seen = f"{room}, full volumes {human(later)} more" if later else str(room)
+    if room.enough:
         return Check("disk", "ok", seen)
-    fix = "mlops-platform cache prune, or set MLOPS_PLATFORM_CACHE and MLOPS_PLATFORM_HOME to a larger disk"
-    return Check("disk", "failure", seen, f"too little below {place}", fix)
+    return Check("disk", "failure", seen, f"too little below {place}", MAKE_ROOM)
 
 
 @dataclass(frozen=True)
