@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from mlops_platform.base.errors import Interrupted, StepError, UsageError
+from mlops_platform.base.errors import StepError, UsageError
+from mlops_platform.commands._again import continued
 from mlops_platform.console import Console
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def put(console: Console, source: str, project: str, to: str) -> int:
     again = f"mlops-platform project data put {source} --project {project} --env {console.environment}"
     sent: list[dict[str, object]] = []
     with (
-        _continued(again + (f" --to {to}" if to else "")),
+        continued(again + (f" --to {to}" if to else "")),
         opened(_context(console), project, writes=True) as bucket,
         Transfers(console).shown() as shown,
     ):
@@ -65,7 +65,7 @@ def get(console: Console, key: str, project: str, to: str) -> int:
     again = f"mlops-platform project data get {key} --project {project} --to {to} --env {console.environment}"
     got: list[dict[str, object]] = []
     with (
-        _continued(again),
+        continued(again),
         opened(_context(console), project) as bucket,
         Transfers(console).shown() as shown,
     ):
@@ -83,20 +83,6 @@ def get(console: Console, key: str, project: str, to: str) -> int:
                 file.equal = download(bucket, each, path, file.moved) == "equal"
             got.append({"key": each.key, "path": str(path), "bytes": each.size, "unchanged": file.equal})
     return console.done({"files": got}, f"{plural(len(got), 'file')} in {to}")
-
-
-@contextmanager
-def _continued(command: str) -> Iterator[None]:
-    """Add the command that continues a transfer to an error or interruption inside of the block."""
-    hint = "run the same command again: it skips what is done"
-    try:
-        yield
-    except KeyboardInterrupt as error:
-        raise Interrupted("interrupted", hint=hint, command=command) from error
-    except StepError as error:
-        if error.transient:
-            error.hint, error.command = hint, command
-        raise
 
 
 def _context(console: Console) -> Context:
