@@ -40,7 +40,7 @@ def build_once(
         return target
     say = (progress or Silent()).say
     key = f"{target.parent.name}-{target.name}"
-    with _shared(cache), _exclusive(cache / "locks" / key, target.name, say, cancel):
+    with no_pruning(cache), _exclusive(cache / "locks" / key, target.name, say, cancel):
         if target.exists():
             if whole():
                 return target
@@ -82,6 +82,14 @@ def shared_folder(
         if folder.exists() and not keep():
             progress.say(f"removing the build cache {name}")
             remove_tree(folder)
+
+
+@contextmanager
+def no_pruning(cache: Path) -> Iterator[None]:
+    """Exclude `exclude_builders`; any number of runs can hold this lock."""
+    with _opened(cache / "locks" / "builders") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)  # only pruning takes it exclusively, for seconds
+        yield
 
 
 @contextmanager
@@ -156,19 +164,20 @@ def make_durable(path: Path, *, only_itself: bool = False) -> None:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[int]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    file = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise StepError(
+            f"{path.parent} cannot be written",
+            why=str(error),
+            hint="make room, or set MLOPS_PLATFORM_CACHE to a folder of yours",
+            command=f"ls -ld {path.parent}",
+        ) from error
     try:
         yield file
     finally:
         os.close(file)
-
-
-@contextmanager
-def _shared(cache: Path) -> Iterator[None]:
-    with _opened(cache / "locks" / "builders") as file:
-        fcntl.flock(file, fcntl.LOCK_SH)  # only pruning takes it exclusively, for seconds
-        yield
 
 
 @contextmanager

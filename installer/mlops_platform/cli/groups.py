@@ -45,7 +45,7 @@ app.add_typer(job_app, name="job")
 app.add_typer(experiment_app, name="experiment")
 secrets_app = _group("secrets", "Secrets: rotate, copy to the cluster, list.")
 component_app = _group("component", "Your own components: write a folder, schema of component.yaml.")
-cache_app = _group("cache", "What was built on this machine: show, prune.")
+cache_app = _group("cache", "What was built on this machine: show, prune, export, import, key.")
 
 
 @env_app.command("list")
@@ -112,6 +112,47 @@ def cache_prune(
     from mlops_platform.commands import cache as command
 
     end(Console("cache prune", "", output), lambda console: command.run_prune(console, everything=everything))
+
+
+@cache_app.command("export")
+def cache_export(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="The file to write; -: stdout.")],
+    env: Env = "local",
+    everything: Annotated[
+        bool, typer.Option("--all", help="All entries, not only those that the environment needs.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
+    output: Out = Output.TEXT,
+) -> None:
+    """Write built programs, images and charts into a file, for another machine or CI."""
+    from mlops_platform.commands import cache as command
+
+    end(
+        Console("cache export", "" if everything else env, output),
+        lambda console: command.run_export(console, file, everything=everything, force=force),
+    )
+
+
+@cache_app.command("key")
+def cache_key(env: Env = "local", output: Out = Output.TEXT) -> None:
+    """Print a key for the cache of a CI system: it changes if up would build something else."""
+    from mlops_platform.commands import cache as command
+
+    end(Console("cache key", env, output), command.run_key)
+
+
+@cache_app.command("import")
+def cache_import(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A file of cache export; -: stdin.")],
+    sha256: Annotated[
+        str, typer.Option("--sha256", metavar="DIGEST", help="Refuse another file; printed by cache export.")
+    ] = "",
+    output: Out = Output.TEXT,
+) -> None:
+    """Read the programs, images and charts of such a file. They will run here: know where it is from."""
+    from mlops_platform.commands import cache as command
+
+    end(Console("cache import", "", output), lambda console: command.run_import(console, file, sha256))
 
 
 @secrets_app.command("rotate")

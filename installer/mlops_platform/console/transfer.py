@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from mlops_platform.base.humanize import duration
+from mlops_platform.base.progress import Silent
 from mlops_platform.base.quantities import human
 
 if TYPE_CHECKING:
@@ -17,6 +18,16 @@ if TYPE_CHECKING:
 
 _LINE_SECONDS = 10.0  # between two lines about one file, without a terminal
 _LARGE = 10**6  # the speed of a smaller file says nothing
+
+
+class Lines(Silent):
+    """Progress that prints a line for each wait."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def say(self, text: str) -> None:
+        self._console.say(f"▸ {text}")
 
 
 class Transfers:

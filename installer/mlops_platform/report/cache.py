@@ -10,9 +10,8 @@ from pathlib import Path
 from mlops_platform.adapters.buildonce import exclude_builders, remove_tree
 from mlops_platform.adapters.images.store import Blob, Store, read_image, read_layer
 from mlops_platform.base.paths import Paths
-from mlops_platform.plan import plan_up
+from mlops_platform.report.cache_needs import needs
 from mlops_platform.run.context import Context
-from mlops_platform.steps.build import BuildImage, BuildProgram
 
 PROGRAM, IMAGE, LAYER, CHART, BUILD_CACHE, REST = "program", "image", "layer", "chart", "build cache", "rest"
 RUNNING = "running"  # in `used_by`: no environment needs this version, but processes of it run
@@ -43,34 +42,16 @@ class _Thing:
     paths: tuple[Path, ...]
 
 
-def keys(contexts: Iterable[Context]) -> dict[str, tuple[str, ...]]:
-    """Map the key of each program and image to the environments whose `up` needs it; `prune` keeps these.
-
-    Raises PreflightError without Go: a program's key names its version.
-    """
-    found: dict[str, set[str]] = {}
-    for context in contexts:
-        for step in plan_up(context).steps:
-            if isinstance(step, BuildProgram):
-                key = context.programs.folder(step.program).name
-            elif isinstance(step, BuildImage):
-                key = context.images.key(step.name)
-            else:
-                continue
-            found.setdefault(key, set()).add(context.environment.name)
-    return {key: tuple(sorted(names)) for key, names in found.items()}
-
-
 def show(paths: Paths, contexts: Iterable[Context]) -> list[Entry]:
     """All entries of the cache, by kind, the largest first."""
-    users = keys(contexts)
+    users = needs(contexts)
     return _sorted(_entry(thing, users) for thing in _things(paths.cache))
 
 
 def prune(paths: Paths, keep_keys: Iterable[str], *, everything: bool = False) -> list[Entry]:
     """Remove build caches, files of killed builds, and programs and images whose key is not kept.
 
-    Pass `keys()` of all environments. Running programs and charts are kept too, unless `everything` is set.
+    Pass `needs()` of all environments. Running programs and charts are kept too, unless `everything` is set.
     Returns the removed entries. Raises LockedError during a build.
     """
     kept = frozenset() if everything else frozenset(keep_keys)
@@ -105,7 +86,7 @@ def _things(cache: Path) -> Iterator[_Thing]:
     for folder in _in(cache / "programs"):
         yield _Thing(PROGRAM, folder.name, frozenset({folder.name}), (folder,))
     for file in _in(cache / "charts"):
-        yield _Thing(CHART, file.name, frozenset(), (file,))
+        yield _Thing(CHART, file.name, frozenset({file.name}), (file,))
     for folder in _in(cache / "build"):
         yield _Thing(BUILD_CACHE, folder.name, frozenset(), (folder,))
     known = {path for image in images.values() for path in map(store.path, image.blobs)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -334,6 +335,31 @@ def test_kubeconfig_prints_only_the_path(run: Run, home: Path) -> None:
     (home / "local").mkdir(parents=True)
     (home / "local/kubeconfig").write_text("")
     assert run("kubeconfig").out == f"{home}/local/kubeconfig\n"
+
+
+def test_cache_of_an_environment_that_was_never_up_is_not_exported(run: Run, tmp_path: Path) -> None:
+    answer = run("cache", "export", "file.tar", "--env", "local-small")
+    assert (answer.code, answer.out) == (5, "")
+    assert "mlops-platform up --env local-small" in answer.err and not (tmp_path / "file.tar").exists()
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (("cache", "export", "-", "--output", "json"), "both write to stdout"),
+        (("cache", "import", "none.tar"), "none.tar cannot be read"),
+        (("cache", "import", "none.tar", "--sha256", "123"), "not a SHA-256"),
+    ],
+)
+def test_wrong_cache_file_exits_with_2(run: Run, args: tuple[str, ...], words: str) -> None:
+    answer = run(*args)
+    assert answer.code == 2 and words in answer.err
+
+
+def test_cache_key_is_that_of_the_environment(run: Run) -> None:
+    keys = {name: run("cache", "key", "--env", name).out for name in ("local", "local-small", "local")}
+    assert len(set(keys.values())) == 2
+    assert all(re.fullmatch(rf"linux-{ARCHITECTURE}-[0-9a-f]{{16}}\n", key) for key in keys.values())
 
 
 def test_empty_cache_has_no_entries(run: Run, tmp_path: Path) -> None:

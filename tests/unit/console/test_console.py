@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mlops_platform.adapters.cachefile import Loaded
 from mlops_platform.base.errors import (
     ConfigurationError,
     Exit,
@@ -29,6 +30,7 @@ from mlops_platform.base.humanize import age, duration
 from mlops_platform.clusters.base import Check
 from mlops_platform.clusters.leftovers import Leftover, RemoteEnvironment
 from mlops_platform.console import Console, Output, screens
+from mlops_platform.console import cache as cache_screens
 from mlops_platform.console import dags as dag_screens
 from mlops_platform.console import jobs as job_screens
 from mlops_platform.console import models as model_screens
@@ -242,7 +244,18 @@ JOBS = (
 )  # fmt: skip
 CURL = model_screens.example(IRIS, "local", "/state/local/authority.crt")
 SHOW_IRIS = "mlops-platform model show iris --project churn --env local"
+CACHE_NAMES = {
+    "programs": ["etcd-1a55f7579e66", "pause-d73d1cee6446"],
+    "images": ["ml-33d02abe50d5"],
+    "charts": [],
+}
 SCREENS: dict[str, str] = {
+    "cache-export": cache_screens.exported("cache.tar", "5f" * 32, CACHE_NAMES, [], "local"),
+    "cache-export-incomplete": cache_screens.exported(
+        "cache.tar", "5f" * 32, CACHE_NAMES, ["mlflow-cd69ec83dd57", "helm-f7d65f4b5ae2"], "local"
+    ),
+    "cache-import": cache_screens.imported("/cache", Loaded(new=CACHE_NAMES, there={"images": ["python-1"]})),
+    "cache-import-again": cache_screens.imported("/cache", Loaded(there=CACHE_NAMES)),
     "model-serve": model_screens.served(IRIS, "1", changed=True, seconds=9.1, example=CURL, next_=SHOW_IRIS),
     "model-serve-again": model_screens.served(
         replace(IRIS, address=""), "2", changed=False, seconds=0.9,
@@ -341,7 +354,7 @@ SCREENS: dict[str, str] = {
 
 @pytest.mark.parametrize("name", SCREENS)
 def test_screen_matches_golden(golden: Golden, name: str) -> None:
-    golden(GOLDEN / f"screen-{name}.txt", narrow(SCREENS[name], "curl ", "model serve iris"))
+    golden(GOLDEN / f"screen-{name}.txt", narrow(SCREENS[name], "curl ", "model serve iris", "cache import"))
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from mlops_platform.base.paths import Paths
 from mlops_platform.base.progress import Silent
 from mlops_platform.plan_images import image_names
 from mlops_platform.report import cache
+from mlops_platform.report.cache_needs import needs
 from mlops_platform.run.connect import read_only
 from mlops_platform.run.open import open_environment
 
@@ -125,7 +126,7 @@ def test_prune_during_a_build_is_an_error(paths: Paths, tmp_path: Path) -> None:
 def test_keys_have_every_program_and_image_of_an_environment(tmp_path: Path) -> None:
     paths = Paths(home=tmp_path / "home", cache=tmp_path / "cache", assets=Paths.default().assets)
     context = read_only(open_environment("local", paths))
-    keys = cache.keys([context, context])
+    keys = needs([context, context])
     assert set(keys.values()) == {("local",)}
     assert {context.images.key(name) for name in image_names(context)} < set(keys)
     assert {context.programs.key(program) for program in context.cluster.programs} < set(keys)

@@ -198,7 +198,7 @@ def pack(entries: Iterable[Entry], target: Path, key: str, cancel: Cancel) -> Pa
     plain = target.with_name(f"{target.name}.tar")
     first_of: dict[int, str] = {}
     with plain.open("wb") as opened:
-        out = _Hashing(opened)
+        out = Hashing(opened)
         with tarfile.open(fileobj=out, mode="w", format=tarfile.GNU_FORMAT, copybufsize=_BLOCK) as tar:  # type: ignore[call-overload]
             for entry in sorted(entries, key=lambda e: e.path.split("/")):
                 if entry.inode:
@@ -245,7 +245,7 @@ def _add(tar: tarfile.TarFile, entry: Entry, time: int) -> None:
         tar.addfile(info, io.BytesIO(entry.content))
 
 
-class _Hashing:
+class Hashing:
     """File that computes digest and size of its contents."""
 
     def __init__(self, out: IO[bytes]) -> None:
