@@ -36,7 +36,7 @@ def door(group: str) -> str:
 
 
 def url(route: Mapping[str, Any], path: str = "/") -> str:
-    return f"https://{route['host']}.{SITE}{path}"
+    return f"https://{route['host']}.{SITE}{path}" if route["host"] else f"https://{SITE}{path}"
 
 
 def browser() -> Browser:

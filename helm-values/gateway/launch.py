@@ -139,6 +139,24 @@ server {{
   return 200 "{lines}";
 }}
 """
+# Any other name below the domain. nginx prefers the exact names of the other servers.
+_UNKNOWN = """\
+server {{
+  listen 8443 ssl http2;
+  server_name {names};
+  include /files/headers.conf;
+  add_header Content-Security-Policy "default-src 'none'; base-uri 'none'; frame-ancestors 'none'" always;
+  add_header Cache-Control no-store always;
+  types {{ }}   # else the type would follow from the name in the path
+  default_type "text/html; charset=utf-8";
+  return 404 '{page}';
+}}
+"""
+_UNKNOWN_PAGE = (
+    '<!doctype html><html lang="en"><meta name="viewport" content="width=device-width">'
+    '<meta name="color-scheme" content="light dark"><title>Not found</title>'
+    "<h1>Nothing has this name</h1><p>{link}</p></html>"
+)
 _LOGOUT_PAGE = """\
   location = /sign-out {{
     include /files/headers.conf;
@@ -166,12 +184,12 @@ def written(plan: Mapping[str, Any], resolv: str, proxy_secrets: Mapping[str, st
         "proxy_secret": "",
         "locations": sign_on + _OWN_LOCATIONS.format(logout_page=last),
     }
-    blocks += [_mirror(), _SERVER.format(host=f"{OWN}.{domain}", **own, **common)]
+    blocks += [_mirror(), _SERVER.format(host=f"{OWN}.{domain}", **own, **common), _unknown(plan)]
     for route in routes:
         locations = _public(route, pages) if route["public"] else _signed_in(route, f"{OWN}.{site}")
         blocks.append(
             _SERVER.format(
-                host=f"{route['host']}.{domain}",
+                host=f"{route['host']}.{domain}" if route["host"] else domain,
                 upstream=f"{route['service']}.{suffix}:{route['port']}",
                 proxy_secret=_require_plain(proxy_secrets.get(route["component"], "")),
                 locations=locations,
@@ -188,6 +206,14 @@ def _signed_in(route: Route, own: str) -> str:
     return "".join(
         [*parts, _MACHINE if route["bearerPaths"] else "", _OWN_TOKENS if route["ownTokens"] else _PAGES]
     )
+
+
+def _unknown(plan: Mapping[str, Any]) -> str:
+    """The answer to names that no UI has; it links to the home page, whose host is the domain itself."""
+    home = any(not route["host"] for route in plan["routes"])
+    link = f'<a href="https://{plan["site"]}/">Home page</a>' if home else "There is no home page."
+    names = f"*.{plan['domain']}" if home else f".{plan['domain']}"
+    return _UNKNOWN.format(names=names, page=_UNKNOWN_PAGE.format(link=link))
 
 
 def _mirror() -> str:

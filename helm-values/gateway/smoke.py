@@ -63,6 +63,15 @@ def _strangers(probes: Probes) -> None:
         for path in route["bearerPaths"]:
             with probes.refused(f"{route['host']}: {path} without a header to check", Refused, "401"):
                 browser().must(url(route, path))
+    with probes.works(
+        "an unknown name below the domain: a page, with a link to the home page if there is one"
+    ):
+        unknown = browser().ask(f"https://nothing.{SITE}/", headers=PAGE)
+        linked = f'href="https://{SITE}/"' in unknown.text
+        assert unknown.status == 404 and "Nothing has this name" in unknown.text, unknown.status
+        assert linked == any(not route["host"] for route in PLAN["routes"]), unknown.text
+    with probes.refused("a name outside of the domain", Refused, "421"):
+        browser().must(f"{OWN}/", headers={"Host": "elsewhere.example.com"})
     for route in (r for r in PLAN["routes"] if r["public"]):
         for path in ("/nothing", "/..%2f", "/%2e%2e/nothing"):
             with probes.refused(f"{route['host']}: {path}, which is not public", Refused, "40"):

@@ -45,11 +45,11 @@ class Window:
 
     def at(self, host: str) -> None:
         """Wait until the address has a host."""
-        self._until(f"a page of {host}", lambda: urlsplit(self.driver.current_url).hostname == host)
+        self.until(f"a page of {host}", lambda: urlsplit(self.driver.current_url).hostname == host)
 
     def says(self, text: str) -> None:
         """Wait until a page shows a text."""
-        self._until(f"a page that says {text}", lambda: text in self.text)
+        self.until(f"a page that says {text}", lambda: text in self.text)
 
     def field(self, css: str) -> WebElement:
         """Wait for a visible and enabled element."""
@@ -59,7 +59,7 @@ class Window:
             found[:] = [e for e in self.driver.find_elements(By.CSS_SELECTOR, css) if e.is_displayed()]
             return bool(found)
 
-        self._until(f"an element {css}", there)
+        self.until(f"an element {css}", there)
         return found[0]
 
     @property
@@ -73,7 +73,9 @@ class Window:
         assert self.driver.save_screenshot(str(file))
         return file
 
-    def _until(self, what: str, test: Callable[[], bool]) -> None:
+    def until(self, what: str, test: Callable[[], bool]) -> None:
+        """Wait until a test is true."""
+
         def look() -> bool | Pending:
             try:
                 return True if test() else Pending(f"{self.driver.current_url}: {self.text[:200]!r}")
@@ -84,15 +86,13 @@ class Window:
 
 
 @contextmanager
-def chromium(folder: Path, authority: Path) -> Iterator[Window]:
+def chromium(folder: Path, authority: Path | None) -> Iterator[Window]:
     """Start a browser with its own profile in `folder` that trusts `authority`, a file."""
     home = folder / "home"
     database = home / ".pki/nssdb"
     database.mkdir(parents=True)
-    for arguments in (
-        ("-N", "--empty-password"),
-        ("-A", "-t", "C,,", "-n", "platform", "-i", str(authority)),
-    ):
+    trusted = [("-A", "-t", "C,,", "-n", "platform", "-i", str(authority))] if authority else []
+    for arguments in (("-N", "--empty-password"), *trusted):
         subprocess.run(["certutil", "-d", f"sql:{database}", *arguments], check=True, timeout=60)
     options = ChromeOptions()
     options.binary_location = "/usr/bin/chromium"

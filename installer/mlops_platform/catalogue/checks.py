@@ -49,6 +49,9 @@ def dangling(document: Document, component: Component) -> Iterable[Problem]:
                 yield document.problem(
                     ("needs", "secrets", served.proxy_secret), what, "use only `keys: [value]`, and `bytes`"
                 )
+        if served.home and (served.host or not served.ui):
+            place = ("serves", name, "home")
+            yield document.problem(place, "home without ui, or with a host", "add ui: true, remove host")
         if bool(served.paths) != served.public:
             what = "public and paths go together"
             yield document.problem(
@@ -158,6 +161,10 @@ def edge_problems(catalog: Catalog, *, complete: bool) -> list[Problem]:
             if isinstance(value, str) and owners.setdefault((need, value), name) != name:
                 what = f"{need} {value} belongs to {owners[need, value]} already"
                 problems.append(entry.document.problem(("needs", need), what, "take another name"))
+        for port in (port for port, served in entry.component.serves.items() if served.home):
+            if owners.setdefault(("home", ""), name) != name:
+                what = f"the home page is that of {owners['home', '']} already"
+                problems.append(entry.document.problem(("serves", port, "home"), what, "remove home"))
         for variable in entry.component.projects.environment if entry.component.projects else ():
             if owners.setdefault(("variable", variable), name) != name:
                 what = f"{variable} is set by {owners['variable', variable]} already"

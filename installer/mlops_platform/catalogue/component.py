@@ -56,6 +56,11 @@ class Served(Strict):
     ui: bool = Field(default=False, description="true: people open it in a browser, through the ingress")
     login: str = Field(default="", description="How a person logs in, one line")
     host: Name = Field(default="", description="Its name below the domain; default: the component's")
+    home: bool = Field(
+        default=False,
+        description="true: the home page. Its address is the domain itself, and its files have the table of "
+        "all UIs, /files/catalogue.json",
+    )
     groups: list[Group] = Field(default=list(GROUPS), min_length=1, description="Groups of users with access")
     public: bool = Field(default=False, description="true: access without login, to `paths` only")
     paths: list[UrlPath] = Field(

@@ -207,6 +207,13 @@ def _variables(
     if part := component.projects:
         found = variables.wrong(part.environment, common, ("projects", "environment"))
         yield from (document.problem(*each) for each in found)
+        for i, each in enumerate(part.shows):
+            texts_of = {key: getattr(each, key) for key in ("address", "endpoint", "command")}
+            found = variables.wrong(texts_of, variables.SHOWN, ("projects", "shows", i))
+            yield from (document.problem(*problem) for problem in found)
+        runs = part.models.runs if part.models else ""
+        found = variables.wrong(runs, variables.RUN, ("projects", "models", "runs"))
+        yield from (document.problem(*each) for each in found)
     if client := component.needs.client:
         place: Place = ("needs", "client", "redirects")
         yield from (document.problem(*each) for each in variables.wrong(client.redirects, common, place))

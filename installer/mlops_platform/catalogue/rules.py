@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from mlops_platform.base.yaml import Strict
-from mlops_platform.catalogue.fields import Label, Port
+from mlops_platform.catalogue.fields import Label, LabelKey, Name, Port
 
 Verb = Literal["get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"]
 # Rights on objects of these groups are rights on the platform's own rules.
@@ -28,6 +28,8 @@ _CLOSED = frozenset(
 
 # Kinds of Kubernetes that a component may make in projects. They give it no right that it does not have.
 _MADE = {"": ("events", "services"), "apps": ("deployments",), "batch": ("jobs",)}
+# Kinds of Kubernetes that the home page may list: none has secrets, or texts for programs.
+_SHOWN = {"v1": ("pods",), "batch/v1": ("jobs", "cronjobs")}
 
 
 def _group(value: str) -> str:
@@ -100,3 +102,47 @@ class PodCalls(Strict):
     def numbers(self) -> tuple[int, ...]:
         """The numbers that egress needs: network plugins see that of the Service or of the container."""
         return tuple(dict.fromkeys((self.port, self.service or self.port)))
+
+
+def _api(value: str) -> str:
+    group, slash, version = value.rpartition("/")
+    if not re.fullmatch(r"v[0-9]+((alpha|beta)[0-9]+)?", version) or bool(slash) != bool(group):
+        raise ValueError("not an API version | such as queues.example.com/v1")
+    if value not in _SHOWN:
+        _group(group)
+    return value
+
+
+class Shown(Strict):
+    """A list of objects of each project on the home page. Its state comes from `status.conditions`.
+
+    Addresses and the command may use `${site}` and `${project}`, addresses also `${object}`, the name of an
+    object.
+    """
+
+    title: Annotated[str, Field(min_length=3, max_length=30)] = Field(description="Heading")
+    api: Annotated[str, AfterValidator(_api)] = Field(
+        description="API version, such as queues.example.com/v1"
+    )
+    resource: Annotated[str, AfterValidator(_resource)] = Field(description="Plural, such as queues")
+    labels: dict[LabelKey, Label] = Field(default_factory=dict, description="Only objects with these labels")
+    annotation: LabelKey = Field(default="", description="An annotation that is shown beside the name")
+    word: Name = Field(default="", description="Word before the annotation, such as `version`")
+    address: str = Field(default="", description="Page of an object, which begins with https://")
+    endpoint: str = Field(default="", description="Address of an object that programs call; shown to copy")
+    command: str = Field(default="", description="A command to paste, below the list")
+
+    @model_validator(mode="after")
+    def _known(self) -> Shown:
+        known = _SHOWN.get(self.api, (self.resource,))
+        if self.resource not in known:
+            raise ValueError(f"resource: {self.resource} | of {self.api}, only {', '.join(known)}")
+        if any(each and not each.startswith("https://") for each in (self.address, self.endpoint)):
+            raise ValueError("address or endpoint | they begin with https://")
+        return self
+
+    @property
+    def manifest(self) -> dict[str, list[str]]:
+        """The right to list them, as a rule of a Role."""
+        group = self.api.rpartition("/")[0]
+        return {"apiGroups": [group], "resources": [self.resource], "verbs": ["list"]}

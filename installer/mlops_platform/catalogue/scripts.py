@@ -19,7 +19,7 @@ from mlops_platform.catalogue.fields import (
     ScriptName,
     UrlPath,
 )
-from mlops_platform.catalogue.rules import AccountRule, Kinds, PodCalls, Rule
+from mlops_platform.catalogue.rules import AccountRule, Kinds, PodCalls, Rule, Shown
 
 # Labels below these names are for Kubernetes and for the platform.
 _RESERVED = ("kubernetes.io", "k8s.io", "mlops-platform")
@@ -140,6 +140,11 @@ class ModelsPart(Strict):
     )
     format: Name = Field(description="Model format of the serving runtime that loads such a URI")
     score: ScoreSpec | None = Field(default=None, description="How a batch is scored")
+    runs: str = Field(
+        default="",
+        description="Path of the page of a run, with `${project}`, `${experiment}` and `${run}`: the home "
+        "page shows the last runs of the API",
+    )
 
     @model_validator(mode="after")
     def _named(self) -> ModelsPart:
@@ -217,6 +222,9 @@ class ProjectsPart(Script):
         description="Files of its custom resources for each project, with `${project}` and the quota; an "
         "object without a namespace belongs to the project too",
     )
+    shows: list[Shown] = Field(
+        default_factory=list, description="Lists of objects of each project on the home page"
+    )
     reserved: list[Name] = Field(
         default_factory=list, description="Names that a project cannot have, because the program uses them"
     )
@@ -256,7 +264,7 @@ class ProjectsPart(Script):
             raise ValueError("people without pods | add pods: true")
         rights = (self.view, self.edit, self.reads, self.pods, self.logs, self.account)
         given = (self.script, self.smoke, self.environment, self.objects, self.calls, self.labels, *rights)
-        if not any(given):
+        if not any((*given, self.shows)):
             what = "empty | give a script, a smoke test, objects, an environment, calls, or rights"
             raise ValueError(what)
         of_script = (self.secrets, self.identity, self.holds, self.files, self.dags, self.imports)

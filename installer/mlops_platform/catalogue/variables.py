@@ -30,6 +30,8 @@ ENGINE = ("host", "port")  # in `url` of an engine
 IMAGE = "image"  # of its pods, in the values of the in-tree chart
 # In `projects.objects`, with COMMON: the project's name, and its quota.
 PROJECT = ("project", "quota_cpu", "quota_memory", "quota_gpu", "quota_storage", "quota_pods")
+SHOWN = ("site", "project", "object")  # in `projects.shows`
+RUN = ("project", "experiment", "run")  # in `projects.models.runs`
 BUNDLE = ("url", "ref", "path", "secret", "repository", "tag", "items")  # in a bundle's values, with COMMON
 
 

@@ -28,6 +28,8 @@ class Issuer:
 
 def origin(environment: Environment, component: Component, served: Served) -> str:
     """Return the public address of a served port, without a slash at the end."""
+    if served.home:
+        return f"https://{environment.site}"
     return f"https://{served.host or component.name}.{environment.site}"
 
 

@@ -58,6 +58,12 @@ def routes(environment: Environment, catalog: Catalog) -> dict[str, Any]:
     }
 
 
+def home(environment: Environment, catalog: Catalog) -> tuple[Component, Served] | None:
+    """The chosen component that is the home page, and its port; None when there is none."""
+    exposed = exposed_uis(environment, catalog)
+    return next(((component, served) for component, served in exposed if served.home), None)
+
+
 def sign_out(environment: Environment) -> str:
     """The one link that ends a person's session, the UIs' cookies and the issuer's token."""
     return f"https://auth.{environment.site}/sign-out"
@@ -70,7 +76,7 @@ def _address(component: Component, served: Served) -> dict[str, Any]:
 def _route(catalog: Catalog, component: Component, served: Served) -> dict[str, Any]:
     folder = catalog.folder(component.name)
     return {
-        "host": served.host or component.name,
+        "host": "" if served.home else served.host or component.name,  # '': the domain itself
         "component": component.name,
         **_address(component, served),
         "groups": list(served.groups),

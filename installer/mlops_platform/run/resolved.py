@@ -16,9 +16,10 @@ from mlops_platform.catalogue.component import Component
 from mlops_platform.catalogue.variables import ports
 from mlops_platform.clusters.managed import Managed, ManagedServer, ManagedService
 from mlops_platform.environment.chosen import chosen_provider
+from mlops_platform.environment.home import HOME_FILE, home_table
 from mlops_platform.environment.issuer import issuer_of, provider
 from mlops_platform.environment.model import ComponentSpec, Environment
-from mlops_platform.environment.uis import routes
+from mlops_platform.environment.uis import ROUTES_FILE, routes
 
 
 @dataclass(frozen=True)
@@ -68,8 +69,9 @@ class ResolvedComponent:
     `requires` names the chosen components that are installed before it. `in_tree`: the release is the in-tree
     chart. `image` is the recipe of its pods ('' if a chart names an image); `reference` maps a recipe to an
     image reference. `outside` are the cloud services that it uses, by capability. `audience` is the audience
-    of its tokens for Vault ('' without Vault). `routes` is set for the ingress. Smoke tests sign users in
-    with the file `login`. `bundle` is the folder of user code.
+    of its tokens for Vault ('' without Vault). `tables` are further files that the installer writes, by name:
+    of the ingress and the home page. Smoke tests sign users in with the file `login`. `bundle` is the folder
+    of user code.
     """
 
     component: Component
@@ -85,7 +87,7 @@ class ResolvedComponent:
     grants: tuple[Grant, ...] = ()
     outside: Mapping[str, Managed] = field(default_factory=dict)
     audience: str = ""
-    routes: Callable[[], dict[str, Any]] | None = None
+    tables: Mapping[str, Callable[[], dict[str, Any]]] = field(default_factory=dict)
     login: Path | None = None
     bundle: Path | None = None
 
@@ -179,12 +181,24 @@ def resolve(
             grants=_grants(component, around.managed),
             outside={c: s for c, s in own.items() if c in needed},
             audience=store.name if store else "",
-            routes=partial(routes, environment, catalog) if component.ingress else None,
+            tables=_tables(environment, catalog, component),
             login=login,
             bundle=around.beside / bundle if bundle else None,
         )
     order = in_order({name: each.requires for name, each in found.items()})
     return {name: found[name] for name in order}
+
+
+def _tables(
+    environment: Environment, catalog: Catalog, component: Component
+) -> dict[str, Callable[[], dict[str, Any]]]:
+    """The files with tables of other components, made when they are read."""
+    found: dict[str, Callable[[], dict[str, Any]]] = {}
+    if component.ingress:
+        found[ROUTES_FILE] = partial(routes, environment, catalog)
+    if any(served.home for served in component.serves.values()):
+        found[HOME_FILE] = partial(home_table, environment, catalog)
+    return found
 
 
 def _in_tree(component: Component, around: Surroundings) -> bool:

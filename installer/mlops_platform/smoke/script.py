@@ -20,7 +20,6 @@ from mlops_platform.base.progress import Progress
 from mlops_platform.base.values import substitute
 from mlops_platform.catalogue.scripts import SmokeSpec
 from mlops_platform.engine.result import Result, parse
-from mlops_platform.environment.uis import ROUTES_FILE
 from mlops_platform.run.context import Context
 from mlops_platform.run.resolved import ResolvedComponent
 from mlops_platform.steps.access.certificate import authority
@@ -31,6 +30,7 @@ from mlops_platform.steps.jobs.run import JobFailed, run_job
 _BACK_SECONDS = 180
 PROBES = Path(__file__).with_name("probes.py")
 _API = Path(__file__).with_name("apiserver.py")
+_BROWSER = Path(__file__).with_name("browser.py")
 # Beside the scripts of a component that requires the ingress: its smoke test may send requests through it.
 AUTHORITY = "authority.crt"
 
@@ -47,8 +47,10 @@ def scripts_of(resolved: ResolvedComponent, spec: SmokeSpec) -> dict[str, str]:
     texts[PROBES.name] = PROBES.read_text()
     if spec.project:
         texts[_API.name] = _API.read_text()
-    if resolved.routes:
-        texts[ROUTES_FILE] = json.dumps(resolved.routes())
+    if spec.people:
+        texts[_BROWSER.name] = _BROWSER.read_text()
+    for name, table in resolved.tables.items():
+        texts[name] = json.dumps(table())
     if spec.people and resolved.login:
         texts["login.py"] = resolved.login.read_text()
     return texts

@@ -46,6 +46,16 @@ def test_sign_out_page_may_run_only_its_own_script(launch: ModuleType, tmp_path:
     assert "default-src 'none'" in text and "script-src 'sha256-" in text
 
 
+def test_unknown_names_below_the_domain_get_a_page_that_links_to_the_home_page(
+    launch: ModuleType, tmp_path: Path
+) -> None:
+    without = {**plan(), "routes": []}
+    assert "server_name *.mlops.localhost;" in launch.written(plan(), RESOLV, SECRETS, tmp_path)
+    assert 'href="https://mlops.localhost:8443/"' in launch.written(plan(), RESOLV, SECRETS, tmp_path)
+    assert "server_name .mlops.localhost;" in launch.written(without, RESOLV, {}, tmp_path)
+    assert "There is no home page." in launch.written(without, RESOLV, {}, tmp_path)
+
+
 @pytest.mark.parametrize("secret", ["a'; return 200; '", "a b", "a\nb", "$host"])
 def test_proxy_secret_with_configuration_characters_is_refused(
     launch: ModuleType, tmp_path: Path, secret: str

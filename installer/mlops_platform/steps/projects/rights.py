@@ -26,6 +26,12 @@ _PODS: Sequence[Manifest] = [
     _LOGS,
     {"apiGroups": [""], "resources": ["secrets"], "verbs": ["create"]},
 ]
+_QUOTA: Manifest = {
+    "apiGroups": [""],
+    "resources": ["resourcequotas"],
+    "resourceNames": [QUOTA_NAME],
+    "verbs": ["get"],
+}
 # What a component needs for pods of people: it binds their accounts to one role, and to no other.
 _PEOPLE: Sequence[Manifest] = [
     {"apiGroups": [""], "resources": ["serviceaccounts"], "verbs": ["create"]},
@@ -39,7 +45,7 @@ _PEOPLE: Sequence[Manifest] = [
         "verbs": ["create"],
     },
     {"apiGroups": [""], "resources": ["persistentvolumeclaims"], "verbs": ["create", "get"]},
-    {"apiGroups": [""], "resources": ["resourcequotas"], "resourceNames": [QUOTA_NAME], "verbs": ["get"]},
+    _QUOTA,
 ]
 # No right on Secrets, policies, roles, quotas or accounts: those rights would be rights of the platform.
 _BASE: Mapping[Role, Sequence[Manifest]] = {
@@ -84,7 +90,7 @@ def rights_of(
     if any(part.people for part in parts):
         yield "Role", PERSON, {"rules": _person(parts)}
     for component in components:
-        if rules := _own_rules(component):
+        if rules := [*_own_rules(component), *_shown(component, parts)]:
             name = f"pods-{component.name}"
             account = {"kind": "ServiceAccount", "name": component.name, "namespace": component.namespace}
             yield "Role", name, {"rules": rules}
@@ -111,6 +117,18 @@ def _own_rules(component: Component) -> list[Manifest]:
     rules = [*(_PODS if part.pods else []), *([_LOGS] if part.logs and not part.pods else [])]
     rules += _PEOPLE if part.people else []
     return [*rules, *(rule.manifest for rule in part.account)]
+
+
+def _shown(component: Component, parts: Iterable[ProjectsPart]) -> list[Manifest]:
+    """The rights of the home page: the quota, the lists of components, and runs."""
+    if not any(served.home for served in component.serves.values()):
+        return []
+    rules = [_QUOTA]
+    for part in parts:
+        rules += [each.manifest for each in part.shows]
+        if part.models and part.models.runs:
+            rules += [{**rule.manifest, "verbs": ["get"]} for rule in part.view if "get" in rule.verbs]
+    return rules
 
 
 def _readers(

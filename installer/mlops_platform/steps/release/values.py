@@ -35,7 +35,6 @@ from mlops_platform.catalogue.pins import pin_of
 from mlops_platform.catalogue.service import CHARTS, complete
 from mlops_platform.catalogue.variables import IMAGE, file_variable, image_values
 from mlops_platform.environment.model import ComponentSpec
-from mlops_platform.environment.uis import ROUTES_FILE
 from mlops_platform.run.context import Context
 from mlops_platform.run.resolved import ResolvedComponent
 from mlops_platform.steps.release import bundle
@@ -168,8 +167,8 @@ def values_of(resolved: ResolvedComponent, checksum: str = "") -> dict[str, Any]
         values = merge(values, sizes(values, spec))
         values["image"] = known[IMAGE]
         values["files"] = {name: resolved.text(name) for name in embedded.files}
-        if resolved.routes:
-            values["files"][ROUTES_FILE] = json.dumps(resolved.routes(), indent=1)
+        for name, table in resolved.tables.items():
+            values["files"][name] = json.dumps(table(), indent=1)
         values["checksum"] = checksum
     values = merge(values, bundle.values(resolved))
     return merge(values, spec.values)

@@ -1,4 +1,7 @@
-"""A browser for smoke tests: cookies by domain, single redirects, all names resolve to the gateway."""
+"""A browser for smoke tests: cookies by domain, single redirects, all names resolve to the gateway.
+
+It is mounted beside the scripts of tests with `people: true`, and never imported by the installer.
+"""
 
 from __future__ import annotations
 
