@@ -64,6 +64,8 @@ def _images_of(context: Context, resolved: ResolvedComponent) -> list[str]:
         images.append(component.projects.image)
     if component.score:
         images.append(component.score.image)
+    if component.pipelines:
+        images.append(component.pipelines.image)
     images += [provided.image for provided in component.provides.values() if provided.script]
     elsewhere = [a for a in resolved.accounts if a.capability in context.cluster.managed_servers]
     images += [context.catalog[a.provider].provides[a.capability].image for a in elsewhere]

@@ -27,7 +27,14 @@ from mlops_platform.catalogue.fields import (
 )
 from mlops_platform.catalogue.needs import Needs, Provided, renamed
 from mlops_platform.catalogue.operator import ClusterRight, Extra, Module, WebhookCertificate
-from mlops_platform.catalogue.scripts import JobSpec, ProjectsPart, ScoreSpec, Script, SmokeSpec
+from mlops_platform.catalogue.scripts import (
+    JobSpec,
+    PipelinesPart,
+    ProjectsPart,
+    ScoreSpec,
+    Script,
+    SmokeSpec,
+)
 
 # In the order of installation, as screens list them.
 Layer = Literal[
@@ -294,6 +301,8 @@ class Component(Strict):
             found.append((("projects",), self.projects))
         if self.score:
             found.append((("projects", "models", "score"), self.score))
+        if self.pipelines:
+            found.append((("projects", "pipelines"), self.pipelines))
         return found
 
     @property
@@ -301,6 +310,11 @@ class Component(Strict):
         """The script that scores a batch with a model of its registry."""
         models = self.projects.models if self.projects else None
         return models.score if models else None
+
+    @property
+    def pipelines(self) -> PipelinesPart | None:
+        """The script that runs pipelines of projects."""
+        return self.projects.pipelines if self.projects else None
 
     @property
     def secret_keys(self) -> tuple[str, ...]:

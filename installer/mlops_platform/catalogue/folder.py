@@ -83,6 +83,9 @@ def _named(component: Component) -> Iterator[tuple[Place, str]]:
     yield from ((("jobs", i, "script"), job.script) for i, job in enumerate(component.jobs))
     if component.score:
         yield ("projects", "models", "score", "script"), component.score.script
+    if part := component.pipelines:
+        yield ("projects", "pipelines", "script"), part.script
+        yield from ((("projects", "pipelines", "files", k), file) for k, file in enumerate(part.files))
     if component.projects:
         yield ("projects", "script"), component.projects.script
         yield ("projects", "smoke"), component.projects.smoke
@@ -191,6 +194,8 @@ def _images(component: Component) -> Iterator[tuple[Place, str]]:
         yield ("projects", "image"), component.projects.image
     if component.score:
         yield ("projects", "models", "score", "image"), component.score.image
+    if component.pipelines:
+        yield ("projects", "pipelines", "image"), component.pipelines.image
     for name, need in component.needs.secrets.items():
         if need.rotate:
             yield ("needs", "secrets", name, "image"), need.image

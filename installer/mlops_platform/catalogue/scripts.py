@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -111,20 +111,49 @@ class DagsPart(Strict):
     )
 
 
-class ScoreSpec(Script):
+class InProject(Script):
+    """A script that runs in a project, as its account of training jobs.
+
+    It has the variables and tokens of pods of projects.
+    """
+
+    image: Name = Field(default="toolbox", description="Image of the script")
+
+    @model_validator(mode="after")
+    def _outside(self) -> Self:
+        if self.secrets or self.identity or self.token:
+            raise ValueError("secrets, identity or token | it runs in a project, which has its own tokens")
+        return self
+
+
+class ScoreSpec(InProject):
     """The script of `model score`: a Job in a project, as its account of training jobs.
 
     It gets the URI of the model in MODEL, and in INPUT and OUTPUT keys in the data of the project. It has
     the variables and tokens of pods of projects. Its last line is the result, or the reason of its failure.
     """
 
-    image: Name = Field(default="toolbox", description="Image of the script")
 
-    @model_validator(mode="after")
-    def _outside(self) -> ScoreSpec:
-        if self.secrets or self.identity or self.token:
-            raise ValueError("secrets, identity or token | it runs in a project, which has its own tokens")
-        return self
+class PipelinesPart(InProject):
+    """The script of `pipeline run`: the local runner of KFP's SDK in a Job, as the account of training jobs.
+
+    It gets the compiled pipeline in /files/pipeline.yaml, its arguments in /files/arguments.json, and the
+    name of the Job in JOB. It has the variables and tokens of pods of projects. A line `step NAME: STATE`
+    says how a step goes on. The last line is `RESULT` and an object: `state`, `reason`, `experiment` and
+    `run` for the address, and `steps` with `name`, `state`, `seconds` and `reason`.
+    """
+
+    seconds: Annotated[int, Field(ge=1, le=604800)] = Field(
+        default=86400, description="Time limit of the Job"
+    )
+    files: list[FileName] = Field(default_factory=list, description="Files beside the script")
+    base_images: list[str] = Field(
+        default_factory=list,
+        alias="baseImages",
+        description="Images of steps in compiled pipelines that the image of the script stands for",
+    )
+    port: PortName = Field(description="One of `serves`, a `ui`: where people see a run")
+    page: str = Field(description="Path of a run there, with `${project}`, `${experiment}` and `${run}`")
 
 
 class ModelsPart(Strict):
@@ -231,6 +260,7 @@ class ProjectsPart(Script):
     models: ModelsPart | None = Field(
         default=None, description="The registry of the models of projects; needs `token`"
     )
+    pipelines: PipelinesPart | None = Field(default=None, description="How pipelines of projects run")
     job_logs: PortName | Literal[""] = Field(
         default="",
         alias="jobLogs",

@@ -23,6 +23,7 @@ from mlops_platform.cli.options import (
     Verbose,
     group,
 )
+from mlops_platform.cli.pipeline import app as pipeline_app
 from mlops_platform.cli.project import app as project_app
 from mlops_platform.console import Console, Output
 
@@ -43,6 +44,7 @@ app.add_typer(dag_app, name="dag")
 app.add_typer(model_app, name="model")
 app.add_typer(job_app, name="job")
 app.add_typer(experiment_app, name="experiment")
+app.add_typer(pipeline_app, name="pipeline")
 secrets_app = _group("secrets", "Secrets: rotate, copy to the cluster, list.")
 component_app = _group("component", "Your own components: write a folder, schema of component.yaml.")
 cache_app = _group("cache", "What was built on this machine: show, prune, export, import, key.")

@@ -47,10 +47,11 @@ def whole_context_of_project(console: Console, project: str) -> Context:
 
 
 @contextmanager
-def interruptible(command: str) -> Iterator[None]:
+def interruptible(
+    command: str, hint: str = "what has started goes on in the cluster; look at it again"
+) -> Iterator[None]:
     """Name the command that shows how it went on, if the block is interrupted."""
     try:
         yield
     except KeyboardInterrupt as error:
-        hint = "what has started goes on in the cluster; look at it again"
         raise Interrupted("interrupted", hint=hint, command=command) from error

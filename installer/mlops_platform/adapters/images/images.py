@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +17,9 @@ from mlops_platform.adapters.images.store import Image, Store, read_image, read_
 from mlops_platform.adapters.programs import Program, Programs
 from mlops_platform.base.cancel import Cancel
 from mlops_platform.base.progress import Progress
+from mlops_platform.base.yaml import read_text
+
+_PIN = re.compile(r"^([a-z0-9][a-z0-9._-]*)==([^ \\;]+)", re.MULTILINE)
 
 
 class Images:
@@ -49,6 +53,11 @@ class Images:
         """Return all base recipes, the nearest first."""
         base = self.base(name)
         return (base, *self.bases(base)) if base else ()
+
+    def packages(self, name: str) -> dict[str, str]:
+        """Return the pinned Python packages of its layers, those of bases included, with their versions."""
+        locks = [each.source(each.recipe.pip) for each in self._chain(name) if each.recipe.pip]
+        return {key: version for lock in locks for key, version in _PIN.findall(read_text(lock))}
 
     def programs(self, name: str) -> tuple[Program, ...]:
         """Return the Go programs of its own layers, without those of its bases."""

@@ -65,20 +65,22 @@ def _meta(job: ScriptJob) -> dict[str, Any]:
     return {"name": job.name, "namespace": job.namespace, "labels": OWNED}
 
 
-def scripts_of(job: ScriptJob) -> dict[str, Any]:
-    """The ConfigMap with the scripts and the files."""
-    data = {**job.scripts, **job.files}
-    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": _meta(job), "data": data}
+def scripts_of(job: ScriptJob, *, owner: str = "") -> dict[str, Any]:
+    """The ConfigMap with the scripts and the files; with the uid of the Job it is deleted with the Job."""
+    data, meta = {**job.scripts, **job.files}, _meta(job)
+    if owner:
+        meta["ownerReferences"] = [{"apiVersion": "batch/v1", "kind": "Job", "name": job.name, "uid": owner}]
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": data}
 
 
-def job_of(job: ScriptJob, *, keep: bool) -> dict[str, Any]:
+def job_of(job: ScriptJob, *, keep: bool, kept_seconds: int = _KEPT_SECONDS) -> dict[str, Any]:
     spec: dict[str, Any] = {
         "backoffLimit": 0,
         "activeDeadlineSeconds": job.seconds,
         "template": {"metadata": {"labels": {**OWNED, **job.labels}}, "spec": pod_spec(job)},
     }
     if not keep:
-        spec["ttlSecondsAfterFinished"] = _KEPT_SECONDS
+        spec["ttlSecondsAfterFinished"] = kept_seconds
     meta = {**_meta(job), "annotations": {DIGEST: job.digest}}
     return {"apiVersion": "batch/v1", "kind": "Job", "metadata": meta, "spec": spec}
 

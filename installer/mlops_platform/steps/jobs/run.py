@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,35 +39,64 @@ def run_job(
     cancel: Cancel,
     *,
     keep: bool = False,
-    follow: bool = False,
+    follow: int = 0,
 ) -> str:
     """Run the Job and return its log. Raises JobFailed with the log's end, WaitTimedOut, Interrupted.
 
-    With `keep` a successful Job stays as the record that it ran; it has its digest. With `follow` the last
-    line of its log is its progress.
+    With `keep` a successful Job stays as the record that it ran; it has its digest. With `follow` so many
+    last lines of its log are its progress.
     """
     _clear(kube, job, cancel)
     kube.apply(scripts_of(job))
     created = kube.create(job_of(job, keep=keep))
-    succeeded, patience = False, Patience()
+    succeeded = False
     try:
-        pod = wait_until(
-            f"job {job.name}",
-            lambda: _finished(kube, job, created, patience, follow=follow),
-            seconds=job.seconds + _GOING_SECONDS,
-            cancel=cancel,
-            on_seen=progress.say,
-            longest_delay=_FOLLOW_POLL if follow else _LONGEST_POLL,
-            command=kube.kubectl("--namespace", job.namespace, "describe", "job", job.name),
-        )
-        log = _log(kube, job, pod)
-        if _ended(pod).get("exitCode") != 0:
-            raise _failed(kube, job, pod, log)
+        log = wait_for_end(kube, job, created, progress.say, cancel, follow=follow)
         succeeded = True
         return log
     finally:
         if not (keep and succeeded):
             _delete(kube, job, "Background")
+
+
+def start_job(kube: Kube, job: ScriptJob, *, kept_seconds: int) -> Mapping[str, Any]:
+    """Start a Job that goes on if this command ends. It stays for `kept_seconds` after its end.
+
+    Its ConfigMap belongs to it, and is deleted with it. A name that another Job has is a KubeError 409.
+    """
+    created = kube.create(job_of(job, keep=False, kept_seconds=kept_seconds))
+    try:
+        kube.create(scripts_of(job, owner=created["metadata"]["uid"]))
+    except BaseException:
+        _delete(kube, job, "Background")  # its pod would wait for the ConfigMap
+        raise
+    return created
+
+
+def wait_for_end(
+    kube: Kube,
+    job: ScriptJob,
+    created: Mapping[str, Any],
+    say: Callable[[str], None],
+    cancel: Cancel,
+    *,
+    follow: int = 0,
+) -> str:
+    """Wait for the end of a Job and return its log. Raises JobFailed, WaitTimedOut, Interrupted."""
+    patience = Patience()
+    pod = wait_until(
+        f"job {job.name}",
+        lambda: _finished(kube, job, created, patience, follow=follow),
+        seconds=job.seconds + _GOING_SECONDS,
+        cancel=cancel,
+        on_seen=say,
+        longest_delay=_FOLLOW_POLL if follow else _LONGEST_POLL,
+        command=kube.kubectl("--namespace", job.namespace, "describe", "job", job.name),
+    )
+    log = _log(kube, job, pod)
+    if _ended(pod).get("exitCode") != 0:
+        raise _failed(kube, job, pod, log)
+    return log
 
 
 def job_of_component(resolved: ResolvedComponent, job: JobSpec) -> ScriptJob:
@@ -130,7 +159,7 @@ def _delete(kube: Kube, job: ScriptJob, propagation: str) -> bool:
 
 
 def _finished(
-    kube: Kube, job: ScriptJob, created: Mapping[str, Any], patience: Patience, *, follow: bool
+    kube: Kube, job: ScriptJob, created: Mapping[str, Any], patience: Patience, *, follow: int
 ) -> dict[str, Any] | Pending:
     """The pod once its container has ended: the phase of the pod shows it a second later, the Job two.
 
@@ -145,7 +174,9 @@ def _finished(
         if state and patience.exhausted([state]):
             raise _unstartable(kube, job, str(state))
         if state is None and follow:
-            return Pending(kube.logs(job.namespace, pod["metadata"]["name"], tail=1).strip() or "running")
+            return Pending(
+                kube.logs(job.namespace, pod["metadata"]["name"], tail=follow).strip() or "running"
+            )
         return Pending(str(state) if state else "running")
     return Pending(_podless(kube, job))
 

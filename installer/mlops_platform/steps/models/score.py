@@ -91,7 +91,7 @@ def score(
         tokens=tuple(resolved.variables["project_tokens"]),
     )
     try:
-        log = run_job(context.clients.kube, job, _Progress(say), context.cancel, follow=True)
+        log = run_job(context.clients.kube, job, _Progress(say), context.cancel, follow=1)
     except JobFailed as error:
         error.what = f"{model.model} version {model.version}: {batch.source} was not scored"
         error.why = _reason(error.why)
