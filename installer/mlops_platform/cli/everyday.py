@@ -159,18 +159,23 @@ def check(env: Env = "local", output: Out = Output.TEXT, verbose: Verbose = Fals
 
 @app.command("open")
 def open_(
-    component: Component,
+    component: Annotated[
+        str, typer.Argument(autocompletion=complete_component, help="Default: the home page.")
+    ] = "",
     env: Env = "local",
     output: Out = Output.TEXT,
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Local port; 0: any free one.")] = 0,
+    address: Annotated[
+        bool, typer.Option("--print", help="Print the address behind the gateway, and end.")
+    ] = False,
     verbose: Verbose = False,
 ) -> None:
-    """Forward a local port to a component; print its address and how to log in."""
+    """Forward a local port to a component, or to the home page; print its address and how to log in."""
     from mlops_platform.commands import open_ as command
 
     end(
         Console("open", env, output, verbose),
-        lambda console: command.run(console, component, port=port),
+        lambda console: command.run(console, component, port=port, address_only=address),
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from mlops_platform.catalogue.checks import GPUS, IDENTITIES, MATRIX, PROJECTS
 from mlops_platform.engine.stored_results import read
 from mlops_platform.environment.issuer import origin
-from mlops_platform.environment.uis import exposed_uis, gateway
+from mlops_platform.environment.uis import exposed_uis, gateway, home
 from mlops_platform.run.context import Context
 
 
@@ -65,21 +65,28 @@ def news(context: Context) -> dict[str, list[str]]:
 
 
 def _uis(context: Context) -> list[Endpoint]:
+    """The UIs that people open, the home page first."""
     name, ingress = context.environment.name, gateway(context.environment, context.catalog)
+    exposed = sorted(exposed_uis(context.environment, context.catalog), key=lambda each: not each[1].home)
     return [
         Endpoint(
             c.name,
             origin(context.environment, c, s) if ingress else f"mlops-platform open {c.name} --env {name}",
             s.login,
         )
-        for c, s in exposed_uis(context.environment, context.catalog)
+        for c, s in exposed
         if not s.public
     ]
 
 
 def summary_of(context: Context) -> Summary:
     name, endpoints = context.environment.name, _uis(context)
-    commands = [*(f"open {ui.what}" for ui in endpoints[:1]), "smoke", "down"]
+    first = (
+        ["open"]
+        if home(context.environment, context.catalog)
+        else [f"open {ui.what}" for ui in endpoints[:1]]
+    )
+    commands = [*first, "smoke", "down"]
     if gateway(context.environment, context.catalog):
         endpoints.append(Endpoint("certificate", f"mlops-platform trust --env {name}", ""))
     endpoints.append(Endpoint("kubectl", f"export KUBECONFIG=$(mlops-platform kubeconfig --env {name})", ""))

@@ -113,7 +113,7 @@ def test_help_names_every_command(run: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    "args", [("nonsense",), ("up", "--nonsense"), ("open",), ("open", "mlflow", "--port", "x")]
+    "args", [("nonsense",), ("up", "--nonsense"), ("logs",), ("open", "mlflow", "--port", "x")]
 )
 def test_wrong_command_line_exits_with_2_and_names_help(run: Run, args: tuple[str, ...]) -> None:
     answer = run(*args)

@@ -87,6 +87,15 @@ def forward(
             connection.join()
 
 
+def free(port: int) -> bool:
+    """Tell whether a local port can be listened on."""
+    try:
+        _listen(port).close()
+    except StepError:
+        return False
+    return True
+
+
 def _listen(port: int) -> socket.socket:
     try:
         return socket.create_server((_LOCAL, port), backlog=128)
