@@ -165,9 +165,7 @@ def open_(
     env: Env = "local",
     output: Out = Output.TEXT,
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Local port; 0: any free one.")] = 0,
-    address: Annotated[
-        bool, typer.Option("--print", help="Print the address behind the gateway, and end.")
-    ] = False,
+    address: Annotated[bool, typer.Option("--print", help="Print the address, and end.")] = False,
     verbose: Verbose = False,
 ) -> None:
     """Forward a local port to a component, or to the home page; print its address and how to log in."""

@@ -33,8 +33,8 @@ def run(console: Console, name: str, *, port: int, address_only: bool = False) -
     if address_only:
         if not exposed:
             raise UsageError(
-                f"{name} has no address behind a gateway",
-                why="no UI of it is exposed in this environment",
+                f"{name} is no exposed UI",
+                why="no ingress leads to it in this environment",
                 hint="remove --print: `open` then forwards a local port",
             )
         url = origin(environment, *exposed)

@@ -133,4 +133,4 @@ def test_print_of_a_component_without_a_gateway_is_an_error(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code, _, err = run(tmp_path, capsys, "postgres: {}", "postgres", "--print")
-    assert code == 2 and "postgres has no address behind a gateway" in err
+    assert code == 2 and "postgres is no exposed UI" in err
