@@ -10,6 +10,7 @@ from probes import patiently
 API = "kubeflow.org/v1beta1"
 EXPERIMENT = "katib.kubeflow.org/experiment"
 PROGRAM = "import sys; x, y = map(float, sys.argv[1:]); print(f'loss={(x - 3) ** 2 + (y + 1) ** 2:.9f}')"
+SLOW = PROGRAM.replace("import sys;", "import sys, time; time.sleep(5);")
 
 
 def experiment(name: str, algorithm: str = "random", program: str = PROGRAM, **more: Any) -> Object:

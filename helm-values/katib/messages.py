@@ -37,7 +37,7 @@ FIELDS = {
     "ValidateAlgorithmSettingsRequest": "experiment 1 Experiment",
 }
 DOUBLE, INT, DISCRETE, CATEGORICAL = 1, 2, 3, 4  # ParameterType
-LOG_UNIFORM = 2  # Distribution
+LOG_UNIFORM, NORMAL = 2, (3, 4)  # Distribution; NORMAL has logNormal too
 MAXIMIZE = 2  # ObjectiveType
 SUCCEEDED, EARLY_STOPPED = 2, 6  # TrialConditionType
 ENDED = (2, 3, 4, 5, 6)

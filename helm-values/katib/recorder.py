@@ -1,6 +1,7 @@
 """The best trial of each finished Experiment: a Job in its project logs it to MLflow.
 
-The Job belongs to the Experiment, so it is made once, also by a controller that was replaced.
+The Job has the name of the trial and belongs to the Experiment, so it is made once, also by a controller that
+was replaced. An Experiment that was continued with more trials may have another best one, and another Job.
 """
 
 from __future__ import annotations
@@ -31,39 +32,46 @@ class Recorder:
 
     def __init__(self, cluster: Cluster, image: str, tokens: list[Any]) -> None:
         self._cluster, self._image, self._tokens = cluster, image, tokens
-        self._done: set[str] = set()
+        self._done: set[str] = set()  # best trials
+        self._said: dict[str, str] = {}
 
     def once(self) -> None:
         """Make the missing Jobs. Raises CallError if the Experiments cannot be listed."""
         for each in self._cluster.items(EXPERIMENTS):
             record = record_of(each)
-            if record is None or record["uid"] in self._done:
+            if record is None or (key := f"{record['uid']} {record['trial']}") in self._done:
                 continue
             name = each["metadata"]["namespace"]
             try:
                 self._cluster.call("POST", f"/apis/batch/v1/namespaces/{name}/jobs", self.job(each, record))
             except CallError as error:
                 if error.status != 409:
-                    # Such as a full quota of the project: the others must not wait for it.
-                    print(f"{name}/{record['experiment']}: {error}", flush=True)  # noqa: T201
+                    # Such as a policy in the project: the others must not wait for it.
+                    self._say(key, f"{name}/{record['experiment']}: {error}")
                     continue
-            self._done.add(record["uid"])
+            self._done.add(key)
+
+    def _say(self, key: str, text: str) -> None:
+        """Print a reason, once as long as it is the same."""
+        if self._said.get(key) != text:
+            print(text, flush=True)  # noqa: T201 - the log of its pod
+        self._said[key] = text
 
     def job(self, experiment: Mapping[str, Any], record: Mapping[str, Any]) -> Object:
         """The Job that logs the record."""
-        name, labels = experiment["metadata"]["name"], {"katib.kubeflow.org/experiment": record["experiment"]}
+        labels = {"katib.kubeflow.org/experiment": record["experiment"]}
         owner = {
             "apiVersion": experiment.get("apiVersion", "kubeflow.org/v1beta1"),
             "kind": "Experiment",
-            "name": name,
+            "name": record["experiment"],
             "uid": record["uid"],
         }
         return {
             "apiVersion": "batch/v1",
             "kind": "Job",
-            "metadata": {"name": f"{name}-best", "labels": labels, "ownerReferences": [owner]},
+            "metadata": {"name": f"{record['trial']}-best", "labels": labels, "ownerReferences": [owner]},
             "spec": {
-                "backoffLimit": 2,
+                "backoffLimit": 6,  # ten minutes: MLflow may be restarting
                 "template": {"metadata": {"labels": labels}, "spec": self._pod(record)},
             },
         }

@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 from apiserver import NotYetError, Refused, create, delete, get, items, pod_spec
-from experiments import API, EXPERIMENT, check_best, experiment, start, wait
+from experiments import API, EXPERIMENT, SLOW, check_best, experiment, start, wait
 from probes import Probes, patiently
 
 # An attacker's pod: it reads and deletes the log of a trial, and reports about one that is not in its
@@ -79,9 +79,7 @@ def probe(probes: Probes) -> None:
 
 def write(_: Probes) -> None:
     """An Experiment that still runs when the pods are deleted."""
-    slow = "import sys, time; time.sleep(5); x, y = map(float, sys.argv[1:]); "
-    slow += "print(f'loss={(x - 3) ** 2 + (y + 1) ** 2:.9f}')"
-    start(experiment("killed", program=slow, maxTrialCount=6))
+    start(experiment("killed", program=SLOW, maxTrialCount=6))
 
 
 def read(probes: Probes) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -40,6 +41,20 @@ class Parameter:
         step = None if self.log or self.step is None else float(self.step)
         return optuna.distributions.FloatDistribution(float(self.low), float(self.high), self.log, step)
 
+    def sample(self, source: random.Random) -> str:
+        """A random value."""
+        if self.choices:
+            return source.choice(self.choices)
+        low, high = float(self.low), float(self.high)
+        if self.log:
+            value = math.exp(source.uniform(math.log(low), math.log(high)))
+            value = min(max(value, low), high)  # exp(log(x)) is not always x
+            return str(round(value) if self.kind == messages.INT else value)
+        step = self._step()
+        if step is None:
+            return str(source.uniform(low, high))
+        return _decimal(self.low + step * source.randrange(self._count(step)))
+
     def read(self, text: str) -> Any:
         """The value of a text, as Optuna has it."""
         if self.choices:
@@ -54,13 +69,19 @@ class Parameter:
         """Its values in a grid. Raises InvalidSpace without a step."""
         if self.choices:
             return list(self.choices)
-        step = self.step or (Decimal(1) if self.kind == messages.INT else None)
+        step = self._step()
         if step is None:
             raise InvalidSpace(f"{self.name}: a grid needs a step: write feasibleSpace.step")
-        count = int((self.high - self.low) / step) + 1
+        count = self._count(step)
         if count > MOST_POINTS:
             raise InvalidSpace(f"{self.name}: {count} values in a grid: write a larger step")
-        return [format((self.low + step * i).normalize(), "f") for i in range(count)]
+        return [_decimal(self.low + step * i) for i in range(count)]
+
+    def _step(self) -> Decimal | None:
+        return self.step or (Decimal(1) if self.kind == messages.INT else None)
+
+    def _count(self, step: Decimal) -> int:
+        return int((self.high - self.low) / step) + 1
 
 
 @dataclass(frozen=True)
@@ -116,10 +137,16 @@ def _parameter(spec: Any) -> Parameter:
         raise InvalidSpace(f"{name}: step {space.step} is not above 0")
     if kind == messages.INT and any(each % 1 for each in (low, high, step or Decimal(1))):
         raise InvalidSpace(f"{name}: an int has whole numbers as min, max and step")
+    if space.distribution in messages.NORMAL:
+        raise InvalidSpace(f"{name}: distribution: known are uniform and logUniform")
     log = space.distribution == messages.LOG_UNIFORM
     if log and low <= 0:
         raise InvalidSpace(f"{name}: logUniform needs a min above 0")
     return Parameter(name, kind, low, high, step, log)
+
+
+def _decimal(value: Decimal) -> str:
+    return format(value.normalize(), "f")
 
 
 def _number(name: str, key: str, text: str) -> Decimal:

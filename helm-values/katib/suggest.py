@@ -1,10 +1,12 @@
-"""The algorithms of Katib that upstream does not publish: `grid`, and Bayesian search by Optuna's TPE.
+"""Search algorithms for Katib: `grid` and `random`, and by Optuna `tpe` and Bayesian search.
 
-The service keeps nothing between two requests: each has all trials so far, so a new pod goes on.
+The service keeps nothing between two requests: each has all trials so far, so a new pod goes on. Upstream's
+goptuna does not: it fails if it has not suggested a trial itself, and it takes logUniform for uniform.
 """
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping
 from concurrent import futures
 from typing import Any
@@ -17,7 +19,7 @@ PORT = 6789
 _SERVICE = f"/{messages.PACKAGE}.Suggestion"
 SUGGEST, VALIDATE = f"{_SERVICE}/GetSuggestions", f"{_SERVICE}/ValidateAlgorithmSettings"
 HEALTH, SERVING = "/grpc.health.v1.Health/Check", b"\x08\x01"
-GRID, BAYESIAN = "grid", ("bayesianoptimization", "multivariate-tpe")
+GRID, RANDOM, TPE = "grid", "random", "tpe"  # each other name is Bayesian search
 _SETTINGS: Mapping[str, Any] = {
     "random_state": int,
     "seed": int,
@@ -61,24 +63,32 @@ def suggestions(request: Any) -> list[dict[str, str]]:
     """The parameters of the next trials. Raises InvalidSpace."""
     experiment, count = request.experiment, request.current_request_number
     parameters = parameters_of(experiment)
-    if experiment.spec.algorithm.algorithm_name == GRID:
+    algorithm, settings = experiment.spec.algorithm.algorithm_name, settings_of(experiment)
+    if algorithm == GRID:
         return grid(parameters).points(request.total_request_number - count, count)
-    return _bayesian(request, parameters, settings_of(experiment), count)
+    if algorithm == RANDOM:
+        source = random.Random(_seed(settings, request))  # noqa: S311 - a search, not a secret
+        return [{each.name: each.sample(source) for each in parameters} for _ in range(count)]
+    return _optuna(request, parameters, settings, count, multivariate=algorithm != TPE)
 
 
-def _bayesian(
-    request: Any, parameters: list[Parameter], settings: Mapping[str, int], count: int
+def _seed(settings: Mapping[str, int], request: Any) -> int | None:
+    """The seed of this request: with the same one, each request would begin with the same points."""
+    seed = settings.get("seed", settings.get("random_state"))
+    return None if seed is None else seed + int(request.total_request_number)
+
+
+def _optuna(
+    request: Any, parameters: list[Parameter], settings: Mapping[str, int], count: int, *, multivariate: bool
 ) -> list[dict[str, str]]:
-    import optuna  # 1 s, and `grid` does not need it
+    import optuna  # 1 s, and `grid` and `random` do not need it
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    seed = settings.get("seed", settings.get("random_state"))
     more = {key: settings[key] for key in ("n_startup_trials", "n_ei_candidates") if key in settings}
     sampler = optuna.samplers.TPESampler(
-        multivariate=True,
+        multivariate=multivariate,
         constant_liar=True,  # trials that still run repel the next ones
-        # A sampler with the same seed would begin with the same points at each request.
-        seed=None if seed is None else seed + request.total_request_number,
+        seed=_seed(settings, request),
         **more,
     )
     objective = request.experiment.spec.objective

@@ -72,8 +72,12 @@ def create_labelled(kube: Kube, namespace: str, labels: dict[str, str], **spec: 
     kube.create({"apiVersion": "kubeflow.org/v1beta1", "kind": "Experiment", "metadata": meta, "spec": spec})
 
 
-def space(**bounds: str) -> dict[str, Any]:
-    return {"parameters": [{"name": "x", "parameterType": "double", "feasibleSpace": bounds}]}
+def space(kind: str = "double", **bounds: str) -> dict[str, Any]:
+    return {"parameters": [{"name": "x", "parameterType": kind, "feasibleSpace": bounds}]}
+
+
+def logarithmic(algorithm: str, **bounds: str) -> dict[str, Any]:
+    return {**space(**bounds, distribution="logUniform"), "algorithm": {"algorithmName": algorithm}}
 
 
 def template(trial: dict[str, Any], container: str = "main") -> dict[str, Any]:
@@ -96,6 +100,8 @@ def without(trial: dict[str, Any], *path: str | int) -> dict[str, Any]:
         template(TRAINJOB, "node"),
         space(min="1", max="1"),
         space(min=".5", max="+1."),
+        space("int", min="-2", max="8", step="2", distribution="uniform"),
+        logarithmic("tpe", min="1e-4", max="1", step="0.5"),
         {"parameters": [{"name": "c", "parameterType": "categorical", "feasibleSpace": {"list": ["a"]}}]},
         {"metricsCollectorSpec": {"collector": {"kind": "Push"}}},
         {"resumePolicy": "LongRunning"},
@@ -113,6 +119,14 @@ def test_experiment_without_the_label_of_its_project_is_refused(
     with pytest.raises(KubeError, match="trials-of") as caught:
         create_labelled(kube, project, labels, **SPEC)
     assert "resulted in error" not in str(caught.value.why)
+
+
+def test_experiment_whose_name_is_no_name_of_a_service_is_refused(kube: Kube, project: str) -> None:
+    meta = {"name": "a.b", "namespace": project, "labels": {LABEL: project}}
+    with pytest.raises(KubeError, match="begin with a letter"):
+        kube.create(
+            {"apiVersion": "kubeflow.org/v1beta1", "kind": "Experiment", "metadata": meta, "spec": {**SPEC}}
+        )
 
 
 def test_experiment_from_before_the_policy_can_be_deleted(kube: Kube, project: str) -> None:
@@ -142,11 +156,27 @@ def test_experiment_from_before_the_policy_can_be_deleted(kube: Kube, project: s
         (space(min="1e", max="2"), "min is above max, or one is no number: x"),
         (space(min="low", max="2"), "min is above max, or one is no number: x"),
         (space(min="-inf", max="2"), "min is above max, or one is no number: x"),
+        (space(min="1"), "min is above max, or one is no number: x"),
+        (space("int", min="0.5", max="2"), "an int has whole numbers as min and max: x"),
+        (space("int", min="1", max="1e3"), "an int has whole numbers as min and max: x"),
+        (
+            space("int", min="1", max="9", step="0.5"),
+            "step is not a number above 0, or for an int not whole: x",
+        ),
+        (space(min="1", max="9", step="0"), "step is not a number above 0, or for an int not whole: x"),
+        (space(min="1", max="9", step="-.5"), "step is not a number above 0, or for an int not whole: x"),
+        (space(min="1", max="9", distribution="normal"), "distribution: use uniform or logUniform: x"),
+        (logarithmic("random", min="0", max="1"), "logUniform needs a min above 0"),
+        (logarithmic("cmaes", min="1", max="2"), "cmaes and sobol do not know logUniform"),
+        (logarithmic("sobol", min="1", max="2"), "cmaes and sobol do not know logUniform"),
         ({"earlyStopping": {"algorithmName": "medianstop"}}, "spec.earlyStopping"),
         ({"resumePolicy": "FromVolume"}, "spec.resumePolicy"),
-        (
-            {"metricsCollectorSpec": {"collector": {"kind": "Custom"}}},
-            "spec.metricsCollectorSpec.collector.kind",
+        *(
+            (
+                {"metricsCollectorSpec": {"collector": {"kind": kind}}},
+                "spec.metricsCollectorSpec.collector.kind",
+            )
+            for kind in ("Custom", "None", "TensorFlowEvent")
         ),
         ({"trialTemplate": {"configMap": {"configMapName": "a"}}}, "a ConfigMap is not read"),
         ({"trialTemplate": {}}, "write a Job"),

@@ -102,9 +102,31 @@ def test_job_is_made_once_and_again_by_no_new_controller(loaded: dict[str, Any])
     first.once()
     assert cluster.posts == 1
     recorder(loaded, cluster).once()
-    assert list(cluster.jobs) == ["one-best"]
-    meta = cluster.jobs["one-best"]["metadata"]
+    assert list(cluster.jobs) == ["one-a-best"]
+    meta = cluster.jobs["one-a-best"]["metadata"]
     assert meta["ownerReferences"][0]["uid"] == "uid-one", "it ends with its Experiment"
+
+
+def test_continued_experiment_with_another_best_trial_has_another_job(loaded: dict[str, Any]) -> None:
+    each = experiment()
+    cluster = cluster_of(loaded, each)
+    found = recorder(loaded, cluster)
+    found.once()
+    each["status"]["currentOptimalTrial"]["bestTrialName"] = "one-b"
+    found.once()
+    assert list(cluster.jobs) == ["one-a-best", "one-b-best"]
+
+
+def test_reason_is_printed_once(loaded: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    cluster = cluster_of(loaded, experiment())
+    cluster.status = 403
+    found = recorder(loaded, cluster)
+    found.once()
+    found.once()
+    assert capsys.readouterr().out == "churn/one: 403 no\n"
+    cluster.status = 500
+    found.once()
+    assert capsys.readouterr().out == "churn/one: 500 no\n"
 
 
 def test_job_of_one_project_does_not_stop_the_others(loaded: dict[str, Any]) -> None:
@@ -115,7 +137,7 @@ def test_job_of_one_project_does_not_stop_the_others(loaded: dict[str, Any]) -> 
     assert cluster.posts == 2
     cluster.status = 0
     found.once()
-    assert set(cluster.jobs) == {"one-best", "two-best"}, "it is tried again"
+    assert set(cluster.jobs) == {"one-a-best", "two-a-best"}, "it is tried again"
 
 
 def test_job_runs_as_the_account_of_the_project_without_more_rights(loaded: dict[str, Any]) -> None:
@@ -123,7 +145,7 @@ def test_job_runs_as_the_account_of_the_project_without_more_rights(loaded: dict
     each["status"]["currentOptimalTrial"]["parameterAssignments"] = [{"name": "x", "value": "$(HOME)"}]
     cluster = cluster_of(loaded, each)
     recorder(loaded, cluster).once()
-    pod = cluster.jobs["one-best"]["spec"]["template"]["spec"]
+    pod = cluster.jobs["one-a-best"]["spec"]["template"]["spec"]
     (container,) = pod["containers"]
     assert pod["serviceAccountName"] == "trainer"
     assert pod["automountServiceAccountToken"] is False

@@ -1,4 +1,4 @@
-"""Grid and Bayesian search for Katib, asked over gRPC as its controller asks."""
+"""Grid, random and Bayesian search for Katib, asked over gRPC as its controller asks."""
 
 from __future__ import annotations
 
@@ -112,9 +112,57 @@ def loss(each: Mapping[str, str]) -> float:
     return (float(each["x"]) - 3) ** 2 + (int(each["n"]) - 2) ** 2 + (each["c"] == "a")
 
 
-def test_bayesian_search_comes_closer_than_its_random_start(loaded: dict[str, Any], address: str) -> None:
+RATE = {"name": "rate", "kind": 1, "min": "0.0001", "max": "1", "distribution": 2}
+SIZE = {"name": "size", "kind": 2, "min": "1", "max": "10000", "distribution": 2}
+
+
+@pytest.mark.parametrize("algorithm", ["random", "tpe"])
+def test_log_uniform_parameter_has_as_many_values_in_each_decade(
+    loaded: dict[str, Any], address: str, algorithm: str
+) -> None:
+    """Of uniform values, nine of ten would be above 0.1."""
+    found = experiment(loaded, algorithm, RATE, SIZE, random_state="3", n_startup_trials="1000")
+    points = Asked(loaded, address, found).next(200)
+    rates, sizes = [float(each["rate"]) for each in points], [int(each["size"]) for each in points]
+    assert all(0.0001 <= each <= 1 for each in rates) and all(1 <= each <= 10000 for each in sizes)
+    for low, high in ((0.0001, 0.001), (0.001, 0.01), (0.01, 0.1), (0.1, 1.0)):
+        assert 25 <= sum(low <= each <= high for each in rates) <= 75, rates
+    assert 60 <= sum(each <= 100 for each in sizes) <= 140, sizes
+
+
+def test_random_search_has_all_values_of_a_space_and_no_others(loaded: dict[str, Any], address: str) -> None:
+    free = {"name": "free", "kind": 1, "min": "2", "max": "3"}
+    found = experiment(loaded, "random", X, N, C, free, random_state="3")
+    asked = Asked(loaded, address, found)
+    asked.validate()
+    points = asked.next(60)
+    assert {each["x"] for each in points} == {"-8", "-4", "0", "4", "8"}
+    assert {each["n"] for each in points} == {"1", "2", "3"}
+    assert {each["c"] for each in points} == {"a", "b"}
+    assert all(2 <= float(each["free"]) <= 3 for each in points)
+    assert asked.next(60) != points, "the next request has other points"
+    assert Asked(loaded, address, found).next(60) == points, "the seed decides"
+
+
+@pytest.mark.parametrize("algorithm", ["random", "tpe", "bayesianoptimization", "grid"])
+def test_new_service_goes_on_with_trials_of_the_one_before(
+    loaded: dict[str, Any], address: str, algorithm: str
+) -> None:
+    """The pod of a search is replaced when its node goes."""
+    asked = Asked(loaded, address, experiment(loaded, algorithm, X, N, C))
+    asked.next(4)
+    asked.report("1", "2")
+    for other in serve(loaded["suggest"].Service()):
+        asked.address = other
+        assert len(asked.next(2)) == 2
+
+
+@pytest.mark.parametrize("algorithm", ["bayesianoptimization", "tpe"])
+def test_bayesian_search_comes_closer_than_its_random_start(
+    loaded: dict[str, Any], address: str, algorithm: str
+) -> None:
     space = {**X, "step": ""}
-    found = experiment(loaded, "bayesianoptimization", space, N, C, random_state="7")
+    found = experiment(loaded, algorithm, space, N, C, random_state="7")
     asked, losses = Asked(loaded, address, found), []
     for _ in range(20):
         losses += [loss(each) for each in asked.next(2)]
@@ -149,6 +197,8 @@ def test_search_goes_on_with_running_and_failed_trials(loaded: dict[str, Any], a
         ("grid", [{**C, "list": []}], {}, "c: no values"),
         ("grid", [{**C, "kind": 0}], {}, "c: its type is none of"),
         ("bayesianoptimization", [{**X, "distribution": 2}], {}, "x: logUniform needs a min above 0"),
+        ("random", [{**X, "distribution": 3}], {}, "x: distribution: known are uniform and logUniform"),
+        ("random", [X], {"sigma": "1"}, "algorithmSettings: sigma: known are"),
         ("bayesianoptimization", [X], {"sigma": "1"}, "algorithmSettings: sigma: known are"),
         ("bayesianoptimization", [X], {"seed": "one"}, "seed: one is not a whole number"),
         ("bayesianoptimization", [X], {"n_startup_trials": "0"}, "n_startup_trials: 0 is less than 1"),

@@ -171,6 +171,13 @@ def run_as_katib(loaded: dict[str, Any], container: dict[str, Any], folder: Path
         (["sh", "-c", "echo one; echo two # why"], None, 0, "one\ntwo\n"),
         (["bash", "-c", "cd / && pwd"], None, 0, "/\n"),
         (["sh", "-c", "echo one; exit 3"], None, 3, "one\n"),
+        # Such as of TrainerClient and OptimizerClient: the code is in a here-document.
+        (
+            ["bash", "-c", "read -r -d '' CODE << EOM\n\nprint('one')\nEOM\npython3 -c \"$CODE\""],
+            None,
+            0,
+            "one\n",
+        ),
         (["python3", "-c", "print('one'); raise SystemExit(4)"], None, 4, "one\n"),
     ],
 )
