@@ -11,7 +11,10 @@ import signal
 import sys
 import threading
 import time
+from collections import Counter
+from collections.abc import Iterator
 from concurrent import futures
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -24,7 +27,8 @@ from google.protobuf.message import DecodeError
 PORT = 6789
 HEALTH = "/grpc.health.v1.Health/Check"
 _NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
-_THREADS, _CALLS = 8, 64
+# A pod that calls without end must not keep the reports of others waiting: calls above its share end at once.
+_THREADS, _SHARE, _CALLS = 16, 4, 1024
 _PATIENCE_SECONDS, _PAUSE_SECONDS = 20.0, 0.5  # a collector does not try again: its trial would fail
 
 
@@ -33,6 +37,8 @@ class Gate(grpc.GenericRpcHandler):
 
     def __init__(self, cluster: Cluster, own: str, manager: Manager) -> None:
         self._cluster, self._own, self._manager = cluster, own, manager
+        self._running: Counter[str] = Counter()  # calls of each address
+        self._lock = threading.Lock()
 
     def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
         if details.method not in (REPORT, READ, DELETE, HEALTH):
@@ -40,8 +46,29 @@ class Gate(grpc.GenericRpcHandler):
         return grpc.unary_unary_rpc_method_handler(partial(self._answer, details.method))
 
     def _answer(self, method: str, message: bytes, context: grpc.ServicerContext) -> bytes:
-        if method != HEALTH:  # the kubelet asks for it
+        if method == HEALTH:  # the kubelet asks for it
+            return self._forward(method, message, context)
+        with self._turn(address_of(context.peer()), context):
             self._check(method, message, context)
+            return self._forward(method, message, context)
+
+    @contextmanager
+    def _turn(self, address: str, context: grpc.ServicerContext) -> Iterator[None]:
+        """Count a call; end it if its address has as many as it may have at once."""
+        with self._lock:
+            taken = self._running[address] < _SHARE
+            self._running[address] += taken
+        if not taken:
+            context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, f"{address} has {_SHARE} calls already")
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._running[address] -= 1
+                if not self._running[address]:
+                    del self._running[address]
+
+    def _forward(self, method: str, message: bytes, context: grpc.ServicerContext) -> bytes:
         until = time.monotonic() + (_PATIENCE_SECONDS if method == REPORT else 0)
         while True:
             try:

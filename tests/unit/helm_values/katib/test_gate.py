@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+import threading
 from collections.abc import Iterator
 from concurrent import futures
 from dataclasses import dataclass, field
@@ -42,9 +43,14 @@ class Cluster:
     pods: list[dict[str, Any]] = field(default_factory=list)
     trials: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    open: threading.Event | None = None  # the API server answers when it is set
+    waiting: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
 
     def items(self, path: str, **query: str) -> list[dict[str, Any]]:
         self.asked.append(query["fieldSelector"])
+        if self.open:
+            self.waiting.release()
+            assert self.open.wait(30)
         if path.endswith("/pods"):
             return self.pods
         return self.trials.get(query["fieldSelector"].removeprefix("metadata.name="), [])
@@ -68,7 +74,7 @@ class Backend(grpc.GenericRpcHandler):  # type: ignore[misc]
 
 
 def serve(handler: Any) -> Iterator[str]:
-    server = grpc.server(futures.ThreadPoolExecutor(4))
+    server = grpc.server(futures.ThreadPoolExecutor(8))
     server.add_generic_rpc_handlers((handler,))
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
@@ -192,6 +198,21 @@ def test_report_waits_for_a_database_manager_that_starts(gate: Gate, backend: Ba
     backend.errors = [(grpc.StatusCode.UNAVAILABLE, "starting")]
     assert gate.call(method("Report"), "one") == b"answer"
     assert len(backend.calls) == 2
+
+
+def test_pod_that_calls_without_end_has_a_share_of_the_gate(gate: Gate) -> None:
+    """All calls of the test come from one address: the fifth at once is refused, and none after them."""
+    gate.cluster.pods, gate.cluster.open = [pod(OWN, CONTROLLER)], threading.Event()
+    with futures.ThreadPoolExecutor(4) as pool:
+        first = [pool.submit(gate.call, method("Get"), "one") for _ in range(4)]
+        assert all(gate.cluster.waiting.acquire(timeout=30) for _ in first)
+        with pytest.raises(grpc.RpcError, match="has 4 calls already") as caught:
+            gate.call(method("Get"), "one")
+        assert caught.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert gate.call("/grpc.health.v1.Health/Check") == b"answer"
+        gate.cluster.open.set()
+        assert [each.result() for each in first] == [b"answer"] * 4
+    assert gate.call(method("Get"), "one") == b"answer"
 
 
 def test_new_password_is_used_after_the_database_refuses_the_old_one(
