@@ -189,12 +189,13 @@ def read(content: bytes, file: str) -> Index:
     try:
         index = Index.model_validate(data)
     except (ValidationError, RecursionError) as error:
-        raise damaged(file, _first(error)) from error
+        raise damaged(file, first_mistake(error)) from error
     _require_this_machine(index, file)
     return index
 
 
-def _first(error: ValidationError | RecursionError) -> str:
+def first_mistake(error: ValidationError | RecursionError) -> str:
+    """One line about an index that does not fit the model."""
     if isinstance(error, RecursionError):
         return "its index is nested too deep"
     item = error.errors(include_url=False)[0]

@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
+
+from pydantic import ValidationError
 
 from mlops_platform.adapters.buildonce import make_durable
 from mlops_platform.adapters.cachefile import index as indexes
@@ -56,38 +58,48 @@ class Saved:
 
 
 def survey(cache: Path, wanted: Wanted, made_by: str) -> tuple[Index, list[str]]:
-    """Make the index of the wanted entries; also return the names of those that the cache does not have."""
-    store = Store(cache)
-    programs, charts, archives = {}, {}, {}
-    for key in wanted.programs:
-        if (folder := cache / "programs" / key).is_dir():
-            programs[key] = _files(folder)
-    for name in wanted.charts:
-        if (place := cache / "charts" / name).is_dir():
-            charts[name] = _files(place)
-        elif place.is_file():
-            archives[name] = _file(place)
-    images = {key: image for key in wanted.images if (image := read_image(store.image_record(key)))}
-    images = {key: image for key, image in images.items() if store.holds(*image.blobs)}
-    blobs = {blob.digest: blob.size for image in images.values() for blob in image.blobs}
+    """Make the index of the wanted entries; also return the names of those that the cache does not have.
+
+    Raises StepError for entries that no build has made, and for files that cannot be read.
+    """
+    programs = {key: files for key in wanted.programs if (files := _files(cache / "programs" / key))}
+    places = {name: cache / "charts" / name for name in wanted.charts}
+    try:
+        index = Index(
+            format=1,
+            made_by=made_by,
+            os=indexes.OS,
+            architecture=ARCHITECTURE,
+            go=find_go().version,
+            programs=programs,
+            charts={name: files for name, place in places.items() if (files := _files(place))},
+            archives={name: _file(place) for name, place in places.items() if place.is_file()},
+            **_images(Store(cache), wanted.images),
+        )
+    except ValidationError as error:
+        raise StepError(
+            f"{cache} has an entry that `up` did not make",
+            why=indexes.first_mistake(error),
+            hint="remove the entry, or export without --all",
+        ) from error
+    found = {name for names in index.names.values() for name in names}
+    return index, [name for name in (*wanted.programs, *wanted.images, *wanted.charts) if name not in found]
+
+
+def _images(store: Store, keys: Iterable[str]) -> dict[str, Any]:
+    """The fields of an index for the images that are complete."""
+    read = {key: image for key in keys if (image := read_image(store.image_record(key)))}
+    images = {key: image for key, image in read.items() if store.holds(*image.blobs)}
     used = {blob for image in images.values() for blob in image.layers}
-    layers = {name: read_layer(store.layers / name) for name in _names(store.layers)}
-    index = Index(
-        format=1,
-        made_by=made_by,
-        os=indexes.OS,
-        architecture=ARCHITECTURE,
-        go=find_go().version,
-        programs=programs,
-        charts=charts,
-        archives=archives,
-        blobs=blobs,
-        layers={
+    layers = {name: layer for name in _names(store.layers) if (layer := read_layer(store.layers / name))}
+    return {
+        "blobs": {blob.digest: blob.size for image in images.values() for blob in image.blobs},
+        "layers": {
             name.removesuffix(".json"): Layer(blob=layer.blob.digest, diff=layer.diff)
             for name, layer in layers.items()
-            if layer and layer.blob in used
+            if layer.blob in used
         },
-        images={
+        "images": {
             key: Pieces(
                 manifest=image.manifest.digest,
                 config=image.config.digest,
@@ -95,9 +107,7 @@ def survey(cache: Path, wanted: Wanted, made_by: str) -> tuple[Index, list[str]]
             )
             for key, image in images.items()
         },
-    )
-    found = {*programs, *charts, *archives, *images}
-    return index, [name for name in (*wanted.programs, *wanted.images, *wanted.charts) if name not in found]
+    }
 
 
 def save(index: Index, cache: Path, out: IO[bytes], moved: Callable[[int], None]) -> Saved:
@@ -148,16 +158,10 @@ class _Checked:
 
     def blocks(self) -> Iterator[bytes]:
         digest, size = hashlib.sha256(), 0
-        try:
-            with self.path.open("rb") as opened:
-                while block := opened.read(BLOCK):
-                    digest.update(block)
-                    size += len(block)
-                    yield block
-        except OSError as error:
-            raise StepError(
-                f"{self.path} cannot be read", why=str(error), hint="run the same command again"
-            ) from error
+        for block in _blocks(self.path):
+            digest.update(block)
+            size += len(block)
+            yield block
         if (digest.hexdigest(), size) != (self.wanted.sha256, self.wanted.size):
             raise StepError(
                 f"{self.path} is damaged",
@@ -165,6 +169,16 @@ class _Checked:
                 hint="remove it: the next `up` builds it again",
                 command=f"rm {self.path}",
             )
+
+
+def _blocks(path: Path) -> Iterator[bytes]:
+    try:
+        with path.open("rb") as opened:
+            while block := opened.read(BLOCK):
+                yield block
+    except OSError as error:
+        hint = "run the command again, as the user who runs `up`"
+        raise StepError(f"{path} cannot be read", why=str(error), hint=hint) from error
 
 
 def _packed(blocks: Iterable[bytes]) -> Iterator[bytes]:
@@ -185,14 +199,17 @@ def _member(out: Hashing, name: str, blocks: Iterable[bytes], size: int) -> None
 
 
 def _files(folder: Path) -> dict[str, File]:
-    found = sorted(path for path in folder.rglob("*") if path.is_file())
+    """The files of a folder; empty if it is none."""
+    found = sorted(path for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else []
     return {path.relative_to(folder).as_posix(): _file(path) for path in found}
 
 
 def _file(path: Path) -> File:
-    with path.open("rb") as opened:
-        digest = hashlib.file_digest(opened, "sha256").hexdigest()
-        return File(sha256=digest, size=opened.tell())
+    digest, size = hashlib.sha256(), 0
+    for block in _blocks(path):
+        digest.update(block)
+        size += len(block)
+    return File(sha256=digest.hexdigest(), size=size)
 
 
 def _names(folder: Path) -> tuple[str, ...]:

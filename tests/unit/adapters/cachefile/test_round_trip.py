@@ -231,6 +231,22 @@ def test_program_of_a_killed_build_is_not_exported(tmp_path: Path, images: Image
     assert "third" not in " ".join(index.programs)
 
 
+@pytest.mark.parametrize("name", ["programs/by hand-1/tool", "programs/tool-1/more/tool", "charts/a b"])
+def test_entry_that_no_build_has_made_is_an_error(tmp_path: Path, images: Images, name: str) -> None:
+    cache = tmp_path / "cache"
+    (cache / name).parent.mkdir(parents=True, exist_ok=True)
+    (cache / name).write_text("x")
+    with pytest.raises(StepError, match="has an entry that") as caught:
+        survey(cache, Wanted.everything(cache), "1.0")
+    assert "not a name of the cache" in caught.value.why
+
+
+def test_empty_program_is_named_as_missing(tmp_path: Path, images: Images) -> None:
+    (tmp_path / "cache/programs/empty-0123456789ab").mkdir()
+    _, missing = survey(tmp_path / "cache", Wanted.everything(tmp_path / "cache"), "1.0")
+    assert missing == ["empty-0123456789ab"]
+
+
 def test_other_programs_can_list_the_file(file: Path) -> None:
     with tarfile.open(file) as tar:
         assert all(member.isreg() and member.mtime == 0 for member in tar)
