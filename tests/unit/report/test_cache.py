@@ -14,7 +14,7 @@ from mlops_platform.base.paths import Paths
 from mlops_platform.base.progress import Silent
 from mlops_platform.plan_images import image_names
 from mlops_platform.report import cache
-from mlops_platform.report.cache_needs import needs
+from mlops_platform.report.cache_needs import needs, wanted_by
 from mlops_platform.run.connect import read_only
 from mlops_platform.run.open import open_environment
 
@@ -130,3 +130,16 @@ def test_keys_have_every_program_and_image_of_an_environment(tmp_path: Path) -> 
     assert set(keys.values()) == {("local",)}
     assert {context.images.key(name) for name in image_names(context)} < set(keys)
     assert {context.programs.key(program) for program in context.cluster.programs} < set(keys)
+
+
+def test_charts_of_modules_are_needed_and_shown_with_their_users(tmp_path: Path) -> None:
+    paths = Paths(home=tmp_path / "home", cache=tmp_path / "cache", assets=Paths.default().assets)
+    context = read_only(open_environment("local", paths))
+    charts = wanted_by(context).charts
+    assert len(charts) == sum(bool(component.module) for component in context.components) > 0
+    for name in (charts[0], "old-v1.0.0-0123456789ab"):
+        (paths.cache / "charts" / name).mkdir(parents=True)
+    assert {e.name: e.used_by for e in cache.show(paths, [context])} == {
+        charts[0]: ("local",),
+        "old-v1.0.0-0123456789ab": (),
+    }
