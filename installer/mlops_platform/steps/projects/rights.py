@@ -105,7 +105,7 @@ def _rules(parts: Iterable[ProjectsPart], role: Role) -> list[Manifest]:
 
 def _person(parts: Sequence[ProjectsPart]) -> list[Manifest]:
     """The rights of a person's pod: to read, and to change objects of components. It creates no pods or Jobs
-    itself, so that it cannot run as another account or mount the volume of another person."""
+    itself: its clients do not need that."""
     return [*_BASE["view"], *(rule for role in ROLES for rule in _rules(parts, role))]
 
 

@@ -105,7 +105,7 @@ def test_component_with_pods_of_people_binds_their_accounts_to_one_role_only() -
 
 
 def test_account_of_a_person_changes_objects_of_components_only() -> None:
-    """It runs no pod as another account, and mounts no volume of another person."""
+    """It creates no pods and Jobs itself."""
     (role,) = [o for o in objects(PROJECT, "desk", "operator") if o["metadata"]["name"] == "person"]
     changed = {
         (group, name)
