@@ -97,6 +97,14 @@ def test_broken_description_is_an_error_with_a_hint(
     assert "start the pod again" in capsys.readouterr().err
 
 
+def test_pod_without_a_token_is_an_error_with_a_hint(
+    api: FakeApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "ca.crt").unlink()
+    assert call(monkeypatch, "job", "list") == 4
+    assert "this pod cannot ask the API server" in capsys.readouterr().err
+
+
 def test_description_has_no_settings() -> None:
     found = json.loads(describe(ENVIRONMENT))
     assert found == {

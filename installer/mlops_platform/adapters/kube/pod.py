@@ -16,6 +16,7 @@ from typing import Any
 import urllib3
 
 from mlops_platform.adapters.kube.client import Kube
+from mlops_platform.base.errors import PreflightError
 
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _CONNECTIONS = 4
@@ -52,10 +53,18 @@ class PodConnection:
 
 
 class PodKube(Kube):
-    """The client of a pod, with the rights of its account."""
+    """The client of a pod, with the rights of its account. Raises PreflightError if the pod has no token."""
 
     def __init__(self) -> None:
-        super().__init__(ACCOUNT, connection=PodConnection(ACCOUNT))
+        try:
+            connection = PodConnection(ACCOUNT)
+        except (OSError, KeyError, ValueError) as error:
+            raise PreflightError(
+                "this pod cannot ask the API server",
+                why=f"{type(error).__name__}: {error}",
+                hint=f"mount a token of its account at {ACCOUNT}, as notebooks have it",
+            ) from error
+        super().__init__(ACCOUNT, connection=connection)
 
     def kubectl(self, *arguments: str) -> str:
         """A kubectl command for a machine that has a kubeconfig of the project."""
