@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -33,8 +34,8 @@ from mlops_platform.base.progress import Progress
 FORMAT = 2
 
 _PACKAGE = Path(__file__).resolve().parents[2]
-# Of the package: its data, which is added apart, bytecode, and sources of Go programs.
-_NOT_SHIPPED = re.compile(r"^/_data/|/__pycache__/|/programs?/")
+# Folders of the package: its data, which is added apart, bytecode, and sources of Go programs.
+_NOT_SHIPPED = frozenset(("_data", "__pycache__", "program", "programs"))
 
 # Kinds of layers with folders, links and accounts that small layers use.
 _FIXED = ("debian", "files")
@@ -191,15 +192,17 @@ def _files(read: Read) -> Part:
 
 def _own_program(folder: str) -> dict[str, Path]:
     """Return the files of this program by their path in the image, laid out as in its wheel."""
-    assets = Paths.default().assets
-    found = {f"{folder}/mlops_platform/_data/helm-values": assets / "helm-values"}
-    found[f"{folder}/mlops_platform"] = _PACKAGE
-    return {
-        f"{path}/{inside}": source / inside
-        for path, source in found.items()
-        for inside in sorted(str(each.relative_to(source)) for each in source.rglob("*") if each.is_file())
-        if not _NOT_SHIPPED.search(f"/{inside}")
+    places = {
+        f"{folder}/mlops_platform": _PACKAGE,
+        f"{folder}/mlops_platform/_data/helm-values": Paths.default().assets / "helm-values",
     }
+    found: dict[str, Path] = {}
+    for place, source in places.items():
+        for head, folders, names in os.walk(source):
+            folders[:] = [name for name in folders if name not in _NOT_SHIPPED]
+            inside = f"{place}{head.removeprefix(str(source))}"
+            found |= {f"{inside}/{name}": Path(head, name) for name in names}
+    return dict(sorted(found.items()))
 
 
 def _copied(path: str, source: Path) -> Iterable[Entry]:
