@@ -78,8 +78,6 @@ def transport(probes: Probes) -> None:
     with probes.refused("plain HTTP", Refused, "400"), urllib3.PoolManager(retries=False) as plain:
         answer = plain.request("GET", f"http://{GATEWAY}/", headers={"Host": f"auth.{SITE}"})
         raise Refused(str(answer.status))
-    with probes.refused("an unknown host", Refused, "421"):
-        browser().must(f"https://unknown.{SITE}/")
     with probes.refused("a known TLS server name with a foreign Host header", Refused, "421"):
         browser().must(f"{OWN}/whoami", headers={"Host": "mlops.example.com"})
 
