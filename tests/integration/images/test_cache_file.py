@@ -46,11 +46,14 @@ class World:
     file: Path
     second: Path
 
-    def start(self, *args: str, cache: Path | None = None) -> subprocess.Popen[bytes]:
-        """Start `mlops-platform cache …` on the second cache."""
+    def start(
+        self, *args: str, cache: Path | None = None, largest_file: int | None = None
+    ) -> subprocess.Popen[bytes]:
+        """Start `mlops-platform cache …` on the second cache, on a disk that is full after some bytes."""
         pipe = subprocess.PIPE
         env = {**os.environ, "MLOPS_PLATFORM_CACHE": str(cache or self.second)}
-        argv = [sys.executable, "-m", "mlops_platform.cli", "cache", *args]
+        argv = ["prlimit", f"--fsize={largest_file}", "--"] if largest_file else []
+        argv += [sys.executable, "-m", "mlops_platform.cli", "cache", *args]
         return subprocess.Popen(argv, stdin=pipe, stdout=pipe, stderr=pipe, env=env)
 
     def held(self) -> tuple[subprocess.Popen[bytes], bytes]:
@@ -135,6 +138,25 @@ def test_export_goes_through_a_pipe_into_an_import(world: World) -> None:
     _, err = importing.communicate(data)
     assert importing.returncode == 0, err.decode()
     assert files.contents(world.second) == files.contents(world.first)
+
+
+def test_full_disk_ends_an_import_that_can_be_continued(world: World) -> None:
+    full = world.start("import", str(world.file), largest_file=100_000)
+    _, err = full.communicate()
+    assert full.returncode == 5 and b"make room" in err, err.decode()
+    assert not (world.second / TOOL).exists() and not list(world.second.rglob(".*.*"))
+    again = world.start("import", str(world.file))
+    again.communicate()
+    assert again.returncode == 0
+    assert files.contents(world.second) == files.contents(world.first)
+
+
+def test_full_disk_ends_an_export_without_a_file(world: World, tmp_path: Path) -> None:
+    target = tmp_path / "out.tar"
+    full = world.start("export", str(target), "--all", cache=world.first, largest_file=2000)
+    _, err = full.communicate()
+    assert full.returncode == 5 and b"make room" in err, err.decode()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_killed_export_leaves_the_old_file(tmp_path: Path) -> None:
