@@ -77,7 +77,7 @@ function row(each) {
 }
 
 function list(each) {
-  const count = each.count > each.rows.length ? ` the newest ${each.rows.length} of ${each.count}` : "";
+  const count = each.count > each.rows.length ? ` ${each.rows.length} of ${each.count}` : "";
   const part = make("section", { class: "list" }, make("h3", {}, each.title, make("small", {}, count)));
   if (each.why) part.append(make("p", { class: "none" }, `Not known: ${each.why}`));
   else if (!each.rows.length) part.append(make("p", { class: "none" }, "None"));

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,8 +14,8 @@ from platform_reviews import ApiServer
 
 _TOKEN = Path("/run/secrets/tracking/token")
 _TIMEOUT = urllib3.Timeout(connect=2, read=5)
-_LARGEST = 8 << 20  # bytes of an answer
-_CONNECTIONS = 8
+# An answer takes ten times its size while it is parsed, and a member can make large objects.
+_LARGEST, _AT_ONCE = 2 << 20, 4
 
 Content = dict[str, Any]
 
@@ -41,16 +42,17 @@ class Cluster(ApiServer):
     def __init__(self, tracking: str) -> None:
         super().__init__()
         self._tracking = tracking
-        self._others = urllib3.PoolManager(maxsize=_CONNECTIONS, retries=False)
+        self._others = urllib3.PoolManager(maxsize=_AT_ONCE, retries=False)
+        self._readers = ThreadPoolExecutor(_AT_ONCE, "reads")
 
     async def read(self, path: str) -> Content:
         """Return the answer of the API server to a GET. Raises Unread."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._get, path)
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self._get, path)
 
     async def search(self, path: str, project: str, body: Mapping[str, Any]) -> Content:
         """Return the answer of the tracking server about one project. Raises Unread."""
         return await asyncio.get_running_loop().run_in_executor(
-            self._threads, self._search, path, project, body
+            self._readers, self._search, path, project, body
         )
 
     def _get(self, path: str) -> Content:
@@ -80,14 +82,14 @@ def _answer(
             method, address, headers=headers, body=body, timeout=_TIMEOUT, preload_content=False
         )
         text = answer.read(_LARGEST + 1)
+        if len(text) > _LARGEST:
+            answer.close()  # the rest is not read
+            raise Unread(f"{server} answers with more than {_LARGEST >> 20} MiB")
         answer.release_conn()
     except urllib3.exceptions.HTTPError as error:
         raise Unread(f"{server} does not answer: {type(error).__name__}") from error
     if answer.status != 200:
         raise Unread(f"{server} answers {answer.status}")
-    if len(text) > _LARGEST:
-        answer.close()
-        raise Unread(f"{server} answers with more than {_LARGEST >> 20} MiB")
     try:
         found = json.loads(text)
     except ValueError as error:

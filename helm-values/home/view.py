@@ -46,13 +46,12 @@ def plain(text: object) -> str:
     return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1]}…"
 
 
-def role_in(namespace: Object, user: str, groups: Collection[str]) -> str:
+def role_in(record: str, user: str, groups: Collection[str]) -> str:
     """The role that the record of a project gives to a person: 'edit', 'view', or '' for no member."""
     try:
-        record = json.loads(namespace["metadata"]["annotations"][MEMBERS])
         roles = {
             each["role"]
-            for each in record
+            for each in json.loads(record)
             if (each["kind"] == "user" and each["name"] == user)
             or (each["kind"] == "group" and each["name"] in groups)
         }
@@ -87,12 +86,10 @@ def _why(condition: Object) -> str:
     return plain(condition.get("message") or condition.get("reason") or "")
 
 
-def rows_of(
-    shown: Mapping[str, str], project: str, objects: Sequence[Object], most: int
-) -> tuple[list[Row], int]:
-    """The newest rows of a list, and how many objects there are in all."""
+def rows_of(shown: Mapping[str, str], project: str, objects: Sequence[Object], most: int) -> list[Row]:
+    """The newest rows of a list."""
     newest = sorted(objects, key=lambda each: str(each["metadata"].get("creationTimestamp")), reverse=True)
-    return [_row(shown, project, each) for each in newest[:most]], len(objects)
+    return [_row(shown, project, each) for each in newest[:most]]
 
 
 def _row(shown: Mapping[str, str], project: str, found: Object) -> Row:
