@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mlops_platform.base.humanize import duration, plural, table
+from mlops_platform.base.humanize import duration, plain, plural, table
 
 Steps = Sequence[Mapping[str, Any]]
 
@@ -19,7 +19,7 @@ def succeeded(pipeline: str, runner: str, steps: Steps, address: str, seconds: f
 def ended(steps: Steps, address: str) -> str:
     """The states of all steps, and where people see the run."""
     rows = [
-        (str(each.get("name", "")), str(each.get("state", "")), _time(each), _attempts(each))
+        (plain(str(each.get("name", ""))), plain(str(each.get("state", ""))), _time(each), _attempts(each))
         for each in steps
     ]
     text = table(("step", "state", "time", ""), rows) if rows else "  no step ran"

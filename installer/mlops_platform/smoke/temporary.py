@@ -39,14 +39,16 @@ def temporary_project(
     """A project for the duration of the block, if the test wants one; yields its name, else ''.
 
     The account of the component's Jobs may do there what `edit` may, and has the test's `rights` in the
-    cluster. Components that the test requires make for the project what they make for all projects. All of
-    it ends with the block. After a killed run, the next one deletes it.
+    cluster. Components that the test requires make for the project what they make for all projects; so does
+    the component itself for a test of DAGs or pipelines. All of it ends with the block. After a killed run,
+    the next one deletes it.
     """
     if not spec.project:
         yield ""
         return
     purpose = f"smoke-{spec.name or resolved.name}"
-    parts = [*_parts(context, spec), *([resolved] if spec.dags else [])]
+    own = spec.dags or resolved.component.pipelines
+    parts = [*_parts(context, spec), *([resolved] if own else [])]
     left = [o["metadata"] for o in kube.metadata("v1", "Namespace", labels=f"{PASSING}={purpose}")]
     remove(context, kube, parts, [each["name"] for each in left if "deletionTimestamp" not in each])
     name = f"{purpose}-{secrets.token_hex(3)}"

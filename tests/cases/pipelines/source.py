@@ -179,6 +179,44 @@ def of_artifact(table: Input[Dataset]):
     train(rate=0.1, table=table)
 
 
+@dsl.component
+def rows(count: int, table: Output[Dataset]):
+    if not count:
+        raise ValueError("no rows")
+    with open(table.path, "w") as file:
+        file.writelines(f"{i},{2 * i}\n" for i in range(count))
+
+
+@dsl.component(install_kfp_package=False)
+def score(rate: float, table: Input[Dataset], model: Output[Model], metrics: Output[Metrics]) -> float:
+    with open(table.path) as lines, open(model.path, "w") as file:
+        file.write(f"{rate} {len(list(lines))}")
+    found = round(1 - abs(rate - 0.3), 3)
+    metrics.log_metric("score", found)
+    return found
+
+
+@dsl.component(install_kfp_package=False)
+def announce(score: float):
+    import mlflow
+
+    mlflow.log_metric("published", score)
+
+
+@dsl.pipeline(name="smoke-pipeline")
+def smoke(rows_of_table: int = 10, limit: float = 0.5):
+    """The smoke test of pipelines, with nothing besides KFP and MLflow."""
+    table = rows(count=rows_of_table).outputs["table"]
+    with dsl.ParallelFor([0.1, 0.3]) as rate:
+        scored = score(rate=rate, table=table)
+    top = best(scores=dsl.Collected(scored.outputs["Output"]))
+    with dsl.If(top.output > limit):
+        announce(score=top.output)
+    with dsl.Else():
+        reject(score=top.output)
+
+
 if __name__ == "__main__":
     for each in (training, nested, failing, quoted, unsupported, of_artifact, fail):
         compiler.Compiler().compile(each, f"{each.name}.yaml")
+    compiler.Compiler().compile(smoke, "../../../helm-values/mlflow/smoke_pipeline.yaml")

@@ -23,9 +23,11 @@ def pins(path: str) -> dict[str, str]:
     return dict(re.findall(r"^([a-z0-9._-]+)==(\S+)", text, re.MULTILINE))
 
 
-def test_no_package_of_the_base_is_installed_again() -> None:
+def test_no_package_of_the_bases_is_installed_again() -> None:
     """Its layer would hide the version of training and serving."""
-    assert not pins("images/ml/requirements.txt").keys() & pins("images/notebook/requirements.txt").keys()
+    own = pins("images/notebook/requirements.txt").keys()
+    assert not own & pins("images/ml/requirements.txt").keys()
+    assert not own & pins("images/pipeline/requirements.txt").keys()
 
 
 def test_overridden_versions_are_those_of_the_base() -> None:

@@ -17,7 +17,7 @@ from mlops_platform.steps.jobs.manifest import ScriptJob, pod_spec
 from mlops_platform.steps.projects.model import Project
 
 RIGHT = {"apiGroups": ["example.com"], "resources": ["things"], "verbs": ["get"]}
-COMPONENT = SimpleNamespace(projects=None)
+COMPONENT = SimpleNamespace(projects=None, pipelines=None)
 RESOLVED = cast(
     ResolvedComponent, SimpleNamespace(name="operator", namespace="operators", component=COMPONENT)
 )

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlops_platform.base.errors import StepError, UsageError
+from mlops_platform.base.humanize import plain
 from mlops_platform.base.labels import TRAINER
 from mlops_platform.base.values import substitute
 from mlops_platform.catalogue.scripts import PipelinesPart
@@ -174,7 +175,7 @@ class _Progress:
         for line in steps:
             if line not in self._seen:
                 self._seen.add(line)
-                self._say(line)
+                self._say(plain(line))
 
 
 def _of_log(line: str) -> bool:

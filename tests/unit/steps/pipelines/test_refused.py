@@ -75,6 +75,11 @@ def test_compiled_pipelines_are_accepted(name: str, given: list[str], values: di
     assert check(CASES / f"{name}.yaml", given) == values
 
 
+def test_pipeline_of_the_smoke_test_is_accepted() -> None:
+    [file] = (ROOT / "helm-values").glob("*/smoke_pipeline.yaml")
+    assert check(file, ["limit=1"]) == {"limit": 1.0}
+
+
 def test_pipeline_in_json_is_accepted(tmp_path: Path) -> None:
     file = tmp_path / "pipeline.json"
     file.write_text(json.dumps(yaml.safe_load((CASES / "churn-training.yaml").read_text())))
