@@ -107,8 +107,6 @@ def _asked(component: Component) -> Iterable[tuple[tuple[str, ...], str]]:
     projects = component.projects
     if projects and projects.models:
         yield ("models", "port"), projects.models.port
-    if projects and projects.pipelines:
-        yield ("pipelines", "port"), projects.pipelines.port
     if projects and projects.job_logs:
         yield ("jobLogs",), projects.job_logs
 

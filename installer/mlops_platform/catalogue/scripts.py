@@ -140,7 +140,7 @@ class PipelinesPart(InProject):
     It gets the compiled pipeline in /files/pipeline.yaml, its arguments in /files/arguments.json, and the
     name of the Job in JOB. It has the variables and tokens of pods of projects. A line `step NAME: STATE`
     says how a step goes on. The last line is `RESULT` and an object: `state`, `reason`, `experiment` and
-    `run` for the address, and `steps` with `name`, `state`, `seconds` and `reason`.
+    `run` for the address in `models.runs`, and `steps` with `name`, `state`, `seconds` and `reason`.
     """
 
     seconds: Annotated[int, Field(ge=1, le=604800)] = Field(
@@ -152,8 +152,6 @@ class PipelinesPart(InProject):
         alias="baseImages",
         description="Images of steps in compiled pipelines that the image of the script stands for",
     )
-    port: PortName = Field(description="One of `serves`, a `ui`: where people see a run")
-    page: str = Field(description="Path of a run there, with `${project}`, `${experiment}` and `${run}`")
 
 
 class ModelsPart(Strict):

@@ -138,12 +138,13 @@ def _unfinished(error: JobFailed, job: ScriptJob) -> JobFailed:
 
 
 def _address(context: Context, runner: Runner, project: str, result: Mapping[str, Any]) -> str:
-    if not gateway(context.environment, context.catalog) or not result.get("run"):
+    component = runner.resolved.component
+    models = component.projects.models if component.projects else None
+    if not (models and models.runs and result.get("run") and gateway(context.environment, context.catalog)):
         return ""
     known = {"project": project, "experiment": result.get("experiment", ""), "run": result["run"]}
-    component = runner.resolved.component
-    page: str = substitute(runner.part.page, known)
-    return origin(context.environment, component, component.serves[runner.part.port]) + page
+    page: str = substitute(models.runs, known)
+    return origin(context.environment, component, component.serves[models.port]) + page
 
 
 def failure(ended: Ended, pipeline: str, project: str, environment: str) -> StepError:
