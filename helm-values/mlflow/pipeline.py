@@ -11,6 +11,7 @@ import json
 import logging
 import math
 import os
+import re
 import signal
 import sys
 import threading
@@ -26,6 +27,7 @@ from mlflow import MlflowClient
 from pipeline_steps import Failed, Step, Steps, skipped, with_defaults
 
 FILES, ROOT = Path("/files"), Path("/tmp/pipeline")  # noqa: S108 - a volume of the pod
+_UNUSUAL = re.compile(r"[^\w. /:-]")  # characters that MLflow has not in names of metrics
 LONGEST_PARAMETER = 6000  # characters, in MLflow
 SUFFIXES = {dsl.HTML: ".html", dsl.Markdown: ".md"}  # MLflow shows such files
 # pip finds that KFP, and what the image has, is installed. It must not ask an index, as there is none.
@@ -77,7 +79,7 @@ def numbers(artifact: Any) -> Iterator[tuple[str, float]]:
     if isinstance(artifact, dsl.Metrics):
         for name, value in artifact.metadata.items():
             if isinstance(value, (int, float)) and not isinstance(value, bool):
-                yield name, float(value)
+                yield _UNUSUAL.sub("_", name), float(value)
 
 
 def file_of(artifact: Any) -> Path | None:

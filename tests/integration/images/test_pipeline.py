@@ -96,7 +96,7 @@ def test_artifacts_loop_and_condition_are_recorded(root: Root) -> None:
     assert pipeline["status"] == "FINISHED"
     assert pipeline["params"]["rates"] == "[0.1, 0.3, 0.5]"
     assert pipeline["params"]["rows"] == "10", "a default, and an integer"
-    assert pipeline["metrics"]["train.1/score"] == 1.0 and pipeline["metrics"]["train.2/rows"] == 10
+    assert pipeline["metrics"]["train.1/score"] == 1.0 and pipeline["metrics"]["train.2/rows _ 1"] == 10
     assert pipeline["files"]["prepare/table"].startswith("0,0\n1,2\n")
     assert json.loads(pipeline["files"]["prepare/table.metadata.json"])["rows"] == 10
     assert pipeline["files"]["train.0/model"] == "0.1" and pipeline["files"]["train.2/model"] == "0.5"
