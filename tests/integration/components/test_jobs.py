@@ -18,7 +18,7 @@ from mlops_platform.base.progress import Silent
 from mlops_platform.run.secrets import KubernetesSecrets
 from mlops_platform.smoke.evidence import collect
 from mlops_platform.steps.jobs.manifest import ScriptJob, pod_spec
-from mlops_platform.steps.jobs.run import JobFailed, run_job
+from mlops_platform.steps.jobs.run import JobFailed, run_job, start_job, wait_for_end
 
 from tests.integration.node import Node
 
@@ -200,3 +200,26 @@ def test_evidence_has_logs_and_events_without_secrets(
     assert "kind: Job" in files["objects.yaml"] and "app-admin" in files["objects.yaml"]
     assert "said by the job\n" in files.values()
     assert not [name for name, text in files.items() if "hidden-word" in text or "aGlkZGVuLXdvcmQ" in text]
+
+
+def test_started_job_goes_on_alone_and_its_files_end_with_it(node: Node, place: str, script: Script) -> None:
+    kube = node.kube
+    work = script(
+        "print('step a: running'); print(open('/files/a.txt').read())", files={"a.txt": "from a file"}
+    )
+    created = start_job(kube, work, kept_seconds=600)
+    with pytest.raises(KubeError) as taken:
+        start_job(kube, work, kept_seconds=600)
+    assert taken.value.status == 409
+    seen: list[str] = []
+    assert wait_for_end(kube, work, created, seen.append, Cancel(), follow=10).endswith("from a file\n")
+    assert left(kube, place) == ["Job", "ConfigMap"], "a finished Job stays, with its log"
+    kube.delete("batch/v1", "Job", "job", place)
+    wait_until("end of the ConfigMap", lambda: not left(kube, place) or Pending("left"), seconds=60)
+
+
+def test_job_whose_files_cannot_be_stored_is_not_left(node: Node, place: str, script: Script) -> None:
+    """Its pod would wait for the ConfigMap until its time limit."""
+    with pytest.raises(KubeError):
+        start_job(node.kube, script("print(1)", files={"large": "x" * 1_100_000}), kept_seconds=600)
+    wait_until("end of the Job", lambda: not left(node.kube, place) or Pending("left"), seconds=60)
