@@ -30,8 +30,15 @@ FILES, ROOT = Path("/files"), Path("/tmp/pipeline")  # noqa: S108 - a volume of 
 _UNUSUAL = re.compile(r"[^\w. /:-]")  # characters that MLflow has not in names of metrics
 LONGEST_PARAMETER = 6000  # characters, in MLflow
 SUFFIXES = {dsl.HTML: ".html", dsl.Markdown: ".md"}  # MLflow shows such files
-# pip finds that KFP, and what the image has, is installed. It must not ask an index, as there is none.
-PIP = {"PIP_NO_INDEX": "1", "PIP_BREAK_SYSTEM_PACKAGES": "1", "PIP_ROOT_USER_ACTION": "ignore"}
+SETTINGS = {
+    # pip finds that KFP, and what the image has, is installed. It must not ask an index, as there is none.
+    "PIP_NO_INDEX": "1",
+    "PIP_BREAK_SYSTEM_PACKAGES": "1",
+    "PIP_ROOT_USER_ACTION": "ignore",
+    # MLflow prints its address inside the cluster, which no browser reaches.
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+}
+MESSAGE, LONGEST_MESSAGE = Path("/dev/termination-log"), 2000  # of the container: `job list` shows it
 
 
 class Record:
@@ -156,7 +163,7 @@ def main(files: Path, root: Path, job: str) -> int:
     logging.getLogger("mlflow").setLevel(logging.WARNING)
     spec = load_component_from_file(str(files / "pipeline.yaml")).pipeline_spec
     arguments = with_defaults(spec, json.loads((files / "arguments.json").read_text()))
-    os.environ.update(PIP)
+    os.environ.update(SETTINGS)
     record = Record(spec.pipeline_info.name, job, MlflowClient())
     stop_with(record)
     record.begin(arguments, files)
@@ -181,6 +188,8 @@ def main(files: Path, root: Path, job: str) -> int:
     rmtree(root, ignore_errors=True)  # the pod stays for a day
     record.end("FAILED" if reason else "FINISHED", result, left)
     brief = {**result, "steps": [{k: v for k, v in row.items() if k != "outputs"} for row in result["steps"]]}
+    if reason and MESSAGE.exists():
+        MESSAGE.write_text(reason[:LONGEST_MESSAGE])
     steps.say("RESULT " + json.dumps({"experiment": record.experiment, "run": record.run, **brief}))
     return 1 if reason else 0
 

@@ -234,7 +234,7 @@ def skipped(spec: Any, steps: Iterable[Step]) -> list[str]:
 def reason_of(lines: Iterable[str], code: int) -> str:
     """Why a process failed: the error below its last traceback, else its last line."""
     if code in _KILLED:
-        return "killed: more memory than the limit of the Job"
+        return "killed: it needs more memory than the Job has (give more with --memory)"
     found = [line for line in lines if line.strip()]
     if _TRACEBACK in found:
         last = len(found) - 1 - found[::-1].index(_TRACEBACK)

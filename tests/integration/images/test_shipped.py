@@ -118,7 +118,10 @@ def test_required_packages_are_imported_from_bytecode(root: Root, request: pytes
     done = root.run("/usr/bin/python3", "-c", IMPORT, *asked, env=SETTINGS.get(name))
     said = json.loads(done.stdout.splitlines()[-1])
     assert said["imported"] > 100
-    assert said["stale"] == [], "a read-only root would compile these at every start"
+    # Single files beside a recipe are not compiled: they are small.
+    files = {Path(path).stem for each in (name, *IMAGES.bases(name)) for path in READ[each].recipe.files}
+    stale = set(said["stale"]) - files
+    assert not stale, "a read-only root would compile these at every start"
 
 
 @pytest.mark.parametrize("root", WITH_PIP, indirect=True)
