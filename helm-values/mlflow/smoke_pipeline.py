@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import mlflow
 from apiserver import PROJECT, NotYetError, Object, Refused, create, get
@@ -51,7 +52,7 @@ def job(name: str) -> Object:
         "volumes": [
             {"name": "files", "configMap": {"name": name}},
             {"name": "tmp", "emptyDir": {}},
-            {"name": "tokens", "projected": {"sources": json.loads(os.environ["TOKENS"])}},
+            {"name": "tokens", "projected": json.loads(os.environ["TOKENS"])},
         ],
     }
     spec = {"backoffLimit": 0, "template": {"spec": pod}}
@@ -76,13 +77,19 @@ def run(name: str, arguments: dict[str, float], ends: str) -> None:
     patiently(ended, NotYetError)
 
 
+def runs(filter_: str) -> list[Any]:
+    return mlflow.search_runs(
+        experiment_names=["smoke-pipeline"], filter_string=filter_, output_format="list"
+    )
+
+
 def main() -> None:
     probes = Probes()
     mlflow.set_workspace(PROJECT)
     with probes.works("a pipeline with artifacts, a loop and a condition runs to its end"):
         run("good", {"limit": 0.5}, "Complete")
     with probes.works("MLflow has its arguments, metrics, artifacts and states, and the run of a step below"):
-        [found] = mlflow.search_runs(["smoke-pipeline"], "run_name = 'good'", output_format="list")
+        [found] = runs("run_name = 'good'")
         states = {key: value for key, value in found.data.tags.items() if key.startswith("step.")}
         assert found.info.status == "FINISHED", found.info.status
         assert states == {
@@ -97,12 +104,11 @@ def main() -> None:
         assert found.data.metrics == {"score.0/score": 0.8, "score.1/score": 1.0}, found.data.metrics
         files = [each.path for each in mlflow.MlflowClient().list_artifacts(found.info.run_id, "score.0")]
         assert "score.0/model" in files, files
-        below = f"tags.mlflow.parentRunId = '{found.info.run_id}'"
-        [step] = mlflow.search_runs(["smoke-pipeline"], below, output_format="list")
+        [step] = runs(f"tags.`mlflow.parentRunId` = '{found.info.run_id}'")
         assert (step.info.run_name, step.data.metrics) == ("announce", {"published": 1.0}), step
     with probes.works("a pipeline with a step that fails is recorded as failed, with the reason"):
         run("bad", {"rows_of_table": 0}, "Failed")
-        [found] = mlflow.search_runs(["smoke-pipeline"], "run_name = 'bad'", output_format="list")
+        [found] = runs("run_name = 'bad'")
         result = mlflow.artifacts.load_dict(f"{found.info.artifact_uri}/pipeline/result.json")
         assert (found.info.status, result["reason"]) == ("FAILED", "step rows: ValueError: no rows"), result
     with probes.refused("the account of the test reads the workspace of others", Exception, "PERMISSION"):
