@@ -189,7 +189,7 @@ def main(files: Path, root: Path, job: str) -> int:
     record.end("FAILED" if reason else "FINISHED", result, left)
     brief = {**result, "steps": [{k: v for k, v in row.items() if k != "outputs"} for row in result["steps"]]}
     if reason and MESSAGE.exists():
-        MESSAGE.write_text(reason[:LONGEST_MESSAGE])
+        MESSAGE.write_text(" ".join(reason.splitlines())[:LONGEST_MESSAGE])  # of several lines it shows one
     steps.say("RESULT " + json.dumps({"experiment": record.experiment, "run": record.run, **brief}))
     return 1 if reason else 0
 

@@ -56,6 +56,9 @@ def test_failed_step_and_its_reason_are_on_the_screen(platform: Platform, projec
     assert "pipeline failing failed in step fail" in screen
     assert "ValueError: 3 rows:" in screen and "too few" in screen
     assert f"mlops-platform job logs {data['job']} --project {PROJECT}" in screen
+    assert "step fail: ValueError: 3 rows: too few" in " ".join(
+        platform.ok("job", "list", "--project", PROJECT).out.split()
+    )
 
 
 def test_refused_pipeline_starts_nothing(platform: Platform, project: str) -> None:
