@@ -20,11 +20,18 @@ class Cluster(Protocol):
     def items(self, path: str, **query: str) -> list[Object]: ...
 
 
+class UnknownCaller(Exception):
+    """No pod has the address of the caller, or not yet: the kubelet reports it after the program started."""
+
+
 def refusal(cluster: Cluster, own: str, method: str, message: bytes, address: str) -> str:
-    """'' if the pod with this address may make the call, else the reason. `own` is the namespace of Katib."""
+    """'' if the pod with this address may make the call, else the reason. `own` is the namespace of Katib.
+
+    Raises UnknownCaller.
+    """
     caller = pod_at(cluster, address)
     if caller is None:
-        return f"no running pod has the address {address}"
+        raise UnknownCaller(f"no running pod has the address {address}")
     meta = caller["metadata"]
     namespace: str = meta["namespace"]
     if namespace == own and CONTROLLER.items() <= (meta.get("labels") or {}).items():

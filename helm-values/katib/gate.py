@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 
 import grpc
-from callers import DELETE, READ, REPORT, Cluster, address_of, refusal
+from callers import DELETE, READ, REPORT, Cluster, UnknownCaller, address_of, refusal
 from calls import ApiServer, CallError
 from database import Manager
 from google.protobuf.message import DecodeError
@@ -30,6 +30,7 @@ _NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 # A pod that calls without end must not keep the reports of others waiting: calls above its share end at once.
 _THREADS, _SHARE, _CALLS = 16, 4, 1024
 _PATIENCE_SECONDS, _PAUSE_SECONDS = 20.0, 0.5  # a collector does not try again: its trial would fail
+_UNKNOWN_SECONDS = 10.0  # until a new pod's address is known
 
 
 class Gate(grpc.GenericRpcHandler):
@@ -91,12 +92,15 @@ class Gate(grpc.GenericRpcHandler):
             context.abort(grpc.StatusCode.PERMISSION_DENIED, reason)
 
     def _patiently(self, method: str, message: bytes, address: str) -> str:
-        until = time.monotonic() + _PATIENCE_SECONDS
+        began = time.monotonic()
         while True:
             try:
                 return refusal(self._cluster, self._own, method, message, address)
+            except UnknownCaller as error:
+                if time.monotonic() > began + _UNKNOWN_SECONDS:
+                    return str(error)
             except CallError as error:
-                if error.status not in (0, 429, 500, 503) or time.monotonic() > until:
+                if error.status not in (0, 429, 500, 503) or time.monotonic() > began + _PATIENCE_SECONDS:
                     raise
             time.sleep(_PAUSE_SECONDS)
 

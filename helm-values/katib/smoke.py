@@ -10,7 +10,7 @@ from experiments import API, EXPERIMENT, SLOW, check_best, experiment, start, wa
 from probes import Probes, patiently
 
 # An attacker's pod: it reads and deletes the log of a trial, and reports about one that is not in its
-# project. It ends with 0 only if each call is refused because of the caller.
+# project. It ends with 0 only if each call is refused for its own reason: not because the pod is unknown.
 ATTACK = """
 import sys
 import grpc
@@ -18,13 +18,14 @@ import grpc
 channel = grpc.insecure_channel("katib-db-manager.katib:6789")
 trial = b"\\n" + bytes([len(sys.argv[1])]) + sys.argv[1].encode()
 other = b"\\n\\x0bno-trial-at"
-for method, message in (("Get", trial), ("Delete", trial), ("Report", other)):
+reads, reports = "only reports are accepted", "has no Trial"
+for method, message, reason in (("Get", trial, reads), ("Delete", trial, reads), ("Report", other, reports)):
     path = f"/api.v1.beta1.DBManager/{method}ObservationLog"
     try:
         answer = channel.unary_unary(path)(message, timeout=30)
         sys.exit(f"{method}: {answer}")
     except grpc.RpcError as error:
-        if error.code() != grpc.StatusCode.PERMISSION_DENIED:
+        if error.code() != grpc.StatusCode.PERMISSION_DENIED or reason not in error.details():
             sys.exit(f"{method}: {error}")
 """
 

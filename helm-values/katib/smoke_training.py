@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from apiserver import NotYetError, Object, create, get, require_condition
+from apiserver import NotYetError, Object, Refused, create, get, require_condition
 from experiments import PROGRAM, check_best, command, experiment, start, template, wait
 from probes import Probes, patiently
 
@@ -34,7 +34,7 @@ def check_logged(best: Object) -> None:
     def logged() -> None:
         require_condition(get("batch/v1", "jobs", f"{trial}-best"), "Complete")
 
-    patiently(logged, NotYetError)
+    patiently(logged, NotYetError, Refused)  # 404 until the companion has made it
     parameters = {each["name"]: each["value"] for each in best["parameterAssignments"]}
     (metric,) = best["observation"]["metrics"]
     words = ("python3", "-c", LOGGED, trial, json.dumps(parameters), metric["min"])

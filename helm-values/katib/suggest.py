@@ -7,6 +7,7 @@ goptuna does not: it fails if it has not suggested a trial itself, and it takes 
 from __future__ import annotations
 
 import random
+import signal
 from collections.abc import Mapping
 from concurrent import futures
 from typing import Any
@@ -157,6 +158,8 @@ def main() -> None:
     server.add_generic_rpc_handlers((Service(),))
     server.add_insecure_port(f"[::]:{PORT}")
     server.start()
+    # The first process of a container gets no signal that it does not handle: its pod would end after 30 s.
+    signal.signal(signal.SIGTERM, lambda *_: server.stop(1))
     server.wait_for_termination()
 
 
