@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import json
 import os
+import signal
 import ssl
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -109,6 +111,8 @@ def main() -> None:
     context.load_cert_chain(_CERTIFICATE / "tls.crt", _CERTIFICATE / "tls.key")
     recorder = Recorder(ApiServer(), os.environ["RECORDER_IMAGE"], json.loads(os.environ["PROJECT_TOKENS"]))
     threading.Thread(target=record, args=(recorder,), daemon=True).start()
+    # The first process of a container gets no signal that it does not handle: its pod would end after 30 s.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     Server(PORT, context).serve_forever()
 
 
