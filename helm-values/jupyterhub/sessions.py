@@ -81,7 +81,8 @@ class Notebook:
                 "header": {**header, "msg_type": "execute_request"},
                 "parent_header": {},
                 "metadata": {},
-                "content": {"code": code, "silent": False},
+                # Without it, a kernel may skip a cell that follows a failed one, and report no error.
+                "content": {"code": code, "silent": False, "stop_on_error": False},
             }
             socket.send(json.dumps(message))
             yield socket, header["msg_id"]
@@ -106,15 +107,16 @@ def _busy(socket: Any, asked: str) -> None:
 
 
 def _output(socket: Any, asked: str) -> str:
-    """The output of a cell, until its kernel is idle again."""
-    text = ""
+    """The output of a cell, until its kernel is idle again. Raises AssertionError with the cell's error."""
+    text, failed = "", ""
     for message in _messages(socket, asked):
         content: dict[str, Any] = message["content"]
         if message["msg_type"] == "error":
-            raise AssertionError(f"{content['ename']}: {content['evalue']}")
+            failed = f"{content['ename']}: {content['evalue']}"
         text += str(content.get("text") or content.get("data", {}).get("text/plain", ""))
         if content.get("execution_state") == "idle":
             break
+    assert not failed, failed
     return text
 
 
