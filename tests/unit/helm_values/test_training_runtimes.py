@@ -22,3 +22,12 @@ def test_memory_request_of_a_runtime_is_its_limit(runtime: dict[str, Any]) -> No
     (container,) = node["template"]["spec"]["template"]["spec"]["containers"]
     resources = container["resources"]
     assert resources["requests"]["memory"] == resources["limits"]["memory"]
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES, ids=lambda each: each["metadata"]["name"])
+def test_runtime_fits_a_function_of_trainer_client(runtime: dict[str, Any]) -> None:
+    """The SDK reads a number of CPUs from the limits, and its script writes into the working directory."""
+    (node,) = runtime["spec"]["template"]["spec"]["replicatedJobs"]
+    (container,) = node["template"]["spec"]["template"]["spec"]["containers"]
+    assert container["resources"]["limits"]["cpu"] == "16"
+    assert container["workingDir"] in {each["mountPath"] for each in container["volumeMounts"]}
