@@ -25,6 +25,16 @@ def secret(path: str) -> str:
     return (_SECRETS / path).read_text().strip()
 
 
+def installer() -> tuple[str, str]:
+    """Name and token of the service of the installer's Jobs.
+
+    The hub keeps all tokens of a service in its database, and deletes services that it no longer has: with
+    another name for each token, a rotated one ends.
+    """
+    token = hashlib.sha256(f"installer {secret('keys/routes')}".encode()).hexdigest()
+    return f"installer-{hashlib.sha256(token.encode()).hexdigest()[:12]}", token
+
+
 def database(config: Any) -> None:
     """Connect with the password of now, which Vault may rotate."""
     if not secret("database/password"):
@@ -74,7 +84,7 @@ def people(config: Any) -> None:
         {"name": "culler", "services": ["culler"], "scopes": idle},
         {
             "name": "installer",
-            "services": ["installer"],
+            "services": [installer()[0]],
             "scopes": ["list:users", "read:servers", "delete:servers"],
         },
     ]
@@ -91,15 +101,13 @@ def servers(config: Any) -> None:
     hub.allow_named_servers = True  # a name is a project
     hub.default_url = "/hub/home"
     hub.extra_handlers = [(r"/api/platform/token", tokens.TokenHandler)]
+    name, token = installer()
     idle = number(os.environ, "IDLE_SECONDS", _LEAST_IDLE, _MOST_IDLE)
     culler = [sys.executable, "-m", "jupyterhub_idle_culler", f"--timeout={idle}", "--cull-every=60"]
     hub.services = [
         # Not by the Service of this pod: some networks do not lead a pod to itself that way.
         {"name": "culler", "command": [*culler, "--url=http://127.0.0.1:8081/hub/api"]},
-        {
-            "name": "installer",
-            "api_token": hashlib.sha256(f"installer {secret('keys/routes')}".encode()).hexdigest(),
-        },
+        {"name": name, "api_token": token},
     ]
 
 
