@@ -39,6 +39,7 @@ ALL = (
     "airflow",
     "oauth2-proxy",
     "gateway",
+    "home",
     "jobset",
     "trainer",
     "kserve",

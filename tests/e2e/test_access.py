@@ -60,6 +60,10 @@ def test_one_login_opens_every_ui_and_sign_out_closes_all(
             window.says(MARKS[name])
             window.keep(name)
         site = urlsplit(url).netloc.partition(".")[2]
+        window.go(f"https://nothing.{site}/")
+        window.says("Nothing has this name")
+        window.field("a").click()
+        window.at(domain)
         window.go(f"https://auth.{site}/whoami")
         window.says(f"X-Forwarded-User: {NAME}")
         window.go(f"https://auth.{site}/sign-out")
@@ -76,4 +80,9 @@ def test_one_login_opens_every_ui_and_sign_out_closes_all(
             assert "__Secure-mlops_platform" not in {c["name"] for c in window.driver.get_cookies()}, name
 
 
-MARKS = {"airflow": "Dags", "job-logs": "Logs of jobs", "model-routes": "no project has this name"}
+MARKS = {
+    "airflow": "Dags",
+    "home": "experiments, models and traces",
+    "job-logs": "Logs of jobs",
+    "model-routes": "no project has this name",
+}

@@ -39,6 +39,7 @@ ELSEWHERE = {
     ("jobset", "adapters/kube/batch.py"),
     ("trainer", "adapters/kube/batch.py"),
 }
+WORDS = {"home"}  # a key of component.yaml too, and a word
 BEGIN, END = "<!-- components: begin", "<!-- components: end -->"
 
 
@@ -65,7 +66,7 @@ def _row(component: Component) -> str:
 
 def test_code_names_no_component() -> None:
     """Comments and docstrings may."""
-    words = re.compile(rf"\b({'|'.join(SHIPPED)})\b")
+    words = re.compile(rf"\b({'|'.join(set(SHIPPED) - WORDS)})\b")
     found = [
         f"{file.relative_to(ROOT)}:{line}: {text!r}"
         for file in sorted(PACKAGE.rglob("*.py"))
