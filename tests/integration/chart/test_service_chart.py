@@ -17,7 +17,7 @@ from mlops_platform.base.values import merge, substitute
 from mlops_platform.catalogue.documents import values_file
 from mlops_platform.catalogue.read import read_catalog
 from mlops_platform.catalogue.service import complete
-from mlops_platform.catalogue.variables import IMAGE, ports
+from mlops_platform.catalogue.variables import IMAGE, image_values, ports
 
 from tests import ROOT
 from tests.integration.apiserver import built
@@ -80,6 +80,8 @@ def values_of(name: str) -> dict[str, Any]:
     known |= {"project_tokens": [{"serviceAccountToken": {"audience": "tracking"}}]}
     image = f"docker.io/local/{name}:0"
     known |= {IMAGE: image, **ports(component)}
+    for key, recipe in component.embedded.images.items():
+        known |= image_values(key, f"docker.io/local/{recipe}:0")
     values = substitute(complete(values_file(folder / component.embedded.values), component), known)
     files = dict.fromkeys(component.embedded.files, "its text")
     return merge(values, {"image": image, "checksum": "0", "files": files})
