@@ -52,7 +52,7 @@ def job(name: str) -> Object:
         "volumes": [
             {"name": "files", "configMap": {"name": name}},
             {"name": "tmp", "emptyDir": {}},
-            {"name": "tokens", "projected": json.loads(os.environ["TOKENS"])},
+            {"name": "tokens", "projected": json.loads(os.environ["SOURCES"])},
         ],
     }
     spec = {"backoffLimit": 0, "template": {"spec": pod}}
