@@ -23,7 +23,7 @@ MODELS = f"/apis/serving.kserve.io/v1beta1/namespaces/{PROJECT}/inferenceservice
 PODS = f"/api/v1/namespaces/{PROJECT}/pods"
 EXPERIMENT = "golden-path"
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
-SECONDS = 600
+SECONDS, RESTART_SECONDS = 600, 120
 
 
 def digest(data: str, parameters: dict[str, Any], script: str) -> str:
@@ -49,16 +49,26 @@ def read_data(key: str, sample: Path) -> str:
 
 
 def kubernetes(method: str, path: str, body: Any = None, kind: str = "application/json") -> Any:
-    """Send a request to the API server. None for 404 (not there) and 409 (there already)."""
+    """Send a request to the API server. None for 404 (not there) and 409 (there already).
+
+    For some seconds after a restart, an API server or the webhook of a controller answers with 5xx.
+    """
     host, port = os.environ["KUBERNETES_SERVICE_HOST"], os.environ["KUBERNETES_SERVICE_PORT"]
-    answer = requests.request(
-        method,
-        f"https://{host}:{port}{path}",
-        data=None if body is None else json.dumps(body),
-        headers={"Authorization": f"Bearer {(ACCOUNT / 'token').read_text()}", "Content-Type": kind},
-        verify=str(ACCOUNT / "ca.crt"),
-        timeout=30,
-    )
+
+    def answered() -> tuple[requests.Response]:
+        answer = requests.request(
+            method,
+            f"https://{host}:{port}{path}",
+            data=None if body is None else json.dumps(body),
+            headers={"Authorization": f"Bearer {(ACCOUNT / 'token').read_text()}", "Content-Type": kind},
+            verify=str(ACCOUNT / "ca.crt"),
+            timeout=30,
+        )
+        if answer.status_code == 429 or answer.status_code >= 500:
+            raise NotYetError(f"{answer.status_code} {answer.text[:500]}")
+        return (answer,)
+
+    (answer,) = wait(f"{method} {path}", answered, RESTART_SECONDS)
     if answer.status_code in (404, 409):
         return None
     if answer.status_code >= 400:
@@ -66,9 +76,9 @@ def kubernetes(method: str, path: str, body: Any = None, kind: str = "applicatio
     return answer.json()
 
 
-def wait(what: str, ready: Callable[[], Any]) -> Any:
+def wait(what: str, ready: Callable[[], Any], seconds: float = SECONDS) -> Any:
     """Call `ready` until it returns something; TimeoutError with the text of the last NotYetError."""
-    until, why = time.monotonic() + SECONDS, ""
+    until, why = time.monotonic() + seconds, ""
     while time.monotonic() < until:
         try:
             if found := ready():
@@ -76,7 +86,7 @@ def wait(what: str, ready: Callable[[], Any]) -> Any:
         except NotYetError as error:
             why = str(error)
         time.sleep(1)
-    raise TimeoutError(f"{what}: {why or 'not ready'} after {SECONDS} s")
+    raise TimeoutError(f"{what}: {why or 'not ready'} after {seconds} s")
 
 
 class NotYetError(Exception):
