@@ -91,7 +91,7 @@ class Server:
         # Code in pages of other UIs, such as a notebook, cannot read the answer, and gets none.
         if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
             raise Denied(403, "a page of another address asks")
-        caller = request[_CALLER]
+        caller: Caller = request[_CALLER]
 
         async def counts() -> bool:
             return False
