@@ -78,9 +78,10 @@ def run(name: str, arguments: dict[str, float], ends: str) -> None:
 
 
 def runs(filter_: str) -> list[Any]:
-    return mlflow.search_runs(
+    found: list[Any] = mlflow.search_runs(
         experiment_names=["smoke-pipeline"], filter_string=filter_, output_format="list"
     )
+    return found
 
 
 def main() -> None:
