@@ -128,6 +128,6 @@ def _text(url: str, account: Path) -> str:
         with urlopen(request, timeout=20, context=trust) as answer:  # noqa: S310 - https
             return str(answer.read().decode())
     except HTTPError as error:
-        if error.code == 400:  # the container is being created
+        if error.code in (400, 404):  # the container is being created; the kubelet does not know the pod yet
             return ""
         raise
