@@ -27,9 +27,17 @@ def _jupyter_server_extension_points() -> list[dict[str, str]]:
 
 
 def _load_jupyter_server_extension(server: Any) -> None:
+    # When all extensions are loaded: JupyterLab sets it when it is loaded.
+    IOLoop.current().add_callback(forget_token, server.web_app.settings)
     PeriodicCallback(lambda: note(server), _BUSY_SECONDS * 1000).start()
     if "DATA_TOKEN_AUDIENCE" in os.environ:
         IOLoop.current().add_callback(keep_token, server.log)
+
+
+def forget_token(settings: dict[str, Any]) -> None:
+    """Keep the token of the server out of the page: JupyterLab would send it in place of the cookie, and the
+    gateway takes no such request."""
+    settings.setdefault("page_config_data", {})["token"] = ""
 
 
 def note(server: Any) -> None:

@@ -63,6 +63,13 @@ def test_busy_kernel_counts_as_activity(extension: ModuleType, states: list[str]
     assert all((datetime.now(UTC) - each).total_seconds() < 60 for each in times.values())
 
 
+def test_page_has_no_token_of_the_server(extension: ModuleType) -> None:
+    """A browser that sends it gets 403 of the gateway: a script would not notice."""
+    settings = {"page_config_data": {"token": "of-the-server", "appName": "JupyterLab"}}
+    extension.forget_token(settings)
+    assert settings == {"page_config_data": {"token": "", "appName": "JupyterLab"}}
+
+
 class Hub(BaseHTTPRequestHandler):
     """A hub that gives a token to the notebook's own token only."""
 
