@@ -183,14 +183,24 @@ class DeleteVolumes(EnvironmentStep):
         return self.retain and volume.get("status", {}).get("phase") == "Released"
 
     def _stop_users(self, kube: Kube) -> None:
-        """Scale users of claims to 0: a claim stays until its last pod is gone."""
+        """Stop what uses claims, also jobs and notebooks: a claim stays until its last pod is gone."""
         claimed = {(c["metadata"]["namespace"], c["metadata"]["name"]) for c in self._claims(kube)}
         for kind in ("StatefulSet", "Deployment"):
-            for each in kube.list("apps/v1", kind):
-                meta = each["metadata"]
-                if each["spec"].get("replicas") and _mounts(each, claimed):
+            for each in ours(self.context, kube.list("apps/v1", kind)):
+                meta, spec = each["metadata"], each["spec"]
+                uses = spec.get("volumeClaimTemplates") or _mounts(meta, spec["template"]["spec"], claimed)
+                if spec.get("replicas") and uses:
                     none = {"spec": {"replicas": 0}}
                     kube.patch("apps/v1", kind, meta["name"], meta["namespace"], body=none)
+        for each in ours(self.context, kube.list("v1", "Pod")):
+            meta = each["metadata"]
+            if _mounts(meta, each["spec"], claimed):
+                owner = next((o for o in meta.get("ownerReferences") or () if o.get("controller")), None)
+                if owner is None:
+                    kube.delete("v1", "Pod", meta["name"], meta["namespace"])
+                elif owner["kind"] == "Job":
+                    body = {"spec": {"suspend": True}}
+                    kube.patch("batch/v1", "Job", owner["name"], meta["namespace"], body=body)
 
 
 @dataclass(frozen=True)
@@ -225,9 +235,7 @@ class DeleteNamespaces(EnvironmentStep):
         return sorted(namespaces_of(self.context) - {LOCK_NAMESPACE})
 
 
-def _mounts(workload: Object, claimed: set[tuple[str, str]]) -> bool:
-    spec = workload["spec"]
-    volumes = spec["template"]["spec"].get("volumes") or ()
-    names = {(v.get("persistentVolumeClaim") or {}).get("claimName") for v in volumes}
-    space = workload["metadata"]["namespace"]
-    return bool(spec.get("volumeClaimTemplates")) or any((space, name) in claimed for name in names if name)
+def _mounts(meta: Object, pod: Object, claimed: set[tuple[str, str]]) -> bool:
+    """True if a pod's specification, in the namespace of this object, has a volume of one of these claims."""
+    names = {(v.get("persistentVolumeClaim") or {}).get("claimName") for v in pod.get("volumes") or ()}
+    return any((meta["namespace"], name) in claimed for name in names if name)

@@ -73,6 +73,14 @@ def pod(**more: Any) -> dict[str, Any]:
     return {"containers": [{"name": "c", "image": "x"}], **more}
 
 
+def restricted(**more: Any) -> dict[str, Any]:
+    """A pod that the namespaces of an environment accept."""
+    limits = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+    container = {"name": "c", "image": "x", "securityContext": limits}
+    context = {"runAsNonRoot": True, "runAsUser": 1, "seccompProfile": {"type": "RuntimeDefault"}}
+    return {"containers": [container], "securityContext": context, **more}
+
+
 def definition(group: str, kind: str, plural: str, *, scope: str = "Namespaced") -> dict[str, Any]:
     schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
     version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
@@ -223,6 +231,57 @@ def test_users_of_claims_scale_to_zero_and_retained_volumes_stay(world: World) -
     }
     theirs = world.kube.get("v1", "PersistentVolumeClaim", "data", world.theirs)
     assert theirs and "deletionTimestamp" not in theirs["metadata"]
+
+
+def test_jobs_and_pods_without_a_controller_stop_only_if_their_claims_are_ours(world: World) -> None:
+    """In the namespaces of others they go on, as do StatefulSets with claims of their own."""
+    spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+    claim = {"metadata": {"name": "home"}, "spec": {**spec, "storageClassName": "none"}}
+    mounted = restricted(volumes=[{"name": "h", "persistentVolumeClaim": {"claimName": "home"}}])
+    world.make({"apiVersion": "v1", "kind": "PersistentVolumeClaim", **claim})
+    world.kube.apply(
+        *(
+            {
+                "apiVersion": "v1",
+                "kind": "ServiceAccount",
+                "metadata": {"name": "default", "namespace": space},
+            }
+            for space in (world.ours, world.theirs)
+        )
+    )
+    world.make({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "notebook"}, "spec": mounted})
+    world.make({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "other"}, "spec": restricted()})
+    labels = {"app": "db"}
+    template = {"metadata": {"labels": labels}, "spec": pod()}
+    stateful: dict[str, Any] = {
+        "serviceName": "db",
+        "selector": {"matchLabels": labels},
+        "template": template,
+    }
+    stateful |= {"replicas": 1, "volumeClaimTemplates": [claim]}
+    world.make({"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "db"}, "spec": stateful})
+    job = {"template": {"spec": {**mounted, "restartPolicy": "Never"}}}
+    world.make({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "train"}, "spec": job})
+    for space in (world.ours, world.theirs):
+        uid = world.kube.list("batch/v1", "Job", space)[0]["metadata"]["uid"]
+        owner = {"apiVersion": "batch/v1", "kind": "Job", "name": "train", "uid": uid, "controller": True}
+        meta = {"name": "train-0", "namespace": space, "ownerReferences": [owner]}
+        world.kube.create({"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": mounted})
+
+    DeleteVolumes(world.context).run(Silent())
+
+    def going(space: str) -> tuple[set[str], bool | None, int]:
+        jobs, sets = (
+            world.kube.list(*kind, space) for kind in (("batch/v1", "Job"), ("apps/v1", "StatefulSet"))
+        )
+        return (
+            set(world.names("v1", "Pod", space)),
+            jobs[0]["spec"].get("suspend"),
+            sets[0]["spec"]["replicas"],
+        )
+
+    assert going(world.ours) == ({"other", "train-0"}, True, 0)
+    assert going(world.theirs) == ({"notebook", "other", "train-0"}, False, 1)
 
 
 def test_failed_step_is_noted_and_ignored_with_force(world: World) -> None:
