@@ -26,17 +26,16 @@ KINDS = [
     *((_RBAC, kind) for kind in ("ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding")),
     *((_ADMISSION, f"{kind}WebhookConfiguration") for kind in ("Validating", "Mutating")),
     *((_ADMISSION, f"ValidatingAdmissionPolicy{kind}") for kind in ("", "Binding")),
-    (f"{FANS}/v1", "Blade"),
-    (f"{FANS}/v1", "Wheel"),
 ]
+THEIRS = ((f"{FANS}/v1", "Blade"), (f"{FANS}/v1", "Wheel"))
 
 
-def everything(node: Node) -> set[str]:
-    """The objects that operators and their users may leave in a cluster."""
+def everything(node: Node, *more: tuple[str, str]) -> set[str]:
+    """The objects that operators and their users may leave in a cluster; `more` are further kinds."""
     kube = Kube(node.kubeconfig)  # another client may know kinds that are gone
     names = {
         f"{kind} {each['metadata'].get('namespace', '')}/{each['metadata']['name']}"
-        for version, kind in KINDS
+        for version, kind in (*KINDS, *more)
         for each in kube.list(version, kind)
     }
     return names - {"Namespace /mlops-platform"}
@@ -115,7 +114,7 @@ def stop(node: Node, **deployments: str) -> None:
 
 def test_down_removes_operators_of_ours_and_leaves_those_of_others(node: Node, person: Person) -> None:
     operator_of_another_owner(node)
-    before = everything(node)
+    before = everything(node, *THEIRS)
     component_for_it(person)
     person.choose(fans={}, jobset={})
     code, said = person.says("up", "--yes")
@@ -134,7 +133,7 @@ def test_down_removes_operators_of_ours_and_leaves_those_of_others(node: Node, p
     assert node.kube.get("v1", "Namespace", "mlops-platform") is None, "`down` waits for its end"
     wait_until(
         "nothing of the environment is left",
-        lambda: everything(node) == before or Pending(str(everything(node) ^ before)),
+        lambda: everything(node, *THEIRS) == before or Pending(str(everything(node, *THEIRS) ^ before)),
         seconds=60,
     )
     for kind, namespace in (("Blade", ""), ("Wheel", "default")):

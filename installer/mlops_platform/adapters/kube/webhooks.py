@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -34,6 +34,7 @@ CONFIGURATIONS = ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguratio
 _DEFINITIONS = ("apiextensions.k8s.io/v1", "CustomResourceDefinition")
 _UID = "mlops-platform"
 _SECONDS = 5.0
+_WRITE_SECONDS, _NOT_CALLED = 90.0, "failed calling webhook"
 # Requests without an object: each handler answers that there is nothing to decode, and does nothing.
 _ADMISSION_REVIEW: dict[str, Any] = {
     "apiVersion": "admission.k8s.io/v1",
@@ -128,6 +129,39 @@ def wait_answering(
         longest_delay=1.0,
         hint="look at the log of its pods, and at the port in `webhooks` of component.yaml",
         command=kube.kubectl("--namespace", namespace, "get", "pods,endpointslices"),
+    )
+
+
+def written(
+    write: Callable[[], object],
+    what: str,
+    *,
+    say: Callable[[str], None] | None = None,
+    hint: str,
+    command: str,
+) -> None:
+    """Write objects, again while a webhook for them does not answer. Raises WaitTimedOut, KubeError.
+
+    Its controller restarts, or has just become ready: the rules of a node for its Service come a bit later.
+    """
+
+    def observe() -> bool | Pending:
+        try:
+            write()
+        except KubeError as error:
+            if error.status != 500 or _NOT_CALLED not in error.why:
+                raise
+            return Pending(f"the webhook of {what} does not answer: {error.why.rpartition(': ')[2]}")
+        return True
+
+    wait_until(
+        f"webhook of {what}",
+        observe,
+        seconds=_WRITE_SECONDS,
+        on_seen=say,
+        longest_delay=1,
+        hint=hint,
+        command=command,
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from mlops_platform.adapters.kube import Kube, KubeError
+from mlops_platform.adapters.kube import Kube, KubeError, webhooks
 from mlops_platform.adapters.kube.inference import (
     API,
     KIND,
@@ -29,7 +29,6 @@ from mlops_platform.steps.models.options import label_of
 
 READY_SECONDS = 900.0  # a model of many gigabytes is fetched first
 _GONE_SECONDS = 180.0
-_WEBHOOK_SECONDS, _WEBHOOK = 90.0, "failed calling webhook"
 # A container that fails is started again after 10 s: the second failure says that the first was no accident.
 _TRIES = 2
 
@@ -66,23 +65,11 @@ class LoadFailed(StepError):
 
 
 def written(write: Callable[[], object], say: Callable[[str], None] | None = None) -> None:
-    """Write an object of this kind, again while its webhooks do not answer: their controller restarts."""
-
-    def observe() -> bool | Pending:
-        try:
-            write()
-        except KubeError as error:
-            if error.status != 500 or _WEBHOOK not in error.why:
-                raise
-            return Pending(f"the webhook of {KIND}s does not answer: {error.why.rpartition(': ')[2]}")
-        return True
-
-    wait_until(
-        f"webhook of {KIND}s",
-        observe,
-        seconds=_WEBHOOK_SECONDS,
-        on_seen=say,
-        longest_delay=1,
+    """Write an object of this kind, again while its webhooks do not answer. Raises KubeError."""
+    webhooks.written(
+        write,
+        f"{KIND}s",
+        say=say,
         hint="the controller of models does not run: look at its component, and give the command again",
         command="mlops-platform status",
     )

@@ -22,7 +22,7 @@ from mlops_platform.steps.projects.keep import LAYER
 from mlops_platform.steps.projects.model import Project, read_project
 from mlops_platform.steps.projects.remove import wait_gone
 from mlops_platform.steps.projects.workloads import named
-from mlops_platform.steps.release.objects import DIGEST, Changes, changes, there
+from mlops_platform.steps.release.objects import DIGEST, Changes, changes, there, written
 from mlops_platform.steps.release.values import image_variables
 
 
@@ -62,7 +62,7 @@ def make_objects(kube: Kube, resolved: ResolvedComponent, project: Project) -> N
         return
     namespace = kube.get("v1", "Namespace", project.name)
     assert namespace, "its namespace is made before"
-    kube.apply(*wanted(resolved, project, namespace["metadata"]["uid"]))
+    written(kube, resolved, wanted(resolved, project, namespace["metadata"]["uid"]))
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class ApplyProjectObjects:
     def run(self, progress: Progress) -> None:
         kube = self.context.clients.kube_for_write()
         found = self._changes(kube)
-        kube.apply(*found.missing, *found.different)
+        written(kube, self.resolved, (*found.missing, *found.different), progress.say)
         for each in found.dropped:
             meta = each["metadata"]
             kube.delete(each["apiVersion"], each["kind"], meta["name"], meta.get("namespace", ""))

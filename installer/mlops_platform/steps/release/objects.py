@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mlops_platform.adapters.kube import Kube, KubeError
+from mlops_platform.adapters.kube import Kube, KubeError, webhooks
 from mlops_platform.adapters.kube.namespaces import ENVIRONMENT_LABEL
 from mlops_platform.base.digest import short_digest
 from mlops_platform.base.labels import COMPONENT_LABEL, OWNED, PROJECT_LABEL
@@ -35,11 +35,27 @@ class ApplyObjects(ComponentStep):
     def run(self, progress: Progress) -> None:
         kube = self.context.clients.kube_for_write()
         changes = compare(kube, self.resolved)
-        kube.apply(*changes.missing, *changes.different)
+        written(kube, self.resolved, (*changes.missing, *changes.different), progress.say)
         for each in changes.dropped:
             meta = each["metadata"]
             kube.delete(each["apiVersion"], each["kind"], meta["name"], meta.get("namespace", ""))
             progress.note(f"{_title(each)}: deleted, the component no longer has it")
+
+
+def written(
+    kube: Kube,
+    resolved: ResolvedComponent,
+    objects: Sequence[Object],
+    say: Callable[[str], None] | None = None,
+) -> None:
+    """Apply objects of a component, whose webhooks may not be reached yet."""
+    webhooks.written(
+        lambda: kube.apply(*objects),
+        f"objects of {resolved.name}",
+        say=say,
+        hint=f"look at the pods of {resolved.name}, then run `mlops-platform up` again",
+        command=kube.kubectl("--namespace", resolved.namespace, "get", "pods,endpointslices"),
+    )
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import Any, cast
 import pytest
 from mlops_platform.adapters.kube import Kube
 from mlops_platform.base.labels import COMPONENT_LABEL, PROJECT_LABEL
+from mlops_platform.base.progress import Silent
 from mlops_platform.run.context import Context
 from mlops_platform.run.resolved import ResolvedComponent
 from mlops_platform.steps.projects import cluster as projects
@@ -62,6 +63,9 @@ class Cluster:
     def apply(self, *objects: dict[str, Any]) -> None:
         self.applied += objects
 
+    def kubectl(self, *_: str) -> str:
+        return "kubectl"
+
     def delete(self, _: str, kind: str, name: str, namespace: str = "") -> None:
         self.deleted.append((kind, name))
 
@@ -108,7 +112,7 @@ def test_changed_quota_applies_the_queue_again(context: Context, resolved: Resol
     found = step(context, resolved, cluster)
     difference = found.observe()
     assert difference and difference.summary == "change 1 object of 1 project"
-    found.run(cast(Any, SimpleNamespace(note=print)))
+    found.run(Silent())
     assert [(o["kind"], o["metadata"]["name"]) for o in cluster.applied] == [("Queue", "churn")]
 
 
@@ -122,7 +126,7 @@ def test_objects_that_the_files_no_longer_have_are_deleted_in_lasting_projects_o
         for each in wanted(resolved, project, "uid")[:1]
     ]
     cluster = Cluster([*wanted(resolved, CHURN, "uid-churn"), *extra])
-    step(context, resolved, cluster).run(cast(Any, SimpleNamespace(note=print)))
+    step(context, resolved, cluster).run(Silent())
     assert cluster.deleted == [("Queue", "churn-extra")]
     assert not cluster.applied
 
