@@ -41,7 +41,12 @@ def resolved(tmp_path: Path) -> ResolvedComponent:
         embedded=None,
     )
     made = SimpleNamespace(
-        name="queues", component=component, folder=tmp_path, environment="local", variables={}
+        name="queues",
+        namespace="queues",
+        component=component,
+        folder=tmp_path,
+        environment="local",
+        variables={},
     )
     return cast(ResolvedComponent, made)
 
