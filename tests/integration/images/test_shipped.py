@@ -46,7 +46,7 @@ WITH_PIP = [name for name, read in READ.items() if read.recipe.pip]
 ENTER = """
 mount --bind "$1" "$1" && mount -t proc proc "$1/proc" && mount --rbind /dev "$1/dev" &&
 mount -t tmpfs tmpfs "$1/tmp" && mount -o remount,bind,ro "$1" &&
-exec chroot --userspec=10001:10001 --groups= "$@"
+exec chroot --userspec="$USER_ID:$USER_ID" --groups= "$@"
 """
 
 
@@ -55,6 +55,8 @@ class Root:
 
     def __init__(self, folder: Path, name: str) -> None:
         self.folder = folder
+        # Another account than 10001 is of images whose upstream names it.
+        self.user = str(READ[name].recipe.user or 10001)
         archive = IMAGES.build(name, Silent(), Cancel())
         unpack(plain_layers(archive, folder.with_name("layers")), folder)
         for place in ("proc", "dev", "tmp"):
@@ -64,7 +66,7 @@ class Root:
         own = ["unshare", "--mount", "--pid", "--fork", "--kill-child=KILL"]
         return run(
             [*own, "sh", "-c", ENTER, "sh", str(self.folder), *argv],
-            env={"HOME": "/tmp", **(env or {})},
+            env={"HOME": "/tmp", "USER_ID": self.user, **(env or {})},
             seconds=120,
         )
 
@@ -103,7 +105,7 @@ for top, owners in metadata.packages_distributions().items():
     for owner in owners:
         tops.setdefault(re.sub(r"[-_.]+", "-", owner).lower(), []).append(top)
 for name in sys.argv[1:]:
-    for top in tops[name]:
+    for top in filter(str.isidentifier, tops[name]):  # files outside of the packages count as '..'
         importlib.import_module(top)
 sources = [m for m in list(sys.modules.values()) if (getattr(m, "__file__", None) or "").endswith(".py")]
 stale = [m.__name__ for m in sources if m.__name__ != "__main__" and not os.path.exists(cached(m.__file__))]
