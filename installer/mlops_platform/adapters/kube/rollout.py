@@ -133,16 +133,19 @@ def pod_state(pod: Object) -> State | None:
 def unsettled(pod: Object, now: datetime) -> State | None:
     """The state of a ready pod with a container that has no probe and has run for less than SETTLE_SECONDS.
 
-    Without a probe a container is ready from its first moment, even if it then crashes. A start in the
-    future (the node's clock is ahead) is ignored.
+    Without a probe a container is ready from its first moment, even if it then crashes. It may have ended
+    since the workload counted it. A start in the future (the node's clock is ahead) is ignored.
     """
-    meta = pod["metadata"]
+    meta, status = pod["metadata"], pod.get("status", {})
     probed = {c["name"] for c in pod["spec"]["containers"] if "readinessProbe" in c}
-    for container in pod.get("status", {}).get("containerStatuses") or []:
-        started = ((container.get("state") or {}).get("running") or {}).get("startedAt")
-        if container["name"] in probed or not started or "deletionTimestamp" in meta:
+    for container in status.get("containerStatuses") or []:
+        if container["name"] in probed or "deletionTimestamp" in meta:
             continue
-        age = (now - datetime.fromisoformat(started)).total_seconds()
+        state = container.get("state") or {}
+        if status.get("phase") == "Running" and state and "running" not in state:
+            return _container(meta["name"], meta["uid"], container)
+        started = (state.get("running") or {}).get("startedAt")
+        age = (now - datetime.fromisoformat(started)).total_seconds() if started else -1
         if 0 <= age < SETTLE_SECONDS:
             restarts = container.get("restartCount", 0)
             detail = f"{container['name']} has no probe and has just started"

@@ -82,3 +82,29 @@ def test_passed_probe_needs_no_settling() -> None:
 
 def test_start_in_the_future_is_ignored() -> None:
     assert unsettled(started(-60), NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("state", "reason"),
+    [
+        ({"terminated": {"exitCode": 7}}, "Ended"),
+        ({"waiting": {"reason": "CrashLoopBackOff"}}, "CrashLoopBackOff"),
+    ],
+)
+def test_container_that_ended_after_its_workload_was_read_is_not_ready(
+    state: dict[str, Any], reason: str
+) -> None:
+    pod = started(0)
+    pod["status"]["phase"] = "Running"
+    pod["status"]["containerStatuses"][0]["state"] = state
+    found = unsettled(pod, NOW)
+    assert found and found.reason == reason
+
+
+def test_pod_that_was_evicted_is_not_waited_for() -> None:
+    pod = started(0)
+    pod["status"] = {
+        "phase": "Failed",
+        "containerStatuses": [{"name": "main", "state": {"terminated": {"exitCode": 137}}}],
+    }
+    assert unsettled(pod, NOW) is None
