@@ -131,7 +131,7 @@ def test_imported_data_is_the_projects_alone(platform: Platform, kube: Kube, ids
         "trace": True,
         "predicted": [0, 1],
         "versions": ["1"],
-        "where": f"mlflow-artifacts:/workspaces/{P}/",
+        "where": f"mlflow-artifacts:/workspaces/{P}",
     }
     assert not [item for item in wanted if item in items(platform)]
     for project, workspace in ((P, "default"), (OTHER, "")):

@@ -32,7 +32,8 @@ def predicted() -> list[int]:
 
 
 def where() -> str:
-    return str(client.get_run(ids["run"]).info.artifact_uri).rpartition(f"{ids['exp']}/")[0]
+    # With both slashes: the id of a run may end with the same digit.
+    return str(client.get_run(ids["run"]).info.artifact_uri).partition(f"/{ids['exp']}/")[0]
 
 
 def versions() -> Any:
