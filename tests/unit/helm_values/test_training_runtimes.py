@@ -29,5 +29,6 @@ def test_runtime_fits_a_function_of_trainer_client(runtime: dict[str, Any]) -> N
     """The SDK reads a number of CPUs from the limits, and its script writes into the working directory."""
     (node,) = runtime["spec"]["template"]["spec"]["replicatedJobs"]
     (container,) = node["template"]["spec"]["template"]["spec"]["containers"]
-    assert container["resources"]["limits"]["cpu"] == "16"
+    # A job's own request above this limit would be invalid: no node has as many.
+    assert container["resources"]["limits"]["cpu"] == "1000"
     assert container["workingDir"] in {each["mountPath"] for each in container["volumeMounts"]}
