@@ -43,8 +43,14 @@ def test_pipeline_runs_and_is_recorded(platform: Platform, project: str) -> None
     assert data["runner"] == "local" and "local runner of KFP" in screen
     assert "step train.1: succeeded" in screen
     assert data["address"].endswith(f"/experiments/{data['experiment']}/runs/{data['run']}?workspace=lines")
-    jobs = platform.ok("job", "list", "--project", PROJECT, "--output", "json").envelope["data"]["jobs"]
-    assert data["job"] in {each["name"] for each in jobs if each["state"] == "complete"}
+
+    def listed() -> bool | Pending:
+        """Kubernetes counts the pod of a Job some moments after its end."""
+        jobs = platform.ok("job", "list", "--project", PROJECT, "--output", "json").envelope["data"]["jobs"]
+        states = {each["name"]: each["state"] for each in jobs}
+        return states.get(data["job"]) == "complete" or Pending(str(states))
+
+    wait_until("its Job is complete", listed, seconds=60, longest_delay=1)
     assert "step publish: succeeded" in platform.ok("job", "logs", data["job"], "--project", PROJECT).out
     again = run(platform, "churn-training", "--arg", "rates=[0.1]")[1]
     assert again["run"] != data["run"] and again["experiment"] == data["experiment"]
