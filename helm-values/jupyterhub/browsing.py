@@ -12,41 +12,16 @@ from dataclasses import dataclass, field
 from http.cookies import SimpleCookie
 from pathlib import Path
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 import urllib3
 import websocket
+from browser import PAGE, Answer, Refused
 
 SITE, GATEWAY = os.environ["SITE"], os.environ["GATEWAY"]
 AUTHORITY = str(Path(__file__).with_name("authority.crt"))
 NOTEBOOKS = f"https://notebooks.{SITE}"
-_PAGE = {"Accept": "text/html"}
 _MOST_REDIRECTS = 12
-
-
-class Refused(Exception):
-    """An answer of 400 or more: '403 …'."""
-
-
-@dataclass(frozen=True)
-class Answer:
-    url: str
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-    @property
-    def text(self) -> str:
-        return self.body.decode(errors="replace")
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.body)
-
-    @property
-    def location(self) -> str:
-        found = self.headers.get("Location", "")
-        return urljoin(self.url, found) if found else ""
 
 
 @dataclass
@@ -86,7 +61,7 @@ class Browser:
     def page(self, url: str) -> Answer:
         """Open a page and follow its redirects. Raises Refused."""
         for _ in range(_MOST_REDIRECTS):
-            answer = self.must(url, headers=_PAGE)
+            answer = self.must(url, headers=PAGE)
             if answer.status not in (301, 302, 303, 307):
                 return answer
             url = answer.location
@@ -95,7 +70,7 @@ class Browser:
     def enter(self, person: Mapping[str, str]) -> None:
         """Log in as this person."""
         login: Any = importlib.import_module("login")  # of the component that is the issuer
-        led = self.must(f"https://auth.{SITE}/whoami", headers=_PAGE)  # of the gateway itself
+        led = self.must(f"https://auth.{SITE}/whoami", headers=PAGE)  # of the gateway itself
         assert led.status == 302, led.status
         issuer = "://".join(urlsplit(led.location)[:2])
         token = login.token_of(self, issuer, person["name"], person["password"])

@@ -14,7 +14,8 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from apiserver import PROJECT, items
-from browsing import NOTEBOOKS, Browser, Refused
+from browser import Refused
+from browsing import NOTEBOOKS, Browser
 from probes import Probes, patiently
 from sessions import ADMINISTRATOR, MEMBER, VIEWER, Notebook, NotYetError, people, started
 

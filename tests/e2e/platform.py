@@ -153,3 +153,14 @@ class Platform:
         finally:
             process.send_signal(signal.SIGINT)
             process.communicate(timeout=30)
+
+
+@contextmanager
+def running(name: str, folder: Path, **how: Any) -> Iterator[Platform]:
+    """An environment of its own, made as by `Platform.make`: up in this block, down after it."""
+    made = Platform.make(name, folder, **how)
+    try:
+        made.ok("up", "--yes")
+        yield made
+    finally:
+        made.ok("down", "--yes")

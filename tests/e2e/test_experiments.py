@@ -11,7 +11,7 @@ from mlops_platform.adapters.kube import Kube, KubeError
 from mlops_platform.adapters.wait import Pending
 from mlops_platform.smoke.canary import PROBE_IMAGE
 
-from tests.e2e.platform import Platform
+from tests.e2e.platform import Platform, running
 from tests.e2e.training.jobs import refused, until
 
 # Katib is in no shipped environment: its build takes 300 CPU-seconds, so these tests are part of `make soak`.
@@ -39,12 +39,8 @@ python3 "/tmp/train.py"
 
 @pytest.fixture(scope="module")
 def katib(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    made = Platform.make("experiments", tmp_path_factory.mktemp("experiments"), components=COMPONENTS)
-    try:
-        made.ok("up", "--yes")
+    with running("experiments", tmp_path_factory.mktemp("experiments"), components=COMPONENTS) as made:
         yield made
-    finally:
-        made.ok("down", "--yes")
 
 
 @pytest.fixture(scope="module")

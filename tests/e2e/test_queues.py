@@ -13,7 +13,7 @@ from mlops_platform.base.labels import GPU
 from mlops_platform.smoke.canary import PROBE_IMAGE
 from mlops_platform.smoke.gpus import allocatable
 
-from tests.e2e.platform import Platform
+from tests.e2e.platform import Platform, running
 
 # Kueue is in no shipped environment: its build takes 500 CPU-seconds, so these tests are part of `make soak`.
 pytestmark = [pytest.mark.e2e, pytest.mark.soak]
@@ -30,12 +30,8 @@ def queues(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     """An environment with Kueue and simulated GPUs."""
     folder = tmp_path_factory.mktemp("queues")
     cluster = f"simulated_gpus: {GPUS}"
-    made = Platform.make("queues", folder, components=COMPONENTS, cluster=cluster)
-    try:
-        made.ok("up", "--yes")
+    with running("queues", folder, components=COMPONENTS, cluster=cluster) as made:
         yield made
-    finally:
-        made.ok("down", "--yes")
 
 
 @pytest.fixture(scope="module")
