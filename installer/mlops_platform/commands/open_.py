@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mlops_platform.base.cancel import Cancel
-    from mlops_platform.catalogue.component import Component, Served
+    from mlops_platform.catalogue.component import Component
+    from mlops_platform.catalogue.served import Served
     from mlops_platform.run.context import Context
 
 _LOCAL, _SECONDS = "127.0.0.1", 5

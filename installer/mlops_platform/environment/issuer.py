@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from mlops_platform.adapters.vault.issuer import AUDIENCE, endpoints
 from mlops_platform.catalogue.catalogue import IDENTITY, Catalog
-from mlops_platform.catalogue.component import Component, Served
+from mlops_platform.catalogue.component import Component
+from mlops_platform.catalogue.served import Served
 from mlops_platform.environment.chosen import chosen_provider
 from mlops_platform.environment.model import Environment
 

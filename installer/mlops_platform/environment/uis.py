@@ -7,7 +7,8 @@ from typing import Any
 
 from mlops_platform.base.groups import GROUPS
 from mlops_platform.catalogue.catalogue import IDENTITY, SIGN_ON, Catalog
-from mlops_platform.catalogue.component import Component, Served
+from mlops_platform.catalogue.component import Component
+from mlops_platform.catalogue.served import Served
 from mlops_platform.environment.chosen import chosen_components, chosen_provider
 from mlops_platform.environment.model import Environment
 

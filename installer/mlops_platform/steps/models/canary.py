@@ -20,7 +20,7 @@ from mlops_platform.adapters.kube.inference import API, KIND, canaries_of, model
 from mlops_platform.adapters.wait import Pending, wait_until
 from mlops_platform.base.errors import StepError, UsageError
 from mlops_platform.base.labels import DIGEST, MODEL_VERSION
-from mlops_platform.catalogue.scripts import ModelsPart
+from mlops_platform.catalogue.projects import ModelsPart
 from mlops_platform.environment.uis import models_router
 from mlops_platform.run.project import ProjectContext
 from mlops_platform.steps.models.manifest import digest_of, manifest

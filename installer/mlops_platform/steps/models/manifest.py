@@ -10,7 +10,7 @@ from mlops_platform.adapters.kube.inference import API, AUTOSCALER, KIND, canary
 from mlops_platform.base.digest import short_digest
 from mlops_platform.base.labels import DIGEST, MODEL, MODEL_VERSION, SERVER
 from mlops_platform.base.quantities import to_cores
-from mlops_platform.catalogue.scripts import ModelsPart
+from mlops_platform.catalogue.projects import ModelsPart
 from mlops_platform.steps.models.options import Sizes
 from mlops_platform.steps.models.registry import Resolution, uri
 

@@ -11,7 +11,7 @@ from mlops_platform.adapters.models import READY, RegisteredModel, Registry
 from mlops_platform.base.errors import UsageError
 from mlops_platform.base.values import substitute
 from mlops_platform.catalogue.component import Component
-from mlops_platform.catalogue.scripts import ModelsPart
+from mlops_platform.catalogue.projects import ModelsPart
 from mlops_platform.run.project import ProjectContext
 from mlops_platform.steps.models.options import Reference
 from mlops_platform.steps.projects.servers import reached

@@ -19,8 +19,9 @@ from mlops_platform.adapters.kube.endpoints import Address
 from mlops_platform.base.errors import StepError
 from mlops_platform.base.labels import API_LABEL, OWNED, PROJECT_LABEL
 from mlops_platform.catalogue.catalogue import Catalog
-from mlops_platform.catalogue.component import Component, Served
+from mlops_platform.catalogue.component import Component
 from mlops_platform.catalogue.documents import values_file
+from mlops_platform.catalogue.served import Served
 from mlops_platform.clusters.base import Network
 from mlops_platform.run.context import Context
 from mlops_platform.run.resolved import ResolvedComponent

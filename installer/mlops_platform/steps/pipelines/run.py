@@ -13,7 +13,7 @@ from mlops_platform.base.errors import StepError, UsageError
 from mlops_platform.base.humanize import plain
 from mlops_platform.base.labels import TRAINER
 from mlops_platform.base.values import substitute
-from mlops_platform.catalogue.scripts import PipelinesPart
+from mlops_platform.catalogue.projects import PipelinesPart
 from mlops_platform.environment.issuer import origin
 from mlops_platform.environment.uis import gateway
 from mlops_platform.run.context import Context

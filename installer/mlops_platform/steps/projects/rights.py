@@ -8,7 +8,7 @@ from typing import Any
 from mlops_platform.base.labels import SERVER, TASKS, TRAINER
 from mlops_platform.catalogue.catalogue import Catalog
 from mlops_platform.catalogue.component import Component
-from mlops_platform.catalogue.scripts import ProjectsPart
+from mlops_platform.catalogue.projects import ProjectsPart
 from mlops_platform.steps.projects.model import QUOTA_NAME, ROLES, Project, Role
 
 Manifest = dict[str, Any]

@@ -11,7 +11,7 @@ from mlops_platform.base.digest import short_digest
 from mlops_platform.base.errors import StepError
 from mlops_platform.base.labels import TRAINER
 from mlops_platform.base.values import substitute
-from mlops_platform.catalogue.scripts import ProjectsPart
+from mlops_platform.catalogue.projects import ProjectsPart
 from mlops_platform.run.context import Context
 from mlops_platform.run.resolved import ResolvedComponent
 from mlops_platform.steps.jobs.manifest import ScriptJob

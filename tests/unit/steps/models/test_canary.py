@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 from mlops_platform.adapters.kube import Kube
 from mlops_platform.adapters.kube.inference import API
-from mlops_platform.catalogue.scripts import ModelsPart
+from mlops_platform.catalogue.projects import ModelsPart
 from mlops_platform.steps.models.canary import TRAFFIC, Canary
 from mlops_platform.steps.models.manifest import manifest
 from mlops_platform.steps.models.options import Sizes

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from mlops_platform.catalogue.scripts import ModelsPart
+from mlops_platform.catalogue.projects import ModelsPart
 from mlops_platform.steps.models.manifest import manifest
 from mlops_platform.steps.models.options import Sizes
 from mlops_platform.steps.models.registry import Resolution
