@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -54,7 +53,7 @@ class Asker:
         return urllib3.HTTPSConnectionPool(
             host,
             int(port),
-            ssl_context=ssl.create_default_context(cafile=str(_AUTHORITY)),
+            ca_certs=str(_AUTHORITY),
             server_hostname=_HOST,
             assert_hostname=_HOST,
             timeout=_TIMEOUT,

@@ -39,6 +39,7 @@ from mlops_platform.adapters.kube.package import (
     load_oidc,
 )
 from mlops_platform.adapters.kube.proxy import proxy_of
+from mlops_platform.adapters.kube.tls import SharedTls
 
 _CONNECTIONS = 16
 _UNAUTHORIZED = 401
@@ -239,7 +240,7 @@ def _words(error: Exception) -> str:
 def _tls(path: Path, configuration: Configuration) -> ssl.SSLContext:
     """TLS with the files of the configuration, which forgets them."""
     try:
-        tls = ssl.create_default_context(cafile=configuration.ssl_ca_cert)
+        tls = SharedTls.of_client(configuration.ssl_ca_cert)
         if configuration.cert_file:
             # Without a password OpenSSL would ask for one at the terminal; kubectl takes no encrypted key.
             tls.load_cert_chain(configuration.cert_file, configuration.key_file, password="")

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import shlex
-import ssl
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 import urllib3
 
 from mlops_platform.adapters.kube.client import Kube
+from mlops_platform.adapters.kube.tls import SharedTls
 from mlops_platform.base.errors import PreflightError
 
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
@@ -30,7 +30,7 @@ class PodConnection:
         self._pool = urllib3.HTTPSConnectionPool(
             os.environ["KUBERNETES_SERVICE_HOST"],
             int(os.environ["KUBERNETES_SERVICE_PORT"]),
-            ssl_context=ssl.create_default_context(cafile=account / "ca.crt"),
+            ssl_context=SharedTls.of_client(account / "ca.crt"),
             maxsize=_CONNECTIONS,
         )
 

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import socket
+import ssl
 import stat
 import subprocess
 import sys
@@ -159,6 +160,19 @@ def test_connections_are_kept_and_one_client_serves_many_threads(tmp_path: Path,
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda _: asked(kube), range(80)))
     assert len(api.seen) == 85 and len({each.port for each in api.seen}) <= 16
+
+
+def test_threads_that_connect_at_once_do_not_alter_the_tls_they_share(
+    tmp_path: Path, api: FakeApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """OpenSSL frees the list of protocols while another thread copies it: garbage in its first message."""
+    kube = Kube(write(tmp_path, api, {"token": "t"}))
+    together, alterations = threading.Barrier(6), []
+    monkeypatch.setattr(ssl.SSLContext, "set_alpn_protocols", lambda _, given: alterations.append(given))
+    api.answer = lambda _: (together.wait(20), (200, {}))[1]
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(lambda _: asked(kube), range(6)))
+    assert len({each.port for each in api.seen}) == 6 and alterations == []
 
 
 @pytest.mark.parametrize("inline", [True, False])
