@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import shutil
 import stat
 from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -68,8 +69,9 @@ class Asked(SimpleHTTPRequestHandler):
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Root:
-    root = Root(tmp_path_factory.mktemp("airflow") / "root", "airflow")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Root]:
+    folder = tmp_path_factory.mktemp("airflow")
+    root = Root(folder / "root", "airflow")
     for place in ("files", "run/secrets/bundle", "run/secrets/database", "repository"):
         (root.folder / place).mkdir(parents=True)
     for name in ("platform_secrets.py", "airflow_local_settings.py"):
@@ -77,7 +79,8 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Root:
     (root.folder / "run/secrets/database/password").write_text("held by no store")
     for name, number in {"null": 3, "urandom": 9}.items():  # git opens them
         os.mknod(root.folder / "dev" / name, 0o666 | stat.S_IFCHR, os.makedev(1, number))
-    return root
+    yield root
+    shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,14 +58,16 @@ class Ran:
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Root:
-    made = Root(tmp_path_factory.mktemp("pipeline") / "root", "pipeline")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Root]:
+    folder = tmp_path_factory.mktemp("pipeline")
+    made = Root(folder / "root", "pipeline")
     for name in ("scripts", "files"):
         (made.folder / name).mkdir()
     for name in ("pipeline.py", "pipeline_steps.py"):
         shutil.copy(FOLDER / name, made.folder / "scripts")
     (made.folder / "scripts/dump.py").write_text(DUMP)
-    return made
+    yield made
+    shutil.rmtree(folder)
 
 
 def start(root: Root, case: Path, arguments: dict[str, Any], script: str) -> Completed:

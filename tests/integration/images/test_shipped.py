@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -72,8 +74,10 @@ class Root:
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Root:
-    return Root(tmp_path_factory.mktemp("image") / "root", request.param)
+def root(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Root]:
+    folder = tmp_path_factory.mktemp("image")
+    yield Root(folder / "root", request.param)
+    shutil.rmtree(folder)  # all images together take more than 10 GB
 
 
 @pytest.mark.parametrize("root", WITH_SHELL, indirect=True)
