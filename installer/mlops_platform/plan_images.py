@@ -25,12 +25,14 @@ def in_loading_order(context: Context) -> tuple[str, ...]:
 
 def _component_images(context: Context) -> list[str]:
     """The images of components: first what stands behind a UI, so that people can log in while the operators
-    still build; then what depends on few other components."""
+    still build; then what depends on few other components. Last is what no step waits for."""
     early = _behind_uis(context)
     used = [
-        (resolved.name not in early, len(resolved.requires), place, image)
+        (later, resolved.name not in early, len(resolved.requires), place, image)
         for resolved in context.resolved.values()
-        for place, image in enumerate(_images_of(context, resolved))
+        for later, images in enumerate((_images_of(context, resolved), _images_for_commands(resolved)))
+        for place, image in enumerate(images)
+        if context.cluster.capabilities.takes_images
     ]
     present = [image for operator in context.present.values() for image in operator.object_images]
     return [*(image for *_, image in sorted(used)), *present]
@@ -54,19 +56,21 @@ def _probe_images(context: Context) -> list[str]:
 def _images_of(context: Context, resolved: ResolvedComponent) -> list[str]:
     """The recipes of a component's pods, Jobs, smoke tests and account scripts."""
     component = resolved.component
-    if not context.cluster.capabilities.takes_images:
-        return []
     own = [*resolved.images]
     if component.embedded and resolved.in_tree:
         own.append(component.embedded.image)
-    images = [*own, *(job.image for job in component.jobs), *(test.image for test in component.smoke)]
+    tests = (test.image for test in component.smoke if not test.long)
+    images = [*own, *(job.image for job in component.jobs), *tests]
     if component.projects and (component.projects.script or component.projects.smoke):
         images.append(component.projects.image)
-    if component.score:
-        images.append(component.score.image)
-    if component.pipelines:
-        images.append(component.pipelines.image)
     images += [provided.image for provided in component.provides.values() if provided.script]
     elsewhere = [a for a in resolved.accounts if a.capability in context.cluster.managed_servers]
     images += [context.catalog[a.provider].provides[a.capability].image for a in elsewhere]
     return list(dict.fromkeys(images))
+
+
+def _images_for_commands(resolved: ResolvedComponent) -> list[str]:
+    """The recipes of long smoke tests, and of Jobs that a person starts."""
+    component = resolved.component
+    started = [part.image for part in (component.score, component.pipelines) if part]
+    return [*(test.image for test in component.smoke if test.long), *started]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from mlops_platform.plan import plan_up
-from mlops_platform.plan_images import image_names
+from mlops_platform.plan_images import image_names, in_loading_order
 from mlops_platform.report.summary import news
 from mlops_platform.run.connect import read_only
 from mlops_platform.run.context import Context
@@ -44,6 +44,13 @@ def test_images_of_operators_are_built_after_those_behind_uis(work: Context) -> 
     assert all(names.index(name) < first for name in BEHIND_UIS)
     programs = [id_ for id_ in plan_up(work).requires if id_.startswith("program/")]
     assert programs.index("program/oauth2-proxy") < programs.index("program/kserve")
+
+
+def test_image_that_only_commands_of_people_use_is_loaded_last(work: Context) -> None:
+    assert in_loading_order(work)[-1] == "pipeline"
+    requires = plan_up(work).requires
+    waiting = [step for step, needed in requires.items() if "cluster/image-pipeline" in needed]
+    assert waiting == []
 
 
 def test_uis_are_announced_when_the_ingress_is_verified(work: Context) -> None:
