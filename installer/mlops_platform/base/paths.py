@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-MODULE_FOLDER = "module"  # beside the files of an overlay: the files of the Go module
+UPSTREAM_FOLDER = "upstream"  # beside the files of an overlay: those of the Go module or of the tree
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from mlops_platform.catalogue.fields import (
     Cpu,
     Digest,
     FileName,
+    FolderPath,
     Memory,
     Name,
     Network,
@@ -50,8 +51,19 @@ class Kustomize(Strict):
 
     repo: str = Field(description="URL of the repository")
     ref: str = Field(description="Tag or commit")
-    path: str = Field(description="Folder of the kustomization in it")
+    path: str = Field(default="", description="Folder of the kustomization in it")
+    overlay: FolderPath | Literal[""] = Field(
+        default="",
+        description="In place of a path: folder with a kustomization.yaml of ours. Its `resources` are its own "
+        "files, and folders of the repository below `upstream/`. Template variables as in values.yaml",
+    )
     digest: Digest = Field(description="sha256:… of the archive")
+
+    @model_validator(mode="after")
+    def _one_form(self) -> Kustomize:
+        if bool(self.path) == bool(self.overlay):
+            raise ValueError("not one kustomization | give a path or an overlay")
+        return self
 
 
 class Embedded(Strict):
@@ -203,6 +215,12 @@ class Component(Strict):
         module = self.module.model_copy(update={"images": images})
         smoke = [*self.smoke, *(test for each in chosen for test in each.smoke)]
         return self.model_copy(update={"objects": objects, "module": module, "smoke": smoke})
+
+    @property
+    def overlay(self) -> str:
+        """The folder with a kustomization of ours on upstream's; '' without one."""
+        source = self.module or self.kustomize
+        return source.overlay if source else ""
 
     @property
     def proxy_secrets(self) -> dict[str, Served]:

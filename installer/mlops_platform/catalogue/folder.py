@@ -104,7 +104,7 @@ def _named(component: Component) -> Iterator[tuple[Place, str]]:
         yield ("embedded", "values"), component.embedded.values
         yield from ((("embedded", "files", i), file) for i, file in enumerate(component.embedded.files))
     for key in ("chart", "kustomize", "module"):
-        if getattr(component, key) and not (component.module and component.module.overlay):
+        if getattr(component, key) and not component.overlay:
             yield (key,), "values.yaml"
     yield from ((("objects", i), file) for i, file in enumerate(component.objects))
     if component.projects:

@@ -79,7 +79,7 @@ class Module(Strict):
     overlay: FolderPath | Literal[""] = Field(
         default="",
         description="In place of charts: folder with a kustomization.yaml. Its `resources` are its own "
-        "files, and kustomizations of the module below `module/`. Template variables as in values.yaml",
+        "files, and kustomizations of the module below `upstream/`. Template variables as in values.yaml",
     )
     omit: list[Omission] = Field(
         default_factory=list, description="Objects that are left out: `Kind` or `Kind/name`"

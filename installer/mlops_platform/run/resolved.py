@@ -113,10 +113,9 @@ class ResolvedComponent:
 
     @property
     def kustomized(self) -> bool:
-        """True: kustomize renders its release, a tree or an overlay on a module."""
+        """True: kustomize renders its release, a tree or an overlay."""
         component = self.component
-        overlay = component.module and component.module.overlay
-        return bool(not self.in_tree and not component.chart and (component.kustomize or overlay))
+        return bool(not self.in_tree and not component.chart and (component.kustomize or component.overlay))
 
     @property
     def object_images(self) -> tuple[str, ...]:

@@ -26,7 +26,7 @@ FILES = {
     "config/outside/kustomization.yaml": "resources: [../default]\n",
 }
 OVERLAY = {
-    "kustomization.yaml": "namespace: ours\nresources: [module/config/default, own.yaml]\n",
+    "kustomization.yaml": "namespace: ours\nresources: [upstream/config/default, own.yaml]\n",
     "own.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: own}\ndata: {image: local/operator:1}\n",
 }
 
@@ -73,8 +73,8 @@ def test_folder_that_the_module_does_not_have_is_an_error(tmp_path: Path, sums: 
 @pytest.mark.parametrize(
     ("base", "kustomization"),
     [
-        ("config/outside", "resources: [module/config/outside]\n"),
-        ("config/default", "resources: [module/config/default, https://example.test/more]\n"),
+        ("config/outside", "resources: [upstream/config/outside]\n"),
+        ("config/default", "resources: [upstream/config/default, https://example.test/more]\n"),
     ],
 )
 def test_reference_to_what_is_not_copied_is_an_error(

@@ -72,7 +72,7 @@ class Source:
         self.first, self.second, self.values = first, second, values
 
 
-@pytest.fixture(params=["repository", "oci", "kustomize"])
+@pytest.fixture(params=["repository", "oci", "kustomize", "overlay"])
 def source(request: pytest.FixtureRequest) -> Source:
     made: Source = request.getfixturevalue(f"source_{request.param}")
     return made
@@ -114,6 +114,18 @@ def source_kustomize(tmp_path: Path, www: FileServer, kind: str, namespace: str)
     return Source(
         *(kustomize_tree(tmp_path, www, ref, kind, namespace) for ref in ("v1", "v2")), values=False
     )
+
+
+@pytest.fixture
+def source_overlay(source_kustomize: Source) -> Source:
+    """Both trees with an overlay of ours in place of theirs."""
+    text = "resources: [upstream/base]\ncommonAnnotations: {version: %s}\n"
+    first, second = (
+        replace(tree, path="", overlay=(("kustomization.yaml", text % tree.ref),))
+        for tree in (source_kustomize.first, source_kustomize.second)
+        if isinstance(tree, KustomizeTree)
+    )
+    return Source(first, second, values=False)
 
 
 def kustomize_tree(

@@ -13,7 +13,7 @@ from typing import Any
 from mlops_platform.adapters.helm.sources import KustomizeTree, ModuleCharts
 from mlops_platform.adapters.process import run
 from mlops_platform.base.errors import StepError
-from mlops_platform.base.paths import MODULE_FOLDER
+from mlops_platform.base.paths import UPSTREAM_FOLDER
 from mlops_platform.base.yaml import kubernetes_objects, load_kubernetes
 
 _SECONDS = 120.0
@@ -29,6 +29,7 @@ _OFFLINE = {
 }
 
 Object = Mapping[str, Any]
+Files = tuple[tuple[str, str], ...]  # names and contents
 
 
 def render(kustomize: Path, archive: Path, tree: KustomizeTree) -> list[Object]:
@@ -37,6 +38,9 @@ def render(kustomize: Path, archive: Path, tree: KustomizeTree) -> list[Object]:
         with tarfile.open(archive) as opened:
             opened.extractall(work, filter="data")
         tops = [entry for entry in Path(work).iterdir() if entry.is_dir()]
+        if tree.overlay and len(tops) == 1:
+            tops[0].rename(Path(work, UPSTREAM_FOLDER))
+            return _overlaid(kustomize, Path(work).resolve(), tree.overlay, tree.url)
         folder = (tops[0] / tree.path).resolve() if len(tops) == 1 else None
         if not folder or not folder.is_relative_to(Path(work).resolve()) or not folder.is_dir():
             raise StepError(f"{tree.url}: there is no folder {tree.path} in its one top folder")
@@ -44,13 +48,18 @@ def render(kustomize: Path, archive: Path, tree: KustomizeTree) -> list[Object]:
 
 
 def render_overlay(kustomize: Path, module: Path, source: ModuleCharts) -> list[Object]:
-    """All objects of an overlay, with the folder `module` beside its files. Raises StepError as `render`."""
+    """All objects of an overlay on a module's kustomizations. Raises StepError as `render`."""
     with tempfile.TemporaryDirectory(prefix="kustomize-") as work:
         folder = Path(work).resolve()
-        shutil.copytree(module, folder / MODULE_FOLDER)
-        for name, text in source.overlay:
-            (folder / name).write_text(text)
-        return _build(kustomize, folder, folder, source.module, f"kustomize build for {source.module}")
+        shutil.copytree(module, folder / UPSTREAM_FOLDER)
+        return _overlaid(kustomize, folder, source.overlay, source.module)
+
+
+def _overlaid(kustomize: Path, folder: Path, overlay: Files, title: str) -> list[Object]:
+    """All objects of an overlay whose files are written into `folder`, beside upstream's."""
+    for name, text in overlay:
+        (folder / name).write_text(text)
+    return _build(kustomize, folder, folder, title, f"kustomize build for {title}")
 
 
 def _build(kustomize: Path, folder: Path, root: Path, url: str, what: str) -> list[Object]:

@@ -48,16 +48,19 @@ class RepositoryChart:
 class KustomizeTree:
     """A folder with a kustomization in a repository's archive `<repo>/archive/<ref>.tar.gz`.
 
-    `digest` is 'sha256:…' of the archive; `path` leads from its one top folder to the kustomization.
+    `digest` is 'sha256:…' of the archive; `path` leads from its one top folder to the kustomization. With an
+    `overlay`, the files of a kustomization by their names, there is no path.
     """
 
     repo: str
     ref: str
     path: str
     digest: str
+    overlay: tuple[tuple[str, str], ...] = ()
 
     def identity(self) -> tuple[str, ...]:
-        return ("kustomize", self.repo, self.ref, self.path, self.digest)
+        files = (text for file in self.overlay for text in file)
+        return ("kustomize", self.repo, self.ref, self.path, self.digest, *files)
 
     @property
     def url(self) -> str:

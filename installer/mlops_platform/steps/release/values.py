@@ -76,19 +76,24 @@ def source_of(resolved: ResolvedComponent) -> ChartSource:
     if component.chart:
         chart = component.chart
         return RepositoryChart(chart.repo, chart.name, chart.version, chart.digest)
+    charts, files = _overlay(resolved)
     if component.kustomize:
         tree = component.kustomize
-        return KustomizeTree(tree.repo, tree.ref, tree.path, tree.digest)
+        return KustomizeTree(tree.repo, tree.ref, tree.path, tree.digest, files)
     if component.module:
         module, pin = component.module, pin_of(resolved.folder, component.module)
-        charts: tuple[str, ...] = tuple(module.charts)
-        files: tuple[tuple[str, str], ...] = ()
-        if module.overlay:
-            known = {**resolved.variables, **image_variables(resolved)}
-            charts = overlay.bases(resolved.folder, module)
-            files = overlay.files(resolved.folder, module, known)
+        charts = charts or tuple(module.charts)
         return ModuleCharts(module.name, pin.version, pin.lines, charts, rules_of(module), files)
     raise ConfigurationError((_no_source(component),))
+
+
+def _overlay(resolved: ResolvedComponent) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
+    """The kustomizations of upstream that its overlay uses, and the overlay's files; nothing without one."""
+    if not resolved.component.overlay:
+        return (), ()
+    folder = resolved.folder / resolved.component.overlay
+    known = {**resolved.variables, **image_variables(resolved)}
+    return overlay.bases(folder), overlay.files(folder, known)
 
 
 def rules_of(module: Module) -> Rules:
@@ -160,7 +165,7 @@ def values_of(resolved: ResolvedComponent, checksum: str = "") -> dict[str, Any]
     else:
         known |= texts(resolved.folder, component) | _managed_variables(resolved) | image_variables(resolved)
     file = embedded.values if embedded else "values.yaml"
-    overlaid = component.module and component.module.overlay
+    overlaid = component.overlay and not embedded
     values = {} if overlaid else values_file(resolved.folder / file)
     values = substitute(complete(values, component) if embedded else values, known)
     if embedded:
