@@ -15,6 +15,7 @@ from mlops_platform.catalogue.fields import (
     Digest,
     FileName,
     FolderPath,
+    GitTree,
     Memory,
     Name,
     Network,
@@ -54,10 +55,13 @@ class Kustomize(Strict):
     path: str = Field(default="", description="Folder of the kustomization in it")
     overlay: FolderPath | Literal[""] = Field(
         default="",
-        description="In place of a path: folder with a kustomization.yaml of ours. Its `resources` are its own "
-        "files, and folders of the repository below `upstream/`. Template variables as in values.yaml",
+        description="In place of a path: folder with a kustomization.yaml of ours. Its `resources` are its "
+        "own files, and folders of the repository below `upstream/`. Template variables as in values.yaml",
     )
-    digest: Digest = Field(description="sha256:… of the archive")
+    tree: GitTree = Field(
+        description="What `git rev-parse <ref>^{tree}` prints: it pins the contents. Archives of code hosts "
+        "do not keep their bytes"
+    )
 
     @model_validator(mode="after")
     def _one_form(self) -> Kustomize:

@@ -130,6 +130,12 @@ def _label_key(value: str) -> str:
     return value
 
 
+def _git_tree(value: str) -> str:
+    if not re.fullmatch(r"[0-9a-f]{40}", value):
+        raise ValueError("not the id of a git tree | 40 hex digits: git rev-parse <ref>^{tree}")
+    return value
+
+
 def _variable(value: str) -> str:
     if len(value) > 30 or not re.fullmatch(r"[a-z][a-z0-9_]*", value):
         raise ValueError("not a variable's name | lower-case letters, digits and _, a letter first")
@@ -141,6 +147,7 @@ Name = Annotated[str, AfterValidator(_name)]
 UrlPath = Annotated[str, AfterValidator(_path)]
 Pinned = Annotated[str, AfterValidator(_pinned)]
 Digest = Annotated[str, AfterValidator(_digest)]
+GitTree = Annotated[str, AfterValidator(_git_tree)]
 FileName = Annotated[str, AfterValidator(_file)]
 ScriptName = Annotated[str, AfterValidator(_script)]
 Pods = Annotated[str, AfterValidator(_pods)]

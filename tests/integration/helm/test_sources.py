@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import secrets
@@ -152,7 +153,15 @@ def kustomize_tree(
     archive.parent.mkdir(parents=True, exist_ok=True)
     with tarfile.open(archive, "w:gz") as opened:
         opened.add(root, root.name)
-    return KustomizeTree(f"{www.url}/project", ref, "overlay", digest(archive))
+    return KustomizeTree(f"{www.url}/project", ref, "overlay", git_tree(root, tmp_path / f"git-{ref}"))
+
+
+def git_tree(folder: Path, repository: Path) -> str:
+    """The id of a folder's contents, as git itself computes it."""
+    git = ["git", f"--git-dir={repository}", f"--work-tree={folder}"]
+    run([*git, "init", "--quiet"])
+    run([*git, "add", "--all"])
+    return run([*git, "write-tree"]).stdout.strip()
 
 
 def release(namespace: str, source: ChartSource, *, values: bool) -> Release:
@@ -220,6 +229,8 @@ def test_wrong_digest_is_an_error_before_the_install(
 ) -> None:
     assert isinstance(source.first, (RepositoryChart, KustomizeTree))
     wrong = "sha256:" + "0" * 64
+    if isinstance(source.first, KustomizeTree):
+        wrong = "0" * 40
     with pytest.raises(StepError) as caught:
         changed = replace(source.first, digest=wrong)
         helm.upgrade(release(namespace, changed, values=source.values), Silent(), Cancel())
@@ -237,9 +248,30 @@ def test_changed_file_in_the_cache_is_an_error(
     wanted = release(namespace, source.first, values=source.values)
     make_helm().upgrade(wanted, Silent(), Cancel())
     (cached,) = (tmp_path / "cache" / "charts").iterdir()
-    cached.write_bytes(cached.read_bytes() + b"x")
+    with tarfile.open(cached, "w:gz") as changed:
+        changed.add(__file__, "project/kustomization.yaml")
     with pytest.raises(StepError, match="is not what was pinned"):
         make_helm().upgrade(wanted, Silent(), Cancel())
+
+
+def test_archive_that_was_packed_again_is_the_same_tree(
+    source_kustomize: Source, make_helm: Callable[[], Helm], namespace: str, tmp_path: Path
+) -> None:
+    """Code hosts compress archives again now and then, and every file is the same."""
+    (archive,) = (tmp_path / "www/project/archive").glob("v1*")
+    unpacked = gzip.decompress(archive.read_bytes())
+    assert archive.write_bytes(gzip.compress(unpacked, 1)) != len(unpacked)
+    make_helm().upgrade(release(namespace, source_kustomize.first, values=False), Silent(), Cancel())
+
+
+@pytest.mark.parametrize("content", [b"", b"no archive", gzip.compress(b"no tar"), b"\x1f\x8b\x08"])
+def test_download_that_is_no_archive_is_an_error(
+    source_kustomize: Source, helm: Helm, namespace: str, tmp_path: Path, content: bytes
+) -> None:
+    (archive,) = (tmp_path / "www/project/archive").glob("v1*")
+    archive.write_bytes(content)
+    with pytest.raises(StepError, match="not a tar archive"):
+        helm.upgrade(release(namespace, source_kustomize.first, values=False), Silent(), Cancel())
 
 
 def test_chart_is_downloaded_once(

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from mlops_platform.adapters.buildonce import build_once
 from mlops_platform.adapters.helm import module
-from mlops_platform.adapters.helm.kustomize import render, render_overlay
+from mlops_platform.adapters.helm.kustomize import render, render_overlay, tree_of
 from mlops_platform.adapters.helm.release import Release
 from mlops_platform.adapters.helm.rendered import Rendered, changed, write_chart
 from mlops_platform.adapters.helm.sources import (
@@ -155,12 +155,12 @@ class Charts:
             progress.say(f"downloading {title}")
             archive = work / f"archive{ending}"
             fetch(archive)
-            require_digest(archive, source.digest, f"{title} of {source.repo}")
+            _require(source, archive, f"{title} of {source.repo}")
             return archive
 
         target = self._cache / "charts" / cached_name(source)
         build_once(self._cache, target, make, progress=progress, cancel=cancel)
-        require_digest(target, source.digest, f"{target}, which was correct after its download,")
+        _require(source, target, f"{target}, which was correct after its download,")
         return target
 
     def _definitions(self, chart: Path) -> tuple[Mapping[str, Any], ...]:
@@ -226,16 +226,28 @@ def _require_no_values(release: Release, what: str) -> None:
         )
 
 
+def _require(source: RepositoryChart | KustomizeTree, file: Path, what: str) -> None:
+    """Check an archive against the digest of its source. Raises StepError."""
+    if isinstance(source, KustomizeTree):
+        _require_same(tree_of(file), source.digest, what, f"tar --list --file {file}")
+    else:
+        require_digest(file, source.digest, what)
+
+
 def require_digest(file: Path, wanted: str, what: str) -> None:
     """Check a file against its pinned digest ('sha256:…'). Raises StepError."""
     with file.open("rb") as opened:
         seen = f"sha256:{hashlib.file_digest(opened, 'sha256').hexdigest()}"
+    _require_same(seen, wanted, what, f"sha256sum {file}")
+
+
+def _require_same(seen: str, wanted: str, what: str, command: str) -> None:
     if seen != wanted:
         raise StepError(
             f"{what} is not what was pinned",
             why=f"pinned {wanted}\nseen   {seen}",
             hint="inspect the file before you pin its digest: it was published again or changed in transit",
-            command=f"sha256sum {file}",
+            command=command,
         )
 
 

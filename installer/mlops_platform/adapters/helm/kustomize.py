@@ -6,10 +6,12 @@ import re
 import shutil
 import tarfile
 import tempfile
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from mlops_platform.adapters.helm.git_tree import tree_id
 from mlops_platform.adapters.helm.sources import KustomizeTree, ModuleCharts
 from mlops_platform.adapters.process import run
 from mlops_platform.base.errors import StepError
@@ -34,17 +36,37 @@ Files = tuple[tuple[str, str], ...]  # names and contents
 
 def render(kustomize: Path, archive: Path, tree: KustomizeTree) -> list[Object]:
     """All objects of the tree in kustomize's order. Raises StepError if the tree is incomplete."""
+    with tempfile.TemporaryDirectory(prefix="kustomize-") as name:
+        work = Path(name).resolve()
+        top = _unpack(archive, work)
+        if tree.overlay:
+            top.rename(work / UPSTREAM_FOLDER)
+            return _overlaid(kustomize, work, tree.overlay, tree.url)
+        folder = (top / tree.path).resolve()
+        if not folder.is_relative_to(work) or not folder.is_dir():
+            raise StepError(f"{tree.url}: there is no folder {tree.path}")
+        return _build(kustomize, folder, work, tree.url, f"kustomize build {tree.path}")
+
+
+def tree_of(archive: Path) -> str:
+    """The id that git gives to an archive's contents. Raises StepError if it is no archive of a commit."""
     with tempfile.TemporaryDirectory(prefix="kustomize-") as work:
+        return tree_id(_unpack(archive, Path(work)))
+
+
+def _unpack(archive: Path, work: Path) -> Path:
+    """Unpack an archive of a code host, and return its one top folder."""
+    try:
         with tarfile.open(archive) as opened:
             opened.extractall(work, filter="data")
-        tops = [entry for entry in Path(work).iterdir() if entry.is_dir()]
-        if tree.overlay and len(tops) == 1:
-            tops[0].rename(Path(work, UPSTREAM_FOLDER))
-            return _overlaid(kustomize, Path(work).resolve(), tree.overlay, tree.url)
-        folder = (tops[0] / tree.path).resolve() if len(tops) == 1 else None
-        if not folder or not folder.is_relative_to(Path(work).resolve()) or not folder.is_dir():
-            raise StepError(f"{tree.url}: there is no folder {tree.path} in its one top folder")
-        return _build(kustomize, folder, Path(work).resolve(), tree.url, f"kustomize build {tree.path}")
+    except (OSError, EOFError, tarfile.TarError, zlib.error) as error:
+        raise StepError(
+            f"{archive.name}: not a tar archive", why=f"{type(error).__name__}: {error}"
+        ) from error
+    tops = [entry for entry in work.iterdir() if entry.is_dir()]
+    if len(tops) != 1:
+        raise StepError(f"{archive.name}: it has {len(tops)} folders at the top, not one")
+    return tops[0]
 
 
 def render_overlay(kustomize: Path, module: Path, source: ModuleCharts) -> list[Object]:

@@ -48,8 +48,8 @@ class RepositoryChart:
 class KustomizeTree:
     """A folder with a kustomization in a repository's archive `<repo>/archive/<ref>.tar.gz`.
 
-    `digest` is 'sha256:…' of the archive; `path` leads from its one top folder to the kustomization. With an
-    `overlay`, the files of a kustomization by their names, there is no path.
+    `digest` is the id that git gives to the commit's tree: archives do not keep their bytes. `path` leads to
+    the kustomization. With an `overlay`, the files of a kustomization by their names, there is no path.
     """
 
     repo: str

@@ -79,7 +79,7 @@ def source_of(resolved: ResolvedComponent) -> ChartSource:
     charts, files = _overlay(resolved)
     if component.kustomize:
         tree = component.kustomize
-        return KustomizeTree(tree.repo, tree.ref, tree.path, tree.digest, files)
+        return KustomizeTree(tree.repo, tree.ref, tree.path, tree.tree, files)
     if component.module:
         module, pin = component.module, pin_of(resolved.folder, component.module)
         charts = charts or tuple(module.charts)
