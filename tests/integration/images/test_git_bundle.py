@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import os
-import shutil
 import stat
 from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -19,7 +18,7 @@ from mlops_platform.catalogue.read import read_catalog
 from mlops_platform.steps.release import bundle as bundled
 
 from tests.fakes.served import served
-from tests.integration.images.test_shipped import Root
+from tests.integration.images.test_shipped import Root, unpacked
 from tests.unit.steps.release.test_bundle import resolved
 
 pytestmark = pytest.mark.integration
@@ -70,17 +69,15 @@ class Asked(SimpleHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Root]:
-    folder = tmp_path_factory.mktemp("airflow")
-    root = Root(folder / "root", "airflow")
-    for place in ("files", "run/secrets/bundle", "run/secrets/database", "repository"):
-        (root.folder / place).mkdir(parents=True)
-    for name in ("platform_secrets.py", "airflow_local_settings.py"):
-        (root.folder / "files" / name).write_text((CATALOG.folder("airflow") / name).read_text())
-    (root.folder / "run/secrets/database/password").write_text("held by no store")
-    for name, number in {"null": 3, "urandom": 9}.items():  # git opens them
-        os.mknod(root.folder / "dev" / name, 0o666 | stat.S_IFCHR, os.makedev(1, number))
-    yield root
-    shutil.rmtree(folder)
+    with unpacked(tmp_path_factory, "airflow") as root:
+        for place in ("files", "run/secrets/bundle", "run/secrets/database", "repository"):
+            (root.folder / place).mkdir(parents=True)
+        for name in ("platform_secrets.py", "airflow_local_settings.py"):
+            (root.folder / "files" / name).write_text((CATALOG.folder("airflow") / name).read_text())
+        (root.folder / "run/secrets/database/password").write_text("held by no store")
+        for name, number in {"null": 3, "urandom": 9}.items():  # git opens them
+            os.mknod(root.folder / "dev" / name, 0o666 | stat.S_IFCHR, os.makedev(1, number))
+        yield root
 
 
 @pytest.fixture(scope="module")

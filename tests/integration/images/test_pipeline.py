@@ -13,7 +13,7 @@ import pytest
 from mlops_platform.adapters.process import Completed
 
 from tests import ROOT
-from tests.integration.images.test_shipped import IMAGES, Root
+from tests.integration.images.test_shipped import IMAGES, Root, unpacked
 
 pytestmark = pytest.mark.integration
 
@@ -59,15 +59,13 @@ class Ran:
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Root]:
-    folder = tmp_path_factory.mktemp("pipeline")
-    made = Root(folder / "root", "pipeline")
-    for name in ("scripts", "files"):
-        (made.folder / name).mkdir()
-    for name in ("pipeline.py", "pipeline_steps.py"):
-        shutil.copy(FOLDER / name, made.folder / "scripts")
-    (made.folder / "scripts/dump.py").write_text(DUMP)
-    yield made
-    shutil.rmtree(folder)
+    with unpacked(tmp_path_factory, "pipeline") as made:
+        for name in ("scripts", "files"):
+            (made.folder / name).mkdir()
+        for name in ("pipeline.py", "pipeline_steps.py"):
+            shutil.copy(FOLDER / name, made.folder / "scripts")
+        (made.folder / "scripts/dump.py").write_text(DUMP)
+        yield made
 
 
 def start(root: Root, case: Path, arguments: dict[str, Any], script: str) -> Completed:

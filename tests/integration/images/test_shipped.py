@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -73,11 +74,18 @@ class Root:
         )
 
 
+@contextmanager
+def unpacked(folders: pytest.TempPathFactory, name: str) -> Iterator[Root]:
+    """The root of an image for a block: all images together take more than 10 GB."""
+    folder = folders.mktemp("image")
+    yield Root(folder / "root", name)
+    shutil.rmtree(folder)
+
+
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Root]:
-    folder = tmp_path_factory.mktemp("image")
-    yield Root(folder / "root", request.param)
-    shutil.rmtree(folder)  # all images together take more than 10 GB
+    with unpacked(tmp_path_factory, request.param) as made:
+        yield made
 
 
 @pytest.mark.parametrize("root", WITH_SHELL, indirect=True)

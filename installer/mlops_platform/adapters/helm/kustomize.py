@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mlops_platform.adapters.helm.git_tree import tree_id
-from mlops_platform.adapters.helm.sources import KustomizeTree, ModuleCharts
+from mlops_platform.adapters.helm.sources import Files, KustomizeTree, ModuleCharts
 from mlops_platform.adapters.process import run
 from mlops_platform.base.errors import StepError
 from mlops_platform.base.paths import UPSTREAM_FOLDER
@@ -31,7 +31,6 @@ _OFFLINE = {
 }
 
 Object = Mapping[str, Any]
-Files = tuple[tuple[str, str], ...]  # names and contents
 
 
 def render(kustomize: Path, archive: Path, tree: KustomizeTree) -> list[Object]:

@@ -10,6 +10,8 @@ from pathlib import Path
 from mlops_platform.adapters.helm.rules import NO_RULES, Rules
 from mlops_platform.base.yaml import load_kubernetes
 
+Files = tuple[tuple[str, str], ...]  # names and contents
+
 
 @dataclass(frozen=True)
 class InTreeChart:
@@ -56,7 +58,7 @@ class KustomizeTree:
     ref: str
     path: str
     digest: str
-    overlay: tuple[tuple[str, str], ...] = ()
+    overlay: Files = ()
 
     def identity(self) -> tuple[str, ...]:
         files = (text for file in self.overlay for text in file)
@@ -80,7 +82,7 @@ class ModuleCharts:
     sums: tuple[str, ...]
     charts: tuple[str, ...]
     rules: Rules = NO_RULES
-    overlay: tuple[tuple[str, str], ...] = ()
+    overlay: Files = ()
 
     def identity(self) -> tuple[str, ...]:
         files = (text for file in self.overlay for text in file)
